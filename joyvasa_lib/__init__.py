@@ -1,0 +1,70 @@
+"""Makes a portrait talk: speech-driven portrait animation as a library.
+
+Public names load on first use, so importing the package is fast and silent.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from joyvasa_lib.animation import Animation
+    from joyvasa_lib.errors import (
+        CheckpointError,
+        JoyVASAError,
+        MediaError,
+        MissingDependencyError,
+        MotionError,
+        NoFaceError,
+        OptionError,
+        OutputError,
+    )
+    from joyvasa_lib.motion import Motion, MotionSpace
+    from joyvasa_lib.pipeline import JoyVASAPipeline
+    from joyvasa_lib.portrait.model import Portrait, PortraitModel
+    from joyvasa_lib.speech.motion_generator import MotionGenerator
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Animation",
+    "CheckpointError",
+    "JoyVASAError",
+    "JoyVASAPipeline",
+    "MediaError",
+    "MissingDependencyError",
+    "Motion",
+    "MotionError",
+    "MotionGenerator",
+    "MotionSpace",
+    "NoFaceError",
+    "OptionError",
+    "OutputError",
+    "Portrait",
+    "PortraitModel",
+    "__version__",
+]
+
+_HOMES = {
+    "Animation": "joyvasa_lib.animation",
+    "JoyVASAPipeline": "joyvasa_lib.pipeline",
+    "Motion": "joyvasa_lib.motion",
+    "MotionGenerator": "joyvasa_lib.speech.motion_generator",
+    "MotionSpace": "joyvasa_lib.motion",
+    "Portrait": "joyvasa_lib.portrait.model",
+    "PortraitModel": "joyvasa_lib.portrait.model",
+}
+"""The module of each public name; the errors all live in one."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "joyvasa_lib.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

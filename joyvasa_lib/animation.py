@@ -1,0 +1,96 @@
+"""A rendered performance: frames made when they are asked for, with their sound."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.media.audio import Speech
+from joyvasa_lib.media.video import SYNTHETIC_NOTE, VideoWriter
+from joyvasa_lib.motion import Motion
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Animation:
+    """A talking portrait. Holds no frames: they are rendered again each time they are read.
+
+    Attributes:
+        motion: the performance.
+        size: width and height of the frames in pixels.
+        speech: the sound, or None.
+        render: makes the iterator over frames [h, w, 3] uint8 RGB.
+    """
+
+    motion: Motion
+    size: tuple[int, int]
+    speech: Speech | None
+    render: Callable[[], Iterator[Frames]]
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.motion.fps
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.motion)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.n_frames / self.fps
+
+    def frames(self) -> Iterator[Frames]:
+        """Frames [h, w, 3] uint8 RGB, one after the other."""
+        return self.render()
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        crf: int = 18,
+        progress: Callable[[int], None] | None = None,
+    ) -> Path:
+        """Renders into a video file with sound and a note that it is synthetic.
+
+        The file appears only when it is complete.
+
+        Args:
+            path: the file, named .mp4, .mov or .mkv.
+            crf: H.264 quality, smaller is better.
+            progress: called with the number of frames done after each.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: unknown suffix or impossible ``crf``.
+            OutputError: the file cannot be written.
+        """
+        with VideoWriter(path, self.size, self.fps, self.speech, SYNTHETIC_NOTE, crf) as writer:
+            for done, frame in enumerate(self.frames(), start=1):
+                writer.write(frame)
+                if progress is not None:
+                    progress(done)
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        """The video itself, for notebooks."""
+        with tempfile.TemporaryDirectory() as folder:
+            data = self.save(Path(folder) / "animation.mp4", crf=23).read_bytes()
+        encoded = base64.b64encode(data).decode("ascii")
+        width, height = self.size
+        return (
+            f'<video controls width="{min(width, 640)}" '
+            f'src="data:video/mp4;base64,{encoded}" title="{width} x {height}"></video>'
+        )

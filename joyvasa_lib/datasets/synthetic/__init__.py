@@ -1,0 +1,1 @@
+"""Training data made here: rendered heads and spoken text (extra ``synthetic``)."""

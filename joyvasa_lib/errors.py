@@ -1,0 +1,40 @@
+"""The one exception family of the library.
+
+Every error that a caller can cause or mend derives from :class:`JoyVASAError`; its message says
+what was wrong, with the value or the file, and what to do about it. The command line prints the
+message on one line and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class JoyVASAError(Exception):
+    """Base of everything this library raises on purpose."""
+
+
+class OptionError(JoyVASAError, ValueError):
+    """An option has a value that is not allowed; the message lists what is."""
+
+
+class MediaError(JoyVASAError):
+    """A picture, sound or video cannot be read, or holds nothing usable."""
+
+
+class OutputError(JoyVASAError):
+    """A result cannot be written where it was asked for."""
+
+
+class NoFaceError(JoyVASAError):
+    """No usable face is where one is needed, or the one asked for does not exist."""
+
+
+class MotionError(JoyVASAError, ValueError):
+    """A motion has the wrong shape, holds non-finite numbers, or is of another motion space."""
+
+
+class CheckpointError(JoyVASAError):
+    """A checkpoint file is missing, incomplete, of another kind, or unsafe to read."""
+
+
+class MissingDependencyError(JoyVASAError, ImportError):
+    """An optional package is needed for what was asked and is not usable here."""

@@ -1,0 +1,7 @@
+"""The face room: where faces are in a picture, the crop around one, and back again."""
+
+from __future__ import annotations
+
+from joyvasa_lib.face.detector import Face, FaceDetector, select_face
+
+__all__ = ["Face", "FaceDetector", "select_face"]

@@ -1,0 +1,214 @@
+"""Speech: any sound file, array or tensor, as 16 kHz mono float32.
+
+Axis legend: `n` samples. Files are decoded, mixed down and resampled by ffmpeg, whatever their
+container, rate and channels; arrays are resampled here (`resampling`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.files import atomic_path, check_readable
+from joyvasa_lib.media.resampling import mono_at_rate
+from joyvasa_lib.media.tensors import is_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+SAMPLE_RATE = 16000
+"""Samples a second of all speech inside the library: what wav2vec 2.0 was trained on."""
+
+SHORTEST = 0.1
+"""Seconds; less holds no syllable."""
+
+SILENCE = 10 ** (-80 / 20)
+"""Peak below which a recording counts as silent: -80 dBFS, under the dither of any microphone."""
+
+LOUDEST_FLOAT = 4.0
+"""Peak of float samples above which they cannot be meant for [-1, 1] and a little overshoot."""
+
+TIMELINE = "aresample=async=1:first_pts=0"
+"""ffmpeg filter: gaps and a late start become silence, so that sample n is at n / rate seconds."""
+
+MIXDOWN = f"{TIMELINE}:rematrix_maxval=1,aformat=channel_layouts=mono:sample_fmts=flt"
+"""ffmpeg filter: the mean of the channels; without the maximum ffmpeg mixes floats 3 dB hotter."""
+
+Waveform: TypeAlias = npt.NDArray[np.float32]
+SpeechSource: TypeAlias = "str | os.PathLike[str] | npt.NDArray[Any] | torch.Tensor | Speech"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """A recording to speak.
+
+    Attributes:
+        waveform: float32 [n], mono, 16 kHz, in [-1, 1].
+        path: the file that it came from, whose sound goes into the video in its own quality;
+            None for a recording from memory.
+    """
+
+    waveform: Waveform
+    path: Path | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.waveform) / SAMPLE_RATE
+
+
+def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
+    """Gives any recording as 16 kHz mono.
+
+    Args:
+        source: a file of any format ffmpeg knows, videos included; or an array or tensor [n],
+            [channels, n] or [n, channels], of floats in [-1, 1] or of integers over their type's
+            whole range; or a Speech, returned as it is.
+        sample_rate: samples a second of an array or tensor; a file knows its own.
+
+    Returns:
+        The speech; a file's waveform takes 64 kB a second, an hour 230 MB.
+
+    Raises:
+        MediaError: the source is missing, not a recording, damaged, shorter than 0.1 s, silent
+            (peak below -80 dBFS), or holds NaN or infinity.
+        OptionError: an array without its rate, a file with one, or an impossible rate.
+    """
+    if isinstance(source, Speech):
+        return source
+    if isinstance(source, str | os.PathLike):
+        if sample_rate is not None:
+            raise OptionError(
+                f"sample_rate={sample_rate} is for arrays; leave it out for the file {source}"
+            )
+        return Speech(_read_whole(source), check_readable(source, "sound"))
+    if isinstance(source, np.ndarray) or is_tensor(source):
+        if sample_rate is None:
+            raise OptionError("An array does not know its rate; give sample_rate, such as 16000")
+        waveform = mono_at_rate(source, sample_rate, SAMPLE_RATE)
+        peak = _check_block(waveform, "The array")
+        if peak > LOUDEST_FLOAT:
+            raise MediaError(
+                f"The array's float samples reach {peak:.4g}; scale them to [-1, 1] first"
+            )
+        _check_whole(len(waveform), peak, "The array")
+        return Speech(np.clip(waveform, -1.0, 1.0))
+    raise MediaError(
+        f"Speech must be a sound file, an array or a tensor, not {type(source).__name__}"
+    )
+
+
+def iter_speech(path: str | os.PathLike[str], chunk_seconds: float = 10.0) -> Iterator[Waveform]:
+    """Decodes a sound file piece by piece, in memory that does not grow with its length.
+
+    Args:
+        path: a file of any format ffmpeg knows.
+        chunk_seconds: seconds in a piece, at least 0.01; the last piece may be shorter.
+
+    Yields:
+        float32 [n], mono, 16 kHz, in [-1, 1].
+
+    Raises:
+        MediaError: as `load_speech`; that a recording is too short, silent or damaged to its end
+            shows only after its last piece.
+        OptionError: `chunk_seconds` is below 0.01 or not finite.
+    """
+    if not 0.01 <= chunk_seconds < float("inf"):
+        raise OptionError(f"chunk_seconds={chunk_seconds} is not allowed; give at least 0.01")
+    return _decode(check_readable(path, "sound"), round(chunk_seconds * SAMPLE_RATE))
+
+
+def write_wav(
+    path: str | os.PathLike[str],
+    waveform: npt.NDArray[np.floating[Any]],
+    sample_rate: int = SAMPLE_RATE,
+) -> Path:
+    """Writes a 16-bit mono WAV file, whole or not at all; returns its path.
+
+    Args:
+        path: the file, whose name should end in .wav.
+        waveform: [n], floats; what lies outside [-1, 1] is clipped.
+        sample_rate: samples a second.
+
+    Raises:
+        MediaError: the waveform is not [n], or holds NaN or infinity.
+        OutputError: the file cannot be written.
+    """
+    samples = np.asarray(waveform)
+    if samples.ndim != 1:
+        raise MediaError(f"A WAV file takes a mono waveform [n], not an array {samples.shape}")
+    if not np.isfinite(samples).all():
+        raise MediaError("The waveform holds NaN or infinity; repair it before writing")
+    with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        for start in range(0, len(samples), SAMPLE_RATE * 60):
+            block = np.clip(samples[start : start + SAMPLE_RATE * 60], -1.0, 1.0)
+            file.writeframesraw(np.rint(block * 32767).astype("<i2").tobytes())
+    return Path(path)
+
+
+def _read_whole(path: str | os.PathLike[str]) -> Waveform:
+    """All pieces in one array; a bytearray grows in place, so the peak is about one copy."""
+    whole = bytearray()
+    for block in iter_speech(path):
+        whole += block.data
+    return np.frombuffer(whole, dtype=np.float32)
+
+
+def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
+    """Pieces of `chunk` samples of a file's first sound stream."""
+    command = [*input_arguments(path), "-map", "0:a:0", "-af", MIXDOWN]
+    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
+    total, peak = 0, 0.0
+    with FFmpeg(command, drain=True) as ffmpeg:
+        while data := ffmpeg.stdout.read(4 * chunk):
+            block = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
+            peak = max(peak, _check_block(block, str(path)))
+            total += len(block)
+            yield np.clip(block, -1.0, 1.0)
+        if ffmpeg.finish() != 0 or total == 0:
+            raise MediaError(
+                f"{path} holds no sound that can be decoded: it is not a sound file or it is "
+                "damaged; give another one or convert it to WAV"
+            )
+        if reason := ffmpeg.reason():
+            logger.warning("Parts of %s are damaged and were left out: %s", path, reason)
+    _check_whole(total, peak, str(path))
+
+
+def _check_block(block: Waveform, name: str) -> float:
+    """The largest absolute sample.
+
+    Raises:
+        MediaError: a sample is NaN or infinite.
+    """
+    peak = float(np.abs(block).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise MediaError(f"{name} holds NaN or infinite samples; repair or re-export it")
+    return peak
+
+
+def _check_whole(samples: int, peak: float, name: str) -> None:
+    """Raises a MediaError when a recording is too short to speak, or silent."""
+    if samples < SHORTEST * SAMPLE_RATE:
+        raise MediaError(
+            f"{name} lasts {samples / SAMPLE_RATE:.3f} s; give at least {SHORTEST} s of speech"
+        )
+    if peak < SILENCE:
+        raise MediaError(
+            f"{name} is silent (its peak is below -80 dBFS); give a recording with speech in it"
+        )

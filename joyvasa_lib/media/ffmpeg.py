@@ -1,0 +1,124 @@
+"""The one place that starts ffmpeg: arguments as a list, no shell, no terminal, no deadlock."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, cast
+
+from joyvasa_lib.errors import MissingDependencyError
+
+QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
+LONGEST_REASON = 200
+_CONTEXT = re.compile(r"\[[^\]]*@ 0x[0-9a-fA-F]+\]\s*")
+
+
+def ffmpeg_path() -> str:
+    """The ffmpeg program of the imageio-ffmpeg package, or the one its environment variable names.
+
+    Raises:
+        MissingDependencyError: neither is usable on this machine.
+    """
+    import imageio_ffmpeg  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise MissingDependencyError(
+            "No ffmpeg program was found; reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE to one"
+        ) from error
+
+
+def input_arguments(path: Path) -> list[str]:
+    """Arguments that open a local file and nothing else.
+
+    The `file:` prefix keeps names that start with a dash or hold a colon from being read as
+    options or protocols; the whitelist keeps a playlist from fetching addresses.
+    """
+    return ["-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+
+
+def describe(path: Path) -> str:
+    """What `ffmpeg -i` writes about a file; it names the file's streams, or why there are none."""
+    command = [ffmpeg_path(), "-nostdin", "-hide_banner", *input_arguments(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.stderr.decode("utf-8", errors="replace")
+
+
+class FFmpeg:
+    """A running ffmpeg; leaving the block finishes it, an error inside the block kills it.
+
+    What ffmpeg complains about goes to a temporary file, which cannot fill up as a pipe can, so
+    one thread can feed or drain the process.
+
+    Args:
+        arguments: everything after the program's name and the quieting options.
+        feed: whether `stdin` is a pipe to write to; otherwise it is empty.
+        drain: whether `stdout` is a pipe to read from; otherwise it goes nowhere.
+    """
+
+    def __init__(self, arguments: list[str], *, feed: bool = False, drain: bool = False) -> None:
+        self._messages: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
+        try:
+            # A session of its own: Ctrl-C reaches this process alone, which then kills ffmpeg.
+            self._process = subprocess.Popen(
+                [ffmpeg_path(), *QUIET, *arguments],
+                stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if drain else subprocess.DEVNULL,
+                stderr=self._messages,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._messages.close()
+            raise
+
+    def __enter__(self) -> FFmpeg:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._process.wait()
+        self._messages.close()
+
+    @property
+    def stdin(self) -> BinaryIO:
+        """The pipe to ffmpeg; only with `feed`."""
+        if self._process.stdin is None:
+            raise RuntimeError("This ffmpeg was started without feed")
+        return cast("BinaryIO", self._process.stdin)
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """The pipe from ffmpeg; only with `drain`."""
+        if self._process.stdout is None:
+            raise RuntimeError("This ffmpeg was started without drain")
+        return cast("BinaryIO", self._process.stdout)
+
+    def finish(self) -> int:
+        """Ends the input, waits for ffmpeg to finish its work and returns its exit status."""
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        return self._process.wait()
+
+    def reason(self) -> str:
+        """The last thing ffmpeg complained about, on one line, or "" where it did not."""
+        self._messages.seek(0)
+        lines = self._messages.read().decode("utf-8", errors="replace").splitlines()
+        lines = [_CONTEXT.sub("", line).strip() for line in lines]
+        told = [line for line in lines if line and not line.startswith("Conversion failed")]
+        return told[-1][:LONGEST_REASON].rstrip(".") if told else ""

@@ -1,0 +1,109 @@
+"""Files that exist before they are read, and that appear whole or not at all when written."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from joyvasa_lib.errors import MediaError, OutputError
+
+LONGEST_STEM = 32
+"""Characters of the final name kept in the temporary one, so that it stays below 255 bytes."""
+
+
+def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
+    """Returns `path` as a Path once it is an ordinary, readable file that is not empty.
+
+    Args:
+        path: the file that is going to be read.
+        kind: what it should hold, for the message: "picture", "sound", "video".
+
+    Raises:
+        MediaError: there is no such file, it is a folder, it is empty or it may not be read.
+    """
+    try:
+        source = Path(path).expanduser()
+        if source.is_dir():
+            raise MediaError(f"{source} is a folder; give a {kind} file")
+        if not source.is_file():
+            raise MediaError(f"There is no {kind} file {str(source)!r}; check the name")
+        if source.stat().st_size == 0:
+            raise MediaError(f"The {kind} file {source} is empty; give another one")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise MediaError(f"Cannot read the {kind} {str(path)!r} ({error}); check it") from error
+    if not os.access(source, os.R_OK):
+        raise MediaError(f"The {kind} file {source} may not be read; change its permissions")
+    return source
+
+
+def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Returns `path` as a Path once a file can be put there, so that work is not done in vain.
+
+    Args:
+        path: the file that is going to be written.
+        overwrite: whether a file that is already there may be replaced.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written to, `path` is a folder, or it
+            exists and `overwrite` is False.
+    """
+    try:
+        target = Path(path).expanduser()
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder; give the name of a file inside it")
+        if not target.parent.is_dir():
+            raise OutputError(f"The folder {target.parent} does not exist; create it first")
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} already exists; choose another name or allow overwriting")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(f"Cannot write to {str(path)!r} ({error}); choose another") from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {target.parent} is not writable; choose another one")
+    return target
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
+    """Gives a temporary path that becomes `path` when the block ends without an error.
+
+    The temporary file lies in the same folder, so that the rename cannot cross file systems, and
+    has the same suffix, because ffmpeg, Pillow and others choose the format by it. On any error,
+    KeyboardInterrupt included, it is removed and a file already at `path` stays as it was.
+
+    Args:
+        path: the file to write; a symbolic link is followed and stays a link.
+        overwrite: whether a file that is already there may be replaced.
+
+    Yields:
+        The path to write to; an empty file is already there.
+
+    Raises:
+        OutputError: as `check_writable`, before the block runs; or the finished file cannot be
+            renamed.
+    """
+    target = check_writable(path, overwrite=overwrite)
+    if target.is_symlink():
+        target = check_writable(target.resolve(), overwrite=overwrite)
+    name = f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}{target.suffix}"
+    temporary = target.with_name(name)
+    try:
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
+        ) from error
+    try:
+        yield temporary
+        try:
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.replace(target)
+        except OSError as error:
+            raise OutputError(
+                f"Cannot put the finished file at {target} ({error.strerror}); choose another place"
+            ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

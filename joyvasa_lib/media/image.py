@@ -1,0 +1,209 @@
+"""Pictures: any file, Pillow picture, array or tensor, as uint8 [h, w, 3] RGB."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from joyvasa_lib.errors import MediaError, OptionError, OutputError
+from joyvasa_lib.media.files import atomic_path, check_readable
+from joyvasa_lib.media.pixels import picture_from_array, to_eight_bits
+from joyvasa_lib.media.tensors import is_tensor, to_numpy
+
+if TYPE_CHECKING:
+    import torch
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | torch.Tensor"
+
+SMALLEST_SIDE = 64
+"""Pixels; a face in less has no mouth to move."""
+
+MOST_PIXELS = 200_000_000
+"""Above this a picture is refused before it is decoded: it would take over 600 MB."""
+
+BACKGROUND = (128, 128, 128, 255)
+"""Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
+
+SAFE_FORMATS = (
+    *("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF"),
+    *("AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX", "SGI"),
+)
+"""Pillow formats that are plain pixels; EPS is left out because it starts Ghostscript."""
+
+WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_REDUCIBLE = {"L", "RGB", "LA", "RGBA", "CMYK", "YCbCr"}
+_TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
+_pillow_limit_lock = threading.Lock()
+
+
+def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
+    """Gives any picture as 8-bit RGB, upright, opaque and of a workable size.
+
+    Photos are turned as their EXIF orientation says. Transparent parts are laid over mid-grey
+    (128, 128, 128). 16-bit pictures keep their upper 8 bits' worth by rounding. An animation
+    gives its first frame. A side longer than `max_side` is brought down to it, the shape kept.
+
+    Args:
+        source: a picture file; a Pillow picture; or an array or tensor [h, w], [h, w, c] or
+            [c, h, w] with 1 to 4 channels in RGB order, of uint8, uint16, bool, or floats in
+            [0, 1].
+        max_side: pixels of the longer side, at least 64.
+
+    Returns:
+        uint8 [h, w, 3] RGB, an own copy.
+
+    Raises:
+        MediaError: the source is missing, not a picture, damaged, above 200 megapixels, below
+            64 pixels a side, or holds numbers outside its range.
+        OptionError: `max_side` is below 64.
+    """
+    if max_side < SMALLEST_SIDE:
+        raise OptionError(f"max_side={max_side} is not allowed; give at least {SMALLEST_SIDE}")
+    if isinstance(source, str | os.PathLike):
+        return _load_file(check_readable(source, "picture"), max_side)
+    if isinstance(source, Image.Image):
+        return _load_picture(source, "The picture", max_side)
+    if is_tensor(source):
+        source = to_numpy(source)
+    if isinstance(source, np.ndarray):
+        return _load_picture(picture_from_array(source), "The array", max_side)
+    raise MediaError(
+        f"A portrait must be a picture file, a Pillow picture, an array or a tensor, not "
+        f"{type(source).__name__}"
+    )
+
+
+def save_image(path: str | os.PathLike[str], image: Pixels) -> Path:
+    """Writes a picture, whole or not at all; returns its path.
+
+    Args:
+        path: the file; its suffix chooses the format. PNG, BMP and TIFF keep every pixel.
+        image: uint8 [h, w, 3] RGB.
+
+    Raises:
+        MediaError: the image is not uint8 [h, w, 3].
+        OptionError: the suffix is not of a picture format that is written.
+        OutputError: the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in WRITTEN_SUFFIXES:
+        raise OptionError(
+            f"Pictures named *{target.suffix or target.name} are not written; "
+            f"use one of {', '.join(WRITTEN_SUFFIXES)}"
+        )
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise MediaError(f"save_image takes uint8 [h, w, 3], not {image.dtype} {image.shape}")
+    with atomic_path(target) as temporary:
+        try:
+            Image.fromarray(image).save(temporary, quality=95)
+        except (OSError, ValueError) as error:
+            raise OutputError(f"Cannot write {target} ({error}); choose another place") from error
+    return target
+
+
+def _load_file(path: Path, max_side: int) -> Pixels:
+    try:
+        with _pillow_without_limit():
+            picture = Image.open(path, formats=_known_formats())
+        with picture:
+            _check_size(picture.size, str(path))
+            # JPEG alone can be decoded at 1/2, 1/4 or 1/8, for less work and memory.
+            picture.draft(None, _fitted(picture.size, 2 * max_side))
+            return _load_picture(picture, str(path), max_side)
+    except MediaError:
+        raise
+    except UnidentifiedImageError as error:
+        raise MediaError(
+            f"{path} is not a picture of a known format; convert it to PNG or JPEG"
+        ) from error
+    except Exception as error:  # Pillow's readers raise almost anything on damaged files.
+        raise MediaError(
+            f"The picture {path} is damaged ({error}); give another one or export it again"
+        ) from error
+
+
+def _load_picture(picture: Image.Image, name: str, max_side: int) -> Pixels:
+    """The steps from any Pillow picture to pixels; each leaves an ordinary one as it is."""
+    _check_size(picture.size, name)
+    picture = _upright(picture)
+    if picture.mode not in _REDUCIBLE:
+        picture = _eight_bits(picture, name)
+    size = _fitted(picture.size, max_side)
+    if size != picture.size:
+        _refuse_tiny(size, name, f" once its longer side is brought down to {max_side}")
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if picture.mode in _TRANSPARENT or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
+    return np.array(picture.convert("RGB"))
+
+
+def _eight_bits(picture: Image.Image, name: str) -> Image.Image:
+    """Deep grey (I, I;16, F) by its range; palettes, bitmaps and the rest by Pillow."""
+    if picture.mode.startswith(("I", "F")):
+        return Image.fromarray(to_eight_bits(np.asarray(picture), name))
+    transparent = picture.mode in _TRANSPARENT or "transparency" in picture.info
+    return picture.convert("RGBA" if transparent else "RGB")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as EXIF says; an unreadable EXIF block says nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError):
+        return picture
+
+
+def _fitted(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """The size brought down, in its shape, to a longest side of `max_side`."""
+    longest = max(size)
+    if longest <= max_side:
+        return size
+    width, height = (max(1, round(side * max_side / longest)) for side in size)
+    return width, height
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels, above {MOST_PIXELS // 1_000_000} megapixels; "
+            "make it smaller first"
+        )
+    _refuse_tiny(size, name)
+
+
+def _refuse_tiny(size: tuple[int, int], name: str, after: str = "") -> None:
+    if min(size) < SMALLEST_SIDE:
+        raise MediaError(
+            f"{name} has only {size[0]}x{size[1]} pixels{after}; "
+            f"give at least {SMALLEST_SIDE} a side"
+        )
+
+
+def _known_formats() -> list[str]:
+    """The safe formats that this Pillow was built with."""
+    Image.init()
+    return [name for name in SAFE_FORMATS if name in Image.OPEN]
+
+
+@contextmanager
+def _pillow_without_limit() -> Iterator[None]:
+    """Lets Pillow read the size of a picture beyond its own limit; ours is checked right after."""
+    with _pillow_limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

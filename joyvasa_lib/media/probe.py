@@ -1,0 +1,119 @@
+"""What a media file holds, read from ffmpeg's own description; no ffprobe is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from joyvasa_lib.errors import MediaError
+from joyvasa_lib.media.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.files import check_readable
+
+_STREAM = re.compile(r"^  Stream #0:\d+.*?: (Video|Audio): (.*)$")
+_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+_SIZE = re.compile(r", (\d+)x(\d+)[ ,\[]")
+_RATES = (re.compile(r"([\d.]+)(k?) fps\b"), re.compile(r"([\d.]+)(k?) tbr\b"))
+_ROTATION = re.compile(r"display ?matrix: rotation of (-?[\d.]+) degrees", re.IGNORECASE)
+_COMMENT = re.compile(r"^    comment +: (.*(?:\n +: .*)*)", re.MULTILINE | re.IGNORECASE)
+_NTSC = {23.98: Fraction(24000, 1001), 29.97: Fraction(30000, 1001), 59.94: Fraction(60000, 1001)}
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a sound or video file says about itself.
+
+    Attributes:
+        duration: seconds of the longest stream, to 0.01; None where the file does not tell.
+        fps: frames a second of the picture, to 0.01 or an NTSC rate; None for a sound file.
+        size: (width, height) pixels of a frame as it is shown, turned where the file says so;
+            None for a sound file.
+        has_audio: whether there is a sound stream.
+        n_frames: pictures in the video stream, where they were counted.
+        comment: the comment in the file's metadata.
+    """
+
+    duration: float | None
+    fps: float | None
+    size: tuple[int, int] | None
+    has_audio: bool
+    n_frames: int | None = None
+    comment: str | None = None
+
+
+def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaInfo:
+    """Tells what a sound or video file holds.
+
+    Args:
+        path: the file.
+        count_frames: whether to read the file through, without decoding it, to count its frames;
+            the header alone does not tell their exact number.
+
+    Raises:
+        MediaError: there is no such file, or it is neither sound nor video.
+    """
+    source = check_readable(path, "media")
+    info = parse_description(describe(source))
+    if info is None:
+        raise MediaError(f"{source} is neither a sound nor a video file; give another one")
+    if not count_frames or info.size is None:
+        return info
+    return MediaInfo(**{**vars(info), "n_frames": _count_frames(source)})
+
+
+def parse_description(text: str) -> MediaInfo | None:
+    """Reads what `ffmpeg -i` writes; None where it found no sound and no moving picture."""
+    head, *streams = re.split(r"^(?=  Stream #)", text, flags=re.MULTILINE)
+    if "Input #0" not in head:
+        return None
+    has_audio, fps, size = False, None, None
+    for stream in streams:
+        found = _STREAM.match(stream.split("\n", 1)[0])
+        if found is None:
+            continue
+        if found[1] == "Audio":
+            has_audio = True
+        elif size is None and "(attached pic)" not in found[2]:
+            size, fps = _shown_size(stream), _rate(found[2])
+    if size is None and not has_audio:
+        return None
+    time, comment = _DURATION.search(head), _COMMENT.search(head)
+    return MediaInfo(
+        duration=int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None,
+        fps=fps,
+        size=size,
+        has_audio=has_audio,
+        comment=re.sub(r"\n +: ", "\n", comment[1]) if comment else None,
+    )
+
+
+def _shown_size(stream: str) -> tuple[int, int] | None:
+    """(width, height) after the turn that the stream's display matrix asks for."""
+    found, turn = _SIZE.search(stream), _ROTATION.search(stream)
+    if found is None:
+        return None
+    width, height = int(found[1]), int(found[2])
+    sideways = turn is not None and round(float(turn[1]) / 90) % 2 == 1
+    return (height, width) if sideways else (width, height)
+
+
+def _rate(line: str) -> float | None:
+    """Frames a second: the average, or the best guess where there is no average."""
+    for pattern in _RATES:
+        if found := pattern.search(line):
+            rate = float(found[1]) * (1000 if found[2] else 1)
+            return float(_NTSC.get(rate, rate))
+    return None
+
+
+def _count_frames(path: Path) -> int:
+    """Pictures in the first video stream, by copying its packets to nowhere."""
+    command = [*input_arguments(path), "-map", "0:v:0", "-c", "copy"]
+    command += ["-progress", "pipe:1", "-f", "null", "-"]
+    with FFmpeg(command, drain=True) as ffmpeg:
+        counts = re.findall(rb"^frame=\s*(\d+)", ffmpeg.stdout.read(), flags=re.MULTILINE)
+        if ffmpeg.finish() != 0 or not counts:
+            raise MediaError(f"{path} is damaged: {ffmpeg.reason() or 'no frame was found'}")
+    return int(counts[-1])

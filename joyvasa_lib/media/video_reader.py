@@ -1,0 +1,75 @@
+"""A video file as a stream of frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from joyvasa_lib.errors import MediaError
+from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.files import check_readable
+from joyvasa_lib.media.probe import probe
+
+
+@dataclass(frozen=True)
+class VideoReader:
+    """A video whose frames are decoded when it is iterated over, one at a time in memory.
+
+    Attributes:
+        path: the file.
+        fps: frames a second; frame i is shown at i / fps seconds, also where the file's own
+            frame times are uneven.
+        size: (width, height) pixels of the frames, after the turn that the file asks for.
+    """
+
+    path: Path
+    fps: float
+    size: tuple[int, int]
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
+        # PPM says each picture's size, so that nothing depends on how the header was read.
+        command = [*input_arguments(self.path), "-map", "0:v:0", "-an", "-r", repr(self.fps)]
+        command += ["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]
+        count = 0
+        with FFmpeg(command, drain=True) as ffmpeg:
+            while (frame := _read_ppm(ffmpeg.stdout)) is not None:
+                count += 1
+                yield frame
+            if ffmpeg.finish() != 0 or count == 0:
+                raise MediaError(
+                    f"The video {self.path} is damaged after {count} frames "
+                    f"({ffmpeg.reason() or 'no frame could be decoded'}); give another one"
+                )
+
+
+def read_video(path: str | os.PathLike[str]) -> VideoReader:
+    """Opens a video of any format that ffmpeg knows.
+
+    Raises:
+        MediaError: there is no such file, or it holds no moving picture; while iterating, also
+            that it is damaged.
+    """
+    source = check_readable(path, "video")
+    info = probe(source)
+    if info.size is None or info.fps is None:
+        raise MediaError(f"{source} holds no moving picture; give a video file")
+    return VideoReader(source, info.fps, info.size)
+
+
+def _read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:
+    """One binary PPM picture uint8 [h, w, 3]; None at the end of the stream."""
+    header = [stream.readline() for _ in range(3)]
+    if not header[2]:
+        return None
+    width, height = map(int, header[1].split())
+    data = stream.read(width * height * 3)
+    if len(data) < width * height * 3:
+        return None
+    return np.frombuffer(bytearray(data), dtype=np.uint8).reshape(height, width, 3)

@@ -1,0 +1,131 @@
+"""Motion kept within what a picture of one view can show, without visible stops.
+
+Axis legend: ``t`` frames, ``u`` face units.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.space import Floats, MotionSpace
+
+LOOK_DOWN_CLOSES_LID = 0.3
+"""Share of a blink in looking down: projection of eyeLookDown on eyeBlink in the compact basis."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a motion may go.
+
+    Attributes:
+        yaw: degrees; beyond 12 the uncovered side of hair and background smears.
+        pitch: degrees.
+        roll: degrees.
+        units: highest face-unit activation.
+        knee: share of a limit up to which nothing changes, in [0, 1).
+
+    Raises:
+        MotionError: a limit that is not positive, or a knee outside [0, 1).
+    """
+
+    yaw: float = 12.0
+    pitch: float = 8.0
+    roll: float = 15.0
+    units: float = 1.1
+    knee: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name != "knee"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise MotionError(f"The {name} limit must be positive, not {value}")
+        if not 0.0 <= self.knee < 1.0:
+            raise MotionError(f"knee must lie in [0, 1), not {self.knee}")
+
+
+def soft_limit(values: ArrayLike, limit: float, *, knee: float = 0.7) -> NDArray[np.float32]:
+    """Values that approach ``limit`` without reaching it.
+
+    Identity up to ``knee * limit``, then a tanh that continues it with the same slope: monotone,
+    odd, continuously differentiable.
+
+    Args:
+        values: any shape.
+        limit: positive bound on the magnitude; infinity leaves all as it is.
+        knee: share of the limit where bending begins.
+    """
+    x = np.asarray(values, dtype=np.float32)
+    if math.isinf(limit):
+        return x
+    start = knee * limit
+    room = limit - start
+    excess = (np.abs(x) - start) / room
+    bent = np.sign(x) * (start + room * np.tanh(excess))
+    return np.where(excess > 0.0, bent, x).astype(np.float32)
+
+
+def reconcile_units(units: ArrayLike, space: MotionSpace) -> Floats:
+    """Activations that a face can show together.
+
+    * ``mouthClose`` brings lips together over an open jaw: at most ``jawOpen``.
+    * A closing lid overrides a widened eye, and does not close twice when looking down.
+
+    Args:
+        units: [..., u] activations; where none conflict they are returned as they are.
+        space: names the units; rules whose units it lacks are skipped.
+    """
+    u = np.array(units, dtype=np.float32)
+    names = space.face_unit_names
+
+    def has(*wanted: str) -> list[int] | None:
+        return [names.index(w) for w in wanted] if all(w in names for w in wanted) else None
+
+    if found := has("mouthClose", "jawOpen"):
+        close, jaw = found
+        u[..., close] = np.minimum(u[..., close], np.maximum(u[..., jaw], 0.0))
+    for side in ("Left", "Right"):
+        if found := has(f"eyeBlink{side}", f"eyeWide{side}"):
+            blink, wide = found
+            u[..., wide] *= 1.0 - np.clip(u[..., blink], 0.0, 1.0)
+        if found := has(f"eyeBlink{side}", f"eyeLookDown{side}"):
+            blink, down = found
+            room = 1.0 - LOOK_DOWN_CLOSES_LID * np.clip(u[..., down], 0.0, 1.0)
+            u[..., blink] = np.minimum(u[..., blink], room)
+    return u
+
+
+def clip_units(units: ArrayLike, *, highest: float = 1.1) -> Floats:
+    """Activations in [0, highest]; those above 1 bend towards ``highest`` softly."""
+    u = np.maximum(np.asarray(units, dtype=np.float32), 0.0)
+    return soft_limit(u, highest, knee=min(1.0 / highest, 0.95))
+
+
+def limit_motion(motion: Motion, limits: Limits | None = None) -> Motion:
+    """The motion within limits; what lies within them already keeps its very numbers.
+
+    Angles are limited as they stand: relative to the source's own pose where the motion's
+    reference is ``"source"``, from frontal where it is ``"absolute"``. Face units are limited
+    where the space has them.
+    """
+    limits = limits or Limits()
+    rotation = np.stack(
+        [
+            soft_limit(motion.rotation[:, axis], bound, knee=limits.knee)
+            for axis, bound in enumerate((limits.pitch, limits.yaw, limits.roll))
+        ],
+        axis=1,
+    )
+    motion = replace(motion, rotation=rotation)
+    if not motion.space.has_units:
+        return motion
+    units = motion.units
+    limited = clip_units(units, highest=limits.units)
+    # Activations a hair below zero are rounding of the projection, not motion.
+    limited = np.where(np.abs(limited - units) < 1e-4, units, limited)
+    return motion.with_units(limited)

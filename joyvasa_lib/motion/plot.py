@@ -1,0 +1,154 @@
+"""A performance as a picture: curves by region, head pose, action-unit heat map, sound envelope.
+
+Axis legend: ``t`` frames, ``u`` face units, ``k`` keypoints. Needs matplotlib; no display.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import MissingDependencyError, MotionError
+from joyvasa_lib.motion.face_units import REGIONS
+from joyvasa_lib.motion.motion import Motion
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curves = NDArray[np.float32]
+Kind = Literal["curves", "heatmap"]
+
+_PANEL_INCHES = {"sound": 0.8, "head": 1.6, "curves": 1.6, "unit": 0.14}
+_QUIET = 0.01
+"""Units that never move by more than this are left out of a plot."""
+
+
+def plot_motion(
+    motion: Motion,
+    waveform: NDArray[np.float32] | None = None,
+    *,
+    sample_rate: int = 16000,
+    kind: Kind = "curves",
+    per_region: int = 6,
+    width: float = 10.0,
+) -> Figure:
+    """A figure of a motion over time.
+
+    Args:
+        motion: at least one frame.
+        waveform: [n] sound to draw the envelope of, or None.
+        sample_rate: of the waveform, Hz.
+        kind: ``"curves"`` draws the liveliest units of each region, ``"heatmap"`` all that move.
+            In a space without face units both draw keypoint groups.
+        per_region: most curves in one panel.
+        width: inches.
+
+    Returns:
+        A matplotlib figure that belongs to no window: save it with ``figure.savefig(path)``.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        MotionError: an empty motion, or unknown kind.
+    """
+    if kind not in ("curves", "heatmap"):
+        raise MotionError(f"A plot's kind is 'curves' or 'heatmap', not {kind!r}")
+    if len(motion) == 0:
+        raise MotionError("A motion without frames cannot be plotted")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Plotting needs a working matplotlib ({error}); try: pip install matplotlib"
+        ) from error
+
+    regions = _region_curves(motion, per_region if kind == "curves" else None)
+    heat = kind == "heatmap" and bool(regions)
+    rows = sum(len(curves) for curves in regions.values())
+    heights = [_PANEL_INCHES["sound"]] if waveform is not None else []
+    heights.append(_PANEL_INCHES["head"])
+    if heat:
+        heights.append(max(1.0, _PANEL_INCHES["unit"] * rows))
+    else:
+        heights += [_PANEL_INCHES["curves"]] * len(regions)
+
+    figure = Figure(figsize=(width, sum(heights) + 0.6), layout="constrained")
+    panels = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )[:, 0]
+    rest = iter(panels)
+    if waveform is not None:
+        _draw_envelope(next(rest), np.asarray(waveform, dtype=np.float32), sample_rate)
+    seconds = ((np.arange(len(motion)) + 0.5) / motion.fps).astype(np.float32)
+    _draw_head(next(rest), seconds, motion)
+    if heat:
+        _draw_heatmap(next(rest), motion.duration, regions)
+    else:
+        for panel, (region, curves) in zip(rest, regions.items(), strict=True):
+            for name, values in curves.items():
+                panel.plot(seconds, values, label=name, linewidth=1.0)
+            _finish(panel, region)
+    panels[-1].set_xlabel("seconds")
+    panels[-1].set_xlim(0.0, motion.duration)
+    return figure
+
+
+def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curves]]:
+    """Moving curves by region: unit activations, or a keypoint group's distance from rest."""
+    result: dict[str, dict[str, Curves]] = {}
+    if not motion.space.has_units:
+        away = motion.expression - np.median(motion.expression, axis=0)
+        distance = np.linalg.norm(away, axis=-1)
+        for region, indices in motion.space.keypoint_groups.items():
+            result[region] = {f"keypoint {i}": distance[:, i] for i in indices[:most]}
+        return result
+    units, names = motion.units, motion.space.face_unit_names
+    reach = np.abs(units).max(axis=0)
+    known = {unit for members in REGIONS.values() for unit in members}
+    regions = {**REGIONS, "other": tuple(name for name in names if name not in known)}
+    for region, members in regions.items():
+        index = [i for i in motion.space.unit_indices(members) if reach[i] > _QUIET]
+        chosen = set(sorted(index, key=lambda i: -float(units[:, i].std()))[:most])
+        if chosen:
+            result[region] = {names[i]: units[:, i] for i in index if i in chosen}
+    return result
+
+
+def _draw_envelope(panel: Any, waveform: Curves, sample_rate: int) -> None:
+    """Largest magnitude in each hundredth of a second."""
+    hop = max(1, sample_rate // 100)
+    whole = np.pad(np.abs(waveform), (0, -len(waveform) % hop)).reshape(-1, hop)
+    peak = whole.max(axis=1)
+    seconds = (np.arange(len(peak)) + 0.5) * hop / sample_rate
+    panel.fill_between(seconds, -peak, peak, color="0.6", linewidth=0.0)
+    panel.set_yticks([])
+    panel.set_ylabel("sound")
+
+
+def _draw_head(panel: Any, seconds: Curves, motion: Motion) -> None:
+    for axis, name in enumerate(("pitch", "yaw", "roll")):
+        panel.plot(seconds, motion.rotation[:, axis], label=name, linewidth=1.0)
+    _finish(panel, "head, degrees")
+
+
+def _draw_heatmap(panel: Any, duration: float, regions: dict[str, dict[str, Curves]]) -> None:
+    names = [name for curves in regions.values() for name in curves]
+    table = np.stack([values for curves in regions.values() for values in curves.values()])
+    image = panel.imshow(
+        table,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0.0, duration, len(names) - 0.5, -0.5),
+        vmin=0.0,
+        vmax=1.0,
+        cmap="magma",
+    )
+    panel.set_yticks(range(len(names)), names, fontsize=6)
+    panel.figure.colorbar(image, ax=panel, label="activation", pad=0.01)
+
+
+def _finish(panel: Any, label: str) -> None:
+    panel.set_ylabel(label)
+    panel.grid(alpha=0.3)
+    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, frameon=False)

@@ -1,0 +1,239 @@
+"""The whole job in one object: a portrait and speech become a talking video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.animation import Animation
+from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.errors import NoFaceError, OptionError
+from joyvasa_lib.face.crop import FaceCrop, crop_face
+from joyvasa_lib.face.detector import FaceDetector, select_face
+from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.paste_back import PasteBack
+from joyvasa_lib.media.audio import Speech, SpeechSource, load_speech
+from joyvasa_lib.media.image import ImageSource, load_image
+from joyvasa_lib.motion import Motion
+from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.model import Portrait, PortraitModel
+
+if TYPE_CHECKING:
+    from joyvasa_lib.speech.motion_generator import MotionGenerator
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPortrait:
+    """A portrait encoded once, with its place in the picture.
+
+    Attributes:
+        portrait: what the portrait model made of the crop.
+        crop: the crop, its picture and the face.
+    """
+
+    portrait: Portrait
+    crop: FaceCrop
+
+
+class JoyVASAPipeline:
+    """Knows files, faces and both stages; the models know only arrays.
+
+    Not a ``diffusers.DiffusionPipeline``: half of it (the fitted head, the warp) has no torch
+    modules, and stage two must load lazily so that encoding a portrait does not wait for it.
+
+    Args:
+        portrait_model: stage one.
+        checkpoint: checkpoint folder of stage two; loaded when first used.
+        device: torch device of stage two; the GPU if there is one by default.
+        detector: finds the face; MediaPipe's by default.
+    """
+
+    def __init__(
+        self,
+        portrait_model: PortraitModel,
+        checkpoint: Path,
+        device: str | None = None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        self.portrait_model = portrait_model
+        self.checkpoint = checkpoint
+        self.detector: FaceDetector = detector or MediaPipeFaceDetector()
+        self._device = device
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, device: str | None = None
+    ) -> JoyVASAPipeline:
+        """The pipeline of a checkpoint folder; of the bundled checkpoint for None.
+
+        Raises:
+            CheckpointError: the folder is missing, incomplete or unreadable.
+        """
+        folder = resolve_checkpoint(None if path is None else Path(path))
+        return cls(CompactPortraitModel.from_pretrained(folder / "portrait"), folder, device)
+
+    @cached_property
+    def motion_generator(self) -> MotionGenerator:
+        """Stage two, loaded on first use.
+
+        Raises:
+            OptionError: the device is unknown or not there.
+        """
+        import torch
+
+        from joyvasa_lib.speech.motion_generator import MotionGenerator
+
+        device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return MotionGenerator.from_pretrained(self.checkpoint).to(torch.device(device))
+        except (RuntimeError, AssertionError) as error:
+            raise OptionError(
+                f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
+            ) from error
+
+    def __call__(
+        self,
+        portrait: ImageSource | PreparedPortrait,
+        speech: SpeechSource,
+        *,
+        sample_rate: int | None = None,
+        face: str | int = "largest",
+        paste_back: bool = True,
+        fps: float = 25.0,
+        **generation: Any,
+    ) -> Animation:
+        """Makes the portrait speak.
+
+        Args:
+            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            speech: sound file, array or tensor.
+            sample_rate: samples a second, for arrays and tensors.
+            face: ``"largest"`` or the rank by size.
+            paste_back: whether frames are the whole picture or the square around the face.
+            fps: frames a second of the video.
+            **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
+                ``head_motion``: see
+                :class:`~joyvasa_lib.speech.motion_generator.GenerationOptions`.
+
+        Returns:
+            The animation: ``round(duration * fps)`` frames, rendered when read or saved.
+
+        Raises:
+            MediaError: the picture or the sound cannot be used.
+            NoFaceError: the face is not there.
+            OptionError: an option's value is not allowed.
+        """
+        sound = load_speech(speech, sample_rate)
+        prepared = (
+            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+        )
+        motion = self.generate_motion(sound, **generation)
+        if fps != motion.fps:
+            motion = motion.retime(n_frames=round(sound.duration * fps), fps=fps)
+        return self.render(prepared, motion, sound, paste_back=paste_back)
+
+    def encode(
+        self,
+        image: ImageSource,
+        *,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
+    ) -> PreparedPortrait:
+        """Finds the face and encodes it, once for any number of renderings.
+
+        Args:
+            image: picture file, array, tensor or PIL image.
+            face: ``"largest"`` or the rank by size.
+            detector: another detector, for example
+                :class:`~joyvasa_lib.face.manual.ManualFaceDetector`.
+
+        Raises:
+            MediaError: the picture cannot be read.
+            NoFaceError: the face is not there; the message says how to give it by hand.
+        """
+        picture = load_image(image)
+        faces = (detector or self.detector).detect(picture)
+        if not faces:
+            height, width = picture.shape[:2]
+            raise NoFaceError(
+                f"No face was found in the picture of {width} x {height} pixels; use one with a "
+                "visible face, or give the face's box or landmarks by hand"
+            )
+        crop = crop_face(picture, select_face(faces, face))
+        return PreparedPortrait(self.portrait_model.encode(crop), crop)
+
+    def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
+        """Motion for speech, independent of any portrait.
+
+        Args:
+            speech: sound file, array (16 kHz mono), or :class:`~joyvasa_lib.media.audio.Speech`.
+            **generation: see :meth:`__call__`.
+
+        Raises:
+            MediaError: the sound cannot be used.
+            OptionError: an option's value is not allowed.
+        """
+        rate = 16000 if isinstance(speech, np.ndarray) else None
+        return self.motion_generator.generate(load_speech(speech, rate).waveform, **generation)
+
+    def render(
+        self,
+        portrait: PreparedPortrait,
+        motion: Motion,
+        speech: Speech | None = None,
+        *,
+        paste_back: bool = True,
+        batch_size: int = 8,
+    ) -> Animation:
+        """The portrait under a motion, lazily.
+
+        Raises:
+            MotionError: the motion is of another space.
+            OptionError: ``batch_size`` is below 1.
+        """
+        self.portrait_model.render(portrait.portrait, motion[:0], batch_size)  # checks now
+        height, width = portrait.crop.picture.shape[:2]
+        side = portrait.portrait.size
+        size = (width, height) if paste_back else (side, side)
+        return Animation(
+            motion, size, speech, lambda: self._frames(portrait, motion, paste_back, batch_size)
+        )
+
+    def stream(
+        self,
+        portrait: PreparedPortrait,
+        chunks: Iterable[NDArray[np.float32]],
+        *,
+        paste_back: bool = True,
+        **generation: Any,
+    ) -> Iterator[Frames]:
+        """Frames while speech arrives, with bounded latency and memory.
+
+        Args:
+            portrait: result of :meth:`encode`.
+            chunks: pieces of speech, float32 [n], 16 kHz mono.
+            paste_back: whether frames are the whole picture or the square around the face.
+            **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
+
+        Yields:
+            [h, w, 3] uint8 RGB at 25 frames a second.
+        """
+        for motion in self.motion_generator.stream(chunks, **generation):
+            yield from self._frames(portrait, motion, paste_back, 8)
+
+    def _frames(
+        self, prepared: PreparedPortrait, motion: Motion, paste_back: bool, batch_size: int
+    ) -> Iterator[Frames]:
+        paste = PasteBack(prepared.crop, prepared.portrait.mask) if paste_back else None
+        for batch in self.portrait_model.render(prepared.portrait, motion, batch_size):
+            for frame in batch:
+                yield frame if paste is None else paste(frame)

@@ -1,0 +1,1 @@
+"""Stage one: a portrait is encoded once and rendered under any motion."""

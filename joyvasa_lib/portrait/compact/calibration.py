@@ -1,0 +1,61 @@
+"""Makes the rig's lids and lips meet on one person's face.
+
+The rig's blink closes the mean eye; a large eye stays open and a small one overshoots. Likewise a
+face fitted while smiling keeps a gap between the lips when the smile is taken away. Both are
+measured on the fitted head and corrected along the rig's own units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from joyvasa_lib.portrait.compact.fitting import HeadFit
+from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
+
+UPPER_LIDS = ((386, 385, 387), (159, 158, 160))
+LOWER_LIDS = ((374, 380, 373), (145, 153, 144))
+UPPER_INNER_LIP = (80, 81, 82, 13, 312, 311, 310)
+LOWER_INNER_LIP = (88, 178, 87, 14, 317, 402, 318)
+_BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
+_SEALING = (
+    "jawOpen",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthShrugLower",
+    "mouthClose",
+)
+
+
+def _gap(rig: HeadRig, shape: Floats, upper: tuple[int, ...], lower: tuple[int, ...]) -> Floats:
+    """Vertical distance of landmark pairs in rig units, positive when open; [..., n]."""
+    a = shape[..., rig.landmark_vertex[list(upper)], 1]
+    b = shape[..., rig.landmark_vertex[list(lower)], 1]
+    return np.asarray(b - a, dtype=np.float32)
+
+
+def blink_gain(rig: HeadRig, fit: HeadFit) -> Floats:
+    """[2] factor on the change of each blink unit so that a full blink just closes the eye."""
+    gains = []
+    for name, upper, lower in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, strict=True):
+        index = rig.unit_index(name)
+        now = fit.shape + np.tensordot(fit.units, rig.units, 1)
+        opening = float(_gap(rig, np.asarray(now, np.float32), upper, lower).mean())
+        per_unit = -float(_gap(rig, rig.units[index], upper, lower).mean())
+        left = max(1.0 - float(fit.units[index]), 0.2)
+        gains.append(np.clip((opening + 0.012) / (left * per_unit), 0.3, 2.2))
+    return np.array(gains, dtype=np.float32)
+
+
+def lip_seal(rig: HeadRig, fit: HeadFit) -> Floats:
+    """[52] change of units that closes the lips of the person's neutral face, usually tiny."""
+    names = [rig.unit_index(name) for name in _SEALING]
+    resting = _gap(rig, rig.mean, UPPER_INNER_LIP, LOWER_INNER_LIP)
+    opening = _gap(rig, fit.shape, UPPER_INNER_LIP, LOWER_INNER_LIP) - resting
+    effect = _gap(rig, rig.units[names], UPPER_INNER_LIP, LOWER_INNER_LIP).T
+    seal = np.zeros(len(rig.units), dtype=np.float32)
+    ridge = 0.01 * np.eye(len(names))
+    change = np.linalg.solve(effect.T @ effect + ridge, -effect.T @ opening)
+    seal[names] = np.clip(change, -0.8, 0.8)
+    return seal

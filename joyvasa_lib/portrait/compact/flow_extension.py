@@ -1,0 +1,110 @@
+"""Carries the head's displacement into the picture around it: hair follows, background stays.
+
+Outside the head mesh the displacement ``d`` solves the screened Poisson equation
+``laplacian(d) = d / reach^2`` with the mesh's displacement as its boundary value: it continues
+without a step at the silhouette and fades with distance. ``reach`` is a picture, long on the person
+and short on the background. A few Gauss-Seidel sweeps on a coarse-to-fine pyramid are enough.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_FINEST = 64
+_SWEEPS = (60, 24, 12)
+
+
+@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _relax(field, known, screening, sweeps):  # type: ignore[no-untyped-def]
+    batch, height, width, _ = field.shape
+    for b in prange(batch):
+        for _ in range(sweeps):
+            for row in range(height):
+                up, down = max(row - 1, 0), min(row + 1, height - 1)
+                for column in range(width):
+                    if known[b, row, column] > 0.5:
+                        continue
+                    left, right = max(column - 1, 0), min(column + 1, width - 1)
+                    scale = np.float32(1.0) / (np.float32(4.0) + screening[row, column])
+                    for axis in range(2):
+                        field[b, row, column, axis] = scale * (
+                            field[b, up, column, axis]
+                            + field[b, down, column, axis]
+                            + field[b, row, left, axis]
+                            + field[b, row, right, axis]
+                        )
+
+
+@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _pool(flow, triangle, side):  # type: ignore[no-untyped-def]
+    """Mean displacement and coverage of the mesh in each of side x side cells."""
+    batch, size = triangle.shape[0], triangle.shape[1]
+    field = np.zeros((batch, side, side, 2), dtype=np.float32)
+    cover = np.zeros((batch, side, side), dtype=np.float32)
+    for b in prange(batch):
+        for row in range(size):
+            cell_row = row * side // size
+            for column in range(size):
+                if triangle[b, row, column] >= 0:
+                    cell = column * side // size
+                    cover[b, cell_row, cell] += 1.0
+                    field[b, cell_row, cell, 0] += flow[b, row, column, 0]
+                    field[b, cell_row, cell, 1] += flow[b, row, column, 1]
+        for row in range(side):
+            for column in range(side):
+                count = cover[b, row, column]
+                if count > 0.0:
+                    field[b, row, column, 0] /= count
+                    field[b, row, column, 1] /= count
+                    cover[b, row, column] = 1.0
+    return field, cover
+
+
+def screening_picture(reach: Floats, side: int) -> Floats:
+    """Screening ``(cell / reach)^2`` for a grid of ``side`` cells.
+
+    Args:
+        reach: [s, s] distance in units of the picture's side over which displacement fades.
+        side: cells along one side.
+    """
+    small = cv2.resize(reach, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray((1.0 / (side * np.maximum(small, 1e-3))) ** 2, dtype=np.float32)
+
+
+def extend_flow(flow: Floats, triangle: NDArray[np.int32], reach: Floats) -> Floats:
+    """Displacement outside the mesh on a coarse grid.
+
+    Args:
+        flow: [b, s, s, 2] displacement in pixels, valid where ``triangle >= 0``.
+        triangle: [b, s, s] triangle index or -1.
+        reach: [s, s] fading distance in units of the picture's side.
+
+    Returns:
+        [b, 64, 64, 2] displacement in pixels; resize bilinearly to the picture's size.
+    """
+    fine, known = _pool(flow, triangle, _FINEST)
+    levels = [(fine, known)]
+    for _ in range(len(_SWEEPS) - 1):
+        field, cover = levels[-1]
+        b, side = cover.shape[:2]
+        shape = (b, side // 2, 2, side // 2, 2)
+        weight = cover.reshape(shape).sum((2, 4))
+        total = (field * cover[..., None]).reshape(*shape, 2).sum((2, 4))
+        levels.append(
+            (total / np.maximum(weight, 1e-6)[..., None], (weight > 0).astype(np.float32))
+        )
+    guess: Floats | None = None
+    for (field, cover), sweeps in zip(reversed(levels), _SWEEPS, strict=True):
+        side = cover.shape[1]
+        if guess is not None:
+            doubled = guess.repeat(2, 1).repeat(2, 2)
+            field = np.where(cover[..., None] > 0.5, field, doubled)
+        guess = np.ascontiguousarray(field, dtype=np.float32)
+        _relax(guess, cover, screening_picture(reach, side), sweeps)
+    assert guess is not None
+    return guess

@@ -1,0 +1,82 @@
+"""The one interface of both portrait presets: encode a face once, render it many times.
+
+Axis legend: ``b`` frames of a batch, ``s`` side of the square crop.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import MotionError, OptionError
+from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.motion import Motion, MotionSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """An encoded portrait: everything rendering needs, computed once.
+
+    Attributes:
+        size: side of the rendered square in pixels.
+        mask: [s, s] float32 in [0, 1], where a rendered crop replaces the picture.
+    """
+
+    size: int
+    mask: NDArray[np.float32]
+
+
+class PortraitModel(ABC):
+    """Stage one: appearance encoder, motion extractor, warp and generator behind two calls."""
+
+    @property
+    @abstractmethod
+    def space(self) -> MotionSpace:
+        """The motion space this model renders."""
+
+    @abstractmethod
+    def encode(self, crop: FaceCrop) -> Portrait:
+        """Appearance and canonical keypoints of the face in ``crop``.
+
+        Raises:
+            NoFaceError: the crop's landmarks cannot be used.
+        """
+
+    @abstractmethod
+    def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
+        """Motion of one person over a sequence of crops, ``reference="absolute"``."""
+
+    def render(
+        self, portrait: Portrait, motion: Motion, batch_size: int = 8
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames of the portrait under a motion, lazily.
+
+        Args:
+            portrait: result of :meth:`encode` of this model.
+            motion: in this model's space.
+            batch_size: frames rendered together.
+
+        Yields:
+            [b, s, s, 3] uint8 RGB frames, ``b <= batch_size``.
+
+        Raises:
+            MotionError: the motion is of another space.
+            OptionError: ``batch_size`` is below 1.
+        """
+        if motion.space != self.space:
+            raise MotionError(
+                f"This portrait model renders motion of space {self.space.name!r}, "
+                f"not {motion.space.name!r}"
+            )
+        if batch_size < 1:
+            raise OptionError(f"batch_size must be at least 1, not {batch_size}")
+        return self._render(portrait, motion, batch_size)
+
+    @abstractmethod
+    def _render(
+        self, portrait: Portrait, motion: Motion, batch_size: int
+    ) -> Iterator[NDArray[np.uint8]]: ...

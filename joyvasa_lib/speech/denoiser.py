@@ -1,0 +1,290 @@
+"""Motion denoiser: the diffusion transformer of stage two.
+
+Built as published with JoyVASA: sinusoidal step embedding, previous-motion tokens in front,
+post-norm decoder layers, and a cross attention that lets each motion frame see its own audio
+frame only. The
+parameters under ``denoising_net`` and beside it carry the official names.
+
+A softmax over one key is one. With the alignment width 1 the cross attention is therefore
+``out_proj(W_v memory + b_v)``: independent of the tokens and of the diffusion step. It is computed
+once per window (:meth:`MotionDenoiser.cross_terms`) and added in every denoising step.
+
+Axis legend: ``b`` batch, ``l`` motion frames of the window, ``p`` previous frames, ``t`` = p + l,
+``c`` motion channels, ``d`` width, ``a`` width of the audio encoder.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from einops import rearrange
+from torch import Tensor, nn
+
+
+def sinusoidal_table(length: int, width: int) -> Tensor:
+    """Returns sines (even columns) and cosines (odd), float32 [length, width].
+
+    Source: Vaswani et al. 2017, section 3.5.
+    """
+    position = torch.arange(length, dtype=torch.float32)[:, None]
+    frequency = torch.exp(
+        torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width)
+    )
+    table = torch.zeros(length, width)
+    table[:, 0::2] = torch.sin(position * frequency)
+    table[:, 1::2] = torch.cos(position * frequency)
+    return table
+
+
+def alignment_mask(frames: int, width: int) -> Tensor | None:
+    """Returns the boolean cross-attention mask [t, t], True = blocked; None if ``width`` <= 0.
+
+    Row i opens columns ``i - (width - 1)`` to ``i + width - 1``.
+    """
+    if width <= 0:
+        return None
+    index = torch.arange(frames)
+    return (index[:, None] - index[None]).abs() >= width
+
+
+class Attention(nn.Module):
+    """Multi-head attention with packed projections in the order q, k, v."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        """Builds the packed and the output projection."""
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, tokens: Tensor, memory: Tensor, blocked: Tensor | None = None) -> Tensor:
+        """Returns tokens [b, t, d] that attended to memory [b, t, d]."""
+        weights = self.in_proj_weight.chunk(3)
+        biases = self.in_proj_bias.chunk(3)
+        q, k, v = (
+            rearrange(F.linear(x, w, b), "b t (h e) -> b h t e", h=self.heads)
+            for x, w, b in zip((tokens, memory, memory), weights, biases, strict=True)
+        )
+        open_columns = None if blocked is None else ~blocked
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, open_columns, dropout)
+        result: Tensor = self.out_proj(rearrange(mixed, "b h t e -> b t (h e)"))
+        return result
+
+    def single_key(self, memory: Tensor) -> Tensor:
+        """Returns the attention of each token to its own memory column alone, [b, t, d]."""
+        value = F.linear(memory, self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2])
+        result: Tensor = self.out_proj(value)
+        return result
+
+
+class DecoderLayer(nn.Module):
+    """Post-norm decoder layer: self attention, cross attention, feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        """Builds the layer; names are those of ``nn.TransformerDecoderLayer``."""
+        super().__init__()
+        self.self_attn = Attention(width, heads, dropout)
+        self.multihead_attn = Attention(width, heads, dropout)
+        self.linear1 = nn.Linear(width, hidden)
+        self.linear2 = nn.Linear(hidden, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cross: Tensor) -> Tensor:
+        """Returns [b, t, d]; ``cross`` is the finished cross-attention term of this layer."""
+        x = self.norm1(x + self.dropout(self.self_attn(x, x)))
+        return self._after_self(x, cross)
+
+    def attend(self, x: Tensor, memory: Tensor, blocked: Tensor | None) -> Tensor:
+        """Returns the same for any mask, with the cross attention computed from the memory."""
+        x = self.norm1(x + self.dropout(self.self_attn(x, x)))
+        return self._after_self(x, self.multihead_attn(x, memory, blocked))
+
+    def _after_self(self, x: Tensor, cross: Tensor) -> Tensor:
+        x = self.norm2(x + self.dropout(cross))
+        hidden = self.dropout(F.gelu(self.linear1(x)))
+        result: Tensor = self.norm3(x + self.dropout(self.linear2(hidden)))
+        return result
+
+
+class DecoderStack(nn.Module):
+    """Holds the layers under the official name ``transformer.layers``."""
+
+    def __init__(self, layers: int, width: int, heads: int, hidden: int, dropout: float) -> None:
+        """Builds ``layers`` decoder layers."""
+        super().__init__()
+        self.layers = nn.ModuleList(
+            DecoderLayer(width, heads, hidden, dropout) for _ in range(layers)
+        )
+
+
+class DenoisingNet(nn.Module):
+    """Noisy motion, previous motion and memory to clean motion: the net inside the denoiser."""
+
+    TE: Tensor
+    PE: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        in_channels: int,
+        width: int,
+        layers: int,
+        heads: int,
+        hidden: int,
+        max_steps: int,
+        align_width: int,
+        positions: bool,
+        dropout: float,
+    ) -> None:
+        """Builds the net; ``in_channels`` counts the indicator."""
+        super().__init__()
+        self.align_width, self.positions = align_width, positions
+        self.register_buffer("TE", sinusoidal_table(max_steps + 1, width), persistent=False)
+        self.register_buffer("PE", sinusoidal_table(600, width), persistent=False)
+        self.diff_step_map = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.feature_proj = nn.Linear(in_channels, width)
+        self.transformer = DecoderStack(layers, width, heads, hidden, dropout)
+        self.motion_dec = nn.Sequential(
+            nn.Linear(width, width // 2), nn.GELU(), nn.Linear(width // 2, channels)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, tokens: Tensor, step: Tensor, memory: Tensor, cross: list[Tensor] | None
+    ) -> Tensor:
+        """Returns clean motion [b, t, c] for motion tokens [b, t, c (+ indicator)]."""
+        embedding = self.diff_step_map(self.TE[step])[:, None]
+        x = self.feature_proj(tokens)
+        if self.positions:
+            x = x + self.PE[: x.shape[1]]
+        x = self.dropout(x) + embedding
+        blocked = alignment_mask(x.shape[1], self.align_width)
+        blocked = None if blocked is None else blocked.to(x.device)
+        for index, layer in enumerate(self.transformer.layers):
+            assert isinstance(layer, DecoderLayer)
+            x = layer.attend(x, memory, blocked) if cross is None else layer(x, cross[index])
+        result: Tensor = self.motion_dec(x)
+        return result
+
+
+class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Predicts clean motion from noisy motion, speech features and what came before.
+
+    Beside the net it holds what the net is given where there is nothing: start features for the
+    first window and the null feature of classifier-free guidance.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        motion_dim: int = 59,
+        audio_dim: int = 256,
+        feature_dim: int = 256,
+        n_motions: int = 100,
+        n_prev_motions: int = 10,
+        n_layers: int = 8,
+        n_heads: int = 8,
+        hidden_dim: int = 1024,
+        n_diff_steps: int = 50,
+        align_width: int = 1,
+        use_indicator: bool = False,
+        use_positions: bool = True,
+        dropout: float = 0.1,
+    ) -> None:
+        """Builds the network.
+
+        Args:
+            motion_dim: motion channels c.
+            audio_dim: width a of the speech encoder.
+            feature_dim: width d.
+            n_motions: longest window, frames.
+            n_prev_motions: previous frames p.
+            n_layers: decoder layers.
+            n_heads: attention heads.
+            hidden_dim: width of the feed-forward layers.
+            n_diff_steps: diffusion steps T; steps are numbered 1..T.
+            align_width: audio frames seen on either side, 1 = only the own, 0 = all.
+            use_indicator: one more input channel that marks padded frames.
+            use_positions: add sinusoidal frame positions.
+            dropout: in training.
+        """
+        super().__init__()
+        self.audio_feature_map = nn.Linear(audio_dim, feature_dim)
+        self.start_audio_feat = nn.Parameter(torch.randn(1, n_prev_motions, feature_dim))
+        self.start_motion_feat = nn.Parameter(torch.randn(1, n_prev_motions, motion_dim))
+        self.null_audio_feat = nn.Parameter(torch.randn(1, 1, feature_dim))
+        self.denoising_net = DenoisingNet(
+            motion_dim,
+            motion_dim + int(use_indicator),
+            feature_dim,
+            n_layers,
+            n_heads,
+            hidden_dim,
+            max(500, n_diff_steps),
+            align_width,
+            use_positions,
+            dropout,
+        )
+
+    def cross_terms(self, memory: Tensor) -> list[Tensor] | None:
+        """Returns the constant cross-attention term [b, t, d] of each layer for a window.
+
+        Args:
+            memory: previous and current audio features [b, t, d].
+
+        Returns:
+            One tensor per layer, or None where the alignment width is not 1 and no constant exists.
+        """
+        if self.config.align_width != 1:
+            return None
+        return [layer.multihead_attn.single_key(memory) for layer in self._layers()]
+
+    def forward(
+        self,
+        noisy: Tensor,
+        step: Tensor,
+        audio: Tensor,
+        prev_motion: Tensor,
+        prev_audio: Tensor,
+        indicator: Tensor | None = None,
+        cross: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Predicts clean motion.
+
+        Args:
+            noisy: noisy motion [b, l, c].
+            step: int64 [b], 1..T.
+            audio: speech features after ``audio_feature_map`` [b, l, d].
+            prev_motion: [b, p, c].
+            prev_audio: [b, p, d].
+            indicator: [b, l], 1 for real frames; only where the network was built with it.
+            cross: result of :meth:`cross_terms` for this window; computed if not given.
+
+        Returns:
+            Clean motion [b, p + l, c] of previous and current frames; the last l are new.
+        """
+        tokens = torch.cat([prev_motion, noisy], dim=1)
+        if self.config.use_indicator:
+            real = noisy.new_ones(noisy.shape[:2]) if indicator is None else indicator.to(noisy)
+            real = F.pad(real, (prev_motion.shape[1], 0))
+            tokens = torch.cat([tokens, real[..., None]], dim=-1)
+        memory = torch.cat([prev_audio, audio], dim=1)
+        if cross is None:
+            cross = self.cross_terms(memory)
+        result: Tensor = self.denoising_net(tokens, step, memory, cross)
+        return result
+
+    def _layers(self) -> list[DecoderLayer]:
+        layers = list(self.denoising_net.transformer.layers)
+        return [layer for layer in layers if isinstance(layer, DecoderLayer)]

@@ -1,0 +1,148 @@
+"""Motion and the numbers the denoiser works on.
+
+The denoiser sees channels of mean 0 and spread 1: ``value = channel * scale + offset``. With the
+layout ``"units"`` (compact preset) a frame is 52 face units, scale, translation and rotation; with
+``"expression"`` (JoyVASA) it is the expression deformation in place of the units. Channels beyond
+these, if a checkpoint has some, are generated and dropped.
+
+Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` face units.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import CheckpointError, MotionError
+from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.space import MotionSpace, get_space
+
+Floats = NDArray[np.float32]
+FILE_NAME = "normalizer.json"
+SMALLEST_SCALE = 0.02
+"""Spread below which a channel counts as constant: noise there must not be blown up."""
+
+
+@dataclass(frozen=True)
+class MotionNormalizer:
+    """Affine map between :class:`Motion` and model channels.
+
+    Attributes:
+        offset: float32 [c], value of a channel at 0.
+        scale: float32 [c], value of one unit of a channel.
+        layout: "units" or "expression".
+        space_name: motion space of the motions.
+        fps: frames per second.
+    """
+
+    offset: Floats
+    scale: Floats
+    layout: str = "units"
+    space_name: str = "compact-1"
+    fps: float = 25.0
+
+    @property
+    def space(self) -> MotionSpace:
+        """The motion space."""
+        return get_space(self.space_name)
+
+    @property
+    def channels(self) -> int:
+        """Number of model channels c."""
+        return len(self.offset)
+
+    @classmethod
+    def fit(
+        cls, values: Floats, space_name: str = "compact-1", fps: float = 25.0
+    ) -> MotionNormalizer:
+        """Returns the normalizer of training frames.
+
+        Args:
+            values: [t, 59]: face units, scale, translation, rotation in degrees.
+            space_name: motion space that they will drive.
+            fps: their rate.
+        """
+        spread = np.maximum(values.std(axis=0), SMALLEST_SCALE)
+        return cls(values.mean(axis=0).astype(np.float32), spread.astype(np.float32), "units",
+                   space_name, fps)  # fmt: skip
+
+    def normalize(self, values: Floats) -> Floats:
+        """Returns channels [..., c] of values [..., c] in their own units."""
+        return ((values - self.offset) / self.scale).astype(np.float32)
+
+    def denormalize(self, channels: Floats) -> Floats:
+        """Returns values [..., c] of channels [..., c]."""
+        return (channels * self.scale + self.offset).astype(np.float32)
+
+    def to_model(self, motion: Motion) -> Floats:
+        """Returns the channels [t, c] of a motion.
+
+        Raises:
+            MotionError: the motion is of another space, or the model has channels a motion has not.
+        """
+        if motion.space != self.space:
+            raise MotionError(
+                f"This normalizer is for space {self.space_name!r}; got {motion.space.name!r}."
+            )
+        face = (
+            motion.units if self.layout == "units" else motion.expression.reshape(len(motion), -1)
+        )
+        values = np.concatenate([face, motion.scale, motion.translation, motion.rotation], axis=1)
+        if values.shape[1] != self.channels:
+            raise MotionError(
+                f"The model has {self.channels} channels, a motion {values.shape[1]}."
+            )
+        return self.normalize(values)
+
+    def to_motion(self, values: Floats) -> Motion:
+        """Returns the motion of denormalised values [t, c]."""
+        size = (
+            len(self.space.face_unit_names)
+            if self.layout == "units"
+            else 3 * self.space.keypoint_count
+        )
+        pose = values[:, size : size + 7]
+        parts: dict[str, Any] = {
+            "scale": pose[:, :1],
+            "translation": pose[:, 1:4],
+            "rotation": pose[:, 4:7],
+        }
+        if self.layout == "units":
+            return Motion.from_units(values[:, :size], space=self.space, fps=self.fps, **parts)
+        expression = values[:, :size].reshape(len(values), -1, 3)
+        return Motion(expression=expression, space=self.space, fps=self.fps, **parts)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes ``normalizer.json``."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        about = {
+            "layout": self.layout,
+            "space": self.space_name,
+            "fps": self.fps,
+            "offset": [round(float(value), 6) for value in self.offset],
+            "scale": [round(float(value), 6) for value in self.scale],
+        }
+        (Path(folder) / FILE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> MotionNormalizer:
+        """Reads ``normalizer.json``.
+
+        Raises:
+            CheckpointError: the file is missing or incomplete.
+        """
+        path = Path(folder) / FILE_NAME
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            offset, scale = (np.asarray(about[key], np.float32) for key in ("offset", "scale"))
+            normalizer = cls(offset, scale, about["layout"], about["space"], float(about["fps"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"No usable motion normalizer at {path}: {error!r}.") from error
+        if normalizer.layout not in ("units", "expression") or len(offset) != len(scale):
+            raise CheckpointError(f"The motion normalizer at {path} is inconsistent.")
+        return normalizer

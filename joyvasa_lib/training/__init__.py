@@ -1,0 +1,1 @@
+"""Training of both stages. Needs the extra ``train``."""

@@ -1,0 +1,97 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything starts a thread pool: tests run beside others on small machines.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+torch.set_num_threads(2)
+
+# The same examples every time, and no deadline: a loaded machine is not a failure.
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("project")
+
+SAMPLE_RATE = 16000
+
+# First three formants in Hz of a man's /a i u e o/, rounded from Peterson and Barney (1952).
+VOWELS = (
+    (730, 1090, 2440),
+    (270, 2290, 3010),
+    (300, 870, 2240),
+    (530, 1840, 2480),
+    (570, 840, 2410),
+)
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> NDArray[np.uint8]:
+    """NASA's portrait of Eileen Collins: [512, 512, 3] uint8 RGB, read-only."""
+    from skimage.data import astronaut
+
+    picture = np.ascontiguousarray(astronaut())
+    picture.flags.writeable = False
+    return picture
+
+
+@pytest.fixture(scope="session")
+def real_inputs() -> Path:
+    """The folder of real portraits and recordings that JOYVASA_REAL_INPUTS names."""
+    folder = os.environ.get("JOYVASA_REAL_INPUTS")
+    if not folder:
+        pytest.skip("JOYVASA_REAL_INPUTS names no folder of real portraits and recordings")
+    path = Path(folder)
+    if not (path / "portraits").is_dir():
+        pytest.skip(f"JOYVASA_REAL_INPUTS is {folder}, which has no folder 'portraits'")
+    return path
+
+
+@pytest.fixture(scope="session")
+def speech_like() -> Callable[..., NDArray[np.float32]]:
+    """``speech_like(seconds, seed=0)``: see :func:`make_speech_like`."""
+    return make_speech_like
+
+
+def make_speech_like(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    """Voiced syllables, four a second, with pauses: float32 [round(seconds * 16000)], peak 0.5.
+
+    A glottal pulse train (falling, wavering pitch) through three formant resonators that change
+    with each syllable; every sixth syllable is silence.
+    """
+    rng = np.random.default_rng(seed)
+    n = round(seconds * SAMPLE_RATE)
+    t = np.arange(n) / SAMPLE_RATE
+    pitch = 120.0 - 10.0 * (t % 1.5) + 3.0 * np.sin(2 * np.pi * 5.0 * t)
+    phase = np.cumsum(pitch) / SAMPLE_RATE
+    source = np.diff(np.floor(phase), prepend=0.0) + 0.01 * rng.standard_normal(n)
+    speech = np.zeros(n)
+    step = SAMPLE_RATE // 4
+    for index, start in enumerate(range(0, n, step)):
+        if index % 6 == 5:
+            continue
+        syllable = source[start : start + step]
+        for formant in VOWELS[rng.integers(len(VOWELS))]:
+            syllable = _resonate(syllable, formant, bandwidth=90.0)
+        envelope = np.sin(np.pi * (np.arange(len(syllable)) + 0.5) / step) ** 2
+        speech[start : start + step] = syllable / (np.abs(syllable).max() + 1e-9) * envelope
+    return (0.5 * speech / (np.abs(speech).max() + 1e-9)).astype(np.float32)
+
+
+def _resonate(
+    signal: NDArray[np.float64], frequency: float, bandwidth: float
+) -> NDArray[np.float64]:
+    radius = np.exp(-np.pi * bandwidth / SAMPLE_RATE)
+    angle = 2 * np.pi * frequency / SAMPLE_RATE
+    return np.asarray(lfilter([1.0], [1.0, -2 * radius * np.cos(angle), radius**2], signal))

@@ -1,0 +1,123 @@
+"""The losses of motion training equal the reference's numbers where the definitions agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from joyvasa_lib.training.losses import (
+    LossWeights,
+    WindowPair,
+    closure_error,
+    combine,
+    lip_gap_error,
+    masked_error,
+    motion_losses,
+    seam_error,
+    smoothness,
+)
+
+TABLE = np.load(Path(__file__).parent / "fixtures" / "parity" / "training_losses.npz")
+NAMES = (
+    "simple", "exp", "exp_velocity", "exp_smooth", "head", "head_velocity", "head_smooth",
+    "head_seam",
+)  # fmt: skip
+
+
+def tensor(name: str) -> Tensor:
+    return torch.from_numpy(TABLE[name])
+
+
+def pair(second: bool, truncated: bool) -> WindowPair:
+    truth, predicted = tensor("gt"), tensor("target")
+    batch, frames, _ = truth.shape
+    valid = torch.ones(batch, frames, dtype=torch.bool)
+    if truncated:
+        valid = torch.arange(frames)[None] < tensor("end_idx")[:, None]
+    if not second:
+        return WindowPair(predicted[:, -frames:], truth, valid, 0)
+    previous = tensor("prev")
+    known = torch.ones(batch, previous.shape[1], dtype=torch.bool)
+    return WindowPair(
+        predicted,
+        torch.cat([previous, truth], dim=1),
+        torch.cat([known, valid], dim=1),
+        previous.shape[1],
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "second", "truncated", "criterion"),
+    [
+        ("first", False, False, "l2"),
+        ("first_trunc", False, True, "l2"),
+        ("second", True, False, "l2"),
+        ("second_trunc", True, True, "l2"),
+        ("second_trunc_l1", True, True, "l1"),
+    ],
+)
+def test_every_term_equals_the_reference(
+    case: str, second: bool, truncated: bool, criterion: str
+) -> None:
+    terms = motion_losses(pair(second, truncated), 63, criterion)  # type: ignore[arg-type]
+    for name, expected in zip(NAMES, TABLE[f"out/{case}"], strict=True):
+        if np.isnan(expected):
+            assert name not in terms
+        else:
+            assert float(terms[name]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_without_head_channels_there_are_no_head_terms() -> None:
+    window = pair(True, False)
+    face = WindowPair(window.predicted[..., :63], window.truth[..., :63], window.valid, 4)
+    assert not any(name.startswith("head") for name in motion_losses(face, 63))
+
+
+def test_both_clips_count_by_half_and_the_seam_as_it_is() -> None:
+    one = {name: torch.tensor(1.0) for name in NAMES[:-1]}
+    three = {name: torch.tensor(3.0) for name in NAMES}
+    weights = LossWeights(1.0, 0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 10.0)
+    # (1 + 3) / 2 for each weighted term, and 10 * 3 for the seam
+    assert float(combine(one, three, weights)) == pytest.approx(2.0 * 1.75 + 30.0)
+
+
+def test_masked_frames_do_not_count() -> None:
+    predicted, truth = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 1], [3, 1], [9, 9]]])
+    assert float(masked_error(predicted, truth, torch.tensor([[1, 1, 0]]))) == 3.0
+    assert float(masked_error(predicted, truth, torch.zeros(1, 3))) == 0.0
+
+
+def test_uniform_motion_is_smooth_and_continues_smoothly() -> None:
+    line = torch.arange(8.0)[None, :, None] * torch.tensor([1.0, -2.0])
+    valid = torch.ones(1, 8)
+    assert float(smoothness(line, valid)) == 0.0
+    assert float(seam_error(line[:, :4], line[:, 4:], valid[:, 4:])) == 0.0
+
+
+def test_a_step_at_the_seam_costs_what_the_formula_says() -> None:
+    before, after = torch.zeros(1, 3, 1), torch.ones(1, 3, 1)
+    # velocities 0 0 1 0 0: changes 1, -1; accelerations 0 1 -1 0: changes 1, -2, 1
+    assert float(seam_error(before, after, torch.ones(1, 3))) == pytest.approx(1.0 + 2.0)
+
+
+def test_closure_error_looks_at_closed_frames_and_lip_channels_only() -> None:
+    predicted = torch.zeros(1, 4, 3)
+    truth = torch.tensor([[[1.0, 7, 2], [5, 7, 5], [3, 7, 4], [5, 7, 5]]])
+    closed = torch.tensor([[1.0, 0, 1, 0]])
+    assert float(closure_error(predicted, truth, closed, [0, 2])) == pytest.approx(
+        (1 + 4 + 9 + 16) / 4
+    )
+
+
+def test_lip_gap_error_is_blind_to_changes_that_keep_the_gap() -> None:
+    gap = torch.tensor([1.0, -1.0, 0.0])
+    truth = torch.randn(2, 5, 3)
+    moved = truth + torch.tensor([0.5, 0.5, 2.0])
+    assert float(lip_gap_error(moved, truth, torch.ones(2, 5), gap)) < 1e-10
+    assert float(lip_gap_error(truth + 1.0 * gap, truth, torch.ones(2, 5), gap)) == pytest.approx(
+        4.0, rel=1e-4
+    )
