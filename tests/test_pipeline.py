@@ -1,0 +1,116 @@
+"""The main job on a real portrait: face, both stages, video, errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import NoFaceError
+from joyvasa_lib.motion import FACE_UNITS, Motion, get_space
+from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+
+DEMO = Path(__file__).parent.parent / "joyvasa_lib" / "demo_assets"
+
+
+@pytest.fixture(scope="module")
+def pipe() -> JoyVASAPipeline:
+    return JoyVASAPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
+    return pipe.encode(DEMO / "astronaut.jpg")
+
+
+def posed(**units: float) -> Motion:
+    values = np.zeros((1, 52), np.float32)
+    for name, value in units.items():
+        values[0, FACE_UNITS.index(name)] = value
+    zero = np.zeros((1, 3))
+    return Motion.from_units(
+        values,
+        rotation=zero,
+        translation=zero,
+        scale=np.ones((1, 1)),
+        fps=25,
+        space=get_space("compact-1"),
+    )
+
+
+def test_the_astronauts_face_is_found_upright(prepared: PreparedPortrait) -> None:
+    points = prepared.crop.face.landmarks
+    left, right, nose, chin = points[263], points[33], points[1], points[152]
+    assert left[0] > right[0] + 20
+    assert left[1] < nose[1] < chin[1]
+
+
+def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_picture_alone(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait
+) -> None:
+    def frame(motion: Motion) -> NDArray[np.float32]:
+        return next(pipe.render(prepared, motion).frames()).astype(np.float32)
+
+    shut, wide = frame(posed()), frame(posed(jawOpen=0.6))
+    upper, lower = prepared.crop.face.landmarks[13], prepared.crop.face.landmarks[14]
+    x, y = int(lower[0]), int(max(upper[1], lower[1])) + 4
+    assert wide[y : y + 6, x - 4 : x + 4].mean() < shut[y : y + 6, x - 4 : x + 4].mean() - 30
+    box = prepared.crop
+    outside = np.ones(wide.shape[:2], bool)
+    outside[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = False
+    assert outside.any()
+    np.testing.assert_array_equal(wide[outside], box.picture[outside])
+
+
+def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, prepared: PreparedPortrait) -> None:
+    portrait = prepared.portrait
+    lids = prepared.crop.landmarks[[159, 145]]
+    x, y = lids.mean(0)[:2].astype(int)
+    frames = [
+        next(pipe.portrait_model.render(portrait, posed(eyeBlinkLeft=b, eyeBlinkRight=b)))[0]
+        for b in (0.0, 1.0)
+    ]
+    darkest = [frame[y - 2 : y + 3, x - 3 : x + 4].mean(-1).min() for frame in frames]
+    assert darkest[1] > darkest[0] + 25
+
+
+def test_the_same_seed_gives_the_same_motion_and_another_seed_another(
+    pipe: JoyVASAPipeline,
+) -> None:
+    first, again, other = (
+        pipe.generate_motion(DEMO / "hello.flac", seed=seed) for seed in (1, 1, 2)
+    )
+    assert first.vector.tobytes() == again.vector.tobytes()
+    assert np.abs(first.vector - other.vector).max() > 1e-3
+    assert len(first) == round(pipe_duration() * 25)
+
+
+def pipe_duration() -> float:
+    from joyvasa_lib.media.audio import load_speech
+
+    return load_speech(DEMO / "hello.flac").duration
+
+
+def test_a_picture_without_a_face_is_refused_with_a_remedy(pipe: JoyVASAPipeline) -> None:
+    with pytest.raises(NoFaceError, match=r"300 x 200.*box or landmarks"):
+        pipe.encode(np.full((200, 300, 3), 128, np.uint8))
+
+
+def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    command = "from joyvasa_lib.cli import main; main()"
+    arguments = ["animate", str(DEMO / "README-none.png"), str(DEMO / "hello.flac"), "-o"]
+    result = subprocess.run(
+        [sys.executable, "-c", command, *arguments, str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "README-none.png" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not output.exists()
