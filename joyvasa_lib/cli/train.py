@@ -29,6 +29,29 @@ def motion(config: ConfigFile, run: RunFolder) -> None:
     train_motion(config, run)
 
 
+@app.command("corpus")
+def corpus(
+    config: Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the corpus.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Builds the speech corpus: made-up sentences in many voices, with the motion they need."""
+    from rich.progress import track
+
+    from joyvasa_lib.datasets.synthetic.speech_corpus import (
+        SpeechCorpusConfig,
+        build_speech_corpus,
+        missing_recordings,
+    )
+    from joyvasa_lib.training.run import read_config
+
+    recipe = read_config(config, SpeechCorpusConfig, "speech_corpus")
+    total = len(missing_recordings(recipe, output))
+    made = build_speech_corpus(recipe, output, workers)
+    for _ in track(made, "Recordings", total=total):
+        pass
+
+
 @app.command("rig")
 def rig(
     output: Annotated[Path, typer.Option("--output", "-o", help="Rig .safetensors")],

@@ -48,7 +48,6 @@ class MotionStream:
         self._tail: Tensor | None = None  # end of the last window, to blend [1, OVERLAP, c]
         self._tail_audio = self._waiting  # its features
         self._finisher = Finisher(model.normalizer, options)
-        self._any = False
 
     @torch.inference_mode()
     def push(self, chunk: NDArray[np.float32]) -> Iterator[Motion]:
@@ -72,8 +71,9 @@ class MotionStream:
         if self._waiting.shape[1]:
             yield from self._window(self._waiting.shape[1], last=True)
         elif self._tail is not None:
-            yield self._emit(self._tail)
-        yield from self._rest()
+            yield from self._emit(self._tail, last=True)
+        else:
+            raise MediaError("The speech is empty or shorter than half a frame (20 ms).")
 
     def _take(self, features: Tensor) -> Iterator[Motion]:
         mapped = self.model.denoiser.audio_feature_map(features)[None]
@@ -102,14 +102,10 @@ class MotionStream:
         sound = torch.cat([self._prev_audio, audio[:, :done]], dim=1)
         self._prev_motion, self._prev_audio = motion[:, -previous:], sound[:, -previous:]
         self._tail, self._tail_audio = drawn[:, done:], audio[:, done:]
-        yield self._emit(drawn[:, :done])
+        yield from self._emit(drawn[:, :done], last)
 
-    def _emit(self, channels: Tensor) -> Motion:
-        self._any = True
+    def _emit(self, channels: Tensor, last: bool) -> Iterator[Motion]:
         values = self.model.normalizer.denormalize(channels[0].float().cpu().numpy())
-        return self.model.normalizer.to_motion(self._finisher(values))
-
-    def _rest(self) -> Iterator[Motion]:
-        if not self._any:
-            raise MediaError("The speech is empty or shorter than half a frame (20 ms).")
-        yield from ()
+        finished = self._finisher.push(values, last)
+        if len(finished):
+            yield self.model.normalizer.to_motion(finished)
