@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 
 Floats = NDArray[np.float32]
 
@@ -19,49 +21,40 @@ _FINEST = 64
 _SWEEPS = (60, 24, 12)
 
 
-@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _relax(field, known, screening, sweeps):  # type: ignore[no-untyped-def]
-    batch, height, width, _ = field.shape
-    for b in prange(batch):
-        for _ in range(sweeps):
-            for row in range(height):
-                up, down = max(row - 1, 0), min(row + 1, height - 1)
-                for column in range(width):
-                    if known[b, row, column] > 0.5:
-                        continue
-                    left, right = max(column - 1, 0), min(column + 1, width - 1)
-                    scale = np.float32(1.0) / (np.float32(4.0) + screening[row, column])
-                    for axis in range(2):
-                        field[b, row, column, axis] = scale * (
-                            field[b, up, column, axis]
-                            + field[b, down, column, axis]
-                            + field[b, row, left, axis]
-                            + field[b, row, right, axis]
-                        )
+    height, width, _ = field.shape
+    for _ in range(sweeps):
+        for row in range(height):
+            up, down = max(row - 1, 0), min(row + 1, height - 1)
+            for column in range(width):
+                if known[row, column] > 0.5:
+                    continue
+                left, right = max(column - 1, 0), min(column + 1, width - 1)
+                scale = np.float32(1.0) / (np.float32(4.0) + screening[row, column])
+                for axis in range(2):
+                    field[row, column, axis] = scale * (
+                        field[up, column, axis]
+                        + field[down, column, axis]
+                        + field[row, left, axis]
+                        + field[row, right, axis]
+                    )
 
 
-@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _pool(flow, triangle, side):  # type: ignore[no-untyped-def]
-    """Mean displacement and coverage of the mesh in each of side x side cells."""
-    batch, size = triangle.shape[0], triangle.shape[1]
-    field = np.zeros((batch, side, side, 2), dtype=np.float32)
-    cover = np.zeros((batch, side, side), dtype=np.float32)
-    for b in prange(batch):
-        for row in range(size):
-            cell_row = row * side // size
-            for column in range(size):
-                if triangle[b, row, column] >= 0:
-                    cell = column * side // size
-                    cover[b, cell_row, cell] += 1.0
-                    field[b, cell_row, cell, 0] += flow[b, row, column, 0]
-                    field[b, cell_row, cell, 1] += flow[b, row, column, 1]
-        for row in range(side):
-            for column in range(side):
-                count = cover[b, row, column]
-                if count > 0.0:
-                    field[b, row, column, 0] /= count
-                    field[b, row, column, 1] /= count
-                    cover[b, row, column] = 1.0
+def _pool(flow: Floats, triangle: NDArray[np.int32], side: int) -> tuple[Floats, Floats]:
+    """Mean displacement [b, side, side, 2] of the mesh in each cell, and 1 where there is some."""
+    batch = len(triangle)
+    field = np.empty((batch, side, side, 2), dtype=np.float32)
+    cover = np.empty((batch, side, side), dtype=np.float32)
+
+    def frame(b: int) -> None:
+        mesh = (triangle[b] >= 0).astype(np.float32)
+        share = cv2.resize(mesh, (side, side), interpolation=cv2.INTER_AREA)
+        total = cv2.resize(flow[b] * mesh[..., None], (side, side), interpolation=cv2.INTER_AREA)
+        field[b] = total / np.maximum(share, 1e-6)[..., None]
+        cover[b] = share > 1e-6
+
+    for_each_frame(frame, batch)
     return field, cover
 
 
@@ -105,6 +98,10 @@ def extend_flow(flow: Floats, triangle: NDArray[np.int32], reach: Floats) -> Flo
             doubled = guess.repeat(2, 1).repeat(2, 2)
             field = np.where(cover[..., None] > 0.5, field, doubled)
         guess = np.ascontiguousarray(field, dtype=np.float32)
-        _relax(guess, cover, screening_picture(reach, side), sweeps)
+        _relax_batch(guess, cover, screening_picture(reach, side), sweeps)
     assert guess is not None
     return guess
+
+
+def _relax_batch(field: Floats, known: Floats, screening: Floats, sweeps: int) -> None:
+    for_each_frame(lambda b: _relax(field[b], known[b], screening, sweeps), len(field))

@@ -6,8 +6,10 @@ Axis legend: ``b`` frames, ``s`` side of the picture, ``v`` vertices, ``f`` tria
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -17,58 +19,55 @@ OUTSIDE, SKIN, EYE, MOUTH = 0, 1, 2, 3
 """Layers: a pixel may only be taken from the same layer of the photograph."""
 
 
-@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _look_up(  # type: ignore[no-untyped-def]
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _look_up_one(  # type: ignore[no-untyped-def]
     triangle, driven, source, triangles, layer, source_layer, source_depth, colour, trust,
     tolerance, flow, unseen, fill, kind,
 ):  # fmt: skip
-    batch, height, width = triangle.shape
+    height, width = triangle.shape
     source_side = source_layer.shape[0]
-    for b in prange(batch):
-        for row in range(height):
-            for column in range(width):
-                f = triangle[b, row, column]
-                if f < 0:
-                    kind[b, row, column] = 0
-                    unseen[b, row, column] = 0.0
-                    continue
-                i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-                ax, ay = driven[b, i, 0], driven[b, i, 1]
-                bx, by = driven[b, j, 0], driven[b, j, 1]
-                cx, cy = driven[b, k, 0], driven[b, k, 1]
-                inverse = np.float32(1.0) / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-                wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
-                wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
-                wc = np.float32(1.0) - wa - wb
-                x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
-                y = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1]
-                z = wa * source[i, 2] + wb * source[j, 2] + wc * source[k, 2]
-                flow[b, row, column, 0] = x - column
-                flow[b, row, column, 1] = y - row
-                mine = layer[f]
-                kind[b, row, column] = mine
-                for channel in range(3):
-                    fill[b, row, column, channel] = (
-                        wa * colour[b, i, channel]
-                        + wb * colour[b, j, channel]
-                        + wc * colour[b, k, channel]
-                    )
-                trusted = wa * trust[b, i] + wb * trust[b, j] + wc * trust[b, k]
-                # Bilinear share of the four source pixels that show the same layer, not deeper.
-                # Skin may also come from outside the fitted head, whose outline is never exact.
-                left, top = int(np.floor(x)), int(np.floor(y))
-                share = np.float32(0.0)
-                for dy in range(2):
-                    for dx in range(2):
-                        u, v = left + dx, top + dy
-                        if u < 0 or v < 0 or u >= source_side or v >= source_side:
-                            continue
-                        theirs = source_layer[v, u]
-                        same = theirs == mine or (mine == 1 and theirs == 0)
-                        near = z <= source_depth[v, u] + tolerance
-                        if same and near:
-                            share += (np.float32(1.0) - abs(x - u)) * (np.float32(1.0) - abs(y - v))
-                unseen[b, row, column] = np.float32(1.0) - share * trusted
+    for row in range(height):
+        for column in range(width):
+            f = triangle[row, column]
+            if f < 0:
+                kind[row, column] = 0
+                unseen[row, column] = 0.0
+                continue
+            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+            ax, ay = driven[i, 0], driven[i, 1]
+            bx, by = driven[j, 0], driven[j, 1]
+            cx, cy = driven[k, 0], driven[k, 1]
+            inverse = np.float32(1.0) / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
+            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
+            wc = np.float32(1.0) - wa - wb
+            x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
+            y = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1]
+            z = wa * source[i, 2] + wb * source[j, 2] + wc * source[k, 2]
+            flow[row, column, 0] = x - column
+            flow[row, column, 1] = y - row
+            mine = layer[f]
+            kind[row, column] = mine
+            for channel in range(3):
+                fill[row, column, channel] = (
+                    wa * colour[i, channel] + wb * colour[j, channel] + wc * colour[k, channel]
+                )
+            trusted = wa * trust[i] + wb * trust[j] + wc * trust[k]
+            # Bilinear share of the four source pixels that show the same layer, not deeper.
+            # Skin may also come from outside the fitted head, whose outline is never exact.
+            left, top = int(np.floor(x)), int(np.floor(y))
+            share = np.float32(0.0)
+            for dy in range(2):
+                for dx in range(2):
+                    u, v = left + dx, top + dy
+                    if u < 0 or v < 0 or u >= source_side or v >= source_side:
+                        continue
+                    theirs = source_layer[v, u]
+                    same = theirs == mine or (mine == 1 and theirs == 0)
+                    near = z <= source_depth[v, u] + tolerance
+                    if same and near:
+                        share += (np.float32(1.0) - abs(x - u)) * (np.float32(1.0) - abs(y - v))
+            unseen[row, column] = np.float32(1.0) - share * trusted
 
 
 def look_up(
@@ -106,8 +105,12 @@ def look_up(
     unseen = np.empty((batch, height, width), dtype=np.float32)
     fill = np.zeros((batch, height, width, 3), dtype=np.float32)
     kind = np.empty((batch, height, width), dtype=np.uint8)
-    _look_up(
-        triangle, driven, source, triangles, layer, source_layer, source_depth, colour, trust,
-        np.float32(tolerance), flow, unseen, fill, kind,
-    )  # fmt: skip
+
+    def frame(b: int) -> None:
+        _look_up_one(
+            triangle[b], driven[b], source, triangles, layer, source_layer, source_depth,
+            colour[b], trust[b], np.float32(tolerance), flow[b], unseen[b], fill[b], kind[b],
+        )  # fmt: skip
+
+    for_each_frame(frame, batch)
     return flow, unseen, fill, kind

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _rasterize_one(vertices, triangles, triangle, depth):  # type: ignore[no-untyped-def]
     height, width = depth.shape
     for row in range(height):
@@ -54,12 +56,6 @@ def _rasterize_one(vertices, triangles, triangle, depth):  # type: ignore[no-unt
                 wb += step_b
 
 
-@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _rasterize_batch(vertices, triangles, triangle, depth):  # type: ignore[no-untyped-def]
-    for b in prange(vertices.shape[0]):
-        _rasterize_one(vertices[b], triangles, triangle[b], depth[b])
-
-
 def rasterize(vertices: Floats, triangles: Ints, size: int) -> tuple[Ints, Floats]:
     """Nearest triangle and its depth at every pixel.
 
@@ -75,5 +71,6 @@ def rasterize(vertices: Floats, triangles: Ints, size: int) -> tuple[Ints, Float
     batch = len(vertices)
     triangle = np.empty((batch, size, size), dtype=np.int32)
     depth = np.empty((batch, size, size), dtype=np.float32)
-    _rasterize_batch(np.ascontiguousarray(vertices, dtype=np.float32), triangles, triangle, depth)
+    vertices = np.ascontiguousarray(vertices, dtype=np.float32)
+    for_each_frame(lambda b: _rasterize_one(vertices[b], triangles, triangle[b], depth[b]), batch)
     return triangle, depth

@@ -1,0 +1,34 @@
+"""Frames of a batch side by side: the compiled kernels release the interpreter's lock.
+
+numba's own parallel loops take several times as long to compile, which would be felt at the very
+first frame after installing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="frames")
+
+
+def _threads() -> int:
+    return max(1, min(8, int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)))
+
+
+def for_each_frame(work: Callable[[int], None], frames: int) -> None:
+    """Calls ``work`` with every frame number below ``frames``, on as many threads as are sensible.
+
+    ``work`` must not call this function itself.
+    """
+    if frames <= 1 or _threads() == 1:
+        for index in range(frames):
+            work(index)
+        return
+    work(0)  # compiles, if that is still to be done, before the threads start
+    list(_pool().map(work, range(1, frames)))
