@@ -1,4 +1,4 @@
-"""A rendered performance: frames made when they are asked for, with their sound."""
+"""A talking portrait: frames made when they are asked for, with their sound."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.media.audio import Speech
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, VideoWriter
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.performance import Performance
 
 Frames = NDArray[np.uint8]
 
@@ -24,26 +25,31 @@ class Animation:
     """A talking portrait. Holds no frames: they are rendered again each time they are read.
 
     Attributes:
-        motion: the performance.
+        performance: the motion, made piece by piece as frames are read.
         size: width and height of the frames in pixels.
         speech: the sound, or None.
         render: makes the iterator over frames [h, w, 3] uint8 RGB.
     """
 
-    motion: Motion
+    performance: Performance
     size: tuple[int, int]
     speech: Speech | None
     render: Callable[[], Iterator[Frames]]
 
     @property
+    def motion(self) -> Motion:
+        """The whole motion, made now if it is not there yet."""
+        return self.performance.motion
+
+    @property
     def fps(self) -> float:
         """Frames a second."""
-        return self.motion.fps
+        return self.performance.fps
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
-        return len(self.motion)
+        return len(self.performance)
 
     @property
     def duration(self) -> float:

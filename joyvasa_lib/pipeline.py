@@ -19,9 +19,10 @@ from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
-from joyvasa_lib.media.audio import Speech, SpeechSource, load_speech
+from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.performance import Performance
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
@@ -136,10 +137,8 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        motion = self.generate_motion(sound, **generation)
-        if fps != motion.fps:
-            motion = motion.retime(n_frames=round(sound.duration * fps), fps=fps)
-        return self.render(prepared, motion, sound, paste_back=paste_back)
+        performance = self.perform(sound, fps=fps, **generation)
+        return self.render(prepared, performance, sound, paste_back=paste_back)
 
     def encode(
         self,
@@ -182,30 +181,68 @@ class JoyVASAPipeline:
             MediaError: the sound cannot be used.
             OptionError: an option's value is not allowed.
         """
-        rate = 16000 if isinstance(speech, np.ndarray) else None
-        return self.motion_generator.generate(load_speech(speech, rate).waveform, **generation)
+        return self.perform(speech, **generation).motion
+
+    def perform(
+        self,
+        speech: SpeechSource,
+        *,
+        sample_rate: int | None = None,
+        fps: float = 25.0,
+        **generation: Any,
+    ) -> Performance:
+        """Motion for speech, generated window by window while it is read.
+
+        Args:
+            speech: sound file, array (16 kHz mono unless ``sample_rate`` says otherwise), or
+                :class:`~joyvasa_lib.media.audio.Speech`.
+            sample_rate: samples a second, for arrays and tensors.
+            fps: frames a second.
+            **generation: see :meth:`__call__`.
+
+        Raises:
+            MediaError: the sound cannot be used.
+            OptionError: an option's value is not allowed.
+            MotionError: ``fps`` is not a positive number.
+        """
+        if sample_rate is None and isinstance(speech, np.ndarray):
+            sample_rate = SAMPLE_RATE
+        sound = load_speech(speech, sample_rate)
+        generator = self.motion_generator
+        generator.check(**generation)
+        performance = Performance(
+            round(len(sound) * generator.fps / SAMPLE_RATE),
+            generator.fps,
+            generator.space,
+            lambda: generator.stream(sound.blocks(), **generation),
+        )
+        return performance.retime(fps=fps, n_frames=round(sound.duration * fps))
 
     def render(
         self,
         portrait: PreparedPortrait,
-        motion: Motion,
+        motion: Motion | Performance,
         speech: Speech | None = None,
         *,
         paste_back: bool = True,
         batch_size: int = 8,
     ) -> Animation:
-        """The portrait under a motion, lazily.
+        """The portrait under a motion, or under a performance while it is made, lazily.
 
         Raises:
             MotionError: the motion is of another space.
             OptionError: ``batch_size`` is below 1.
         """
-        self.portrait_model.render(portrait.portrait, motion[:0], batch_size)  # checks now
+        performance = Performance.of(motion) if isinstance(motion, Motion) else motion
+        still = Motion.neutral(0, space=performance.space)
+        self.portrait_model.render(portrait.portrait, still, batch_size)  # checks now
         height, width = portrait.crop.picture.shape[:2]
         side = portrait.portrait.size
-        size = (width, height) if paste_back else (side, side)
         return Animation(
-            motion, size, speech, lambda: self._frames(portrait, motion, paste_back, batch_size)
+            performance,
+            (width, height) if paste_back else (side, side),
+            speech,
+            lambda: self._frames(portrait, performance, paste_back, batch_size),
         )
 
     def stream(
@@ -227,13 +264,18 @@ class JoyVASAPipeline:
         Yields:
             [h, w, 3] uint8 RGB at 25 frames a second.
         """
-        for motion in self.motion_generator.stream(chunks, **generation):
-            yield from self._frames(portrait, motion, paste_back, 8)
+        motions = self.motion_generator.stream(chunks, **generation)
+        yield from self._frames(portrait, motions, paste_back, 8)
 
     def _frames(
-        self, prepared: PreparedPortrait, motion: Motion, paste_back: bool, batch_size: int
+        self,
+        prepared: PreparedPortrait,
+        motions: Iterable[Motion],
+        paste_back: bool,
+        batch_size: int,
     ) -> Iterator[Frames]:
         paste = PasteBack(prepared.crop, prepared.portrait.mask) if paste_back else None
-        for batch in self.portrait_model.render(prepared.portrait, motion, batch_size):
-            for frame in batch:
-                yield frame if paste is None else paste(frame)
+        for motion in motions:
+            for batch in self.portrait_model.render(prepared.portrait, motion, batch_size):
+                for frame in batch:
+                    yield frame if paste is None else paste(frame)

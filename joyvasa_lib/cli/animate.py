@@ -74,19 +74,17 @@ def animate(
     speech = load_speech(audio)
     prepared = pipe.encode(portrait, face=face, detector=detector)
     encoded = time.perf_counter()
-    performance = pipe.generate_motion(
+    performance = pipe.perform(
         speech,
+        fps=fps,
         seed=seed,
         guidance_scale=guidance_scale,
         num_inference_steps=steps,
         scheduler=scheduler,
         head_motion=head_motion,
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
-    if fps != performance.fps:
-        performance = performance.retime(n_frames=round(speech.duration * fps), fps=fps)
     if motion_out is not None:
-        performance.save(motion_out)
-    generated = time.perf_counter()
+        performance.motion.save(motion_out)
     animation = pipe.render(prepared, performance, speech, paste_back=full)
     with _progress(animation.n_frames, quiet or as_json) as advance:
         animation.save(output, progress=advance)
@@ -104,8 +102,8 @@ def animate(
             "size": list(animation.size),
             "timings": {
                 "encode": round(encoded - started, 3),
-                "motion": round(generated - encoded, 3),
-                "render": round(rendered - generated, 3),
+                "motion": round(performance.seconds, 3),
+                "render": round(rendered - encoded - performance.seconds, 3),
             },
         },
     )

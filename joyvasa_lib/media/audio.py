@@ -10,7 +10,6 @@ import logging
 import os
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,6 +31,9 @@ SAMPLE_RATE = 16000
 SHORTEST = 0.1
 """Seconds; less holds no syllable."""
 
+LONGEST_KEPT = 600.0
+"""Seconds; a longer file is decoded again, piece by piece, when it is read."""
+
 SILENCE = 10 ** (-80 / 20)
 """Peak below which a recording counts as silent: -80 dBFS, under the dither of any microphone."""
 
@@ -50,23 +52,70 @@ SpeechSource: TypeAlias = "str | os.PathLike[str] | npt.NDArray[Any] | torch.Ten
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
 class Speech:
-    """A recording to speak.
+    """A recording to speak: in memory, or in its file where it is long.
 
-    Attributes:
+    Args:
         waveform: float32 [n], mono, 16 kHz, in [-1, 1].
         path: the file that it came from, whose sound goes into the video in its own quality;
             None for a recording from memory.
     """
 
-    waveform: Waveform
-    path: Path | None = None
+    def __init__(self, waveform: Waveform, path: Path | None = None) -> None:
+        self._kept: Waveform | None = waveform
+        self._samples = len(waveform)
+        self._path = path
+
+    @classmethod
+    def in_file(cls, path: Path, samples: int) -> Speech:
+        """A recording that is decoded from its file again whenever it is read."""
+        speech = cls(np.zeros(0, np.float32), path)
+        speech._kept, speech._samples = None, samples
+        return speech
+
+    def __len__(self) -> int:
+        """Samples at 16 kHz."""
+        return self._samples
+
+    def __repr__(self) -> str:
+        return f"Speech({self.duration:.2f} s, path={str(self.path) if self.path else None!r})"
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it came from, if any."""
+        return self._path
 
     @property
     def duration(self) -> float:
         """Seconds."""
-        return len(self.waveform) / SAMPLE_RATE
+        return len(self) / SAMPLE_RATE
+
+    @property
+    def waveform(self) -> Waveform:
+        """All of it, float32 [n], mono, 16 kHz, in [-1, 1]; 64 kB a second, an hour 230 MB.
+
+        Raises:
+            MediaError: its file cannot be decoded any more.
+        """
+        if self._kept is not None:
+            return self._kept
+        whole = bytearray()  # grows in place, so that the peak is about one copy
+        for block in self.blocks():
+            whole += block.data
+        return np.frombuffer(whole, dtype=np.float32)
+
+    def blocks(self, seconds: float = 10.0) -> Iterator[Waveform]:
+        """The waveform in pieces of so many seconds, in memory that does not grow.
+
+        Raises:
+            MediaError: its file cannot be decoded any more.
+        """
+        if self._kept is None and self._path is not None:
+            yield from iter_speech(self._path, seconds)
+        elif self._kept is not None:
+            step = max(1, round(seconds * SAMPLE_RATE))
+            for start in range(0, len(self), step):
+                yield self._kept[start : start + step]
 
 
 def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
@@ -79,7 +128,7 @@ def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
         sample_rate: samples a second of an array or tensor; a file knows its own.
 
     Returns:
-        The speech; a file's waveform takes 64 kB a second, an hour 230 MB.
+        The speech; a file of more than ten minutes stays in its file.
 
     Raises:
         MediaError: the source is missing, not a recording, damaged, shorter than 0.1 s, silent
@@ -93,7 +142,7 @@ def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
             raise OptionError(
                 f"sample_rate={sample_rate} is for arrays; leave it out for the file {source}"
             )
-        return Speech(_read_whole(source), check_readable(source, "sound"))
+        return _from_file(check_readable(source, "sound"))
     if isinstance(source, np.ndarray) or is_tensor(source):
         if sample_rate is None:
             raise OptionError("An array does not know its rate; give sample_rate, such as 16000")
@@ -161,12 +210,18 @@ def write_wav(
     return Path(path)
 
 
-def _read_whole(path: str | os.PathLike[str]) -> Waveform:
-    """All pieces in one array; a bytearray grows in place, so the peak is about one copy."""
-    whole = bytearray()
+def _from_file(path: Path) -> Speech:
+    """Decodes a file once, to check it and to know its length; keeps it unless it is long."""
+    whole, samples = bytearray(), 0
     for block in iter_speech(path):
-        whole += block.data
-    return np.frombuffer(whole, dtype=np.float32)
+        samples += len(block)
+        if samples <= LONGEST_KEPT * SAMPLE_RATE:
+            whole += block.data
+        else:
+            whole = bytearray()
+    if not whole:
+        return Speech.in_file(path, samples)
+    return Speech(np.frombuffer(whole, dtype=np.float32), path)
 
 
 def _decode(path: Path, chunk: int) -> Iterator[Waveform]:

@@ -31,7 +31,13 @@ _KERNELS = {"cubic": (_catmull_rom, 2.0), "linear": (_triangle, 1.0)}
 
 
 def resample(
-    curves: Curves, n_frames: int, step: float, *, interpolation: str = "cubic"
+    curves: Curves,
+    n_frames: int,
+    step: float,
+    *,
+    interpolation: str = "cubic",
+    first_output: int = 0,
+    first_input: int = 0,
 ) -> NDArray[np.float32]:
     """Curves seen through another clock, frame centres on frame centres.
 
@@ -44,6 +50,8 @@ def resample(
         n_frames: number of output frames.
         step: input frames per output frame.
         interpolation: ``"cubic"`` (Keys 1981; exact for quadratics) or ``"linear"``.
+        first_output: number of the first output frame, where curves are seen in parts.
+        first_input: number of ``curves[0]``; parts must overlap by :func:`reach` frames.
 
     Returns:
         [n, c] float32.
@@ -61,7 +69,7 @@ def resample(
         raise MotionError(f"Retiming needs a positive time step, not {step}")
     kernel, support = _KERNELS[interpolation]
     width = max(1.0, step)
-    position = (np.arange(n_frames) + 0.5) * step - 0.5
+    position = (np.arange(first_output, first_output + n_frames) + 0.5) * step - 0.5
     first = np.ceil(position - support * width).astype(np.int64)
     taps = math.floor(2 * support * width) + 1
     weights = np.stack([kernel((first + i - position) / width) for i in range(taps)])
@@ -69,5 +77,10 @@ def resample(
     result = np.zeros((n_frames, curves.shape[1]))
     for i, weight in enumerate(weights):
         if weight.any():
-            result += weight[:, None] * curves[np.clip(first + i, 0, len(curves) - 1)]
+            result += weight[:, None] * curves[np.clip(first + i - first_input, 0, len(curves) - 1)]
     return result.astype(np.float32)
+
+
+def reach(step: float, *, interpolation: str = "cubic") -> int:
+    """Input frames that an output frame looks at on either side of its position, at most."""
+    return math.ceil(_KERNELS[interpolation][1] * max(1.0, step)) + 1

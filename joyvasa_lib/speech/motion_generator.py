@@ -154,6 +154,14 @@ class MotionGenerator:
             yield from stream.push(chunk)
         yield from stream.finish()
 
+    def check(self, **options: Any) -> None:
+        """Refuses options that :meth:`generate` would refuse, without generating.
+
+        Raises:
+            OptionError: an option is unknown or out of this model's range.
+        """
+        self._scheduler(make_options(options))
+
     @torch.inference_mode()
     def sample_window(
         self,
