@@ -59,11 +59,12 @@ def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_picture_alone(
     upper, lower = prepared.crop.face.landmarks[13], prepared.crop.face.landmarks[14]
     x, y = int(lower[0]), int(max(upper[1], lower[1])) + 4
     assert wide[y : y + 6, x - 4 : x + 4].mean() < shut[y : y + 6, x - 4 : x + 4].mean() - 30
-    box = prepared.crop
+    crop, box = prepared.crop, prepared.crop.square
+    assert box is not None
     outside = np.ones(wide.shape[:2], bool)
     outside[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = False
     assert outside.any()
-    np.testing.assert_array_equal(wide[outside], box.picture[outside])
+    np.testing.assert_array_equal(wide[outside], crop.picture[outside])
 
 
 def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, prepared: PreparedPortrait) -> None:

@@ -1,4 +1,9 @@
-"""The square crop around a face that portrait models see."""
+"""The square crop around a face that portrait models see.
+
+Three framings: :func:`crop_face` cuts whole pixels of the picture along its own axes (the bundled
+preset), :func:`crop_upright` turns the face upright as LivePortrait does (the official networks),
+:func:`crop_whole` takes the picture as it is. None of them stretches the face.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError, OptionError
+from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
 from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.sampling import as_rgb, sample
 
 SMALLEST, LARGEST = 256, 1024
 """Sides between which a crop keeps the picture's own pixels."""
@@ -17,35 +24,22 @@ _FEWEST_PIXELS = 24
 """A face smaller than this shows neither lips nor lids."""
 
 
-@dataclass(frozen=True, eq=False)
-class FaceCrop:
-    """A square cut out of a picture around a face.
+@dataclass(frozen=True)
+class PixelSquare:
+    """A square of whole picture pixels along the picture's axes; it may reach beyond the picture.
 
     Attributes:
-        picture: [h, w, 3] uint8 RGB, the whole picture.
-        image: [s, s, 3] uint8 RGB, the crop.
-        left, top: the square's corner in picture pixels; may be negative.
-        side: the square's side in picture pixels. When it equals ``size``, crop pixels are the
-            picture's own.
-        face: the face, in picture pixels.
+        left, top: the corner's pixel.
+        side: in picture pixels.
     """
 
-    picture: NDArray[np.uint8]
-    image: NDArray[np.uint8]
     left: int
     top: int
     side: int
-    face: Face
 
-    @property
-    def size(self) -> int:
-        """Side of the crop in its own pixels."""
-        return len(self.image)
-
-    @property
-    def matrix(self) -> NDArray[np.float64]:
-        """[3, 3] homogeneous map from picture pixels to crop pixels (pixel centres at integers)."""
-        scale = self.size / self.side
+    def matrix(self, size: int) -> NDArray[np.float64]:
+        """[3, 3] homogeneous map from picture pixels to a crop of side ``size``."""
+        scale = size / self.side
         shift = 0.5 * scale - 0.5
         return np.array(
             [
@@ -55,13 +49,43 @@ class FaceCrop:
             ]
         )
 
+
+@dataclass(frozen=True, eq=False)
+class FaceCrop:
+    """A square cut out of a picture around a face.
+
+    Attributes:
+        picture: [h, w, 3] uint8 RGB, the whole picture; [h, w] and [h, w, 1 or 4] are kept too.
+        image: [s, s, 3] uint8 RGB, the crop.
+        matrix: [3, 3] homogeneous map from picture pixels to crop pixels (pixel centres at
+            integers): a turn, one scale and a shift.
+        face: the face, in picture pixels.
+        square: the picture's pixels that the crop shows, where it lies along the picture's axes;
+            None for a turned crop. With ``square.side == size`` crop pixels are the picture's own.
+    """
+
+    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
+    matrix: NDArray[np.float64]
+    face: Face
+    square: PixelSquare | None = None
+
+    @property
+    def size(self) -> int:
+        """Side of the crop in its own pixels."""
+        return len(self.image)
+
+    @property
+    def scale(self) -> float:
+        """Crop pixels for one picture pixel."""
+        return float(np.hypot(*self.matrix[:2, 0]))
+
     @property
     def landmarks(self) -> NDArray[np.float32]:
         """[n, 3] the face's landmarks in crop pixels."""
-        matrix = self.matrix
         points = self.face.landmarks.astype(np.float64)
-        flat = points[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
-        return np.concatenate([flat, points[:, 2:] * matrix[0, 0]], 1).astype(np.float32)
+        flat = apply_matrix(self.matrix, points[:, :2])
+        return np.concatenate([flat, points[:, 2:] * self.scale], 1).astype(np.float32)
 
 
 def crop_face(
@@ -76,7 +100,7 @@ def crop_face(
     Beyond the picture's border its edge is repeated.
 
     Args:
-        picture: [h, w, 3] uint8 RGB.
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
         face: the face in picture pixels.
         size: side of the crop in its own pixels; by default the native side kept within 256 and
             1024.
@@ -84,29 +108,103 @@ def crop_face(
         raise_by: how far the square's centre lies above the landmarks', in sides (for the hair).
 
     Raises:
-        NoFaceError: the face is too small to animate.
+        NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: ``size`` or ``scale`` is unusable.
+        MediaError: the picture is not one of 8-bit pixels.
     """
-    if scale < 1.2 or scale > 6.0:
+    _check(face, size, scale)
+    low, high = face.landmarks[:, :2].min(0), face.landmarks[:, :2].max(0)
+    side = round(float(max(high - low)) * scale)
+    centre = (low + high) / 2
+    left = round(float(centre[0]) - side / 2)
+    top = round(float(centre[1]) - side / 2 - raise_by * side)
+    return _cut(picture, face, PixelSquare(left, top, side), size)
+
+
+def crop_upright(
+    picture: NDArray[np.uint8],
+    face: Face,
+    size: int = 512,
+    scale: float = 2.3,
+    shift: tuple[float, float] = (0.0, -0.125),
+    *,
+    rotate: bool = True,
+    border: str = "repeat",
+    method: str = "smooth",
+) -> FaceCrop:
+    """Cuts the square that LivePortrait cuts: turned so that the face stands upright.
+
+    ``border="black", method="bilinear"`` gives the published code's pixels.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in picture pixels, with landmarks of any known set.
+        size: side of the crop in its own pixels.
+        scale: side of the square over the larger side of the landmarks' box.
+        shift: how far the square's centre lies right of and below the landmarks', in sides, along
+            the face's axes.
+        rotate: whether to turn; otherwise the same square along the picture's axes.
+        border: beyond the picture, ``"repeat"`` its edge or ``"black"``.
+        method: ``"smooth"``, free of aliasing, or ``"bilinear"``.
+
+    Raises:
+        NoFaceError: the face is too small to animate, or has no finite place.
+        OptionError: an option's value is not allowed, or the landmark set is unknown.
+        MediaError: the picture is not one of 8-bit pixels.
+    """
+    _check(face, size, scale)
+    square = face_square(face.landmarks, face.scheme, scale=scale, shift=shift)
+    matrix = (square if rotate else square.upright()).matrix(size)
+    image = sample(as_rgb(picture), matrix, size, border, method)
+    return FaceCrop(picture, image, matrix, face)
+
+
+def crop_whole(picture: NDArray[np.uint8], face: Face, size: int | None = None) -> FaceCrop:
+    """Takes the whole picture, for portraits that are crops already.
+
+    A picture that is not square is made so by repeating its edge, never by stretching.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in picture pixels.
+        size: side of the crop in its own pixels; by default the native side kept within 256 and
+            1024.
+
+    Raises:
+        NoFaceError: the face is too small to animate, or has no finite place.
+        OptionError: ``size`` is unusable.
+        MediaError: the picture is not one of 8-bit pixels.
+    """
+    _check(face, size, 2.3)
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
+    return _cut(picture, face, square, size)
+
+
+def _check(face: Face, size: int | None, scale: float) -> None:
+    if not 1.2 <= scale <= 6.0:
         raise OptionError(f"The crop scale must lie between 1.2 and 6, not {scale}")
     if size is not None and size < 64:
         raise OptionError(f"The crop size must be at least 64 pixels, not {size}")
-    low, high = face.landmarks[:, :2].min(0), face.landmarks[:, :2].max(0)
-    extent = float(max(high - low))
+    if not np.isfinite(face.landmarks).all():
+        raise NoFaceError("The face's landmarks hold a number that is not finite")
+    extent = float(max(np.ptp(face.landmarks[:, :2], axis=0)))
     if extent < _FEWEST_PIXELS:
         raise NoFaceError(
             f"The face is only {extent:.0f} pixels wide; at least {_FEWEST_PIXELS} are needed: "
             "use a larger picture"
         )
-    side = round(extent * scale)
-    centre = (low + high) / 2
-    left = round(float(centre[0]) - side / 2)
-    top = round(float(centre[1]) - side / 2 - raise_by * side)
+
+
+def _cut(picture: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None) -> FaceCrop:
+    pixels = as_rgb(picture)
+    side = square.side
     size = size or int(np.clip(side, SMALLEST, LARGEST))
-    rows = np.clip(np.arange(top, top + side), 0, picture.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + side), 0, picture.shape[1] - 1)
-    image = np.ascontiguousarray(picture[rows[:, None], columns[None]])
+    rows = np.clip(np.arange(square.top, square.top + side), 0, pixels.shape[0] - 1)
+    columns = np.clip(np.arange(square.left, square.left + side), 0, pixels.shape[1] - 1)
+    image = np.ascontiguousarray(pixels[rows[:, None], columns[None]])
     if size != side:
         method = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
         image = np.asarray(cv2.resize(image, (size, size), interpolation=method), dtype=np.uint8)
-    return FaceCrop(picture, image, left, top, side, face)
+    return FaceCrop(picture, image, square.matrix(size), face, square)

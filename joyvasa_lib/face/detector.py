@@ -66,7 +66,8 @@ def select_face(faces: Sequence[Face], which: str | int = "largest") -> Face:
         )
     if which >= len(faces):
         raise NoFaceError(
-            f"Face {which} was asked for but the picture has {len(faces)} "
-            f"(0 to {len(faces) - 1}, largest first)"
+            f"Face {which} was asked for but the picture has {len(faces)}; give "
+            + ("0" if len(faces) == 1 else f"0 to {len(faces) - 1}, largest first,")
+            + " or 'largest'"
         )
     return faces[which]

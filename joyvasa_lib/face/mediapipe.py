@@ -2,209 +2,204 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.face.blaze_face import Candidate, View, box_overlap, find_candidates
 from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.face_mesh import (
+    CERTAIN,
+    PRESENT,
+    MeshFit,
+    fit_mesh,
+    fit_mesh_either_way,
+    mean_mesh,
+    place_of,
+)
+from joyvasa_lib.face.landmark_sets import outline_points
+from joyvasa_lib.face.sampling import as_rgb
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-_ASSETS = Path(__file__).parent / "assets"
-_SIDE = 256
-"""Input side of the detector."""
-_MESH_SIDE = 192
-_MESH_SCALE = 1.35
-"""Side of the mesh's square crop over the larger side of the landmarks' box."""
-_LEFT_EYE, _RIGHT_EYE = 263, 33
-_TILTS = (0.0, 30.0, -30.0)
-
-
-@lru_cache(maxsize=2)
-def _session(name: str) -> InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        str(_ASSETS / name), options, providers=["CPUExecutionProvider"]
-    )
-
-
-@lru_cache(maxsize=1)
-def anchors() -> NDArray[np.float32]:
-    """[896, 2] anchor centres x, y in [0, 1]: 16 x 16 cells of two, then 8 x 8 cells of six."""
-    rows = []
-    for grid, count in ((16, 2), (8, 6)):
-        centre = (np.arange(grid) + 0.5) / grid
-        y, x = np.meshgrid(centre, centre, indexing="ij")
-        rows.append(np.repeat(np.stack([x.ravel(), y.ravel()], 1), count, 0))
-    return np.concatenate(rows).astype(np.float32)
-
-
-def _overlap(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of one box [4] with others [n, 4]."""
-    low = np.maximum(box[:2], others[:, :2])
-    high = np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    union = np.prod(box[2:] - box[:2]) + areas - shared
-    return np.asarray(shared / np.maximum(union, 1e-9), dtype=np.float32)
-
-
-def merge_boxes(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], threshold: float = 0.3
-) -> list[tuple[NDArray[np.float32], float]]:
-    """Weighted non-maximum suppression: overlapping boxes become their score-weighted mean.
-
-    Args:
-        boxes: [n, m] with left, top, right, bottom in the first four columns.
-        scores: [n] in [0, 1].
-        threshold: intersection over union from which two boxes are one face.
-    """
-    order = np.argsort(-scores)
-    merged = []
-    while len(order):
-        same = _overlap(boxes[order[0], :4], boxes[order, :4]) >= threshold
-        same[0] = True
-        group = order[same]
-        weight = scores[group] / scores[group].sum()
-        merged.append((weight @ boxes[group], float(scores[order[0]])))
-        order = order[~same]
-    return merged
+SCHEME = "mediapipe468"
+_AROUND = 1.5
+"""Side of the mesh's first square over that of a box from brows to chin."""
+_LARGE = 1024
+"""Longest side in pixels from which a picture is searched in tiles, half as large, too."""
+_SMALL = 0.125
+"""Side of a face, in sides of the picture, below which there may be a crowd."""
+_SAME_FACE = 0.4
+"""Intersection over union from which two faces are one."""
+_UNKNOWN = 0.1
+"""Largest score of a face that only the user sees."""
 
 
 class MediaPipeFaceDetector:
     """Finds faces of people, paintings, statues and many drawn characters.
 
     Args:
-        min_score: detector confidence below which nothing counts as a face.
+        min_score: detector confidence, in (0, 1), below which nothing counts as a face.
+        thorough: also look for small and tilted faces where others were found already; slower.
+
+    Raises:
+        OptionError: ``min_score`` is outside (0, 1).
     """
 
-    def __init__(self, min_score: float = 0.5) -> None:
+    def __init__(self, min_score: float = 0.5, thorough: bool = False) -> None:
+        if not 0.0 < min_score < 1.0:
+            raise OptionError(f"min_score must lie between 0 and 1, not {min_score}")
         self.min_score = min_score
+        self.thorough = thorough
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces with 468 landmarks, largest first.
+        """Faces with 468 landmarks, largest first; the score says how sure each is.
 
-        A picture in which nothing is found is tried again with a margin around it (a face that
-        fills the frame) and tilted by 30 degrees both ways.
+        A picture in which nothing is found for certain is looked at again: tilted, with a margin
+        around it (a face that fills the frame), in overlapping tiles (a small face in a large
+        picture), and turned on its side and head. Tiles are also looked at where all faces are
+        small: in the picture of a group there may be more. Doubtful faces count only where there
+        is no certain one.
 
         Args:
-            image: [h, w, 3] uint8 RGB.
+            image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+
+        Raises:
+            MediaError: it is not a picture of 8-bit pixels.
         """
-        height, width = image.shape[:2]
-        for margin in (0.0, 0.5):
-            for tilt in _TILTS:
-                faces = self._detect_once(image, margin * max(height, width), tilt)
-                if faces:
-                    return sorted(faces, key=lambda face: -face.area)
-        return []
+        image = as_rgb(image)
+        found: list[_Found] = []
+        for kind, views in _searches(*image.shape[:2]):
+            certain = [one for one in found if one.is_certain]
+            crowd = kind == "tiles" and all(one.is_small(image) for one in certain)
+            if certain and not (self.thorough or crowd):
+                continue
+            for view in views:
+                for candidate in find_candidates(image, view, self.min_score):
+                    if not any(one.is_certain and one.covers(candidate) for one in found):
+                        _add(found, _look_at(image, candidate))
+        kept = [one for one in found if one.is_certain] or found
+        return sorted((one.face for one in kept), key=lambda face: -face.area)
 
     def landmarks(
-        self, image: NDArray[np.uint8], box: NDArray[np.float32], roll_degrees: float = 0.0
+        self, image: NDArray[np.uint8], box: NDArray[np.floating], roll_degrees: float = 0.0
     ) -> Face:
         """The 468 landmarks of the face in a given box, whatever their confidence.
 
+        Where the mesh does not recognise a face there, or slips off to another place, the mean
+        face is laid into the box, with a score of 0.1 at most.
+
         Args:
-            image: [h, w, 3] uint8 RGB.
+            image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
             box: [4] left, top, right, bottom in pixels, brow to chin and ear to ear.
             roll_degrees: clockwise tilt of the face in the picture.
+
+        Raises:
+            MediaError: it is not a picture of 8-bit pixels.
         """
-        box = np.asarray(box, dtype=np.float32)
-        centre = (box[:2] + box[2:]) / 2
-        side = float(max(box[2:] - box[:2])) * 1.5
-        return self._mesh(image, centre, side, float(np.deg2rad(roll_degrees)))
+        box = np.asarray(box, dtype=np.float64)
+        centre, roll = (box[:2] + box[2:]) / 2, float(np.deg2rad(roll_degrees))
+        side = float(max(box[2:] - box[:2]))
+        fit = fit_mesh(as_rgb(image), centre, _AROUND * side, roll)
+        outline = outline_points(fit.points, SCHEME)
+        bounds = np.concatenate([outline.min(0), outline.max(0)])
+        if fit.presence >= PRESENT and box_overlap(box, bounds[None])[0] >= _SAME_FACE:
+            return _face(fit)
+        return _laid_into(box, roll, min(fit.score, _UNKNOWN))
 
-    def _detect_once(self, image: NDArray[np.uint8], margin: float, tilt: float) -> list[Face]:
-        height, width = image.shape[:2]
-        angle = np.deg2rad(tilt)
-        extent = max(height, width) * (1.25 if tilt else 1.0) + 2 * margin
-        scale = _SIDE / extent
-        turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        shift = _SIDE / 2 - turn @ np.array([width / 2, height / 2])
-        shrunk = image
-        if scale < 0.5:  # area-average first: a bilinear warp alone would alias
-            half = max(1.0, 0.5 / scale)
-            size = (max(1, round(width / half)), max(1, round(height / half)))
-            shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            turn_small = turn * np.array([width / size[0], height / size[1]])
-        else:
-            turn_small = turn
-        matrix = np.concatenate([turn_small, shift[:, None]], 1)
-        letterbox = cv2.warpAffine(shrunk, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR)
-        tensor = (letterbox.astype(np.float32) / 127.5 - 1.0)[None]
-        regressors, logits = _session("mediapipe_face_detection_256.onnx").run(
-            ["regressors", "classificators"], {"input": tensor}
-        )
-        scores = 1.0 / (1.0 + np.exp(-np.clip(logits.reshape(-1), -80, 80)))
-        keep = scores >= self.min_score
-        if not keep.any():
-            return []
-        raw = regressors.reshape(-1, 16)[keep]
-        centre = raw[:, :2] + anchors()[keep] * _SIDE
-        eyes = (raw[:, 4:8].reshape(-1, 2, 2) + (anchors()[keep] * _SIDE)[:, None]).reshape(-1, 4)
-        half_size = raw[:, 2:4] / 2
-        rows = np.concatenate([centre - half_size, centre + half_size, eyes], 1)
-        inverse = np.linalg.inv(turn)
-        faces = []
-        for row, score in merge_boxes(rows, scores[keep]):
-            middle = inverse @ ((row[:2] + row[2:4]) / 2 - shift)
-            side = float(max(row[2:4] - row[:2])) / scale
-            right, left = inverse @ (row[4:6] - shift), inverse @ (row[6:8] - shift)
-            roll = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
-            face = self._mesh(image, middle, side * 1.5, roll)
-            # The mesh says itself when there is no face under it.
-            if face.score > 0.5:
-                faces.append(Face(face.box, face.landmarks, score * face.score, face.scheme))
-        return faces
+    def follow(self, image: NDArray[np.uint8], face: Face) -> Face | None:
+        """The same face in the next frame of a video, or None where it is lost.
 
-    def _mesh(
-        self, image: NDArray[np.uint8], centre: NDArray[np.floating], side: float, roll: float
-    ) -> Face:
-        points, presence = _run_mesh(image, centre, side, roll)
-        for _ in range(2):  # the mesh is more exact on a crop cut by its own landmarks
-            eyes = points[_LEFT_EYE] - points[_RIGHT_EYE]
-            low, high = points[:, :2].min(0), points[:, :2].max(0)
-            side = float(max(high - low)) * _MESH_SCALE
-            points, presence = _run_mesh(
-                image, (low + high) / 2, side, float(np.arctan2(eyes[1], eyes[0]))
-            )
-        box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-        score = 1.0 / (1.0 + np.exp(-np.clip(presence, -80.0, 80.0)))
-        return Face(box.astype(np.float32), points, float(score), "mediapipe468")
+        Much faster than :meth:`detect`, for a face that moved by less than half its size.
+
+        Args:
+            image: [h, w, 3] uint8 RGB, the next frame; grey and alpha are allowed.
+            face: the face in the frame before, with 468 landmarks.
+
+        Raises:
+            MediaError: it is not a picture of 8-bit pixels.
+            OptionError: the face has other landmarks.
+        """
+        if face.scheme != SCHEME:
+            raise OptionError(f"A face is followed by its {SCHEME} landmarks, not {face.scheme}")
+        place = place_of(MeshFit(face.landmarks, 0.0))
+        fit = fit_mesh(as_rgb(image), place.centre, place.side, place.roll, fewest=2)
+        return _face(fit) if fit.presence >= PRESENT else None
 
 
-def _run_mesh(
-    image: NDArray[np.uint8], centre: NDArray[np.floating], side: float, roll: float
-) -> tuple[NDArray[np.float32], float]:
-    scale = _MESH_SIDE / max(side, 8.0)
-    cos, sin = np.cos(roll) * scale, np.sin(roll) * scale
-    turn = np.array([[cos, sin], [-sin, cos]])
-    shift = _MESH_SIDE / 2 - turn @ np.asarray(centre, dtype=np.float64)
-    source, matrix = image, turn
-    if scale < 0.5:
-        factor = max(1, round(0.5 / scale))
-        size = (max(1, image.shape[1] // factor), max(1, image.shape[0] // factor))
-        source = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        matrix = turn * np.array([image.shape[1] / size[0], image.shape[0] / size[1]])
-    crop = cv2.warpAffine(
-        source,
-        np.concatenate([matrix, shift[:, None]], 1),
-        (_MESH_SIDE, _MESH_SIDE),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    points, presence = _session("mediapipe_face_mesh_468.onnx").run(
-        ["conv2d_20", "conv2d_30"], {"input_1": (crop.astype(np.float32) / 255.0)[None]}
-    )
-    local = points.reshape(468, 3)
-    picture = (local[:, :2] - shift) @ np.linalg.inv(turn).T
-    landmarks = np.concatenate([picture, local[:, 2:] / scale], 1).astype(np.float32)
-    return landmarks, float(presence.ravel()[0])
+class _Found:
+    """A face while others are being looked for."""
+
+    def __init__(self, fit: MeshFit, confidence: float) -> None:
+        self.fit = fit
+        self.face = Face(fit.box, fit.points, confidence * fit.score, SCHEME)
+
+    @property
+    def is_certain(self) -> bool:
+        return self.fit.presence >= CERTAIN
+
+    def is_small(self, image: NDArray[np.uint8]) -> bool:
+        side = float(max(self.face.box[2:] - self.face.box[:2]))
+        return side < _SMALL * max(image.shape[:2])
+
+    def covers(self, candidate: Candidate) -> bool:
+        half = candidate.side / 2
+        box = np.concatenate([candidate.centre - half, candidate.centre + half])
+        return bool(box_overlap(box, self.face.box[None])[0] >= _SAME_FACE)
+
+
+def _look_at(image: NDArray[np.uint8], candidate: Candidate) -> _Found | None:
+    side = _AROUND * candidate.side
+    fit = fit_mesh_either_way(image, candidate.centre, side, candidate.roll)
+    return _Found(fit, candidate.score) if fit.presence >= PRESENT else None
+
+
+def _add(found: list[_Found], new: _Found | None) -> None:
+    """Adds a face; of two meshes on one face the surer stays."""
+    if new is None:
+        return
+    same = [one for one in found if box_overlap(new.face.box, one.face.box[None])[0] >= _SAME_FACE]
+    if all(one.fit.presence < new.fit.presence for one in same):
+        found[:] = [one for one in found if one not in same] + [new]
+
+
+def _searches(height: int, width: int) -> Iterator[tuple[str, list[View]]]:
+    """Where to look, one group of views after the other."""
+    centre = np.array([width - 1, height - 1]) / 2
+    longest = float(max(height, width))
+    tilts = [np.deg2rad(degrees) for degrees in (30.0, -30.0)]
+    turns = [np.deg2rad(degrees) for degrees in (90.0, -90.0, 180.0, 60.0, -60.0)]
+    yield "whole", [View(centre, longest)]
+    yield "tilted", [View(centre, 1.25 * longest, tilt) for tilt in tilts]
+    yield "margin", [View(centre, 2.0 * longest, tilt) for tilt in (0.0, *tilts)]
+    if longest >= _LARGE:
+        yield "tiles", _tiles(height, width, longest / 2)
+    yield "turned", [View(centre, 1.4 * longest, turn) for turn in turns]
+
+
+def _tiles(height: int, width: int, side: float) -> list[View]:
+    """Squares that cover the picture and overlap by half."""
+    places = []
+    for extent in (width, height):
+        count = max(1, int(np.ceil(2 * extent / side - 1)))
+        ends = (side - 1) / 2, max(extent - (side + 1) / 2, (side - 1) / 2)
+        places.append(np.linspace(*ends, count))
+    return [View(np.array([x, y]), side) for y in places[1] for x in places[0]]
+
+
+def _face(fit: MeshFit) -> Face:
+    return Face(fit.box, fit.points, fit.score, SCHEME)
+
+
+def _laid_into(box: NDArray[np.floating], roll: float, score: float) -> Face:
+    """The mean face, its outline from brows to chin stretched to a box and turned in it."""
+    mesh = mean_mesh().astype(np.float64)
+    outline = outline_points(mesh, SCHEME)
+    low, high = outline.min(0), outline.max(0)
+    stretch = (box[2:] - box[:2]) / (high - low)
+    cos, sin = np.cos(roll), np.sin(roll)
+    flat = (mesh[:, :2] - (low + high) / 2) * stretch @ np.array([[cos, sin], [-sin, cos]])
+    points = np.concatenate(
+        [flat + (box[:2] + box[2:]) / 2, mesh[:, 2:] * np.sqrt(np.prod(stretch))], 1
+    ).astype(np.float32)
+    return Face(MeshFit(points, 0.0).box, points, score, SCHEME)

@@ -1,0 +1,104 @@
+"""How far eyes and lips are open, as ratios of a face's own lengths.
+
+``|upper - lower| / (|start - end| + 1e-6)`` of an eye's lids and corners, or of the lips and the
+corners of the mouth: what LivePortrait's retargeting networks are conditioned on (arXiv
+2407.03168, section 3.3). Ratios do not depend on where the face is, on its size or its roll.
+
+Axis legend: ``...`` any leading axes (frames), ``n`` points.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.face.landmark_sets import Opening, landmark_set, take
+
+_EPSILON = 1e-6
+"""Pixels added to the width, so that points on one another give a number."""
+
+
+def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[np.float32]:
+    """[..., 2] how far the eye on the picture's left and the other are open.
+
+    Near 0 is closed, 0.3 is usual.
+
+    Args:
+        landmarks: [..., n, 2 or 3] of a set with lids: 203, 468 or 68 points; z is not used.
+        scheme: the set's name; told from the number of points by default.
+
+    Raises:
+        OptionError: the set is unknown or has no lids.
+    """
+    points, marks = _points(landmarks, scheme)
+    if marks.eyes is None:
+        raise OptionError(
+            f"Landmarks {marks.name} have no eyelids; use mediapipe468, liveportrait203 or ibug68"
+        )
+    return np.stack([_ratio(points, eye) for eye in marks.eyes], -1)
+
+
+def lip_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[np.float32]:
+    """[..., 1] how far the lips are apart, over the width of the mouth.
+
+    Args:
+        landmarks: [..., n, 2 or 3] of a set with inner lips: 203, 468, 68 or 9 points.
+        scheme: the set's name; told from the number of points by default.
+
+    Raises:
+        OptionError: the set is unknown or has no inner lips.
+    """
+    points, marks = _points(landmarks, scheme)
+    if marks.mouth is None:
+        raise OptionError(
+            f"Landmarks {marks.name} have no inner lips; use mediapipe468, liveportrait203, "
+            "ibug68 or animal9"
+        )
+    return _ratio(points, marks.mouth)[..., None]
+
+
+def eye_condition(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float32]:
+    """[..., 3] input of the eye retargeting network: left and right ratio, wanted ratio.
+
+    Args:
+        landmarks: [..., n, 2 or 3] of the source portrait.
+        target: the ratio that both eyes should have: a number, or [..., 1].
+    """
+    return _with_target(eye_open_ratio(landmarks), target)
+
+
+def lip_condition(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float32]:
+    """[..., 2] input of the lip retargeting network: the source's ratio, the wanted ratio.
+
+    Args:
+        landmarks: [..., n, 2 or 3] of the source portrait.
+        target: the ratio that the lips should have: a number, or [..., 1].
+    """
+    return _with_target(lip_open_ratio(landmarks), target)
+
+
+def _points(landmarks: ArrayLike, scheme: str | None) -> tuple[NDArray[np.float64], Any]:
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.ndim < 2 or points.shape[-1] not in (2, 3):
+        raise OptionError(
+            f"Landmarks are [..., points, 2 or 3] numbers, not an array of shape {points.shape}"
+        )
+    marks = landmark_set(points.shape[-2] if scheme is None else scheme)
+    if points.shape[-2] != marks.count:
+        raise OptionError(f"{marks.name} has {marks.count} landmarks, not {points.shape[-2]}")
+    return points[..., :2], marks
+
+
+def _ratio(points: NDArray[np.float64], opening: Opening) -> NDArray[np.float32]:
+    height = np.linalg.norm(take(points, opening.upper) - take(points, opening.lower), axis=-1)
+    width = np.linalg.norm(take(points, opening.start) - take(points, opening.end), axis=-1)
+    return np.asarray(height / (width + _EPSILON), dtype=np.float32)
+
+
+def _with_target(ratios: NDArray[np.float32], target: ArrayLike) -> NDArray[np.float32]:
+    wanted = np.asarray(target, dtype=np.float32)
+    wanted = np.broadcast_to(wanted, (*ratios.shape[:-1], 1))
+    return np.concatenate([ratios, wanted], -1)
