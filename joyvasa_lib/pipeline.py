@@ -19,7 +19,7 @@ from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
-from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, SpeechSource, load_speech
+from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.performance import Performance
@@ -222,14 +222,24 @@ class JoyVASAPipeline:
         self,
         portrait: PreparedPortrait,
         motion: Motion | Performance,
-        speech: Speech | None = None,
+        speech: SpeechSource | None = None,
         *,
+        sample_rate: int | None = None,
         paste_back: bool = True,
         batch_size: int = 8,
     ) -> Animation:
         """The portrait under a motion, or under a performance while it is made, lazily.
 
+        Args:
+            portrait: result of :meth:`encode`.
+            motion: what the face does.
+            speech: sound of the video: file, array or tensor; None for a video without sound.
+            sample_rate: samples a second, for arrays and tensors.
+            paste_back: whether frames are the whole picture or the square around the face.
+            batch_size: frames drawn together.
+
         Raises:
+            MediaError: the sound cannot be used.
             MotionError: the motion is of another space.
             OptionError: ``batch_size`` is below 1.
         """
@@ -241,7 +251,7 @@ class JoyVASAPipeline:
         return Animation(
             performance,
             (width, height) if paste_back else (side, side),
-            speech,
+            None if speech is None else load_speech(speech, sample_rate),
             lambda: self._frames(portrait, performance, paste_back, batch_size),
         )
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from joyvasa_lib.cli import animate, doctor, train
+from joyvasa_lib.cli import animate, datasets, doctor, evaluate, train
 from joyvasa_lib.errors import JoyVASAError
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app.command("animate")(animate.animate)
 app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
 app.command("doctor")(doctor.doctor)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(train.app, name="train")
 
 

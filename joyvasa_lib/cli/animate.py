@@ -63,12 +63,15 @@ def animate(
     """Makes PORTRAIT speak AUDIO."""
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.files import check_writable
+    from joyvasa_lib.media.video import check_video_path
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
     started = time.perf_counter()
     if not 1 <= fps <= 120:
         raise OptionError(f"--fps must lie between 1 and 120, not {fps:g}")
-    check_writable(output)
+    check_video_path(output)
+    if motion_out is not None:
+        check_writable(motion_out)
     detector = _hand_given(box, landmarks)
     pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
     speech = load_speech(audio)

@@ -52,6 +52,14 @@ def corpus(
         pass
 
 
+@app.command("portrait")
+def portrait(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the compact preset's generator on rendered heads."""
+    from joyvasa_lib.training.portrait import train_portrait
+
+    train_portrait(config, run)
+
+
 @app.command("rig")
 def rig(
     output: Annotated[Path, typer.Option("--output", "-o", help="Rig .safetensors")],

@@ -30,6 +30,7 @@ __all__ = [
     "MediaInfo",
     "VideoReader",
     "VideoWriter",
+    "check_video_path",
     "frame_count",
     "probe",
     "read_video",
@@ -67,6 +68,21 @@ def frame_count(duration: float, fps: float) -> int:
     return round(duration * fps)
 
 
+def check_video_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Returns `path` as a Path once a video can be put there, so that work is not done in vain.
+
+    Raises:
+        OptionError: the name ends in no suffix of `CONTAINERS`.
+        OutputError: as :func:`~joyvasa_lib.media.files.check_writable`.
+    """
+    target = check_writable(path, overwrite=overwrite)
+    if target.suffix.lower() not in CONTAINERS:
+        raise OptionError(
+            f"Videos named {target.name!r} are not written; end the name in {', '.join(CONTAINERS)}"
+        )
+    return target
+
+
 class VideoWriter:
     """Writes frames, as they come, into an H.264 video with sound; a context manager.
 
@@ -99,19 +115,13 @@ class VideoWriter:
         crf: int = 18,
         overwrite: bool = True,
     ) -> None:
-        suffix = Path(path).suffix.lower()
-        if suffix not in CONTAINERS:
-            raise OptionError(
-                f"Videos named {Path(path).name!r} are not written; end the name in "
-                f"{', '.join(CONTAINERS)}"
-            )
+        self.path = check_video_path(path, overwrite=overwrite)
         if not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS):
             raise OptionError(f"fps={fps} is not allowed; give more than 0, at most {HIGHEST_FPS}")
         if crf not in range(52):
             raise OptionError(f"crf={crf} is not allowed; give a whole number from 0 to 51")
         if len(size) != 2 or min(size) < 2 or any(side != int(side) for side in size):
             raise OptionError(f"size={size} is not allowed; give (width, height) in pixels")
-        self.path = check_writable(path, overwrite=overwrite)
         self.size = (int(size[0]), int(size[1]))
         self.fps = float(fps)
         self.n_frames = 0

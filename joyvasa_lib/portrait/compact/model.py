@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -34,7 +36,12 @@ from joyvasa_lib.portrait.compact.lookup import EYE, MOUTH, look_up
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
+if TYPE_CHECKING:  # torch loads with the first frame that is rendered
+    from joyvasa_lib.portrait.compact.refiner import PatchRefiner
+
 Frames = NDArray[np.uint8]
+
+BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
 
 _BLINK = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
 _JAW = FACE_UNITS.index("jawOpen")
@@ -68,8 +75,22 @@ class CompactPortrait(Portrait):
 class CompactPortraitModel(PortraitModel):
     """Mesh-guided portrait animation on the CPU, 256 to 1024 pixels, from one photograph."""
 
-    def __init__(self, rig: HeadRig, driving: DrivingOptions | None = None) -> None:
+    def __init__(
+        self,
+        rig: HeadRig,
+        driving: DrivingOptions | None = None,
+        generator: Path | None = None,
+    ) -> None:
+        """Prepares the preset.
+
+        Args:
+            rig: the head model.
+            driving: how motion meets the source.
+            generator: folder of a trained generator that refines mouths and eyes; without one the
+                frames are the warped photograph with a painted mouth.
+        """
         self.rig = rig
+        self._generator = generator
         self.driving = driving or DrivingOptions()
         self._layer = triangle_layer(rig)
         self._lid = np.clip((lid_weight(rig) - 0.3) / 0.3, 0.0, 1.0)
@@ -82,13 +103,30 @@ class CompactPortraitModel(PortraitModel):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> CompactPortraitModel:
-        """The model with the rig of a checkpoint folder, or with the bundled one.
+        """The model with the rig and generator of a checkpoint folder, or with the bundled ones.
 
         Raises:
             CheckpointError: the folder's ``head_rig.safetensors`` cannot be used.
         """
         path = None if folder is None else Path(folder) / "head_rig.safetensors"
-        return cls(HeadRig.load(path) if path is not None and path.exists() else bundled_rig())
+        generator = BUNDLED_GENERATOR if folder is None else Path(folder) / "generator"
+        return cls(
+            HeadRig.load(path) if path is not None and path.exists() else bundled_rig(),
+            generator=generator if generator.is_dir() else None,
+        )
+
+    @cached_property
+    def refiner(self) -> PatchRefiner | None:
+        """What refines mouths and eyes of rendered frames; None without a generator.
+
+        Raises:
+            CheckpointError: the generator's folder cannot be used.
+        """
+        if self._generator is None:
+            return None
+        from joyvasa_lib.portrait.compact.refiner import PatchRefiner
+
+        return PatchRefiner.from_pretrained(self.rig, self._generator)
 
     @property
     def space(self) -> MotionSpace:
@@ -106,12 +144,15 @@ class CompactPortraitModel(PortraitModel):
                 f"The compact preset needs MediaPipe's 468 landmarks, not {len(crop.landmarks)}; "
                 "use MediaPipeFaceDetector or ManualFaceDetector"
             )
-        fit = fit_head(self.rig, crop.landmarks)
+        return self.portrait_of(fit_head(self.rig, crop.landmarks), crop.image)
+
+    def portrait_of(self, fit: HeadFit, photo: Frames) -> CompactPortrait:
+        """The portrait that a photograph [s, s, 3] with a known fit is."""
         return CompactPortrait(
-            size=crop.size,
-            mask=_border_mask(crop.size),
+            size=len(photo),
+            mask=_border_mask(len(photo)),
             fit=fit,
-            appearance=read_appearance(self.rig, fit, crop.image),
+            appearance=read_appearance(self.rig, fit, photo),
             blink_gain=blink_gain(self.rig, fit),
             seal=lip_seal(self.rig, fit),
         )
@@ -154,7 +195,12 @@ class CompactPortraitModel(PortraitModel):
         for start in range(0, len(motion), batch_size):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
-            yield self.render_batch(portrait, units[rows], part)
+            vertices = self.driven_vertices(portrait, units[rows], part)
+            frames = self.composite(portrait, units[rows], vertices)
+            if self.refiner is not None:
+                look, scale = portrait.appearance, portrait.fit.scale
+                frames = self.refiner(frames, vertices, look, scale)
+            yield frames
 
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
@@ -171,11 +217,10 @@ class CompactPortraitModel(PortraitModel):
         follow = self.rig.head_weight[:, None]
         return np.asarray(fit.project(shape) * (1 - follow) + moved * follow, dtype=np.float32)
 
-    def render_batch(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Frames:
-        """[b, s, s, 3] frames for face units [b, 52] and absolute pose."""
+    def composite(self, portrait: CompactPortrait, units: Floats, vertices: Floats) -> Frames:
+        """[b, s, s, 3] procedural frames for face units [b, 52] and driven vertices [b, v, 3]."""
         look = portrait.appearance
         side = portrait.size
-        vertices = self.driven_vertices(portrait, units, pose)
         triangle, _ = rasterize(vertices, self.rig.triangles, side)
         colour, trust = self._paint(portrait, units)
         flow, unseen, fill, kind = look_up(

@@ -1,0 +1,60 @@
+"""Makes ``docs/images/demo.jpg``: five moments of the demonstration, closed and open mouths.
+
+python examples/make_readme_picture.py [docs/images/demo.jpg]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import joyvasa_lib
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.media.image import save_image
+from joyvasa_lib.motion import FACE_UNITS
+
+DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
+COUNT = 5
+APART = 10  # frames between two moments at least, so that they show different sounds
+GAP = 4  # pixels of white between two pictures
+
+
+def moments(motion: Motion) -> list[int]:
+    """Frames in order of time: the mouth closed, open, closed, open, closed.
+
+    Each is the most closed or most open frame of its fifth of the sentence.
+    """
+    units = {name: motion.units[:, index] for index, name in enumerate(FACE_UNITS)}
+    opening = units["jawOpen"] - units["mouthClose"] - 0.5 * units["mouthPressLeft"]
+    awake = np.maximum(units["eyeBlinkLeft"], units["eyeBlinkRight"]) < 0.3
+    chosen = []
+    for index, part in enumerate(np.array_split(np.arange(len(motion)), COUNT)):
+        part = part[part >= (chosen[-1] + APART if chosen else 0)]
+        score = np.where(awake[part], opening[part] * (1 if index % 2 else -1), -np.inf)
+        chosen.append(int(part[score.argmax()]))
+    return chosen
+
+
+def strip(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The pictures [h, w, 3] side by side, with white between them."""
+    gap = np.full((pictures[0].shape[0], GAP, 3), 255, np.uint8)
+    row = [part for picture in pictures for part in (picture, gap)]
+    return np.concatenate(row[:-1], axis=1)
+
+
+def main(output: Path) -> None:
+    pipe = JoyVASAPipeline.from_pretrained()
+    portrait = pipe.encode(DEMO / "astronaut.jpg")
+    motion = pipe.generate_motion(DEMO / "hello.flac", seed=0)
+    shown = moments(motion)
+    # Only the chosen frames are drawn, in the whole picture, and cut to the head.
+    frames = [next(pipe.render(portrait, motion[i : i + 1]).frames()) for i in shown]
+    save_image(output, strip([frame[:240, 120:330] for frame in frames]))
+    print(f"{output}: frames {', '.join(map(str, shown))} of {len(motion)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/demo.jpg"))

@@ -1,0 +1,39 @@
+"""``joyvasa datasets``: makes the data that the bundled checkpoint is trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Makes training data.")
+
+
+@app.callback()
+def datasets() -> None:
+    """Makes training data."""
+
+
+@app.command("heads")
+def heads(
+    output: Annotated[Path, typer.Argument(help="Folder of the shards; existing ones are kept.")],
+    config: Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")],
+    preview: Annotated[
+        int, typer.Option(min=0, help="Only draw this many heads into OUTPUT/preview.png.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Renders heads and the patch pairs that the compact preset's generator learns from."""
+    from joyvasa_lib.datasets.synthetic.portrait_pairs import (
+        preview_heads,
+        read_pairs_config,
+        write_portrait_pairs,
+    )
+
+    recipe = read_pairs_config(config)
+    if preview:
+        typer.echo(preview_heads(output / "preview.png", recipe, preview))
+    else:
+        paths = write_portrait_pairs(output, recipe, progress=not quiet)
+        typer.echo(f"{len(paths)} shards in {output}")

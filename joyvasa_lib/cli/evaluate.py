@@ -1,0 +1,122 @@
+"""``joyvasa evaluate``: numbers for one video, a motion file, or a folder of results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from joyvasa_lib.errors import JoyVASAError, OptionError
+
+if TYPE_CHECKING:
+    from joyvasa_lib.evaluation import Evaluation
+
+
+def evaluate(
+    source: Annotated[Path, typer.Argument(help="Video, motion (.safetensors), or folder.")],
+    audio: Annotated[
+        Path | None, typer.Option(help="The speech, where the video has none or a worse one.")
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            help="Phonemes with times: TextGrid, or CSV of phone,start,end; for a folder a folder. "
+            "Files named like the video beside it are found without."
+        ),
+    ] = None,
+    portrait: Annotated[
+        Path | None, typer.Option(help="Picture to compare identity with; else the first frame.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Measures lips, blinks, head, identity and lengths of SOURCE."""
+    silent = quiet or as_json
+    if source.is_dir():
+        if audio is not None or portrait is not None:
+            raise OptionError("--audio and --portrait are for one video, not for a folder")
+        results = _folder(source, segments, silent)
+        if as_json:
+            sys.stdout.write(json.dumps([one.to_dict() for one in results]) + "\n")
+        else:
+            _print_folder(results)
+        return
+    result = _one(source, audio, segments, portrait, silent)
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_dict()) + "\n")
+        return
+    from rich.console import Console
+
+    from joyvasa_lib.evaluation.table import evaluation_table
+
+    Console().print(evaluation_table(result))
+
+
+def _one(
+    source: Path, audio: Path | None, segments: Path | None, portrait: Path | None, silent: bool
+) -> Evaluation:
+    from joyvasa_lib.evaluation.evaluate import evaluate_motion, evaluate_video, find_segments
+    from joyvasa_lib.media.image import load_image
+    from joyvasa_lib.motion import Motion
+
+    segments = segments or find_segments(source)
+    if source.suffix == ".safetensors":
+        if portrait is not None:
+            raise OptionError("--portrait is for a video; a motion has no picture")
+        return evaluate_motion(Motion.load(source), audio, segments, name=source.name)
+    picture = None if portrait is None else load_image(portrait)
+    with _counter(source.name, silent) as advance:
+        return evaluate_video(source, audio, segments, portrait=picture, progress=advance)
+
+
+def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluation]:
+    from joyvasa_lib.evaluation.evaluate import evaluate_folder, list_videos
+
+    failed: list[str] = []
+
+    def note(path: Path, error: JoyVASAError) -> None:
+        failed.append(path.name)
+        sys.stderr.write(f"joyvasa: {path.name} left out: {' '.join(str(error).split())}\n")
+
+    total = len(list_videos(folder))
+    results = []
+    with _counter(f"{total} videos", silent) as advance:
+        for number, one in enumerate(evaluate_folder(folder, segments, note), start=1):
+            results.append(one)
+            if advance is not None:
+                advance(number)
+    if not results:
+        raise OptionError(f"None of the {total} videos in {folder} could be measured")
+    return results
+
+
+def _print_folder(results: list[Evaluation]) -> None:
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    from joyvasa_lib.evaluation.table import folder_table
+
+    table = folder_table(results)
+    console = Console()
+    # Squeezed into a narrow window or a pipe it would be unreadable: it may be as wide as it is.
+    width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    Console(width=max(console.width, width)).print(table)
+
+
+@contextmanager
+def _counter(what: str, silent: bool) -> Iterator[Callable[[int], None] | None]:
+    if silent:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done: bar.update(task, completed=done)

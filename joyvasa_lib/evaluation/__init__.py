@@ -1,0 +1,28 @@
+"""The evaluation room: how good a talking portrait is, in numbers that need no download.
+
+:func:`evaluate_motion` measures what the speech stage meant, :func:`evaluate_video` what can be
+seen; both read the same curves, so their numbers may be compared.
+"""
+
+from __future__ import annotations
+
+from joyvasa_lib.evaluation.evaluate import (
+    Evaluation,
+    evaluate_folder,
+    evaluate_motion,
+    evaluate_video,
+)
+from joyvasa_lib.evaluation.segments import Segment, load_segments
+from joyvasa_lib.evaluation.track import FaceTrack, FaceTracker, track_motion
+
+__all__ = [
+    "Evaluation",
+    "FaceTrack",
+    "FaceTracker",
+    "Segment",
+    "evaluate_folder",
+    "evaluate_motion",
+    "evaluate_video",
+    "load_segments",
+    "track_motion",
+]

@@ -1,0 +1,216 @@
+"""``FaceTrack``: what a face does over time, read from a motion or seen in a video.
+
+Both come out in the same units, so that the same scores apply to what was meant and to what can be
+seen. Landmarks are brought into the head's own frame by the similarity that fits the bony parts of
+the face best (Umeyama 1991), so turning the head does not open the mouth.
+
+Axis legend: ``t`` frames, ``n`` mesh points, ``v`` rig vertices, ``u`` face units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import MotionError, NoFaceError
+from joyvasa_lib.evaluation.eyes import EyeWatch
+from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.driving import compose_units
+from joyvasa_lib.motion.keypoints import rotation_angles
+from joyvasa_lib.portrait.compact.calibration import (
+    LOWER_INNER_LIP,
+    UPPER_INNER_LIP,
+)
+from joyvasa_lib.portrait.compact.head_rig import bundled_rig
+
+Curve = NDArray[np.float64]
+
+_EYE_CORNERS = (33, 263)
+_JAW_SHARE = 0.6
+"""Share of its largest effect by which opening the jaw lowers the lower lip, corners left out."""
+_STILL_POINT = 0.03
+"""Rig units that no face unit moves a point of the bony face by."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """Curves of one face; NaN in frames where no face was found.
+
+    Attributes:
+        fps: frames a second.
+        aperture: [t] distance between the inner edges of the lips over that between the outer
+            corners of the eyes: 0 is closed, 0.1 speech, 0.4 a wide open mouth.
+        lids: [t] mean of both eyes, 0 open as usual to 1 closed.
+        rotation: [t, 3] pitch, yaw, roll in degrees.
+        bones: [t, b, 3] bony points without head motion, in distances of the outer eye corners;
+            from a video only.
+    """
+
+    fps: float
+    aperture: Curve
+    lids: Curve
+    rotation: Curve
+    bones: NDArray[np.float32] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.aperture)
+
+    @property
+    def lost(self) -> float:
+        """Share of frames in which no face was found."""
+        return float(np.isnan(self.aperture).mean()) if len(self) else 0.0
+
+
+def track_motion(motion: Motion) -> FaceTrack:
+    """The curves of a motion as the mean head of the rig shows them.
+
+    Args:
+        motion: of a space with the compact preset's face units.
+
+    Raises:
+        MotionError: the space has no face units; its videos can be tracked instead.
+    """
+    if not motion.space.has_units:
+        raise MotionError(
+            f"Motion of space {motion.space.name!r} has no face units to measure; render it and "
+            "evaluate the video"
+        )
+    rig = bundled_rig()
+    space = motion.space
+    calm = np.zeros(len(space.face_unit_names), np.float32)
+    units = compose_units(calm, motion.units, space=space)
+    upper, lower = _rig_lips()
+    per_unit = (rig.units[:, lower, 1] - rig.units[:, upper, 1]).mean(axis=1, dtype=np.float64)
+    names = [rig.unit_index(name) for name in space.face_unit_names]
+    blink = space.unit_indices(("eyeBlinkLeft", "eyeBlinkRight"))
+    return FaceTrack(
+        fps=motion.fps,
+        aperture=np.maximum(units @ per_unit[names], 0.0) / _eye_distance(),
+        lids=np.clip(units[:, blink].mean(axis=1), 0.0, 1.0).astype(np.float64),
+        rotation=motion.rotation.astype(np.float64),
+    )
+
+
+class FaceTracker:
+    """Collects the curves of one face over the frames of a video.
+
+    Args:
+        fps: frames a second.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self.fps = fps
+        self._eyes = EyeWatch(fps)
+        self._aperture: list[float] = []
+        self._rotation: list[Curve] = []
+        self._bones: list[NDArray[np.float32]] = []
+
+    def see(self, frame: NDArray[np.uint8], face: Face | None) -> None:
+        """Takes the next frame [h, w, 3] RGB with its face of 468 landmarks, if it has one."""
+        self._eyes.see(frame, face)
+        still = bony_points()
+        if face is None:
+            self._aperture.append(np.nan)
+            self._rotation.append(np.full(3, np.nan))
+            self._bones.append(np.full((len(still), 3), np.nan, np.float32))
+            return
+        own, turn = in_head_frame(face.landmarks.astype(np.float64))
+        gap = own[list(LOWER_INNER_LIP), 1] - own[list(UPPER_INNER_LIP), 1]
+        self._aperture.append(max(float(gap.mean()), 0.0))
+        self._rotation.append(rotation_angles(turn))
+        self._bones.append(own[still].astype(np.float32))
+
+    def track(self) -> FaceTrack:
+        """The curves of everything seen.
+
+        Raises:
+            NoFaceError: there was no face in any frame.
+        """
+        aperture = np.array(self._aperture)
+        if not np.isfinite(aperture).any():
+            raise NoFaceError(
+                f"No face was found in any of {len(aperture)} frames; give another video"
+            )
+        return FaceTrack(
+            fps=self.fps,
+            aperture=aperture,
+            lids=self._eyes.closure(),
+            rotation=np.stack(self._rotation),
+            bones=np.stack(self._bones),
+        )
+
+
+def follow_face(
+    frames: Iterable[NDArray[np.uint8]], detector: MediaPipeFaceDetector | None = None
+) -> Iterator[tuple[NDArray[np.uint8], Face | None]]:
+    """Each frame [h, w, 3] with its largest face, followed from frame to frame."""
+    detector = detector or MediaPipeFaceDetector()
+    face: Face | None = None
+    for frame in frames:
+        face = None if face is None else detector.follow(frame, face)
+        if face is None:
+            face = next(iter(detector.detect(frame)), None)
+        yield frame, face
+
+
+@lru_cache(maxsize=1)
+def mean_face() -> Curve:
+    """[468, 3] mesh points on the rig's mean head, rig units."""
+    rig = bundled_rig()
+    return rig.mean[rig.landmark_vertex].astype(np.float64)
+
+
+def _eye_distance() -> float:
+    left, right = mean_face()[list(_EYE_CORNERS)]
+    return float(np.linalg.norm(left - right))
+
+
+@lru_cache(maxsize=1)
+def _rig_lips() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Vertices of the upper lip's inner edge, and those of the lower lip that they rest on.
+
+    The lips of the mean head nearly touch, so the lower ones are told by what the jaw moves.
+    """
+    rig = bundled_rig()
+    down = rig.units[rig.unit_index("jawOpen"), :, 1]
+    lower_face = np.flatnonzero(rig.skin_vertex & (down > _JAW_SHARE * down[rig.skin_vertex].max()))
+    upper = rig.landmark_vertex[list(UPPER_INNER_LIP)].astype(np.intp)
+    distance = np.linalg.norm(rig.mean[upper][:, None] - rig.mean[lower_face][None], axis=-1)
+    return upper, lower_face[distance.argmin(axis=1)]
+
+
+@lru_cache(maxsize=1)
+def bony_points() -> NDArray[np.intp]:
+    """Mesh points that no expression moves: forehead, temples, bridge of the nose."""
+    rig = bundled_rig()
+    moved = np.linalg.norm(rig.units[:, rig.landmark_vertex].astype(np.float64), axis=-1).max(0)
+    return np.flatnonzero((moved < _STILL_POINT) & (rig.landmark_weight > 0.5))
+
+
+def in_head_frame(landmarks: Curve) -> tuple[Curve, Curve]:
+    """Takes the head's motion out of mesh points.
+
+    Args:
+        landmarks: [468, 3] pixels.
+
+    Returns:
+        The points [468, 3] in distances of the outer eye corners, about the mean face's own
+        origin, and the head's row-vector rotation [3, 3].
+    """
+    still = bony_points()
+    model = mean_face()[still]
+    centre, middle = model.mean(axis=0), landmarks[still].mean(axis=0)
+    a, b = model - centre, landmarks[still] - middle
+    u, s, vt = np.linalg.svd(a.T @ b)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    turn = (u * sign) @ vt
+    scale = float((s * sign).sum() / np.square(a).sum())
+    own = ((landmarks - middle) @ turn.T / max(scale, 1e-9) + centre) / _eye_distance()
+    return own, turn

@@ -1,0 +1,163 @@
+"""What the rig knows about every pixel of a patch, and which pixels may change.
+
+Axis legend: ``v`` vertices, ``f`` triangles, ``s`` side of the photograph, ``p`` side of a patch.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+GUIDES = (
+    "unseen",
+    "skin",
+    "mouth_cavity",
+    "teeth_upper",
+    "teeth_lower",
+    "tongue",
+    "eyeball",
+    "rest_x",
+    "rest_y",
+    "motion_x",
+    "motion_y",
+    "lid",
+    "iris",
+)
+"""Guide maps in order; all lie in [-1, 1]. Motion is in units of 16 patch pixels."""
+
+_UNSEEN, _PARTS, _REST, _MOTION, _LID, _IRIS = 0, 1, 7, 9, 11, 12
+_MOTION_UNIT = 16.0
+
+
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def fill_guides(  # type: ignore[no-untyped-def]
+    triangle, driven, own, photo, triangles, layer, group, attribute, photo_layer, photo_depth,
+    tolerance, lid_travel, out,
+):  # fmt: skip
+    """Writes the guide maps [p, p, g] of one patch.
+
+    Args:
+        triangle: [p, p] visible triangle or -1.
+        driven: [v, 3] driven vertices in patch pixels.
+        own: [v, 2] the photograph's vertices in its own patch's pixels.
+        photo: [v, 3] the same in the photograph's pixels.
+        triangles: [f, 3] vertex indices.
+        layer: [f] layer of a triangle, as in the photograph's layers.
+        group: [f] which of the part maps a triangle belongs to.
+        attribute: [v, 4] rest position on the patch in [-1, 1], lid weight, closeness to the iris.
+        photo_layer: [s, s] layer that the photograph shows.
+        photo_depth: [s, s] depth of the fitted head on the photograph.
+        tolerance: depth in pixels by which a point may lie behind the photograph's surface.
+        lid_travel: patch pixels by which a lid moves until the photograph no longer serves.
+        out: [p, p, g] zeros.
+    """
+    side = photo_layer.shape[0]
+    one = np.float32(1.0)
+    for row in range(triangle.shape[0]):
+        for column in range(triangle.shape[1]):
+            f = triangle[row, column]
+            if f < 0:
+                continue
+            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+            ax, ay = driven[i, 0], driven[i, 1]
+            bx, by = driven[j, 0], driven[j, 1]
+            cx, cy = driven[k, 0], driven[k, 1]
+            inverse = one / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
+            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
+            wc = one - wa - wb
+            x = wa * photo[i, 0] + wb * photo[j, 0] + wc * photo[k, 0]
+            y = wa * photo[i, 1] + wb * photo[j, 1] + wc * photo[k, 1]
+            z = wa * photo[i, 2] + wb * photo[j, 2] + wc * photo[k, 2]
+            move_x = wa * own[i, 0] + wb * own[j, 0] + wc * own[k, 0] - column
+            move_y = wa * own[i, 1] + wb * own[j, 1] + wc * own[k, 1] - row
+            mine = layer[f]
+            left, top = int(np.floor(x)), int(np.floor(y))
+            share = np.float32(0.0)
+            for dy in range(2):
+                for dx in range(2):
+                    u, v = left + dx, top + dy
+                    if u < 0 or v < 0 or u >= side or v >= side:
+                        continue
+                    theirs = photo_layer[v, u]
+                    same = theirs == mine or (mine == 1 and theirs == 0)
+                    if same and z <= photo_depth[v, u] + tolerance:
+                        share += (one - abs(x - u)) * (one - abs(y - v))
+            pixel = out[row, column]
+            for n in range(4):
+                value = wa * attribute[i, n] + wb * attribute[j, n] + wc * attribute[k, n]
+                at = 7 + n if n < 2 else 9 + n
+                pixel[at] = min(max(value, -one), one)
+            moved = min(abs(move_y) / lid_travel, one)
+            edge = min(max((pixel[11] - np.float32(0.3)) / np.float32(0.3), np.float32(0.0)), one)
+            pixel[0] = one - share * (one - edge * moved)
+            pixel[1 + group[f]] = one
+            pixel[9] = min(max(move_x / np.float32(_MOTION_UNIT), -one), one)
+            pixel[10] = min(max(move_y / np.float32(_MOTION_UNIT), -one), one)
+
+
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _wanted(guide, region, still, doubt, useless, out):  # type: ignore[no-untyped-def]
+    """Writes how much each pixel wants to change, and returns the mean travel of the lid."""
+    rows, columns = out.shape
+    travel, lids = np.float32(0.0), 0
+    for row in range(rows):
+        for column in range(columns):
+            here = guide[row, column]
+            step = np.float32(0.0)
+            for axis in (9, 10):
+                if column + 1 < columns:
+                    step = max(step, abs(guide[row, column + 1, axis] - here[axis]))
+                if row + 1 < rows:
+                    step = max(step, abs(guide[row + 1, column, axis] - here[axis]))
+            step *= _MOTION_UNIT
+            motion = max(abs(here[9]), abs(here[10])) * _MOTION_UNIT
+            doubtful = min(max((step - doubt) / (useless - doubt), 0.0), 1.0)
+            strong = min(max(motion - still, 0.0), 1.0)
+            value = max(min(here[0] * 1.5, 1.0) * strong, doubtful)
+            far = ((here[7] - region[0]) / region[2]) ** 2 + (
+                (here[8] - region[1]) / region[3]
+            ) ** 2
+            inside = here[2] + here[3] + here[4] + here[5] + here[6] > 0
+            out[row, column] = value if inside or far < 1.0 else 0.0
+            if here[11] > 0.5:
+                travel += motion
+                lids += 1
+    return travel / max(lids, 1)
+
+
+def open_gate(
+    guide: Floats,
+    region: tuple[float, float, float, float],
+    reach: int,
+    still: float,
+    lid_opens: bool,
+    stretch: tuple[float, float] = (0.35, 1.0),
+) -> Floats:
+    """[p, p] in [0, 1]: where the photograph's own pixels do not suffice; 0 everywhere at rest.
+
+    Args:
+        guide: [p, p, g] guide maps of one patch.
+        region: centre and radii of the ellipse of rest positions outside which skin stays.
+        reach: pixels by which the gate is wider than what is unseen; odd.
+        still: motion in patch pixels that an unseen pixel needs before it counts.
+        lid_opens: whether a moving lid opens the whole ellipse: a lid that comes down uncovers how
+            badly the rig's eye fits the picture's.
+        stretch: change of motion per pixel from which on the warp is doubtful, where it is useless.
+    """
+    side = len(guide)
+    wanted = np.empty((side, side), dtype=np.float32)
+    travel = _wanted(guide, np.array(region, np.float32), still, *stretch, wanted)
+    wide = cv2.dilate(wanted, np.ones((reach, reach), np.uint8))
+    gate = cv2.GaussianBlur(wide, (5, 5), 1.2)
+    if lid_opens and travel > 1.0:
+        far = ((guide[..., _REST] - region[0]) / region[2]) ** 2
+        far += ((guide[..., _REST + 1] - region[1]) / region[3]) ** 2
+        around = np.clip(2.0 - 2.0 * far, 0.0, 1.0) * min((travel - 1.0) / 3.0, 1.0)
+        gate = np.maximum(gate, around)
+    ramp = np.clip(np.minimum(np.arange(side), np.arange(side)[::-1]) / 4.0, 0, 1)
+    return np.asarray(gate * np.minimum(ramp[:, None], ramp), dtype=np.float32)

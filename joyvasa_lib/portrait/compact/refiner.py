@@ -1,0 +1,87 @@
+"""Runs the generator on rendered frames: cut patches, refine those that changed, put them back.
+
+Axis legend: ``b`` frames, ``s`` side of the frame, ``v`` vertices, ``p`` side of a patch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.portrait.compact.appearance import Appearance
+from joyvasa_lib.portrait.compact.generator import PatchGenerator
+from joyvasa_lib.portrait.compact.head_rig import HeadRig
+from joyvasa_lib.portrait.compact.patches import KINDS, PatchCutter
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+_OPEN_PIXELS = 24.0
+"""A patch with fewer open pixels than this stays as it is."""
+
+
+class PatchRefiner:
+    """Refines batches of frames of the compact preset."""
+
+    def __init__(self, rig: HeadRig, generator: PatchGenerator) -> None:
+        """Prepares the generator for inference.
+
+        Args:
+            rig: the head model.
+            generator: the trained networks.
+        """
+        self._cutter = PatchCutter(rig)
+        self.generator = generator.float().eval().to(memory_format=torch.channels_last)
+
+    @classmethod
+    def from_pretrained(cls, rig: HeadRig, folder: str | Path) -> PatchRefiner:
+        """Loads the generator of a checkpoint folder.
+
+        Raises:
+            CheckpointError: the folder holds no usable generator.
+        """
+        try:
+            generator = PatchGenerator.from_pretrained(folder, torch_dtype=torch.float32)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"Cannot read the portrait generator {folder}: {error}"
+            ) from error
+        return cls(rig, generator)
+
+    def __call__(self, frames: Bytes, vertices: Floats, look: Appearance, scale: float) -> Bytes:
+        """Refines frames in place and returns them.
+
+        Args:
+            frames: [b, s, s, 3] the procedural composites.
+            vertices: [b, v, 3] the driven head in frame pixels.
+            look: the photograph seen through the fitted head.
+            scale: pixels of the photograph per rig unit.
+        """
+        for kind in KINDS:
+            affine = self._cutter.affine(vertices, kind)
+            guides, gate = self._cutter.guides(vertices, affine, look, kind, 0.25 * scale)
+            rows = np.flatnonzero(gate.reshape(len(gate), -1).sum(1) > _OPEN_PIXELS)
+            if len(rows) == 0:
+                continue
+            composite = self._cutter.cut(frames[rows], affine[rows], kind)
+            own = self._cutter.affine(look.vertices[None], kind)
+            source = np.broadcast_to(self._cutter.cut(look.photo[None], own, kind), composite.shape)
+            change = self._change(composite, source, guides[rows], gate[rows], kind)
+            for row, patch in zip(rows, change, strict=True):
+                self._cutter.paste(frames[row], patch, affine[row], kind)
+        return frames
+
+    def _change(
+        self, composite: Floats, source: Floats, guides: Floats, gate: Floats, kind: str
+    ) -> Floats:
+        """[n, p, p, 3] refined minus composite."""
+        stacked = np.concatenate([composite, source, guides], -1).transpose(0, 3, 1, 2)
+        inputs = torch.from_numpy(stacked).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            made = self.generator(inputs, torch.from_numpy(gate[:, None]), kind.partition("_")[0])
+        change = made.image - inputs[:, :3]
+        return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)

@@ -1,0 +1,97 @@
+"""The examples run as they are."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from joyvasa_lib import Motion
+from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.media.image import load_image
+from joyvasa_lib.media.video import probe
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+DEMO = ROOT / "joyvasa_lib" / "demo_assets"
+
+
+@pytest.fixture(scope="module")
+def one_second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first spoken second of the demonstration sentence."""
+    path = tmp_path_factory.mktemp("sound") / "speech.wav"
+    samples = load_speech(DEMO / "hello.flac").waveform[4000:20000]
+    wavfile.write(path, 16000, np.round(samples * 32767).astype(np.int16))
+    return path
+
+
+def run(name: str, *arguments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
+    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("JOYVASA_SPEECH", str(one_second))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    nbclient.NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
+    shown = [
+        output["data"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "data" in output
+    ]
+    assert sum("<video" in data.get("text/html", "") for data in shown) == 1
+    assert any("image/png" in data for data in shown)  # the plotted curves
+    assert len(Motion.load(tmp_path / "speech.safetensors")) == 25
+    video = probe(tmp_path / "surprised.mp4")
+    assert video.size == (512, 512)
+    assert video.duration == pytest.approx(1.0, abs=0.04)
+
+
+def test_the_notebook_is_stored_without_outputs() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_the_quickstart_writes_both_takes(
+    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "talking.mp4"
+    run("quickstart.py", DEMO / "astronaut.jpg", one_second, output, monkeypatch=monkeypatch)
+    for path in (output, tmp_path / "talking-calm.mp4"):
+        assert probe(path).duration == pytest.approx(1.0, abs=0.04)
+
+
+def test_streamed_frames_last_as_long_as_their_sound(
+    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "streamed.mp4"
+    run("stream.py", DEMO / "astronaut.jpg", one_second, output, monkeypatch=monkeypatch)
+    assert probe(output).duration == pytest.approx(1.0, abs=0.04)
+
+
+def test_the_picture_of_the_readme_is_a_strip_of_five_different_moments() -> None:
+    picture = load_image(ROOT / "docs" / "images" / "demo.jpg").astype(np.float32)
+    width = (picture.shape[1] + 4) // 5
+    frames = [picture[:, i * width : (i + 1) * width - 4] for i in range(5)]
+    assert len({frame.shape for frame in frames}) == 1
+    for first, second in zip(frames, frames[1:], strict=False):
+        assert np.abs(first - second).max() > 60  # a mouth that opens or closes
