@@ -276,8 +276,8 @@ def measure(long_minutes: float) -> Iterator[Result]:
 
 def report(about: dict[str, str], results: list[Result], form: str) -> str:
     if form == "json":
-        rows = [{**asdict(result), "met": result.met} for result in results]
-        return json.dumps({"machine": about, "results": rows}, indent=1)
+        found = [{**asdict(result), "met": result.met} for result in results]
+        return json.dumps({"machine": about, "results": found}, indent=1)
     marks = {None: "", True: "yes", False: "NO"}
     rows = [(one.step, one.text, one.target, marks[one.met]) for one in results]
     if form == "markdown":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,5 +94,5 @@ def test_the_picture_of_the_readme_is_a_strip_of_five_different_moments() -> Non
     width = (picture.shape[1] + 4) // 5
     frames = [picture[:, i * width : (i + 1) * width - 4] for i in range(5)]
     assert len({frame.shape for frame in frames}) == 1
-    for first, second in zip(frames, frames[1:], strict=False):
+    for first, second in pairwise(frames):
         assert np.abs(first - second).max() > 60  # a mouth that opens or closes

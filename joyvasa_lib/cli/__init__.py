@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Any
 
 import typer
 
 from joyvasa_lib.cli import animate, datasets, doctor, evaluate, train
 from joyvasa_lib.errors import JoyVASAError
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""click's, which some versions of typer bring along under a name of their own."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,12 +30,37 @@ app.add_typer(train.app, name="train")
 
 
 def main() -> None:
-    """Runs the command line; errors of the caller's making end with exit code 2."""
+    """Runs the command line and ends the process.
+
+    Errors of the caller's making, a mistyped option among them, are one sentence and exit code 2;
+    Ctrl-C is 130. Being terminated cleans up as Ctrl-C does, and is 143.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        app()
+        code = app(standalone_mode=False)
     except JoyVASAError as error:
-        sys.stderr.write(f"joyvasa: {' '.join(str(error).split())}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("joyvasa: stopped; no file was left behind\n")
-        sys.exit(130)
+        _say(str(error))
+        code = 2
+    except UsageError as error:
+        code = _say_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code == 130:
+        _say("stopped; no unfinished file was left behind")
+    sys.exit(code or 0)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"joyvasa: {' '.join(message.split())}\n")
+
+
+def _say_usage(error: Any) -> int:
+    """Says what is wrong with the command line and where to read on; returns the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # whose message is the whole help
+        error.show()
+        return 2
+    command = error.ctx.command_path if error.ctx else "joyvasa"
+    _say(f"{error.format_message().rstrip('.?')}; see {command} --help")
+    return 2

@@ -211,8 +211,8 @@ def _closures(
         centre = int((one.start + one.end) / 2 * fps)
         if not one.is_closure or not 0 <= centre < len(aperture):
             continue
-        # A frame of tolerance on either side: 40 ms are what labels are worth.
-        width = max(3, 2 * math.ceil((one.end - one.start) * fps / 2) + 1)
+        # Half a frame of tolerance on either side: labels are worth no more.
+        width = max(3, 2 * round((one.end - one.start) * fps / 2) + 1)
         closed = minimum_filter1d(aperture, width, mode="nearest") < limit
         hits.append(bool(closed[centre]))
         chances.append(float(closed[speech].mean()))

@@ -129,9 +129,7 @@ def _decoded(path: Path) -> str:
     try:
         return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MediaError(
-            f"{path} is not a text file of segments; give a TextGrid or CSV"
-        ) from error
+        raise MediaError(f"{path} is not text in UTF-8 or UTF-16; save it as such") from error
 
 
 def _textgrid_rows(text: str) -> list[tuple[str, ...]]:

@@ -93,7 +93,7 @@ def fit_mesh(
     fit = _look(image, place)
     for look in range(1, most):
         following = place_of(fit)
-        if look >= fewest and following.near(place):
+        if look >= fewest and (following.near(place) or fit.presence < PRESENT):
             break
         again = _look(image, following)
         if look >= fewest and again.presence < min(fit.presence, CERTAIN):
