@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -125,7 +126,7 @@ def test_a_mesh_s_square_leaves_out_the_forehead() -> None:
     assert square.side == pytest.approx(np.ptp(outline, axis=0).max(), rel=1e-4)
 
 
-CROPPERS = {
+CROPPERS: dict[str, Callable[..., FaceCrop]] = {
     "aligned": crop_face,
     "upright": crop_upright,
     "whole": crop_whole,

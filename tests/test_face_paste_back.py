@@ -58,7 +58,7 @@ def shown(crop: FaceCrop) -> NDArray[np.bool_]:
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     place = apply_matrix(crop.matrix, np.stack([x, y], -1))
     reach = 0.5 + crop.scale
-    return ((place > -reach) & (place < crop.size - 1 + reach)).all(-1)
+    return np.asarray(((place > -reach) & (place < crop.size - 1 + reach)).all(-1))
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

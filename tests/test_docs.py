@@ -1,0 +1,152 @@
+"""What the documentation says works: its Python and its commands run, page by page."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib.cli import main
+from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.media.audio import load_speech, write_wav
+from joyvasa_lib.media.video import probe
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "joyvasa_lib" / "demo_assets"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def words() -> NDArray[np.float32]:
+    """0.4 s of the demonstration sentence."""
+    return load_speech(DEMO / "hello.flac").waveform[8000:14400]
+
+
+@pytest.fixture(scope="module")
+def pipe() -> JoyVASAPipeline:
+    return JoyVASAPipeline.from_pretrained()
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: NDArray[np.float32],
+    astronaut: NDArray[np.uint8],
+) -> Path:
+    """A folder with the files that the pages speak of; the working directory."""
+    portrait = Image.fromarray(astronaut[:320, 64:384])
+    (tmp_path / "portraits").mkdir()
+    (tmp_path / "speech").mkdir()
+    for name in ("portrait.jpg", "cat.jpg", "portraits/anna.jpg"):
+        portrait.save(tmp_path / name)
+    Image.new("RGB", (320, 200), "green").save(tmp_path / "landscape.jpg")
+    for name in ("speech.wav", "lecture.mp3", "speech/hello.wav"):
+        write_wav(tmp_path / name, words)  # ffmpeg goes by the content, not by the name
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def joyvasa(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["joyvasa", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code, arguments
+
+
+def run_page(
+    page: Path, names: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, object]:
+    """Runs a page's blocks from top to bottom; returns the names its Python leaves behind."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    assert found, f"{page} has no code"
+    for language, code in found:
+        if language == "python":
+            exec(compile(code, str(page), "exec"), names)
+            continue
+        for line in code.splitlines():
+            if line.startswith("joyvasa "):
+                joyvasa(shlex.split(line, comments=True)[1:], monkeypatch)
+            elif line.startswith("echo "):
+                subprocess.run(["bash", "-c", line], check=True)
+    return names
+
+
+Runner = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def run(desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """Runs a page with the pipeline loaded once for all pages."""
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
+    return lambda page, **names: run_page(ROOT / page, {"pipe": pipe, **names}, monkeypatch)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_screen_makes_a_video(run: Runner, desk: Path, page: str) -> None:
+    run(page)
+    assert probe(desk / "talking.mp4").duration == pytest.approx(0.4, abs=0.04)
+
+
+def test_the_tutorial_runs(
+    run: Runner, desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joyvasa_lib.cli.doctor.examine", lambda: ({}, []))
+    names = run("docs/tutorial.md")
+    assert len(names["slower"]) == 12  # type: ignore[arg-type]
+    assert probe(desk / "talking.mp4").has_audio
+    assert "No face was found" in capsys.readouterr().out
+
+
+def test_a_face_is_given_by_hand_in_every_way_the_page_names(run: Runner, desk: Path) -> None:
+    picture = np.asarray(Image.open("cat.jpg").resize((640, 640)))
+    Image.fromarray(picture).save("cat.jpg")
+    np.save("cat_landmarks.npy", MediaPipeFaceDetector().detect(picture)[0].landmarks)
+    run("docs/how-to/animals.md")
+    assert probe(desk / "cat.mp4").size == (640, 640)
+
+
+def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
+    run("docs/how-to/head-motion.md")
+    assert (desk / "calm.mp4").is_file()
+
+
+def test_long_speech_is_streamed_frame_by_frame(
+    run: Runner, desk: Path, words: NDArray[np.float32]
+) -> None:
+    shown: list[NDArray[np.uint8]] = []
+    sent: list[NDArray[np.float32]] = []
+    pieces = [words[:3000], words[3000:]]
+    run(
+        "docs/how-to/long-speech.md",
+        microphone_chunks=pieces,
+        chunks=pieces,
+        show=shown.append,
+        send=sent.append,
+    )
+    assert len(shown) == 2 * 10
+    assert sum(map(len, sent)) == 10
+
+
+def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) -> None:
+    finished = desk / "results" / "anna-hello.mp4"
+    run("docs/how-to/batch.md")
+    before = finished.stat().st_mtime_ns
+    run("docs/how-to/batch.md")
+    assert finished.stat().st_mtime_ns == before
+
+
+def test_recipes_that_the_training_page_names_exist() -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    recipes = set(re.findall(r"configs/[\w/]+\.yaml", text))
+    assert recipes
+    assert all((ROOT / name).is_file() for name in recipes)
