@@ -103,6 +103,8 @@ def build_speech_corpus(
             yield _make(config, folder, name)
         return
     with ProcessPoolExecutor(workers) as pool:
+        if names:  # the first one fetches the voices, which two processes cannot do at once
+            yield pool.submit(_make, config, folder, names.pop(0)).result()
         for job in [pool.submit(_make, config, folder, name) for name in names]:
             yield job.result()
 

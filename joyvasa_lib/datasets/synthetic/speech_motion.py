@@ -167,7 +167,8 @@ def _as_people_do(units: Floats, steps: NDArray[np.uint8]) -> tuple[Floats, NDAr
     result[:, _MOUTH] = moved[:frames]
     share = np.isin(steps, _CLOSED_CLASSES).reshape(frames, 2).mean(1)
     touching = np.isin(steps, _CLOSED_CLASSES).reshape(frames, 2).max(1)
-    closed = gaussian_filter1d(np.maximum(0.85 * touching, share), 0.5) * 1.35
+    # Lips take about 100 ms to meet and to part: a closure never lasts for one frame alone.
+    closed = gaussian_filter1d(np.maximum(0.85 * touching, share), 0.75) * 1.9
     closed = np.minimum(closed, 1.0)
     result[:, _APART] *= (1.0 - 0.94 * closed)[:, None]
     result[:, _LIPS] = np.maximum(result[:, _LIPS], 0.45 * closed[:, None])
