@@ -35,16 +35,23 @@ def _gap(rig: HeadRig, shape: Floats, upper: tuple[int, ...], lower: tuple[int, 
     return np.asarray(b - a, dtype=np.float32)
 
 
-def blink_gain(rig: HeadRig, fit: HeadFit) -> Floats:
-    """[2] factor on the change of each blink unit so that a full blink just closes the eye."""
+def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Floats:
+    """[2] factor on the change of each blink unit so that a full blink just closes the eye.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the face.
+        below: [2] pixels by which the eyes, person's left first, end below the fitted lower lids.
+    """
+    extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
     gains = []
-    for name, upper, lower in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, strict=True):
+    for name, upper, lower, more in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, extra, strict=True):
         index = rig.unit_index(name)
         now = fit.shape + np.tensordot(fit.units, rig.units, 1)
         opening = float(_gap(rig, np.asarray(now, np.float32), upper, lower).mean())
         per_unit = -float(_gap(rig, rig.units[index], upper, lower).mean())
         left = max(1.0 - float(fit.units[index]), 0.2)
-        gains.append(np.clip((opening + 0.012) / (left * per_unit), 0.3, 2.2))
+        gains.append(np.clip((opening + more + 0.012) / (left * per_unit), 0.3, 2.2))
     return np.array(gains, dtype=np.float32)
 
 

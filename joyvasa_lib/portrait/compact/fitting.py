@@ -20,11 +20,13 @@ _DEPTH_WEIGHT = 0.25
 """MediaPipe's z is a guess: it counts a quarter of x and y."""
 _IDENTITY_PRIOR = 0.010
 _UNIT_PRIOR = 0.025
+_JAW_PRIOR = 4.0
+"""A single photograph cannot tell a long chin from an open jaw: it is the chin unless lips part."""
 _NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
 """Units that 468 outline points cannot tell from others; they stay at zero in a fit."""
 
 # fmt: off
-_LIPS = (
+LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
 )
@@ -122,7 +124,7 @@ def fit_head(
     used = rig.landmark_weight > 0
     vertex = rig.landmark_vertex[used]
     weight = rig.landmark_weight[used].astype(np.float64)
-    weight[np.isin(np.flatnonzero(used), _LIPS)] *= 2.0
+    weight[np.isin(np.flatnonzero(used), LIPS)] *= 2.0
     points = points[used]
 
     mean = rig.mean[vertex].astype(np.float64)
@@ -135,9 +137,13 @@ def fit_head(
 
     axis_weight = np.array([1.0, 1.0, _DEPTH_WEIGHT])
     row_weight = (np.sqrt(weight)[:, None] * axis_weight).ravel()
-    prior = np.concatenate(
-        [np.full(n_id, _IDENTITY_PRIOR), np.full(int(free.sum()), _UNIT_PRIOR)]
-    ) * np.sqrt(len(vertex))
+    if identity is None:
+        free[FACE_UNITS.index("mouthClose")] = False  # it undoes an open jaw
+    unit_prior = np.full(len(FACE_UNITS), _UNIT_PRIOR)
+    if identity is None:
+        unit_prior[FACE_UNITS.index("jawOpen")] *= _JAW_PRIOR
+    prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), unit_prior[free]])
+    prior = prior * np.sqrt(len(vertex))
     lower = np.concatenate([np.full(n_id, -3.0), np.zeros(int(free.sum()))])
     upper = np.concatenate([np.full(n_id, 3.0), np.full(int(free.sum()), 1.0)])
     for _ in range(iterations):

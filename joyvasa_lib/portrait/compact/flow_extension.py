@@ -1,107 +1,191 @@
 """Carries the head's displacement into the picture around it: hair follows, background stays.
 
-Outside the head mesh the displacement ``d`` solves the screened Poisson equation
-``laplacian(d) = d / reach^2`` with the mesh's displacement as its boundary value: it continues
-without a step at the silhouette and fades with distance. ``reach`` is a picture, long on the person
-and short on the background. A few Gauss-Seidel sweeps on a coarse-to-fine pyramid are enough.
+Outside the part of the face that the photograph shows well, the displacement ``u`` of the picture
+solves the screened Poisson equation ``laplacian(u) = u / reach^2`` with the face's displacement as
+its boundary value: it continues without a step at the silhouette and fades with distance.
+``reach`` is a picture, long on the person and short on the background. The equation is linear and
+its domain is the photograph, so it is solved once per portrait, as a matrix from the displacement
+along the face's edge to that of every cell of a coarse grid.
+
+Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the picture, ``g`` side of
+the coarse grid, ``k`` cells of the face, ``e`` those at its edge, ``o`` cells outside.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-
-from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
 
-_FINEST = 64
-_SWEEPS = (60, 24, 12)
-
-
-@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
-def _relax(field, known, screening, sweeps):  # type: ignore[no-untyped-def]
-    height, width, _ = field.shape
-    for _ in range(sweeps):
-        for row in range(height):
-            up, down = max(row - 1, 0), min(row + 1, height - 1)
-            for column in range(width):
-                if known[row, column] > 0.5:
-                    continue
-                left, right = max(column - 1, 0), min(column + 1, width - 1)
-                scale = np.float32(1.0) / (np.float32(4.0) + screening[row, column])
-                for axis in range(2):
-                    field[row, column, axis] = scale * (
-                        field[up, column, axis]
-                        + field[down, column, axis]
-                        + field[row, left, axis]
-                        + field[row, right, axis]
-                    )
+GRID = 64
+"""Cells along one side of the coarse grid."""
+_MOST_SAMPLES = 4
+"""Samples along one side of a cell from which its displacement is averaged."""
+_INVERSION_STEPS = 10
 
 
-def _pool(flow: Floats, triangle: NDArray[np.int32], side: int) -> tuple[Floats, Floats]:
-    """Mean displacement [b, side, side, 2] of the mesh in each cell, and 1 where there is some."""
-    batch = len(triangle)
-    field = np.empty((batch, side, side, 2), dtype=np.float32)
-    cover = np.empty((batch, side, side), dtype=np.float32)
+@dataclass(frozen=True, eq=False)
+class FlowExtension:
+    """A portrait's solved extension.
 
-    def frame(b: int) -> None:
-        mesh = (triangle[b] >= 0).astype(np.float32)
-        share = cv2.resize(mesh, (side, side), interpolation=cv2.INTER_AREA)
-        total = cv2.resize(flow[b] * mesh[..., None], (side, side), interpolation=cv2.INTER_AREA)
-        field[b] = total / np.maximum(share, 1e-6)[..., None]
-        cover[b] = share > 1e-6
-
-    for_each_frame(frame, batch)
-    return field, cover
-
-
-def screening_picture(reach: Floats, side: int) -> Floats:
-    """Screening ``(cell / reach)^2`` for a grid of ``side`` cells.
-
-    Args:
-        reach: [s, s] distance in units of the picture's side over which displacement fades.
-        side: cells along one side.
+    Attributes:
+        side: side of the picture in pixels.
+        inside: [k] flat indices of the cells whose displacement the face itself gives.
+        outside: [o] flat indices of the others.
+        average: [k, v] sparse: mean displacement of a cell from those of the vertices.
+        edge: [e] positions in ``inside`` of the cells next to an outside cell.
+        spread: [o, e] displacement of the outside cells from that of the edge cells.
     """
-    small = cv2.resize(reach, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray((1.0 / (side * np.maximum(small, 1e-3))) ** 2, dtype=np.float32)
 
+    side: int
+    inside: Ints
+    outside: Ints
+    average: sparse.csr_matrix
+    edge: Ints
+    spread: Floats
 
-def extend_flow(flow: Floats, triangle: NDArray[np.int32], reach: Floats) -> Floats:
-    """Displacement outside the mesh on a coarse grid.
+    def forward(self, displacement: Floats) -> Floats:
+        """Where the photograph's cells go.
 
-    Args:
-        flow: [b, s, s, 2] displacement in pixels, valid where ``triangle >= 0``.
-        triangle: [b, s, s] triangle index or -1.
-        reach: [s, s] fading distance in units of the picture's side.
+        Args:
+            displacement: [b, v, 2] of the head's vertices, pixels.
 
-    Returns:
-        [b, 64, 64, 2] displacement in pixels; resize bilinearly to the picture's size.
-    """
-    fine, known = _pool(flow, triangle, _FINEST)
-    levels = [(fine, known)]
-    for _ in range(len(_SWEEPS) - 1):
-        field, cover = levels[-1]
-        b, side = cover.shape[:2]
-        shape = (b, side // 2, 2, side // 2, 2)
-        weight = cover.reshape(shape).sum((2, 4))
-        total = (field * cover[..., None]).reshape(*shape, 2).sum((2, 4))
-        levels.append(
-            (total / np.maximum(weight, 1e-6)[..., None], (weight > 0).astype(np.float32))
+        Returns:
+            [b, g, g, 2] pixels.
+        """
+        batch = len(displacement)
+        flat = np.asarray(displacement, np.float32).transpose(1, 0, 2).reshape(-1, 2 * batch)
+        known = np.asarray(self.average @ flat, dtype=np.float32)
+        field = np.empty((GRID * GRID, 2 * batch), dtype=np.float32)
+        field[self.inside] = known
+        field[self.outside] = self.spread @ known[self.edge]
+        return np.ascontiguousarray(
+            field.reshape(GRID, GRID, batch, 2).transpose(2, 0, 1, 3), dtype=np.float32
         )
-    guess: Floats | None = None
-    for (field, cover), sweeps in zip(reversed(levels), _SWEEPS, strict=True):
-        side = cover.shape[1]
-        if guess is not None:
-            doubled = guess.repeat(2, 1).repeat(2, 2)
-            field = np.where(cover[..., None] > 0.5, field, doubled)
-        guess = np.ascontiguousarray(field, dtype=np.float32)
-        _relax_batch(guess, cover, screening_picture(reach, side), sweeps)
-    assert guess is not None
-    return guess
+
+    def backward(self, displacement: Floats) -> Floats:
+        """Where on the photograph each cell of the frame comes from.
+
+        Args:
+            displacement: [b, v, 2] of the head's vertices, pixels.
+
+        Returns:
+            [b, g, g, 2] flow from the frame to the photograph, pixels.
+        """
+        cell = self.side / GRID
+        forward = self.forward(displacement) / cell
+        return np.stack([invert_displacement(field) for field in forward]) * np.float32(cell)
 
 
-def _relax_batch(field: Floats, known: Floats, screening: Floats, sweeps: int) -> None:
-    for_each_frame(lambda b: _relax(field[b], known[b], screening, sweeps), len(field))
+def invert_displacement(field: Floats, steps: int = _INVERSION_STEPS) -> Floats:
+    """The flow ``d`` [g, g, 2] with ``d(x) = -field(x + d(x))``, in cells.
+
+    A damped fixed-point iteration; it converges where the displacement does not fold the picture.
+    """
+    side = len(field)
+    line = np.arange(side, dtype=np.float32)
+    grid = np.stack(np.meshgrid(line, line), -1)
+    found = -field
+    for _ in range(steps):
+        there = cv2.remap(
+            field, grid + found, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        found = np.float32(0.5) * (found - there)
+    return np.asarray(found, dtype=np.float32)
+
+
+def build_extension(
+    triangle: Ints, trusted: NDArray[np.bool_], vertices: Floats, triangles: Ints, reach: Floats
+) -> FlowExtension:
+    """Solves the extension for one portrait.
+
+    Args:
+        triangle: [s, s] triangle that each pixel of the photograph shows, -1 outside the head.
+        trusted: [f] triangles whose own displacement counts.
+        vertices: [v, 3] the head on the photograph, pixels.
+        triangles: [f, 3] vertex indices.
+        reach: [s, s] fading distance in units of the picture's side.
+    """
+    side = len(triangle)
+    shown = np.append(trusted, False)[triangle]
+    cover = cv2.resize(shown.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+    known = cover > 0.5
+    average, known = _cell_average(triangle, shown, known, vertices, triangles)
+    inside = np.flatnonzero(known.ravel())
+    outside = np.flatnonzero(~known.ravel())
+    cells = np.arange(GRID * GRID).reshape(GRID, GRID)
+    pairs = np.concatenate(
+        [
+            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], 1),
+            np.stack([cells[:-1].ravel(), cells[1:].ravel()], 1),
+        ]
+    )
+    ones = np.ones(len(pairs))
+    adjacency = sparse.coo_matrix(
+        (ones, (pairs[:, 0], pairs[:, 1])), shape=(GRID * GRID, GRID * GRID)
+    )
+    adjacency = (adjacency + adjacency.T).tocsr()
+    touching = np.asarray(adjacency[inside][:, outside].sum(1)).ravel() > 0
+    edge = np.flatnonzero(touching)
+    small = cv2.resize(reach, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    screening = (1.0 / (GRID * np.maximum(small, 1e-3))) ** 2
+    degree = np.asarray(adjacency.sum(1)).ravel() + screening.ravel()
+    system = sparse.diags(degree[outside]) - adjacency[outside][:, outside]
+    coupling = adjacency[outside][:, inside[edge]].toarray()
+    if len(outside) and len(edge):
+        spread = splu(sparse.csc_matrix(system)).solve(coupling)
+    else:
+        spread = np.zeros((len(outside), len(edge)))
+    return FlowExtension(
+        side=side,
+        inside=inside.astype(np.int32),
+        outside=outside.astype(np.int32),
+        average=average,
+        edge=edge.astype(np.int32),
+        spread=spread.astype(np.float32),
+    )
+
+
+def _cell_average(
+    triangle: Ints,
+    shown: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    vertices: Floats,
+    triangles: Ints,
+) -> tuple[sparse.csr_matrix, NDArray[np.bool_]]:
+    """[k, v] mean barycentric weights of the shown pixels of each known cell, and those cells."""
+    side = len(triangle)
+    step = max(1, side // (GRID * _MOST_SAMPLES))
+    line = np.arange(0, side, step)
+    row, column = (axis.ravel() for axis in np.meshgrid(line, line, indexing="ij"))
+    cell = (row * GRID // side) * GRID + column * GRID // side
+    use = shown[row, column] & known.ravel()[cell]
+    row, column, cell = row[use], column[use], cell[use]
+    corner = triangles[triangle[row, column]]
+    a, b, c = (vertices[corner[:, n], :2].astype(np.float64) for n in range(3))
+    point = np.stack([column, row], 1)
+    whole = _cross(b - a, c - a)
+    weight = np.stack([_cross(b - point, c - point), _cross(c - point, a - point)], 1)
+    weight = weight / np.where(np.abs(whole) < 1e-9, 1.0, whole)[:, None]
+    weight = np.concatenate([weight, 1.0 - weight.sum(1, keepdims=True)], 1)
+    sampled = np.zeros(GRID * GRID, dtype=bool)
+    sampled[cell] = True
+    number = np.cumsum(sampled) - 1
+    count = np.bincount(cell, minlength=GRID * GRID)
+    share = (weight / count[cell][:, None]).astype(np.float32)
+    rows = np.repeat(number[cell], 3)
+    average = sparse.coo_matrix(
+        (share.ravel(), (rows, corner.ravel())), shape=(int(sampled.sum()), len(vertices))
+    )
+    return average.tocsr(), sampled.reshape(GRID, GRID)
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])

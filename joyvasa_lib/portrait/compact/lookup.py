@@ -15,13 +15,13 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
-OUTSIDE, SKIN, EYE, MOUTH = 0, 1, 2, 3
+OUTSIDE, SKIN, EYE, MOUTH, MIXED = 0, 1, 2, 3, 4
 """Layers: a pixel may only be taken from the same layer of the photograph."""
 
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _look_up_one(  # type: ignore[no-untyped-def]
-    triangle, driven, source, triangles, layer, source_layer, source_depth, colour, trust,
+    triangle, driven, source, triangles, layer, source_layer, source_depth, colour, trust, paint,
     tolerance, flow, unseen, fill, kind,
 ):  # fmt: skip
     height, width = triangle.shape
@@ -29,7 +29,7 @@ def _look_up_one(  # type: ignore[no-untyped-def]
     for row in range(height):
         for column in range(width):
             f = triangle[row, column]
-            if f < 0:
+            if f < 0 or layer[f] == 0:
                 kind[row, column] = 0
                 unseen[row, column] = 0.0
                 continue
@@ -67,7 +67,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                     near = z <= source_depth[v, u] + tolerance
                     if same and near:
                         share += (np.float32(1.0) - abs(x - u)) * (np.float32(1.0) - abs(y - v))
-            unseen[row, column] = np.float32(1.0) - share * trusted
+            painted = wa * paint[i] + wb * paint[j] + wc * paint[k]
+            unseen[row, column] = (np.float32(1.0) - share * trusted) * painted
 
 
 def look_up(
@@ -80,6 +81,7 @@ def look_up(
     source_depth: Floats,
     colour: Floats,
     trust: Floats,
+    paint: Floats,
     tolerance: float,
 ) -> tuple[Floats, Floats, Floats, Bytes]:
     """Backward flow and visibility of rasterised frames.
@@ -89,11 +91,12 @@ def look_up(
         driven: [b, v, 3] driven vertices in pixels.
         source: [v, 3] the same vertices on the photograph, pixels.
         triangles: [f, 3] vertex indices.
-        layer: [f] layer of each triangle.
+        layer: [f] layer of each triangle; ``OUTSIDE`` hides what is behind but shows nothing.
         source_layer: [s, s] layer that the photograph shows at each pixel.
         source_depth: [s, s] depth of the fitted head on the photograph, pixels.
         colour: [b, v, 3] colour to show where the photograph shows nothing usable, [0, 255].
         trust: [b, v] share of the photograph's own pixels to use, [0, 1].
+        paint: [v] share of what the photograph does not show that may be painted, [0, 1].
         tolerance: depth in pixels by which a point may lie behind the visible surface.
 
     Returns:
@@ -109,7 +112,7 @@ def look_up(
     def frame(b: int) -> None:
         _look_up_one(
             triangle[b], driven[b], source, triangles, layer, source_layer, source_depth,
-            colour[b], trust[b], np.float32(tolerance), flow[b], unseen[b], fill[b], kind[b],
+            colour[b], trust[b], paint, np.float32(tolerance), flow[b], unseen[b], fill[b], kind[b],
         )  # fmt: skip
 
     for_each_frame(frame, batch)

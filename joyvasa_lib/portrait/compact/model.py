@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,18 +21,12 @@ from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.motion import FACE_UNITS, Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving import DrivingOptions, Pose, compose_pose, compose_units
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.portrait.compact.appearance import (
-    Appearance,
-    lid_weight,
-    read_appearance,
-    triangle_layer,
-)
+from joyvasa_lib.portrait.compact.appearance import Appearance, read_appearance
 from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
+from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
-from joyvasa_lib.portrait.compact.flow_extension import extend_flow
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
-from joyvasa_lib.portrait.compact.lookup import EYE, MOUTH, look_up
-from joyvasa_lib.portrait.compact.rasterizer import rasterize
+from joyvasa_lib.portrait.compact.lids import lash_weight, lid_cover
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 if TYPE_CHECKING:  # torch loads with the first frame that is rendered
@@ -50,6 +43,10 @@ _UPPER_LIP_FOLLOWS_JAW = 0.22
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 
 
+_PAINT_COMES_FIRST = 3.0
+"""A lid is painted by the time it is a third closed, before it can show pixels of the eye."""
+
+
 @dataclass(frozen=True, eq=False)
 class CompactPortrait(Portrait):
     """A portrait of the compact preset.
@@ -59,12 +56,14 @@ class CompactPortrait(Portrait):
         appearance: the photograph read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.portrait.compact.calibration.blink_gain`.
         seal: [52] see :func:`~joyvasa_lib.portrait.compact.calibration.lip_seal`.
+        lid_cover: [v] see :func:`~joyvasa_lib.portrait.compact.lids.lid_cover`.
     """
 
     fit: HeadFit
     appearance: Appearance
     blink_gain: Floats
     seal: Floats
+    lid_cover: Floats
 
     @property
     def keypoints(self) -> Floats:
@@ -92,9 +91,7 @@ class CompactPortraitModel(PortraitModel):
         self.rig = rig
         self._generator = generator
         self.driving = driving or DrivingOptions()
-        self._layer = triangle_layer(rig)
-        self._lid = np.clip((lid_weight(rig) - 0.3) / 0.3, 0.0, 1.0)
-        self._lash = np.clip((lid_weight(rig) - 0.86) / 0.1, 0.0, 1.0)
+        self._lash = lash_weight(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the picture's right
         self._eye_side = np.where(left, 0, 1)
         interior = np.zeros(len(rig.mean), dtype=bool)
@@ -148,13 +145,15 @@ class CompactPortraitModel(PortraitModel):
 
     def portrait_of(self, fit: HeadFit, photo: Frames) -> CompactPortrait:
         """The portrait that a photograph [s, s, 3] with a known fit is."""
+        look = read_appearance(self.rig, fit, photo)
         return CompactPortrait(
             size=len(photo),
             mask=_border_mask(len(photo)),
             fit=fit,
-            appearance=read_appearance(self.rig, fit, photo),
-            blink_gain=blink_gain(self.rig, fit),
+            appearance=look,
+            blink_gain=blink_gain(self.rig, fit, look.eye_margins[:, 1]),
             seal=lip_seal(self.rig, fit),
+            lid_cover=lid_cover(self.rig, look.eye_margins[:, 0] / fit.scale),
         )
 
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
@@ -219,69 +218,30 @@ class CompactPortraitModel(PortraitModel):
 
     def composite(self, portrait: CompactPortrait, units: Floats, vertices: Floats) -> Frames:
         """[b, s, s, 3] procedural frames for face units [b, 52] and driven vertices [b, v, 3]."""
-        look = portrait.appearance
-        side = portrait.size
-        triangle, _ = rasterize(vertices, self.rig.triangles, side)
-        colour, trust = self._paint(portrait, units)
-        flow, unseen, fill, kind = look_up(
-            triangle, vertices, look.vertices, self.rig.triangles, self._layer,
-            look.layer, look.depth, colour, trust, 0.25 * portrait.fit.scale,
-        )  # fmt: skip
-        around = extend_flow(flow, triangle, look.reach)
-        grid_x, grid_y = np.meshgrid(np.arange(side), np.arange(side))
-        grid = np.stack([grid_x, grid_y], -1).astype(np.float32)
-        frames = np.empty((len(units), side, side, 3), dtype=np.uint8)
-        for i in range(len(units)):
-            wide = cv2.resize(around[i], (side, side), interpolation=cv2.INTER_LINEAR)
-            full = np.where(kind[i][..., None] > 0, flow[i], wide)
-            full *= portrait.mask[..., None]
-            where = grid + full
-            warped = cv2.remap(
-                look.photo, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            frames[i] = _composite(warped, fill[i], unseen[i], kind[i])
-        return frames
+        return draw_frames(
+            self.rig,
+            portrait.appearance,
+            self._performance(portrait, units, vertices),
+            portrait.mask,
+            portrait.fit.scale,
+        )
 
-    def _paint(self, portrait: CompactPortrait, units: Floats) -> tuple[Floats, Floats]:
-        """Vertex colours [b, v, 3] and trust in the photograph [b, v] for each frame."""
+    def _performance(
+        self, portrait: CompactPortrait, units: Floats, vertices: Floats
+    ) -> Performance:
+        """What is drawn: where vertices take their pixels from, and colours of the unseen."""
+        look = portrait.appearance
         own = portrait.fit.units[_BLINK]
         closing = np.clip((units[:, _BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
-        per_vertex = closing[:, self._eye_side]
-        trust = 1.0 - self._lid * np.clip(per_vertex * 2.0, 0.0, 1.0)
-        colour = np.repeat(portrait.appearance.colour[None], len(units), 0)
-        lash = 1.0 - 0.6 * self._lash * per_vertex
-        colour *= lash[..., None]
+        per_vertex = closing[:, self._eye_side].astype(np.float32)
+        colour = np.repeat(look.colour[None], len(units), 0)
+        lash = self._lash * per_vertex
+        colour *= (1.0 - 0.5 * lash)[..., None]
         opening = np.clip(units[:, _JAW] / 0.5, 0.0, 1.0)
         colour[:, self._interior] *= (0.5 + 0.5 * opening)[:, None, None]
-        return colour, trust.astype(np.float32)
-
-
-def _composite(warped: Frames, fill: Floats, unseen: Floats, kind: NDArray[np.uint8]) -> Frames:
-    """Paints the unseen over the warped photograph, softening the edges between layers."""
-    painted = np.flatnonzero(unseen.max(1) > 0.02)
-    if len(painted) == 0:
-        return warped
-    rows = slice(painted[0], painted[-1] + 1)
-    columns_used = np.flatnonzero(unseen.max(0) > 0.02)
-    columns = slice(columns_used[0], columns_used[-1] + 1)
-    alpha = cv2.blur(unseen[rows, columns], (3, 3))[..., None]
-    out = warped.copy()
-    area = warped[rows, columns].astype(np.float32)
-    area += alpha * (fill[rows, columns] - area)
-    inner = kind[rows, columns]
-    edge = np.zeros(inner.shape, dtype=np.float32)
-    for layer in (EYE, MOUTH):
-        mask = (inner == layer).astype(np.uint8)
-        if mask.any():
-            edge = np.maximum(
-                edge,
-                cv2.dilate(mask, np.ones((3, 3), np.uint8))
-                - cv2.erode(mask, np.ones((3, 3), np.uint8)),
-            )
-    edge *= alpha[..., 0] > 0.02
-    area += edge[..., None] * (cv2.GaussianBlur(area, (3, 3), 0.8) - area)
-    out[rows, columns] = np.clip(area + 0.5, 0, 255).astype(np.uint8)
-    return out
+        covered = portrait.lid_cover * np.minimum(_PAINT_COMES_FIRST * per_vertex, 1.0)
+        trust = np.asarray(1.0 - covered, np.float32)
+        return Performance(vertices, colour, trust, 0.25 * portrait.fit.scale)
 
 
 def _border_mask(side: int, margin: float = 0.07) -> Floats:

@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.appearance import Appearance, lid_weight, triangle_layer
+from joyvasa_lib.portrait.compact.appearance import Appearance, triangle_layer
 from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 from joyvasa_lib.portrait.compact.head_rig import HeadRig
+from joyvasa_lib.portrait.compact.lids import lid_weight
 from joyvasa_lib.portrait.compact.patch_guides import GUIDES, fill_guides, open_gate
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
 

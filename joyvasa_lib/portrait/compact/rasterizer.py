@@ -56,21 +56,24 @@ def _rasterize_one(vertices, triangles, triangle, depth):  # type: ignore[no-unt
                 wb += step_b
 
 
-def rasterize(vertices: Floats, triangles: Ints, size: int) -> tuple[Ints, Floats]:
+def rasterize(
+    vertices: Floats, triangles: Ints, size: int | tuple[int, int]
+) -> tuple[Ints, Floats]:
     """Nearest triangle and its depth at every pixel.
 
     Args:
         vertices: [b, v, 3] picture coordinates in pixels, z away from the viewer.
         triangles: [f, 3] vertex indices, wound clockwise on screen towards the viewer.
-        size: side of the picture in pixels.
+        size: side of the picture in pixels, or its height and width.
 
     Returns:
-        [b, size, size] triangle index (-1 where there is none) and [b, size, size] depth in pixels
+        [b, h, w] triangle index (-1 where there is none) and [b, h, w] depth in pixels
         (infinite where there is none).
     """
     batch = len(vertices)
-    triangle = np.empty((batch, size, size), dtype=np.int32)
-    depth = np.empty((batch, size, size), dtype=np.float32)
+    height, width = (size, size) if isinstance(size, int) else size
+    triangle = np.empty((batch, height, width), dtype=np.int32)
+    depth = np.empty((batch, height, width), dtype=np.float32)
     vertices = np.ascontiguousarray(vertices, dtype=np.float32)
     for_each_frame(lambda b: _rasterize_one(vertices[b], triangles, triangle[b], depth[b]), batch)
     return triangle, depth
