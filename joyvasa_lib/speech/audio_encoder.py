@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 from joyvasa_lib.speech.loudness import LevelTracker
 
 SAMPLE_RATE = 16000
@@ -72,6 +72,8 @@ class AudioEncoder(nn.Module):
 
         Raises:
             CheckpointError: the folder holds no configuration, or one of another kind of network.
+            MissingDependencyError: a torchaudio that does not fit torch keeps transformers from
+                loading.
         """
         return cls(_load_network(Path(folder)).eval())
 
@@ -87,7 +89,12 @@ def _load_network(folder: Path) -> nn.Module:
             return _load_compact(folder)
         if kind in ("wav2vec2", "hubert"):
             return _load_transformers(folder, kind)
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (ImportError, OSError, RuntimeError, SafetensorError) as error:
+        if "torchaudio" in str(error):  # transformers imports it wherever it is installed
+            raise MissingDependencyError(
+                f"transformers does not load because the installed torchaudio does not fit torch "
+                f"({error}); it is not needed here: pip uninstall -y torchaudio"
+            ) from error
         raise CheckpointError(f"Audio encoder weights in {folder} do not load: {error}") from error
     raise CheckpointError(
         f"{config} describes a {kind!r} network; expected compact-wav2vec2, wav2vec2 or hubert."
