@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,9 @@ class JoyVASAPipeline:
             CheckpointError: the folder is missing, incomplete or unreadable.
         """
         folder = resolve_checkpoint(None if path is None else Path(path))
-        return cls(CompactPortraitModel.from_pretrained(folder / "portrait"), folder, device)
+        model = CompactPortraitModel.from_pretrained(folder / "portrait")
+        Thread(target=model.prepare, name="joyvasa-prepare").start()
+        return cls(model, folder, device)
 
     @cached_property
     def motion_generator(self) -> MotionGenerator:

@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion import FACE_UNITS, get_space
-from joyvasa_lib.motion.driving import DrivingOptions, Pose, compose_pose, compose_units
+from joyvasa_lib.motion import FACE_UNITS, Motion, get_space
+from joyvasa_lib.motion.driving import (
+    DrivingOptions,
+    Pose,
+    compose_pose,
+    compose_units,
+    relative_motion,
+)
 from joyvasa_lib.motion.keypoints import rotation_matrix
 
 MOUTH = get_space().region_units("mouth")
@@ -191,3 +197,41 @@ def test_a_pose_of_wrong_shape_or_with_nan_is_refused() -> None:
         Pose(np.zeros(3), np.zeros(3), np.ones(3))
     with pytest.raises(MotionError, match="rotation of a pose"):
         Pose(np.array([0.0, np.nan, 0.0]), np.zeros(3), np.ones(1))
+
+
+def extracted(n_frames: int = 12) -> Motion:
+    return Motion.from_units(
+        np.zeros((n_frames, 52), np.float32),
+        rotation=RNG.uniform(-15, 15, (n_frames, 3)),
+        translation=RNG.uniform(-0.3, 0.3, (n_frames, 3)),
+        scale=RNG.uniform(0.12, 0.2, (n_frames, 1)),
+        fps=25.0,
+        space=get_space("compact-1"),
+        reference="absolute",
+    )
+
+
+def test_extracted_motion_put_on_its_own_first_frame_is_the_motion_again() -> None:
+    motion, side = extracted(), 256.0
+    size = side * motion.scale.astype(np.float64)
+    centre = side / 2 + size * motion.translation
+    driving = relative_motion(motion, pivot=PIVOT)
+    posed = compose_pose(
+        Pose(motion.rotation[0], centre[0], size[0]),
+        Pose(driving.rotation, driving.translation, driving.scale),
+        pivot=PIVOT,
+    )
+    np.testing.assert_allclose(posed.scale, size, rtol=1e-5)
+    np.testing.assert_allclose(posed.translation, centre, atol=1e-3)
+    np.testing.assert_allclose(
+        rotation_matrix(posed.rotation), rotation_matrix(motion.rotation), atol=1e-5
+    )
+
+
+def test_extracted_motion_starts_as_the_source_is() -> None:
+    driving = relative_motion(extracted(), pivot=PIVOT)
+    assert driving.reference == "source"
+    np.testing.assert_allclose(driving.rotation[0], 0.0, atol=1e-4)
+    np.testing.assert_allclose(driving.translation[0], 0.0, atol=1e-6)
+    np.testing.assert_allclose(driving.scale[0], 1.0, atol=1e-6)
+    assert relative_motion(driving, pivot=PIVOT) == driving

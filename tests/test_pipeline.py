@@ -115,3 +115,16 @@ def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> N
     assert "README-none.png" in result.stderr
     assert "Traceback" not in result.stderr
     assert not output.exists()
+
+
+def test_kernels_compiled_ahead_are_those_that_rendering_uses(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait
+) -> None:
+    from joyvasa_lib.portrait.compact import lookup, patch_guides, rasterizer
+
+    kernels = (rasterizer._rasterize_one, lookup._look_up_one, patch_guides.fill_guides)
+    pipe.portrait_model.prepare()
+    compiled = [len(kernel.signatures) for kernel in kernels]
+    motion = posed(jawOpen=0.6, eyeBlinkLeft=0.7, eyeBlinkRight=0.7)
+    assert len(list(pipe.render(prepared, motion).frames())) == 1
+    assert [len(kernel.signatures) for kernel in kernels] == compiled == [1, 1, 1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,9 @@ from joyvasa_lib.motion.gains import BLINK_UNITS
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.motion.limits import clip_units, reconcile_units
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
+
+if TYPE_CHECKING:
+    from joyvasa_lib.motion.motion import Motion
 
 Mode = Literal["absolute", "relative"]
 
@@ -194,4 +197,35 @@ def compose_pose(
         rotation=rotation_angles(turn),
         translation=source.translation + unit * driving.translation + pivot_shift,
         scale=scale,
+    )
+
+
+def relative_motion(motion: Motion, *, pivot: ArrayLike = (0.0, 0.0, 0.0)) -> Motion:
+    """Extracted motion as changes of the head from its first frame, so that it drives any portrait.
+
+    The inverse of :func:`compose_pose`: on a source posed as the first frame it gives back the
+    motion's own poses. Expression is left alone.
+
+    Args:
+        motion: of any reference; one relative to a source is returned as it is. Its translation
+            is in units of each frame's own scale.
+        pivot: [3] canonical point about which the head turns.
+
+    Returns:
+        Motion with ``reference="source"``.
+    """
+    if motion.reference == "source" or len(motion) == 0:
+        return replace(motion, reference="source")
+    centre = np.asarray(pivot, dtype=np.float64)
+    turn = rotation_matrix(motion.rotation.astype(np.float64))
+    scale = motion.scale / np.maximum(motion.scale[:1], 1e-9)
+    pivot_shift = scale * (centre @ turn[0] - centre @ turn)
+    return replace(
+        motion,
+        rotation=rotation_angles(turn @ turn[0].T).astype(np.float32),
+        translation=(scale * motion.translation - motion.translation[:1] - pivot_shift).astype(
+            np.float32
+        ),
+        scale=scale.astype(np.float32),
+        reference="source",
     )

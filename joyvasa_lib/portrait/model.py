@@ -38,6 +38,9 @@ class PortraitModel(ABC):
     def space(self) -> MotionSpace:
         """The motion space this model renders."""
 
+    def prepare(self) -> None:  # noqa: B027 - nothing by default
+        """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:
         """Appearance and canonical keypoints of the face in ``crop``.
@@ -57,7 +60,8 @@ class PortraitModel(ABC):
 
         Args:
             portrait: result of :meth:`encode` of this model.
-            motion: in this model's space.
+            motion: in this model's space; the head of an absolute one, as extracted from pictures,
+                drives by its changes from the first frame.
             batch_size: frames rendered together.
 
         Yields:

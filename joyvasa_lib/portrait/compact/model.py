@@ -8,7 +8,7 @@ it there, and paints what the photograph never showed: the inside of the mouth, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.motion import FACE_UNITS, Motion, MotionSpace, get_space
-from joyvasa_lib.motion.driving import DrivingOptions, Pose, compose_pose, compose_units
+from joyvasa_lib.motion.driving import (
+    DrivingOptions,
+    Pose,
+    compose_pose,
+    compose_units,
+    relative_motion,
+)
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.appearance import Appearance, read_appearance
 from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
@@ -27,6 +33,7 @@ from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
 from joyvasa_lib.portrait.compact.lids import lash_weight, lid_cover
+from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 if TYPE_CHECKING:  # torch loads with the first frame that is rendered
@@ -125,6 +132,10 @@ class CompactPortraitModel(PortraitModel):
 
         return PatchRefiner.from_pretrained(self.rig, self._generator)
 
+    def prepare(self) -> None:
+        """Compiles the kernels, some seconds on the first run after installation."""
+        compile_kernels(self.rig)
+
     @property
     def space(self) -> MotionSpace:
         """The compact motion space: 64 keypoints, linear in 52 face units."""
@@ -183,13 +194,16 @@ class CompactPortraitModel(PortraitModel):
 
     def _render(self, portrait: Portrait, motion: Motion, batch_size: int) -> Iterator[Frames]:
         assert isinstance(portrait, CompactPortrait)
+        head = relative_motion(motion, pivot=self.rig.pivot)
+        if self.driving.head == "absolute":
+            head = replace(head, rotation=motion.rotation)
         units = compose_units(portrait.fit.units, motion.units, self.driving, space=self.space)
         source = Pose(
             rotation_angles(portrait.fit.rotation),
             portrait.fit.translation,
             np.array([portrait.fit.scale]),
         )
-        driving = Pose(motion.rotation, motion.translation, motion.scale)
+        driving = Pose(head.rotation, head.translation, head.scale)
         pose = compose_pose(source, driving, self.driving, pivot=self.rig.pivot)
         for start in range(0, len(motion), batch_size):
             rows = slice(start, start + batch_size)
@@ -240,7 +254,7 @@ class CompactPortraitModel(PortraitModel):
         opening = np.clip(units[:, _JAW] / 0.5, 0.0, 1.0)
         colour[:, self._interior] *= (0.5 + 0.5 * opening)[:, None, None]
         covered = portrait.lid_cover * np.minimum(_PAINT_COMES_FIRST * per_vertex, 1.0)
-        trust = np.asarray(1.0 - covered, np.float32)
+        trust = np.ascontiguousarray(1.0 - covered, np.float32)
         return Performance(vertices, colour, trust, 0.25 * portrait.fit.scale)
 
 

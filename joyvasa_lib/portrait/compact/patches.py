@@ -160,7 +160,7 @@ class PatchCutter:
         source_affine = self.affine(look.vertices[None], kind)[0]
         photo = np.ascontiguousarray(look.vertices[mesh.vertex])
         own = (photo[:, :2] @ source_affine[:, :2].T + source_affine[:, 2]).astype(np.float32)
-        driven = vertices[:, mesh.vertex]
+        driven = np.ascontiguousarray(vertices[:, mesh.vertex])
         matrix = affine.astype(np.float32)
         driven[..., :2] = (
             driven[..., :2] @ matrix[:, :, :2].transpose(0, 2, 1) + matrix[:, None, :, 2]
