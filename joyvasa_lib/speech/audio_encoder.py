@@ -1,6 +1,7 @@
 """Speech encoder: 16 kHz samples become features at the motion rate.
 
 Wraps wav2vec 2.0 or HuBERT from transformers. The compact preset's network is
+:class:`~joyvasa_lib.speech.whisper_encoder.WhisperFrameEncoder`; one to train from nothing is
 :class:`~joyvasa_lib.speech.compact_wav2vec2.CompactWav2Vec2Model`.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` states of the network (50 Hz), ``t`` motion frames
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.speech.loudness import LevelTracker
-from joyvasa_lib.speech.networks import COMPACT, load_network
+from joyvasa_lib.speech.networks import RAW_WAVEFORM, WHISPER, load_network
 
 SAMPLE_RATE = 16000
 FPS = 25
@@ -50,20 +51,20 @@ class AudioEncoder(nn.Module):
         return int(config.hidden_size)
 
     @property
-    def hears_spectrum(self) -> bool:
-        """Whether the network hears a mel spectrum of level-normalised speech (compact preset).
+    def hears_samples(self) -> bool:
+        """Whether the network is a wav2vec 2.0 or HuBERT, which hear raw samples.
 
-        Published networks hear raw samples as they are: JoyVASA's were tuned so, and their first
-        normalisation layer takes out the level.
+        JoyVASA's were tuned on speech as it is, and their first normalisation layer takes out most
+        of its level; the others, which hear a spectrum, are given speech at the reference level.
         """
         config: Any = self.network.config
-        return bool(config.model_type == COMPACT)
+        return config.model_type in RAW_WAVEFORM
 
     def forward(self, waveform: Tensor, n_frames: int | None = None) -> Tensor:
         """Encodes equally long pieces of speech.
 
         Args:
-            waveform: float [b, n], 16 kHz, at the reference level if ``hears_spectrum``.
+            waveform: float [b, n], 16 kHz; at the reference level unless ``hears_samples``.
             n_frames: motion frames wanted; ``n // 640`` if not given.
 
         Returns:
@@ -75,10 +76,10 @@ class AudioEncoder(nn.Module):
             MediaError: the piece is shorter than one motion frame.
         """
         n_frames = waveform.shape[-1] // SAMPLES_PER_FRAME if n_frames is None else n_frames
-        if self.hears_spectrum:
-            hidden = self.network(waveform).last_hidden_state[:, : 2 * n_frames]
-        else:
+        if self.hears_samples:
             hidden = self.hidden_states(waveform, 2 * n_frames)
+        else:
+            hidden = self.network(waveform).last_hidden_state[:, : 2 * n_frames]
         return resample_features(hidden, n_frames)
 
     def hidden_states(
@@ -117,6 +118,9 @@ class AudioEncoder(nn.Module):
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``config.json`` and ``model.safetensors`` with weights of type ``dtype``."""
         network: Any = self.network
+        if network.config.model_type == WHISPER:  # int8 whatever the type
+            network.save_pretrained(folder)
+            return
         network.config.save_pretrained(folder)
         weights = {key: value.to(dtype).contiguous() for key, value in network.state_dict().items()}
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
@@ -218,7 +222,7 @@ class FeatureStream:
         frames = before + core + after
         sound = self._sound[: frames * SAMPLES_PER_FRAME]
         device = next(self.encoder.parameters()).device
-        if self.encoder.hears_spectrum:
+        if not self.encoder.hears_samples:
             sound = sound * np.float32(self._level.gain(sound))
         samples = torch.from_numpy(sound).to(device)
         features = self.encoder(samples[None], frames)[0, before : before + core]

@@ -99,7 +99,7 @@ class JoyVASAStream:
         """Draws a whole window and returns its first ``real_frames`` frames."""
         self._started = True
         model, options = self.model, self.options
-        if model.audio_encoder.hears_spectrum:
+        if not model.audio_encoder.hears_samples:
             sound = sound * np.float32(self._level.gain(sound))
         samples = torch.from_numpy(sound).to(model.device)[None]
         audio = model.denoiser.audio_feature_map(model.audio_encoder(samples, self._frames))

@@ -16,7 +16,9 @@ from torch import nn
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 
 COMPACT = "compact-wav2vec2"
-KINDS = (COMPACT, "wav2vec2", "hubert")
+WHISPER = "whisper-frames"
+RAW_WAVEFORM = ("wav2vec2", "hubert")
+KINDS = (WHISPER, COMPACT, *RAW_WAVEFORM)
 """Values of ``model_type`` in a ``config.json``."""
 
 
@@ -65,7 +67,13 @@ def load_network(folder: Path) -> nn.Module:
             f"{KINDS[-1]}."
         )
     with _explained(f"Audio encoder weights in {folder} do not load"):
-        return _load_compact(folder) if kind == COMPACT else _load_transformers(folder, kind)
+        if kind == COMPACT:
+            return _load_compact(folder)
+        if kind == WHISPER:
+            from joyvasa_lib.speech.whisper_encoder import WhisperFrameEncoder
+
+            return WhisperFrameEncoder.from_pretrained(folder)
+        return _load_transformers(folder, kind)
 
 
 @contextmanager
