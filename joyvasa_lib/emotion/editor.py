@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,9 +192,11 @@ class EmotionEditor:
         return self.mapping
 
 
-def make_editor(
-    emotion: Emotion | EmotionTimeline | EmotionEditor | str, **options: Any
-) -> EmotionEditor:
+EmotionSource: TypeAlias = Emotion | EmotionTimeline | EmotionEditor | str
+"""What says which emotion: the text of one too."""
+
+
+def make_editor(emotion: EmotionSource, **options: Any) -> EmotionEditor:
     """An editor of anything that says which emotion, with options.
 
     Raises:

@@ -15,7 +15,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.face_units import FACE_UNITS
@@ -63,11 +62,14 @@ def reach(fps: float) -> int:
 def _spread_in_time(active: Curve, fps: float) -> Curve:
     """Activity in [0, 1], held for a pause's length and faded: [t - 2 reach] for [t]."""
     near, pause, fade = (round(seconds * fps) for seconds in (NEAR, PAUSE, FADE))
-    held = maximum_filter1d(active, 2 * pause + 1, mode="nearest")
-    held = held[near + pause : len(active) - near - pause]
+    held = _around(active[near : len(active) - near], pause).max(axis=1)
     kernel = np.hanning(2 * fade + 3)[1:-1]
-    windows = np.lib.stride_tricks.sliding_window_view(held, len(kernel))
-    return np.asarray((windows * (kernel / kernel.sum())).sum(axis=1))
+    return np.asarray((_around(held, fade) * (kernel / kernel.sum())).sum(axis=1))
+
+
+def _around(values: Curve, frames: int) -> Curve:
+    """Each value [t] with so many on either side: [t - 2 frames, 2 frames + 1]."""
+    return np.lib.stride_tricks.sliding_window_view(values, 2 * frames + 1)
 
 
 def _ramp(values: Curve, low: float, high: float) -> Curve:
@@ -161,9 +163,9 @@ class KeypointGuard:
 
     def need(self, openings: Curve, fps: float) -> Curve:
         """1 while lips move, 0 where they keep still for longer."""
-        size = 2 * round(NEAR * fps) + 1
-        highest = maximum_filter1d(openings, size, mode="nearest")
-        swing = highest - minimum_filter1d(openings, size, mode="nearest")
+        near = round(NEAR * fps)
+        windows = _around(np.pad(openings, near, mode="edge"), near)
+        swing = windows.max(axis=1) - windows.min(axis=1)
         return _spread_in_time(_ramp(swing, 0.3 * self.moving, self.moving), fps)
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
