@@ -22,8 +22,12 @@ import numpy as np
 from joyvasa_lib.emotion.emotion_space import Emotion
 from joyvasa_lib.errors import OptionError
 
-EMFACS = "EMFACS (Friesen & Ekman 1983)"
-DU_2014 = "Du, Tao & Martinez 2014, table 1"
+EMFACS = "EMFACS"
+DU_2014 = "Du et al. 2014"
+SOURCES = (
+    "EMFACS: Friesen & Ekman 1983, EMFACS-7, University of California, San Francisco",
+    "Du et al. 2014: Compound facial expressions of emotion, PNAS 111(15), table 1",
+)
 
 _UNGRADED = 0.6
 """Intensity in a compound of a unit that none of its basic emotions has."""
@@ -68,8 +72,8 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
                 "fear",
                 "1+2+4+5+7+20+26",
                 AU1=1.0,
-                AU2=0.6,
-                AU4=0.6,
+                AU2=0.8,
+                AU4=0.5,
                 AU5=1.0,
                 AU7=0.2,
                 AU20=1.0,
@@ -120,7 +124,7 @@ COMPOUND: Mapping[str, Prototype] = MappingProxyType(
 )
 """Fifteen compound emotions."""
 
-NEUTRAL = Prototype("neutral", "", "the zero of the space", MappingProxyType({}))
+NEUTRAL = Prototype("neutral", "", "zero", MappingProxyType({}))
 
 PROTOTYPES: Mapping[str, Prototype] = MappingProxyType({NEUTRAL.name: NEUTRAL, **BASIC, **COMPOUND})
 """Every named emotion."""
