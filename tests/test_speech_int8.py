@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.int8 import pack, unpack
+from joyvasa_lib.speech.storage import load_denoiser, save_denoiser
 
 
 def weights() -> dict[str, torch.Tensor]:
@@ -47,3 +51,17 @@ def test_packing_again_gives_the_same_bytes() -> None:
 
 def test_a_scale_without_its_matrix_is_not_swallowed() -> None:
     assert "lost.weight_scale" in unpack({"lost.weight_scale": torch.ones(3)})
+
+
+@torch.inference_mode()
+def test_a_denoiser_in_8_bits_predicts_nearly_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"feature_dim": 32, "hidden_dim": 64, "n_layers": 2, "audio_dim": 16, "motion_dim": 9}
+    denoiser = MotionDenoiser(**sizes).eval()
+    save_denoiser(denoiser, tmp_path, torch.int8)
+    small = load_denoiser(tmp_path)
+    p = denoiser.config.n_prev_motions
+    given = [torch.randn(1, 100, 9), torch.tensor([7]), torch.randn(1, 100, 32),
+             torch.randn(1, p, 9), torch.randn(1, p, 32)]  # fmt: skip
+    wanted, made = denoiser(*given), small(*given)
+    assert 0.0 < (wanted - made).std() < 0.02 * wanted.std()
