@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import CheckpointError, MediaError
+from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream, resample_features
 from joyvasa_lib.speech.compact_wav2vec2 import (
     CompactWav2Vec2Config,
@@ -158,6 +158,13 @@ def test_published_networks_hear_the_level_and_the_pad_of_one_frame() -> None:
         with pytest.raises(MediaError, match="640"):
             encoder(torch.zeros(1, 639), 1)
     assert torch.equal(encode(encoder, sound, 10**6), direct)
+
+
+def test_a_published_network_is_not_rounded_to_integers(tmp_path: Path) -> None:
+    encoder = AudioEncoder(empty_network({"model_type": "hubert", **TINY}))
+    with pytest.raises(OptionError, match=r"hubert.*torch\.int8.*float32"):
+        encoder.save_pretrained(tmp_path, torch.int8)
+    assert not list(tmp_path.iterdir())
 
 
 def test_masking_of_time_is_a_matter_of_training_alone() -> None:

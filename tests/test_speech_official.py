@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler, UniPCMultistepScheduler
 from numpy.typing import NDArray
 from official_motion import official_generator, small_generator
 
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.smoothing import smooth_motion
 from joyvasa_lib.speech import joyvasa_windows, motion_generator
@@ -18,6 +20,7 @@ from joyvasa_lib.speech.denoiser import MotionDenoiser, sinusoidal_table
 from joyvasa_lib.speech.joyvasa_windows import JoyVASAStream
 from joyvasa_lib.speech.motion_generator import MotionGenerator, make_options
 from joyvasa_lib.speech.sampling import GuidedDenoiser, limit_peak
+from joyvasa_lib.speech.schedulers import make_scheduler
 
 SpeechLike = Callable[..., NDArray[np.float32]]
 
@@ -200,6 +203,44 @@ def test_learned_positions_are_added_like_the_sinusoidal_ones() -> None:
         none.load_state_dict(fixed.state_dict())
         learned.denoising_net.PE.zero_()
         torch.testing.assert_close(none(*inputs), learned(*inputs))
+
+
+def test_a_network_that_predicts_noise_is_remembered_as_one(
+    model: MotionGenerator, tmp_path: Path
+) -> None:
+    noisy = MotionGenerator(
+        model.audio_encoder, model.denoiser, model.normalizer, model.betas, "epsilon"
+    )
+    noisy.save_pretrained(tmp_path)
+    again = MotionGenerator.from_pretrained(tmp_path)
+    assert again.prediction_type == "epsilon"
+    sound = np.full(8000, 0.01, np.float32)
+    options = {"num_inference_steps": 3}
+    assert again.generate(sound, **options) == noisy.generate(sound, **options)
+    assert again.generate(sound, **options) != model.generate(sound, **options)
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    path.write_text(path.read_text().replace('"epsilon"', '"flow"'))
+    with pytest.raises(CheckpointError, match="'flow'.*sample, epsilon"):
+        MotionGenerator.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [DDIMScheduler(prediction_type="sample"), DDIMScheduler(50), UniPCMultistepScheduler()],
+)
+def test_a_scheduler_made_for_another_model_is_refused(
+    model: MotionGenerator, scheduler: object
+) -> None:
+    with pytest.raises(OptionError, match=r"'sample' and 50; make it with .*from_config"):
+        model.check(scheduler=scheduler)
+
+
+def test_a_scheduler_made_for_this_model_is_taken(model: MotionGenerator) -> None:
+    config = make_scheduler("ddim", model.betas).config
+    sound = np.full(8000, 0.01, np.float32)
+    mine = UniPCMultistepScheduler.from_config(config, timestep_spacing="trailing")
+    motion = model.generate(sound, scheduler=mine, num_inference_steps=4)
+    assert motion == model.generate(sound, scheduler=mine, num_inference_steps=4)
 
 
 # As published
