@@ -120,6 +120,12 @@ def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
     assert (desk / "calm.mp4").is_file()
 
 
+def test_motion_is_drawn_in_other_ways(run: Runner) -> None:
+    names = run("docs/how-to/steps-and-windows.md")
+    assert len(names["quick"]) == len(names["motion"]) == 10  # type: ignore[arg-type]
+    assert len(names["published"]) == 13  # type: ignore[arg-type]
+
+
 def test_long_speech_is_streamed_frame_by_frame(
     run: Runner, desk: Path, words: NDArray[np.float32]
 ) -> None:
