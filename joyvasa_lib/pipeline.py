@@ -225,9 +225,9 @@ class JoyVASAPipeline:
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        # compat="joyvasa" outlasts the sound by a few frames; that is not to be squeezed out
-        surplus = len(performance) - round(len(sound) * generator.fps / SAMPLE_RATE)
-        seconds = sound.duration + surplus / generator.fps
+        seconds = sound.duration
+        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
         performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
         return performance if emotion is None else performance.edit(make_editor(emotion))
 
