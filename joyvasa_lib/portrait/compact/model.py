@@ -28,7 +28,12 @@ from joyvasa_lib.motion.driving import (
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.appearance import Appearance, read_appearance
-from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
+from joyvasa_lib.portrait.compact.calibration import (
+    BLINK,
+    applied_units,
+    blink_gain,
+    lip_seal,
+)
 from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
@@ -43,13 +48,7 @@ Frames = NDArray[np.uint8]
 
 BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
 
-_BLINK = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
 _JAW = FACE_UNITS.index("jawOpen")
-_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
-_UPPER_LIP_FOLLOWS_JAW = 0.22
-"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
-
-
 _PAINT_COMES_FIRST = 3.0
 """A lid is painted by the time it is a third closed, before it can show pixels of the eye."""
 
@@ -218,10 +217,7 @@ class CompactPortraitModel(PortraitModel):
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
         fit = portrait.fit
-        applied = units.copy()
-        own = fit.units[_BLINK]
-        applied[:, _BLINK] = own + (units[:, _BLINK] - own) * portrait.blink_gain
-        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * units[:, [_JAW]]
+        applied = applied_units(units, fit.units, portrait.blink_gain)
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
         shape = fit.shape + np.tensordot(applied, self.rig.units, 1)
@@ -245,8 +241,8 @@ class CompactPortraitModel(PortraitModel):
     ) -> Performance:
         """What is drawn: where vertices take their pixels from, and colours of the unseen."""
         look = portrait.appearance
-        own = portrait.fit.units[_BLINK]
-        closing = np.clip((units[:, _BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
+        own = portrait.fit.units[BLINK]
+        closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
         per_vertex = closing[:, self._eye_side].astype(np.float32)
         colour = np.repeat(look.colour[None], len(units), 0)
         lash = self._lash * per_vertex
