@@ -107,7 +107,15 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
     _pair(6, "Cheek raiser", "orbicularis oculi (pars orbitalis)", "cheek", cheekSquint=1.0),
     _pair(7, "Lid tightener", "orbicularis oculi (pars palpebralis)", "eye", eyeSquint=1.0),
     _whole(8, "Lips toward each other", _ORBICULARIS_ORIS, "mouth", mouthClose=1.0),
-    _pair(9, "Nose wrinkler", "levator labii superioris alaeque nasi", "nose", noseSneer=1.0),
+    _pair(
+        9,
+        "Nose wrinkler",
+        "levator labii superioris alaeque nasi",
+        "nose",
+        noseSneer=1.0,
+        mouthUpperUp=0.5,  # the muscle ends in the upper lip
+        browDown=0.4,
+    ),
     _pair(10, "Upper lip raiser", "levator labii superioris", "mouth", mouthUpperUp=1.0),
     _pair(12, "Lip corner puller", "zygomaticus major", "mouth", mouthSmile=1.0),
     _pair(14, "Dimpler", "buccinator", "mouth", mouthDimple=1.0),
@@ -280,10 +288,28 @@ def arkit_matrix() -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def arkit_home() -> Mapping[str, str]:
-    """The component that is exactly one ARKit unit, for each of the 52."""
+    """For each of the 52 the component that it belongs to: the first that has it in full."""
     matrix = arkit_matrix()
-    alone = [i for i in range(len(COMPONENTS)) if sorted(matrix[i])[-2:] == [0.0, 1.0]]
-    return MappingProxyType({FACE_UNITS[int(matrix[i].argmax())]: COMPONENTS[i] for i in alone})
+    return MappingProxyType(
+        {
+            arkit: COMPONENTS[int(np.argmax(matrix[:, column] == 1.0))]
+            for column, arkit in enumerate(FACE_UNITS)
+        }
+    )
+
+
+@lru_cache(maxsize=1)
+def arkit_inverse() -> NDArray[np.float64]:
+    """[52, n] intensity of each component for each ARKit unit alone: the other way, exact.
+
+    Only home components are used. A unit that drags others along is compensated by them:
+    ``noseSneerLeft`` alone is AU9 less what it does to lip and brow.
+    """
+    homes = [COMPONENTS.index(arkit_home()[arkit]) for arkit in FACE_UNITS]
+    inverse = np.zeros((len(FACE_UNITS), len(COMPONENTS)))
+    inverse[:, homes] = np.linalg.inv(arkit_matrix()[homes])
+    inverse.flags.writeable = False
+    return inverse
 
 
 @lru_cache(maxsize=1)

@@ -84,6 +84,7 @@ class LinearUnitMap:
             )
         if not np.isfinite(self._basis).all():
             raise MotionError("A basis of action units holds a number that is not finite")
+        self._flat = self._basis.reshape(len(units), -1).astype(np.float64)
         self.space = space
         self.units = tuple(units)
 
@@ -104,8 +105,9 @@ class LinearUnitMap:
                 f"This map has {len(self.units)} action units; got activations of shape "
                 f"{values.shape}"
             )
-        flat = values @ self._basis.reshape(len(self.units), -1)
-        return np.asarray(flat.reshape(*values.shape[:-1], *self._basis.shape[1:]))
+        # In 64 bits the result does not depend on how many frames come at once.
+        flat = values.astype(np.float64) @ self._flat
+        return flat.reshape(*values.shape[:-1], *self._basis.shape[1:]).astype(np.float32)
 
 
 def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
