@@ -75,6 +75,14 @@ def portrait(config: ConfigFile, run: RunFolder) -> None:
     train_portrait(config, run)
 
 
+@app.command("emotion")
+def emotion(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the map from action units to expression on heads whose deformation is known."""
+    from joyvasa_lib.training.emotion import train_emotion
+
+    train_emotion(config, run)
+
+
 @app.command("rig")
 def rig(
     output: Annotated[Path, typer.Option("--output", "-o", help="Rig .safetensors")],

@@ -55,7 +55,7 @@ class Contact:
         effort = np.square(moved).sum((1, 2))
         self._effort = effort + _SOFTNESS * effort.mean()
 
-    def overlap(self, units: Floats) -> Doubles:
+    def overlap(self, units: Floats | Doubles) -> Doubles:
         """How far lids or lips pass through each other [n], rig units; 0 for admissible poses."""
         return np.asarray(np.maximum(self.limits - units @ self.gaps, 0.0).max(-1))
 
