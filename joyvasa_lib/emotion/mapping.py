@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.face_units import FACE_UNITS
-from joyvasa_lib.motion.space import Floats, MotionSpace, read_only
+from joyvasa_lib.motion.space import (
+    COMPACT_SPACE_NAME,
+    LIVEPORTRAIT_21,
+    Floats,
+    MotionSpace,
+    read_only,
+)
 
 
 @runtime_checkable
@@ -141,7 +147,19 @@ def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
 def default_map(space: MotionSpace) -> UnitToExpression:
     """The map that the editor uses for a space where it is given no other.
 
+    For the compact space it is that of the bundled checkpoint, for LivePortrait's 21 keypoints the
+    published slider directions, for other spaces with ARKit's face units the linear basis.
+
     Raises:
         MotionError: nothing is known about the space.
+        CheckpointError: the bundled map is damaged.
     """
+    if space.name == COMPACT_SPACE_NAME:
+        from joyvasa_lib.emotion.learned_map import bundled_map
+
+        return bundled_map()
+    if space == LIVEPORTRAIT_21:
+        from joyvasa_lib.emotion.liveportrait_directions import liveportrait_unit_map
+
+        return liveportrait_unit_map()
     return arkit_unit_map(space)

@@ -53,7 +53,8 @@ class Contact:
             "ij,jvx,v->ivx", applied, units, np.sqrt(_vertex_areas(rig)), optimize=True
         )
         effort = np.square(moved).sum((1, 2))
-        self._effort = effort + _SOFTNESS * effort.mean()
+        self.effort: Doubles = effort + _SOFTNESS * effort.mean()
+        """[u] mean square displacement of the surface at full activation."""
 
     def overlap(self, units: Floats | Doubles) -> Doubles:
         """How far lids or lips pass through each other [n], rig units; 0 for admissible poses."""
@@ -77,7 +78,7 @@ class Contact:
         todo = np.flatnonzero(self.overlap(units) > tolerance)
         free = out[todo]
         force = np.zeros((len(todo), len(self.limits)))
-        yielding = self.gaps.T / self._effort
+        yielding = self.gaps.T / self.effort
         pose = free
         for _ in range(sweeps):
             if self.overlap(pose).max(initial=0.0) < tolerance:
