@@ -39,6 +39,8 @@ from joyvasa_lib.emotion.mapping import (
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion import Motion, get_space
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
+from joyvasa_lib.pipeline import JoyVASAPipeline
+from joyvasa_lib.portrait.compact.model import CompactPortrait
 from joyvasa_lib.training.emotion_metrics import linear_change, measure_change
 
 SPACE = get_space()
@@ -117,9 +119,9 @@ def test_frames_do_not_know_each_other(
         learned.deformation(activations[part], expression[part], keypoints)
         for part in (slice(0, 7), slice(7, 8), slice(8, 40))
     ]
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
     single = learned.deformation(activations[12], expression[12], keypoints)
-    np.testing.assert_allclose(single, whole[12], atol=1e-5)
+    np.testing.assert_allclose(single, whole[12], atol=1e-4)
     assert not whole[5:9].any()
 
 
@@ -179,8 +181,7 @@ def test_a_checkpoint_keeps_the_linear_basis_where_that_is_better(tmp_path: Path
     save_unit_map(None, tmp_path / "emotion", {"why": "better"})
     assert isinstance(load_unit_map(tmp_path, SPACE), LinearUnitMap)
     save_unit_map(make_map(), tmp_path / "emotion", {})
-    with pytest.raises(MotionError, match="no face units"):  # nor a learned map of that space
-        load_unit_map(tmp_path, LIVEPORTRAIT_21)
+    assert isinstance(load_unit_map(tmp_path, LIVEPORTRAIT_21), LinearUnitMap)  # of another space
 
 
 def _edit_weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], Any]:
@@ -270,6 +271,28 @@ def test_an_edit_with_the_bundled_map_is_as_continuous_as_the_motion() -> None:
     edited = EmotionEditor("happiness:0.8", protect_speech=False)(motion)
     own = np.abs(np.diff(motion.expression, axis=0)).max()
     assert np.abs(np.diff(edited.expression, axis=0)).max() < 1.1 * own
+
+
+def test_the_pipeline_gives_the_map_the_person_and_its_own_checkpoint(
+    astronaut: np.ndarray,
+) -> None:
+    class Spy(LinearUnitMap):
+        seen: list[Any] = []
+
+        def deformation(
+            self, activations: Any, expression: Any = None, keypoints: Any = None
+        ) -> Any:
+            self.seen.append(keypoints)
+            return super().deformation(activations, expression, keypoints)
+
+    linear = arkit_unit_map(SPACE)
+    spy = Spy(SPACE, linear.units, linear._basis)
+    pipe = JoyVASAPipeline.from_pretrained()
+    assert isinstance(pipe.unit_map, LearnedUnitMap)
+    prepared = pipe.encode(astronaut)
+    pipe.edit(prepared, EmotionEditor("AU12:0.5", mapping=spy))
+    assert isinstance(prepared.portrait, CompactPortrait)
+    np.testing.assert_array_equal(spy.seen[-1], prepared.portrait.keypoints)
 
 
 def test_the_checkpoint_without_its_emotion_folder_still_edits(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
-from joyvasa_lib.emotion.mapping import UnitToExpression, arkit_unit_map
+from joyvasa_lib.emotion.mapping import UnitToExpression, linear_map
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.face_units import FACE_UNITS
@@ -173,9 +173,9 @@ def load_unit_map(checkpoint: str | Path, space: MotionSpace) -> UnitToExpressio
 
     Raises:
         CheckpointError: the folder ``emotion`` is incomplete, damaged or of another version.
-        MotionError: there is no learned map, and the space has no face units for a linear one.
+        MotionError: there is no learned map, and nothing is known about the space.
     """
-    return _read_map(Path(checkpoint) / "emotion", space) or arkit_unit_map(space)
+    return _read_map(Path(checkpoint) / "emotion", space) or linear_map(space)
 
 
 @lru_cache(maxsize=1)
@@ -186,7 +186,7 @@ def bundled_map() -> UnitToExpression:
         CheckpointError: it is damaged.
     """
     space = get_space()
-    return _read_map(BUNDLED_MAP, space) or arkit_unit_map(space)
+    return _read_map(BUNDLED_MAP, space) or linear_map(space)
 
 
 def _read_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:

@@ -143,12 +143,26 @@ def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
     return LinearUnitMap(space, units, space.from_units(activations))
 
 
+def linear_map(space: MotionSpace) -> LinearUnitMap:
+    """The linear map of a space: published slider directions for LivePortrait's 21 keypoints.
+
+    For other spaces it is :func:`arkit_unit_map`.
+
+    Raises:
+        MotionError: nothing is known about the space.
+    """
+    if space == LIVEPORTRAIT_21:
+        from joyvasa_lib.emotion.liveportrait_directions import liveportrait_unit_map
+
+        return liveportrait_unit_map()
+    return arkit_unit_map(space)
+
+
 @lru_cache(maxsize=8)
 def default_map(space: MotionSpace) -> UnitToExpression:
     """The map that the editor uses for a space where it is given no other.
 
-    For the compact space it is that of the bundled checkpoint, for LivePortrait's 21 keypoints the
-    published slider directions, for other spaces with ARKit's face units the linear basis.
+    For the compact space it is that of the bundled checkpoint, for others the linear one.
 
     Raises:
         MotionError: nothing is known about the space.
@@ -158,8 +172,4 @@ def default_map(space: MotionSpace) -> UnitToExpression:
         from joyvasa_lib.emotion.learned_map import bundled_map
 
         return bundled_map()
-    if space == LIVEPORTRAIT_21:
-        from joyvasa_lib.emotion.liveportrait_directions import liveportrait_unit_map
-
-        return liveportrait_unit_map()
-    return arkit_unit_map(space)
+    return linear_map(space)

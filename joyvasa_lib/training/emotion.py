@@ -34,7 +34,12 @@ from joyvasa_lib.emotion.learned_map import LearnedUnitMap, save_unit_map
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.portrait.compact.head_rig import bundled_rig
-from joyvasa_lib.training.emotion_metrics import Explained, linear_change, measure_change
+from joyvasa_lib.training.emotion_metrics import (
+    Explained,
+    fitted_change,
+    linear_change,
+    measure_change,
+)
 from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
 
 HIGHEST = 1.1
@@ -62,7 +67,7 @@ class EmotionTraining:
     batch_heads: int = 8
     batch_moments: int = 64
     drawable: float = 0.5
-    simple: float = 0.02
+    simple: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,7 @@ def train_emotion(
     if resume:
         run.resume()
     basis = measure_change(valid, linear_change(valid))
+    fitted = measure_change(valid, fitted_change(train, valid))
 
     def loss(objective: nn.Module, index: int) -> dict[str, Tensor]:
         random = np.random.default_rng((loop.seed, index, run.accelerator.process_index))
@@ -190,7 +196,7 @@ def train_emotion(
         found = measure_map(objective.network, valid)
         return {
             f"{way}/{name}/{region}": value
-            for name, explained in (("learned", found), ("linear", basis))
+            for name, explained in (("learned", found), ("linear", basis), ("fitted", fitted))
             for way, values in asdict(explained).items()
             for region, value in values.items()
         }
@@ -198,11 +204,18 @@ def train_emotion(
     def export(objective: nn.Module) -> None:
         assert isinstance(objective, MapObjective)
         found = measure_map(objective.network, valid)
-        report = {"learned": asdict(found), "linear": asdict(basis)}
+        measured = {"learned": found, "linear": basis, "fitted": fitted}
+        report = {name: rounded(explained) for name, explained in measured.items()}
         save_unit_map(learned if found.at_least(basis) else None, folder, report)
 
     run.fit(loss, validate, export)
     return folder
+
+
+def rounded(explained: Explained) -> dict[str, dict[str, float]]:
+    """The numbers for a report."""
+    ways = asdict(explained).items()
+    return {way: {name: round(value, 4) for name, value in v.items()} for way, v in ways}
 
 
 @torch.no_grad()

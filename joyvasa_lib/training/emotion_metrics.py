@@ -14,6 +14,7 @@ from joyvasa_lib.datasets.synthetic.expression_pairs import ExpressionPairs
 from joyvasa_lib.datasets.synthetic.head_expressions import REGIONS, keypoint_regions
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.motion.driving import compose_units
+from joyvasa_lib.motion.face_units import FACE_UNITS
 from joyvasa_lib.portrait.compact.head_rig import bundled_rig
 
 Floats = NDArray[np.float32]
@@ -86,6 +87,18 @@ def linear_change(pairs: ExpressionPairs) -> Floats:
     """What the linear basis adds: [h, m, u] the sum of each action unit's own face units."""
     table = arkit_matrix()[[COMPONENTS.index(name) for name in FACE_COMPONENTS]]
     return np.asarray(pairs.activations @ table, dtype=np.float32)
+
+
+def fitted_change(train: ExpressionPairs, pairs: ExpressionPairs) -> Floats:
+    """What the best linear basis adds: [h, m, u], fitted to the training pairs by least squares.
+
+    It knows saturation and conflicts on average, but neither the person nor the moment.
+    """
+    basis = bundled_rig().units[:, bundled_rig().keypoint_vertex].reshape(len(FACE_UNITS), -1)
+    activations = train.activations.reshape(-1, train.activations.shape[-1]).astype(np.float64)
+    truth = train.truth.reshape(len(activations), -1) @ np.linalg.pinv(basis.astype(np.float64))
+    weights = np.linalg.lstsq(activations, truth, rcond=None)[0]
+    return np.asarray(pairs.activations @ weights, dtype=np.float32)
 
 
 def _posed(pairs: ExpressionPairs, change: Floats) -> Floats:
