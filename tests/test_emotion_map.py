@@ -276,13 +276,13 @@ def test_an_edit_with_the_bundled_map_is_as_continuous_as_the_motion() -> None:
 def test_the_pipeline_gives_the_map_the_person_and_its_own_checkpoint(
     astronaut: np.ndarray,
 ) -> None:
-    class Spy(LinearUnitMap):
-        seen: list[Any] = []
+    seen: list[Any] = []
 
+    class Spy(LinearUnitMap):
         def deformation(
             self, activations: Any, expression: Any = None, keypoints: Any = None
         ) -> Any:
-            self.seen.append(keypoints)
+            seen.append(keypoints)
             return super().deformation(activations, expression, keypoints)
 
     linear = arkit_unit_map(SPACE)
@@ -292,7 +292,7 @@ def test_the_pipeline_gives_the_map_the_person_and_its_own_checkpoint(
     prepared = pipe.encode(astronaut)
     pipe.edit(prepared, EmotionEditor("AU12:0.5", mapping=spy))
     assert isinstance(prepared.portrait, CompactPortrait)
-    np.testing.assert_array_equal(spy.seen[-1], prepared.portrait.keypoints)
+    np.testing.assert_array_equal(seen[-1], prepared.portrait.keypoints)
 
 
 def test_the_checkpoint_without_its_emotion_folder_still_edits(tmp_path: Path) -> None:

@@ -128,11 +128,11 @@ def test_a_neutral_source_and_modest_motion_pass_through() -> None:
 
 def test_a_hair_of_smile_in_a_frown_does_not_keep_the_smile() -> None:
     space = get_space()
-    smiling = units(mouthSmileLeft=0.6, mouthSmileRight=0.6)[0]
-    frown = units(mouthFrownLeft=1.0, mouthFrownRight=1.0)[0]
-    hair = frown + units(mouthSmileLeft=0.01, mouthSmileRight=0.01)[0]
+    smiling = units(mouthSmileLeft=0.6, mouthSmileRight=0.6)
+    frown = units(mouthFrownLeft=1.0, mouthFrownRight=1.0)
+    hair = frown + units(mouthSmileLeft=0.01, mouthSmileRight=0.01)
     gone = fading_mouth(smiling, frown, space)
-    assert unit(gone[None], "mouthSmileLeft")[0] > 0.3
+    assert gone[space.unit_index("mouthSmileLeft")] > 0.3
     np.testing.assert_allclose(fading_mouth(smiling, hair, space), gone, atol=0.03)
     raised = frown + smiling
     assert not fading_mouth(smiling, raised, space).any()
