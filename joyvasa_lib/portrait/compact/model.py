@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.motion import FACE_UNITS, Motion, MotionSpace, get_space
+from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving import (
     DrivingOptions,
     Pose,
@@ -35,7 +35,12 @@ from joyvasa_lib.portrait.compact.appearance import (
     read_appearance,
     typical_skin,
 )
-from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
+from joyvasa_lib.portrait.compact.calibration import (
+    BLINK,
+    applied_units,
+    blink_gain,
+    lip_seal,
+)
 from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
@@ -52,13 +57,6 @@ if TYPE_CHECKING:  # torch loads with the first frame that is rendered
 Frames = NDArray[np.uint8]
 
 BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
-
-_BLINK = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
-_JAW = FACE_UNITS.index("jawOpen")
-_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
-_UPPER_LIP_FOLLOWS_JAW = 0.22
-"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
-
 
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
@@ -172,7 +170,7 @@ class CompactPortraitModel(PortraitModel):
         look = read_appearance(rig, fit, photo)
         gain = blink_gain(rig, fit, look.eye_margins[:, 1])
         shut = fit.units.copy()
-        shut[_BLINK] += gain * (1.0 - shut[_BLINK])
+        shut[BLINK] += gain * (1.0 - shut[BLINK])
         closed = fit.project(fit.shape + fit.parting + np.tensordot(shut, rig.units, 1))
         return CompactPortrait(
             size=len(photo),
@@ -257,10 +255,7 @@ class CompactPortraitModel(PortraitModel):
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
         fit = portrait.fit
-        applied = units.copy()
-        blink = fit.units[_BLINK]
-        applied[:, _BLINK] = blink + (units[:, _BLINK] - blink) * portrait.blink_gain
-        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * units[:, [_JAW]]
+        applied = applied_units(units, fit.units, portrait.blink_gain)
         own = fit.parting
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
@@ -286,8 +281,8 @@ class CompactPortraitModel(PortraitModel):
         self, portrait: CompactPortrait, units: Floats, vertices: Floats
     ) -> Performance:
         """What is drawn: the driven head, and how far its lids have to be painted."""
-        own = portrait.fit.units[_BLINK]
-        closing = np.clip((units[:, _BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
+        own = portrait.fit.units[BLINK]
+        closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
         closed = closing[:, self._eye_side]
         painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
