@@ -17,7 +17,7 @@ import numpy as np
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
 from joyvasa_lib.datasets.candidates import Candidate, Refusal, choose
 from joyvasa_lib.datasets.clips import channels_of, make_clips
-from joyvasa_lib.datasets.look import Run, look
+from joyvasa_lib.datasets.look import look
 from joyvasa_lib.datasets.prepared import Clip, write_shard
 from joyvasa_lib.datasets.recipe import PrepareRecipe
 from joyvasa_lib.datasets.sync import Sync, measure_sync
