@@ -58,6 +58,8 @@ def prepare(
     max_pitch: Annotated[float, typer.Option(help="Largest nod, degrees.")] = 40.0,
     min_speech: Annotated[float, typer.Option(help="Least share of time with a voice.")] = 0.2,
     max_lag_ms: Annotated[float, typer.Option(help="Largest shift of lips and sound.")] = 150.0,
+    face_hz: Annotated[float, typer.Option(help="Smooths faster expression; 0 does not.")] = 8.0,
+    head_hz: Annotated[float, typer.Option(help="Smooths faster head motion; 0 does not.")] = 3.0,
     shard_mb: Annotated[float, typer.Option(help="Megabytes of a full shard.")] = 256.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -74,7 +76,7 @@ def prepare(
         encoder=encoder, crop=crop, split_by=split_by.value, validation=validation,
         min_seconds=min_seconds, max_seconds=max_seconds, min_face=min_face,
         min_sharpness=min_sharpness, max_yaw=max_yaw, max_pitch=max_pitch, min_speech=min_speech,
-        max_lag_ms=max_lag_ms, shard_mb=shard_mb,
+        max_lag_ms=max_lag_ms, face_hz=face_hz, head_hz=head_hz, shard_mb=shard_mb,
     )  # fmt: skip
     with _bar(quiet or as_json) as advance:
         made = prepare_videos(

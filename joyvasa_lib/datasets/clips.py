@@ -92,7 +92,7 @@ class _Take:
     ) -> Clip:
         rate = piece.video.rate
         landmarks = self._landmarks()
-        motion = _motion(self.candidate, self.crops, landmarks, model, rate)
+        motion = _motion(self.candidate, self.crops, landmarks, model, self.recipe, rate)
         values = _values(motion)
         start = self.candidate.first / rate
         return Clip(
@@ -145,6 +145,7 @@ def _motion(
     crops: Sequence[Picture],
     landmarks: NDArray[np.float32],
     model: PortraitModel,
+    recipe: PrepareRecipe,
     rate: float,
 ) -> Motion:
     """Motion at 25 fps; blinks, which a face mesh misses, as the eyes' pixels show them."""
@@ -156,6 +157,9 @@ def _motion(
     # The first crop decides what belongs to the person and what to the expression.
     order = [calmest(candidate), *range(len(crops))]
     motion = model.extract_motion((crop(index) for index in order), rate)[1:]
+    for part, cutoff in (("expression", recipe.face_hz), ("pose", recipe.head_hz)):
+        if cutoff:
+            motion = motion.smooth("whittaker", parts=(part,), cutoff=cutoff)
     if motion.space.has_units:
         units = motion.units.copy()
         blink = motion.space.unit_indices(BLINK_UNITS)

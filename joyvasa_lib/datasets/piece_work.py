@@ -133,7 +133,7 @@ def _work(job: PieceJob, model: PortraitModel) -> tuple[list[Clip], list[Verdict
 def _reader(job: PieceJob) -> StretchReader:
     piece = job.piece
     path = job.videos / piece.video.name
-    return StretchReader(path, piece.start, piece.seconds, fps=piece.video.rate)
+    return StretchReader(path, piece.start, piece.readable, fps=piece.video.rate)
 
 
 def _sync(
@@ -171,6 +171,6 @@ def _kept(piece: Piece, candidate: Candidate, clip: Clip) -> Verdict:
 
 
 def _whole(piece: Piece, reason: Reason, detail: str) -> Verdict:
-    stop = min(piece.start + piece.seconds, piece.video.seconds)
+    stop = piece.start + piece.seconds
     short = " ".join(detail.split())[:200]
     return Verdict(piece.video.name, piece.start, stop, reason, short, piece=piece.name)

@@ -7,6 +7,9 @@ from typing import Any, Literal, get_args
 
 from joyvasa_lib.errors import OptionError
 
+LOWEST_FPS = 20.0
+"""Frames a second; slower pictures miss whole lip closures, which last 60 to 100 ms."""
+
 SplitBy = Literal["person", "file", "clip"]
 
 
@@ -30,6 +33,9 @@ class PrepareRecipe:
         max_pitch: largest nod up or down, degrees.
         min_speech: least share of frames in which somebody speaks.
         max_lag_ms: largest shift between lips and sound, milliseconds.
+        face_hz: expression faster than this is taken for shivering and smoothed away, without a lag
+            (Whittaker 1923); 0 keeps it.
+        head_hz: the same for the pose of the head, which is slower than lips are.
         shard_mb: size at which a shard is full, megabytes.
 
     Raises:
@@ -48,6 +54,8 @@ class PrepareRecipe:
     max_pitch: float = 40.0
     min_speech: float = 0.2
     max_lag_ms: float = 150.0
+    face_hz: float = 8.0
+    head_hz: float = 3.0
     shard_mb: float = 256.0
 
     def __post_init__(self) -> None:
@@ -70,6 +78,12 @@ class PrepareRecipe:
             "max_lag_ms": (40.0, 600.0),
             "shard_mb": (1.0, 100_000.0),
         }
+        for name in ("face_hz", "head_hz"):
+            if getattr(self, name) != 0.0 and not 0.5 <= getattr(self, name) < LOWEST_FPS / 2:
+                raise OptionError(
+                    f"{name} must be 0, or from 0.5 to below {LOWEST_FPS / 2:g}, "
+                    f"not {getattr(self, name)}"
+                )
         for name, (lowest, highest) in ranges.items():
             if not lowest <= getattr(self, name) <= highest:
                 raise OptionError(

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from joyvasa_lib.datasets.recipe import LOWEST_FPS
 from joyvasa_lib.datasets.verdicts import Reason, Verdict
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.media.probe import probe
@@ -25,8 +26,6 @@ SUFFIXES = (
 """What counts as a video; anything else in the folders is left alone."""
 PIECE_SECONDS = 120.0
 """A video is worked on in pieces of this length, each of which is finished or not begun."""
-LOWEST_FPS = 20.0
-"""Slower pictures miss whole lip closures, which last 60 to 100 ms."""
 _KEY_BYTES = 1 << 16
 _PROBES = 8
 """Files looked at side by side; most of the time goes into waiting for the disk."""
@@ -65,26 +64,33 @@ class Piece:
         number: from 0.
         start: seconds from the beginning of the video.
         seconds: length.
+        last: whether the video ends with it.
     """
 
     video: VideoFile
     number: int
     start: float
     seconds: float
+    last: bool
 
     @property
     def name(self) -> str:
         """Unique in a set."""
         return f"{self.video.key}-{self.number:04d}"
 
+    @property
+    def readable(self) -> float:
+        """Seconds to read; containers tell the length of a video a little too short."""
+        return self.seconds + 1.0 if self.last else self.seconds
+
 
 def pieces_of(video: VideoFile) -> list[Piece]:
     """The pieces of a video; the last one takes the rest, so it may be half as long again."""
     count = max(1, math.floor(video.seconds / PIECE_SECONDS + 0.5))
     starts = [number * PIECE_SECONDS for number in range(count)]
-    ends = [*starts[1:], max(video.seconds, starts[-1]) + 1.0]  # containers round down
+    ends = [*starts[1:], video.seconds]
     return [
-        Piece(video, number, start, end - start)
+        Piece(video, number, start, end - start, number == count - 1)
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
 
