@@ -22,7 +22,7 @@ _TRANSFORM = 2048
 _PITCH_HZ = (75.0, 500.0)
 _PERIODIC = 0.45
 """Height of the autocorrelation from which a sound is voiced (Boersma 1993)."""
-_AUDIBLE_DB = -55.0
+_AUDIBLE_DB = -60.0
 """Full-scale decibels below which nothing counts as a voice."""
 _BELOW_LOUD_DB = 30.0
 """Voices are within this of the loudest twentieth of the recording."""
