@@ -19,6 +19,7 @@ from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.speech.schedulers import cosine_betas
 from joyvasa_lib.speech.storage import load_denoiser
 from joyvasa_lib.training.motion_source import MotionSource
+from joyvasa_lib.training.run import on_cpu
 from joyvasa_lib.training.run_folder import RunFolder
 
 BUNDLED_NAME = "bundled"
@@ -100,7 +101,7 @@ def prepare_initial(
 def fitted_normalizer(source: MotionSource, run: RunFolder) -> MotionNormalizer:
     """Returns the run's normalizer; fitted to the training frames when the run starts."""
     folder = run.path / "normalizer"
-    with PartialState().main_process_first():
+    with PartialState(cpu=on_cpu()).main_process_first():
         _fit_once(source, folder)
     return MotionNormalizer.from_pretrained(folder)
 

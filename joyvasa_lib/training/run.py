@@ -47,6 +47,7 @@ class TrainingRun:
         self.folder = self.files.path
         self.config = config
         self.accelerator = Accelerator(
+            cpu=on_cpu(),
             mixed_precision=config.mixed_precision,
             gradient_accumulation_steps=config.gradient_accumulation,
             log_with=list(config.trackers) or None,
@@ -271,6 +272,11 @@ class TrainingRun:
                 "processes": self.accelerator.num_processes,
             }
             self.files.describe(options, self.step, about)
+
+
+def on_cpu() -> bool:
+    """Whether there is no GPU. Accelerate must be told, or it makes no group of CPU processes."""
+    return not torch.accelerator.is_available()
 
 
 def _plain(value: Any) -> Any:
