@@ -25,7 +25,7 @@ the crop.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -318,8 +318,16 @@ class ShardHeader:
     moments: Moments
 
 
-def write_shard(path: Path, clips: Sequence[Clip], channels: int) -> int:
+def write_shard(
+    path: Path, clips: Sequence[Clip], channels: int, more: Mapping[str, Any] | None = None
+) -> int:
     """Writes a shard, whole or not at all; returns its size in bytes.
+
+    Args:
+        path: the file.
+        clips: what it holds.
+        channels: c.
+        more: what else its header says.
 
     Raises:
         OutputError: it cannot be written, for example because the disk is full.
@@ -331,6 +339,7 @@ def write_shard(path: Path, clips: Sequence[Clip], channels: int) -> int:
         "channels": channels,
         "clips": [asdict(clip.info) for clip in clips],
         "moments": moments.to_dict(),
+        **(more or {}),
     }
     tensors: dict[str, NDArray[Any]] = {}
     for clip in clips:

@@ -39,7 +39,9 @@ def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], about: Mapping
     header = {_HEADER: json.dumps(about, ensure_ascii=False, separators=(",", ":"))}
     try:
         with atomic_path(path) as temporary:
+            mode = temporary.stat().st_mode & 0o777
             save_file(dict(tensors), temporary, metadata=header)
+            temporary.chmod(mode)  # as of any other file; safetensors lets its owner alone read it
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             size = temporary.stat().st_size

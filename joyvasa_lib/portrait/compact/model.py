@@ -141,6 +141,11 @@ class CompactPortraitModel(PortraitModel):
         """The compact motion space: 64 keypoints, linear in 52 face units."""
         return get_space("compact-1")
 
+    @property
+    def pivot(self) -> Floats:
+        """[3] joint between head and neck."""
+        return self.rig.pivot
+
     def encode(self, crop: FaceCrop) -> CompactPortrait:
         """Fits the rig and reads the photograph; about half a second.
 
