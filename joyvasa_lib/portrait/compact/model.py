@@ -244,9 +244,12 @@ class CompactPortraitModel(PortraitModel):
         applied = units.copy()
         own = fit.units[_BLINK]
         applied[:, _BLINK] = own + (units[:, _BLINK] - own) * portrait.blink_gain
-        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * units[:, [_JAW]]
+        lowered = units[:, [_JAW]]
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
+        else:  # the photograph's lip has followed its own jaw
+            lowered = lowered - fit.units[_JAW]
+        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * lowered
         shape = fit.shape + np.tensordot(applied, self.rig.units, 1)
         turned = shape @ rotation_matrix(pose.rotation)
         moved = pose.scale[:, None] * turned + pose.translation[:, None]
