@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
-from joyvasa_lib.emotion.editor import EmotionSource, make_editor
+from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
+from joyvasa_lib.emotion.learned_map import load_unit_map
+from joyvasa_lib.emotion.mapping import UnitToExpression
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
@@ -26,7 +28,7 @@ from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.performance import Performance
-from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 if TYPE_CHECKING:
@@ -145,6 +147,8 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
+        if emotion is not None:
+            emotion = self._editor(emotion, prepared)
         performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
@@ -221,13 +225,16 @@ class JoyVASAPipeline:
         generator = self.motion_generator
         generator.check(**generation)
         performance = Performance(
-            round(len(sound) * generator.fps / SAMPLE_RATE),
+            generator.frame_count(len(sound), **generation),
             generator.fps,
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        performance = performance.retime(fps=fps, n_frames=round(sound.duration * fps))
-        return performance if emotion is None else performance.edit(make_editor(emotion))
+        seconds = sound.duration
+        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
+        performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
+        return performance if emotion is None else performance.edit(self._editor(emotion))
 
     def render(
         self,
@@ -293,7 +300,7 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        editor = make_editor(emotion, protect_speech=False)
+        editor = self._editor(emotion, prepared, protect_speech=False)
         if editor.changes_nothing:
             return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
@@ -323,8 +330,28 @@ class JoyVASAPipeline:
         """
         motions = self.motion_generator.stream(chunks, **generation)
         if emotion is not None:
-            motions = make_editor(emotion).edit_pieces(motions)
+            motions = self._editor(emotion, portrait).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
+
+    @cached_property
+    def unit_map(self) -> UnitToExpression:
+        """From action units to expression: the checkpoint's own map, or the space's linear one.
+
+        Raises:
+            CheckpointError: the checkpoint's map is damaged.
+            MotionError: nothing is known about the motion space.
+        """
+        return load_unit_map(self.checkpoint, self.portrait_model.space)
+
+    def _editor(
+        self, emotion: EmotionSource, prepared: PreparedPortrait | None = None, **options: Any
+    ) -> EmotionEditor:
+        """The editor of an emotion, with this checkpoint's map and the person's keypoints."""
+        editor = make_editor(emotion, **options)
+        keypoints = editor.keypoints
+        if keypoints is None and prepared and isinstance(prepared.portrait, CompactPortrait):
+            keypoints = prepared.portrait.keypoints
+        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def _frames(
         self,
