@@ -23,6 +23,7 @@ from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
+from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
@@ -300,6 +301,8 @@ class JoyVASAPipeline:
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
         editor = self._editor(emotion, prepared, protect_speech=False)
+        if editor.changes_nothing:
+            return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
         return PasteBack(prepared.crop, prepared.portrait.mask)(frame) if paste_back else frame

@@ -265,6 +265,9 @@ class CompactPortraitModel(PortraitModel):
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
             own = portrait.teeth
+        else:  # the photograph's own jaw has lifted its lip already
+            rest = applied_units(fit.units, fit.units, portrait.blink_gain)
+            applied = applied + (fit.units - rest)
         shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
         turned = shape @ rotation_matrix(pose.rotation)
         moved = pose.scale[:, None] * turned + pose.translation[:, None]
