@@ -232,7 +232,7 @@ class CompactPortraitModel(PortraitModel):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
             vertices = self.driven_vertices(portrait, units[rows], part)
-            frames = self.composite(portrait, units[rows], vertices)
+            frames = self.composite(portrait, units[rows], part, vertices)
             if self.refiner is not None:
                 look, scale = portrait.appearance, portrait.fit.scale
                 frames = self.refiner(frames, vertices, look, scale)
@@ -269,24 +269,31 @@ class CompactPortraitModel(PortraitModel):
             rest = applied_units(fit.units, fit.units, portrait.blink_gain)
             applied = applied + (fit.units - rest)
         shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
+        return self._posed(portrait, shape, pose)
+
+    def _posed(self, portrait: CompactPortrait, shape: Floats, pose: Pose) -> Floats:
+        """Crop pixels [b, v, 3] of heads [b or 1, v, 3] in rig units under a pose."""
         turned = shape @ rotation_matrix(pose.rotation)
         moved = pose.scale[:, None] * turned + pose.translation[:, None]
         follow = self.rig.head_weight[:, None]
-        return np.asarray(fit.project(shape) * (1 - follow) + moved * follow, dtype=np.float32)
+        still = portrait.fit.project(shape)
+        return np.asarray(still * (1 - follow) + moved * follow, dtype=np.float32)
 
-    def composite(self, portrait: CompactPortrait, units: Floats, vertices: Floats) -> Frames:
-        """[b, s, s, 3] procedural frames for face units [b, 52] and driven vertices [b, v, 3]."""
+    def composite(
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
+    ) -> Frames:
+        """[b, s, s, 3] procedural frames for units [b, 52], pose, driven vertices [b, v, 3]."""
         return draw_frames(
             self.rig,
             portrait.appearance,
             portrait.paint,
-            self._performance(portrait, units, vertices),
+            self._performance(portrait, units, pose, vertices),
             portrait.mask,
             portrait.fit.scale,
         )
 
     def _performance(
-        self, portrait: CompactPortrait, units: Floats, vertices: Floats
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
     ) -> Performance:
         """What is drawn: the driven head, and how far its lids have to be painted."""
         own = portrait.fit.units[BLINK]
@@ -294,8 +301,11 @@ class CompactPortraitModel(PortraitModel):
         closed = closing[:, self._eye_side]
         painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
+        fit = portrait.fit
+        expressed = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
         return Performance(
             vertices,
+            carried=self._posed(portrait, expressed[None], pose),
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
             tolerance=0.25 * portrait.fit.scale,
