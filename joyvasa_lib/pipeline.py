@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
+from joyvasa_lib.emotion.learned_map import load_unit_map
+from joyvasa_lib.emotion.mapping import UnitToExpression
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
@@ -24,7 +27,7 @@ from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.performance import Performance
-from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 if TYPE_CHECKING:
@@ -113,6 +116,7 @@ class JoyVASAPipeline:
         face: str | int = "largest",
         paste_back: bool = True,
         fps: float = 25.0,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Animation:
         """Makes the portrait speak.
@@ -124,6 +128,8 @@ class JoyVASAPipeline:
             face: ``"largest"`` or the rank by size.
             paste_back: whether frames are the whole picture or the square around the face.
             fps: frames a second of the video.
+            emotion: how the face feels about it: text such as ``"happiness:0.7"``, an
+                :class:`~joyvasa_lib.emotion.emotion_space.Emotion`, a timeline or an editor.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
                 ``head_motion``: see
                 :class:`~joyvasa_lib.speech.motion_generator.GenerationOptions`.
@@ -140,7 +146,9 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        performance = self.perform(sound, fps=fps, **generation)
+        if emotion is not None:
+            emotion = self._editor(emotion, prepared)
+        performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
     def encode(
@@ -192,6 +200,7 @@ class JoyVASAPipeline:
         *,
         sample_rate: int | None = None,
         fps: float = 25.0,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Performance:
         """Motion for speech, generated window by window while it is read.
@@ -201,6 +210,7 @@ class JoyVASAPipeline:
                 :class:`~joyvasa_lib.media.audio.Speech`.
             sample_rate: samples a second, for arrays and tensors.
             fps: frames a second.
+            emotion: see :meth:`__call__`.
             **generation: see :meth:`__call__`.
 
         Raises:
@@ -214,12 +224,16 @@ class JoyVASAPipeline:
         generator = self.motion_generator
         generator.check(**generation)
         performance = Performance(
-            round(len(sound) * generator.fps / SAMPLE_RATE),
+            generator.frame_count(len(sound), **generation),
             generator.fps,
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        return performance.retime(fps=fps, n_frames=round(sound.duration * fps))
+        seconds = sound.duration
+        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
+        performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
+        return performance if emotion is None else performance.edit(self._editor(emotion))
 
     def render(
         self,
@@ -258,12 +272,45 @@ class JoyVASAPipeline:
             lambda: self._frames(portrait, performance, paste_back, batch_size),
         )
 
+    def edit(
+        self,
+        portrait: ImageSource | PreparedPortrait,
+        emotion: EmotionSource,
+        *,
+        face: str | int = "largest",
+        paste_back: bool = True,
+    ) -> Frames:
+        """The portrait itself with an emotion: one picture, no motion.
+
+        Args:
+            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            emotion: see :meth:`__call__`; of a timeline its beginning.
+            face: ``"largest"`` or the rank by size.
+            paste_back: whether the result is the whole picture or the square around the face.
+
+        Returns:
+            [h, w, 3] uint8 RGB; a neutral emotion gives the picture as it is.
+
+        Raises:
+            MediaError: the picture cannot be read.
+            NoFaceError: the face is not there.
+            OptionError: the emotion is none.
+        """
+        prepared = (
+            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+        )
+        editor = self._editor(emotion, prepared, protect_speech=False)
+        change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
+        frame = self.portrait_model.render_change(prepared.portrait, change)
+        return PasteBack(prepared.crop, prepared.portrait.mask)(frame) if paste_back else frame
+
     def stream(
         self,
         portrait: PreparedPortrait,
         chunks: Iterable[NDArray[np.float32]],
         *,
         paste_back: bool = True,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
@@ -272,13 +319,36 @@ class JoyVASAPipeline:
             portrait: result of :meth:`encode`.
             chunks: pieces of speech, float32 [n], 16 kHz mono.
             paste_back: whether frames are the whole picture or the square around the face.
+            emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
         Yields:
             [h, w, 3] uint8 RGB at 25 frames a second.
         """
         motions = self.motion_generator.stream(chunks, **generation)
+        if emotion is not None:
+            motions = self._editor(emotion, portrait).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
+
+    @cached_property
+    def unit_map(self) -> UnitToExpression:
+        """From action units to expression: the checkpoint's own map, or the space's linear one.
+
+        Raises:
+            CheckpointError: the checkpoint's map is damaged.
+            MotionError: nothing is known about the motion space.
+        """
+        return load_unit_map(self.checkpoint, self.portrait_model.space)
+
+    def _editor(
+        self, emotion: EmotionSource, prepared: PreparedPortrait | None = None, **options: Any
+    ) -> EmotionEditor:
+        """The editor of an emotion, with this checkpoint's map and the person's keypoints."""
+        editor = make_editor(emotion, **options)
+        keypoints = editor.keypoints
+        if keypoints is None and prepared and isinstance(prepared.portrait, CompactPortrait):
+            keypoints = prepared.portrait.keypoints
+        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def _frames(
         self,

@@ -125,7 +125,11 @@ def test_impossible_options_are_refused() -> None:
 
 def test_ray_does_every_job_once_on_two_workers_and_passes_errors_on() -> None:
     ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error",
+        runtime_env={"env_vars": {"PYTHONPATH": path}},
+    )  # fmt: skip
     try:
         assert sorted(run_jobs(square, range(9), 2, "ray")) == [n * n for n in range(9)]
         assert ray.is_initialized()  # a connection that was there is left alone

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, evaluate, prepare, train
+from joyvasa_lib.cli import animate, datasets, doctor, emotion, evaluate, prepare, train
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -23,6 +23,8 @@ app = typer.Typer(
 app.command("animate")(animate.animate)
 app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
+app.command("edit")(emotion.edit)
+app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)

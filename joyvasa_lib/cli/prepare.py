@@ -143,7 +143,8 @@ def _bar(silent: bool) -> Iterator[Callable[[Progress], None] | None]:
         TextColumn("{task.fields[clips]} clips"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Looking at the videos", total=None, clips=0)
 
         def advance(now: Progress) -> None:

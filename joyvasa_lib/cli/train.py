@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from joyvasa_lib.cli.common import Json, Quiet, report
+
 app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkpoint.")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")]
@@ -104,6 +106,47 @@ def portrait(config: ConfigFile, run: RunFolder) -> None:
     from joyvasa_lib.training.portrait import train_portrait
 
     train_portrait(config, run)
+
+
+@app.command("emotion")
+def emotion(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the map from action units to expression on heads whose deformation is known."""
+    from joyvasa_lib.training.emotion import train_emotion
+
+    train_emotion(config, run)
+
+
+@app.command("emotion-basis")
+def emotion_basis(
+    data: Annotated[Path, typer.Argument(help="Folder of motions, a table of units beside each.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Basis .safetensors")],
+    full_scale: Annotated[
+        float, typer.Option(help="Intensity in the tables that means 1, such as 5.")
+    ] = 1.0,
+    ridge: Annotated[
+        float | None, typer.Option(help="Strength of the ridge; tried out by default.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Learns what action units do in any motion space, from motions with labelled units."""
+    from dataclasses import asdict
+
+    from joyvasa_lib.emotion.basis import EmotionBasis
+    from joyvasa_lib.media.files import check_writable
+    from joyvasa_lib.training.labelled_units import read_labelled_clips
+
+    check_writable(output)
+    clips = read_labelled_clips(data, full_scale)
+    basis = EmotionBasis.fit([c.motion for c in clips], [c.units for c in clips], ridge=ridge)
+    basis.save(output)
+    fit = basis.fit_report
+    line = (
+        f"{output}: {len(basis.units)} units of space {basis.space.name}, explain "
+        f"{100 * fit.explained:.1f} % of clips left out"
+    )
+    values = {"output": str(output), "space": basis.space.name, "units": basis.units}
+    report(as_json, quiet, line, {**values, **asdict(fit)})
 
 
 @app.command("rig")

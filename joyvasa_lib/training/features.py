@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.training.augmentation import augment
-from joyvasa_lib.training.motion_source import Recording
+from joyvasa_lib.training.motion_source import Recording, Take
 
 Halves = NDArray[np.float16]
 BLOCK = 16000 * 10
@@ -41,7 +41,10 @@ def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int) ->
 
 
 class FeatureCache:
-    """Features of augmented copies of each recording, computed when first asked for.
+    """Copies of each recording with their features, computed when first asked for.
+
+    Copy 0 is the recording itself; the others were heard through rooms, microphones and noise, and
+    are takes of their own where a recording has such.
 
     One file for each copy, mapped into memory while it is read. Several threads and processes may
     ask at once: a file appears whole, and two that make the same one make the same bytes.
@@ -60,7 +63,7 @@ class FeatureCache:
         Args:
             encoder: the network, which must not change while the cache is used.
             recordings: what to encode.
-            copies: of each recording; copy 0 is the recording itself, the others are augmented.
+            copies: of each recording.
             seed: of the augmentation.
             folder: where the features are kept; features of other weights, recordings and seeds
                 may lie in it, too.
@@ -69,6 +72,13 @@ class FeatureCache:
         self.folder = Path(folder) / f"{fingerprint(encoder)}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._encoding = threading.Lock()
+
+    def take(self, index: int, copy: int) -> Take:
+        """Returns a copy of the recording ``index``, its sound as clean as the recording."""
+        recording = self.recordings[index]
+        if copy and recording.vary is not None:
+            return recording.vary(self._rng(index, copy))
+        return recording.load()
 
     def features(self, index: int, copy: int) -> Halves:
         """Returns the features [t, a] of a copy of the recording ``index``, mapped from disk."""
@@ -84,13 +94,14 @@ class FeatureCache:
         return mapped
 
     def _write(self, path: Path, index: int, copy: int) -> None:
-        recording = self.recordings[index]
-        waveform = recording.load().sound
-        if copy:
-            waveform = augment(waveform, np.random.default_rng((self.seed, index, copy)))
-        features = encode(self.encoder, waveform, recording.frames)
+        take = self.take(index, copy)
+        waveform = augment(take.sound, self._rng(index, copy, 1)) if copy else take.sound
+        features = encode(self.encoder, waveform, len(take.values))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, features)
+
+    def _rng(self, *number: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *number))
 
 
 def fingerprint(encoder: AudioEncoder) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -52,6 +52,21 @@ class MotionBatch:
         return MotionBatch(*(getattr(self, part.name).pin_memory() for part in fields(self)))
 
 
+def truncate(values: Tensor, end: Tensor, fill: Literal["zero", "last"] = "zero") -> Tensor:
+    """Returns clips that break off early, so that the network knows what follows speech.
+
+    Args:
+        values: [b, t, ...].
+        end: int64 [b], how much of each clip is kept, at least 1 where the last value is repeated.
+        fill: what follows: zeros, or the last value kept (JoyVASA's "replicate").
+    """
+    index = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    if fill == "last":
+        return values[torch.arange(len(values))[:, None], index.minimum(end[:, None] - 1)]
+    kept = index < end[:, None]
+    return values * kept.reshape(*kept.shape, *(1,) * (values.ndim - 2))
+
+
 class WindowSampler:
     """Random window pairs; batch ``i`` depends on the seed, ``i`` and the process alone."""
 
@@ -60,8 +75,7 @@ class WindowSampler:
     ) -> None:
         """Prepares to draw from the cache's recordings, longer ones more often."""
         self.cache, self.normalizer, self.config, self.seed = cache, normalizer, config, seed
-        self.recordings = cache.recordings
-        lengths = np.array([recording.frames for recording in self.recordings], np.float64)
+        lengths = np.array([recording.frames for recording in cache.recordings], np.float64)
         self.chances = lengths / lengths.sum()
 
     def __call__(self, index: int, process: int = 0) -> MotionBatch:
@@ -74,9 +88,9 @@ class WindowSampler:
         return MotionBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
     def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
-        which = int(rng.choice(len(self.recordings), p=self.chances))
-        take = self.recordings[which].load()
-        features = self.cache.features(which, int(rng.integers(self.cache.copies)))
+        which = int(rng.choice(len(self.chances), p=self.chances))
+        copy = int(rng.integers(self.cache.copies))
+        take, features = self.cache.take(which, copy), self.cache.features(which, copy)
         length = len(take.values)
         start = int(rng.integers(max(1, length - 2 * frames + 1)))
         index = start + np.arange(2 * frames)
