@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.bundled import BUNDLED, resolve_checkpoint
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.motion.space import COMPACT_SPACE_NAME
 from joyvasa_lib.speech.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -77,7 +78,7 @@ def prepare_initial(
         encoder, denoiser = start.audio_encoder, start.denoiser
         normalizer, betas = start.normalizer, start.betas
         prediction_type = start.prediction_type
-        portrait = resolve_checkpoint(folder) / "portrait"
+        own_portrait = resolve_checkpoint(folder) / "portrait"
         if audio_encoder:
             encoder = AudioEncoder.from_pretrained(audio_encoder)
     else:
@@ -92,11 +93,12 @@ def prepare_initial(
                 motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **network
             )
         betas, prediction_type = cosine_betas(int(denoiser.config.n_diff_steps)), "sample"
-        portrait = BUNDLED / "portrait"
+        own_portrait = BUNDLED / "portrait"
     _check(encoder, denoiser, normalizer, source)
-    if normalizer.space_name != source.space_name or not portrait.is_dir():
-        portrait = BUNDLED / "portrait"
-    compact = normalizer.layout == "units"
+    portrait: Path | None = own_portrait
+    if not own_portrait.is_dir():
+        compact = normalizer.space_name == COMPACT_SPACE_NAME
+        portrait = BUNDLED / "portrait" if compact else None
     words = f"the weights of `{folder.name}`" if initial else "random weights"
     return Initial(
         encoder,
@@ -104,7 +106,7 @@ def prepare_initial(
         normalizer,
         betas,
         prediction_type,
-        portrait if compact else None,
+        portrait,
         words,
     )
 

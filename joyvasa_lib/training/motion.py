@@ -94,6 +94,11 @@ class MotionRun:
         self.initial: Initial = prepare_initial(
             config.initial, config.audio_encoder, config.network, source, files
         )
+        if config.preview_every and self.initial.portrait is None:
+            raise OptionError(
+                f"There is no portrait model for the motion space {source.space_name!r} to draw "
+                "previews with; set motion.preview_every to 0"
+            )
         denoiser = self.initial.denoiser
         self.adapter = None
         if config.lora_rank:
