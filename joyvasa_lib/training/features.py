@@ -41,7 +41,10 @@ def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int) ->
 
 
 class FeatureCache:
-    """Features of augmented copies of each recording, computed when first asked for.
+    """Copies of each recording with their features, computed when first asked for.
+
+    Copy 0 is the recording itself; the others were heard through rooms, microphones and noise, and
+    are takes of their own where a recording has such.
 
     One file for each copy, mapped into memory while it is read. Several threads and processes may
     ask at once: a file appears whole, and two that make the same one make the same bytes.
@@ -60,7 +63,7 @@ class FeatureCache:
         Args:
             encoder: the network, which must not change while the cache is used.
             recordings: what to encode.
-            copies: of each recording; copy 0 is the recording itself, the others are augmented.
+            copies: of each recording.
             seed: of the augmentation.
             folder: where the features are kept; features of other weights, recordings and seeds
                 may lie in it, too.
@@ -71,12 +74,11 @@ class FeatureCache:
         self._encoding = threading.Lock()
 
     def take(self, index: int, copy: int) -> Take:
-        """Returns a copy of the recording ``index``, its sound before rooms and microphones."""
+        """Returns a copy of the recording ``index``, its sound as clean as the recording."""
         recording = self.recordings[index]
-        take = recording.load()
         if copy and recording.vary is not None:
-            return recording.vary(take, self._rng(index, copy))
-        return take
+            return recording.vary(self._rng(index, copy))
+        return recording.load()
 
     def features(self, index: int, copy: int) -> Halves:
         """Returns the features [t, a] of a copy of the recording ``index``, mapped from disk."""

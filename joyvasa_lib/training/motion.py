@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from joyvasa_lib.errors import JoyVASAError, OptionError
+from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.adaptation import add_lora, freeze, merged, save_adapter
 from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
@@ -93,6 +94,11 @@ class MotionRun:
         self.initial: Initial = prepare_initial(
             config.initial, config.audio_encoder, config.network, source, files
         )
+        if config.preview_every and self.initial.portrait is None:
+            raise OptionError(
+                f"There is no portrait model for the motion space {source.space_name!r} to draw "
+                "previews with; set motion.preview_every to 0"
+            )
         denoiser = self.initial.denoiser
         self.adapter = None
         if config.lora_rank:
@@ -100,8 +106,9 @@ class MotionRun:
             self.adapter = add_lora(denoiser, config.lora_rank, alpha)
         freeze(denoiser, config.freeze)
         objective = MotionObjective(
-            denoiser, self.initial.normalizer, config.objective(), self.initial.betas
-        )
+            denoiser, self.initial.normalizer, config.objective(), self.initial.betas,
+            self.initial.prediction_type,
+        )  # fmt: skip
         self.run = TrainingRun(run_dir, objective, loop)
         self.run.start("motion", config, resume, FREE)
         self.initial.encoder.to(self.run.accelerator.device)
@@ -131,8 +138,7 @@ class MotionRun:
     def generator(self, network: nn.Module) -> MotionGenerator:
         """The generator of a network in training, adapters included."""
         assert isinstance(network, MotionObjective)
-        start = self.initial
-        return MotionGenerator(start.encoder, network.denoiser, start.normalizer, start.betas)
+        return self._with(network.denoiser)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Metrics on the held-out recordings."""
@@ -156,10 +162,7 @@ class MotionRun:
         finished = self.folder.with_name(f"{self.folder.name}.partial")
         if finished.exists():
             shutil.rmtree(finished)
-        model = MotionGenerator(
-            start.encoder, merged(network.denoiser), start.normalizer, start.betas
-        )
-        model.save_pretrained(finished, torch.float16)
+        self._with(merged(network.denoiser)).save_pretrained(finished, torch.float16)
         if start.portrait is not None:
             shutil.copytree(start.portrait, finished / "portrait")
         swap_folder(finished, self.folder)
@@ -173,6 +176,12 @@ class MotionRun:
             self.run.files, start.words, options, normalizer.space_name, normalizer.layout
         )
         self._preview()
+
+    def _with(self, denoiser: MotionDenoiser) -> MotionGenerator:
+        start = self.initial
+        return MotionGenerator(
+            start.encoder, denoiser, start.normalizer, start.betas, start.prediction_type
+        )
 
     def _preview(self) -> None:
         config = self.config

@@ -104,8 +104,7 @@ def agreement(
         window: frames of a window of the generation.
     """
     mouth = mouth_channels(normalizer)
-    space = normalizer.space
-    face = len(space.face_unit_names) if normalizer.layout == "units" else 3 * space.keypoint_count
+    face = normalizer.pose.start
     rotation = [face + 4, face + 5, face + 6]
     made = np.concatenate([p.made for p in performances])
     truth = np.concatenate([p.truth for p in performances])

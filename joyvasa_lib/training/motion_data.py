@@ -75,8 +75,7 @@ class WindowSampler:
     ) -> None:
         """Prepares to draw from the cache's recordings, longer ones more often."""
         self.cache, self.normalizer, self.config, self.seed = cache, normalizer, config, seed
-        self.recordings = cache.recordings
-        lengths = np.array([recording.frames for recording in self.recordings], np.float64)
+        lengths = np.array([recording.frames for recording in cache.recordings], np.float64)
         self.chances = lengths / lengths.sum()
 
     def __call__(self, index: int, process: int = 0) -> MotionBatch:
@@ -89,7 +88,7 @@ class WindowSampler:
         return MotionBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
     def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
-        which = int(rng.choice(len(self.recordings), p=self.chances))
+        which = int(rng.choice(len(self.chances), p=self.chances))
         copy = int(rng.integers(self.cache.copies))
         take, features = self.cache.take(which, copy), self.cache.features(which, copy)
         length = len(take.values)
