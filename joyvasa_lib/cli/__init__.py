@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, evaluate, train
+from joyvasa_lib.cli import animate, datasets, doctor, download, evaluate, train
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -25,6 +25,7 @@ app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(download.app, name="download")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(train.app, name="train")
 
