@@ -288,7 +288,11 @@ class JoyVASAPipeline:
         batch_size: int,
     ) -> Iterator[Frames]:
         paste = PasteBack(prepared.crop, prepared.portrait.mask) if paste_back else None
+        reference: Motion | None = None  # rest of the whole performance, not of each piece
         for motion in motions:
-            for batch in self.portrait_model.render(prepared.portrait, motion, batch_size):
+            if reference is None and len(motion) and motion.reference == "absolute":
+                reference = motion[:1]
+            batches = self.portrait_model.render(prepared.portrait, motion, batch_size, reference)
+            for batch in batches:
                 for frame in batch:
                     yield frame if paste is None else paste(frame)

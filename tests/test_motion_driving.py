@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -235,3 +237,25 @@ def test_extracted_motion_starts_as_the_source_is() -> None:
     np.testing.assert_allclose(driving.translation[0], 0.0, atol=1e-6)
     np.testing.assert_allclose(driving.scale[0], 1.0, atol=1e-6)
     assert relative_motion(driving, pivot=PIVOT) == driving
+
+
+def test_pieces_of_extracted_motion_drive_as_the_whole_does() -> None:
+    motion = extracted()
+    whole = relative_motion(motion, pivot=PIVOT)
+    pieces = [
+        relative_motion(motion[start : start + 2], pivot=PIVOT, reference=motion[:1])
+        for start in range(0, len(motion), 2)
+    ]
+    assert Motion.concatenate(pieces) == whole
+
+
+@pytest.mark.parametrize("wrong", ["two frames", "relative", "other space"])
+def test_a_reference_is_one_absolute_frame_of_the_same_space(wrong: str) -> None:
+    motion = extracted()
+    reference = {
+        "two frames": motion[:2],
+        "relative": replace(motion[:1], reference="source"),
+        "other space": Motion.neutral(1, space=get_space("liveportrait-21")),
+    }[wrong]
+    with pytest.raises(MotionError, match="one absolute frame of space 'compact-1'"):
+        relative_motion(motion, reference=reference)

@@ -128,3 +128,22 @@ def test_kernels_compiled_ahead_are_those_that_rendering_uses(
     motion = posed(jawOpen=0.6, eyeBlinkLeft=0.7, eyeBlinkRight=0.7)
     assert len(list(pipe.render(prepared, motion).frames())) == 1
     assert [len(kernel.signatures) for kernel in kernels] == compiled == [1, 1, 1]
+
+
+def test_extracted_motion_does_not_jump_where_its_pieces_meet(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = np.linspace(0.0, 1.0, 6)[:, None]
+    motion = Motion.from_units(
+        np.zeros((6, 52)),
+        rotation=steps * [4.0, -9.0, 3.0] + [2.0, 5.0, -3.0],
+        translation=steps * [0.1, 0.05, 0.0],
+        scale=1.2 + 0.1 * steps,
+        fps=25,
+        space=pipe.portrait_model.space,
+        reference="absolute",
+    )
+    whole = list(pipe.render(prepared, motion, paste_back=False).frames())
+    monkeypatch.setattr("joyvasa_lib.motion.performance.PIECE", 2)
+    pieces = list(pipe.render(prepared, motion, paste_back=False).frames())
+    np.testing.assert_array_equal(pieces, whole)

@@ -21,6 +21,21 @@ def audio_encoder(config: ConfigFile, run: RunFolder) -> None:
     train_audio_encoder(config, run)
 
 
+@app.command("whisper-encoder")
+def whisper_encoder(
+    corpus: Annotated[Path, typer.Option(help="Speech corpus that sets the features' scale.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the encoder.")],
+    layers: Annotated[int, typer.Option(help="Layers to keep, 1 to 6.")] = 4,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder of openai/whisper-base instead of the packages.")
+    ] = None,
+) -> None:
+    """Takes the speech encoder from Whisper base's lower layers; nothing is trained."""
+    from joyvasa_lib.training.whisper_encoder import build_whisper_encoder
+
+    build_whisper_encoder(corpus, output, layers, source)
+
+
 @app.command("motion")
 def motion(config: ConfigFile, run: RunFolder) -> None:
     """Trains the motion denoiser."""

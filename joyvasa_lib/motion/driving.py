@@ -200,32 +200,56 @@ def compose_pose(
     )
 
 
-def relative_motion(motion: Motion, *, pivot: ArrayLike = (0.0, 0.0, 0.0)) -> Motion:
-    """Extracted motion as changes of the head from its first frame, so that it drives any portrait.
+def relative_motion(
+    motion: Motion, *, pivot: ArrayLike = (0.0, 0.0, 0.0), reference: Motion | None = None
+) -> Motion:
+    """Extracted motion as changes of the head from a reference, so that it drives any portrait.
 
-    The inverse of :func:`compose_pose`: on a source posed as the first frame it gives back the
+    The inverse of :func:`compose_pose`: on a source posed as the reference it gives back the
     motion's own poses. Expression is left alone.
 
     Args:
         motion: of any reference; one relative to a source is returned as it is. Its translation
             is in units of each frame's own scale.
         pivot: [3] canonical point about which the head turns.
+        reference: the one frame that counts as rest, absolute like the motion; its own first frame
+            if None. A motion that is handed on in pieces has one reference for all of them.
 
     Returns:
         Motion with ``reference="source"``.
+
+    Raises:
+        MotionError: the reference is not one absolute frame of the motion's space.
     """
     if motion.reference == "source" or len(motion) == 0:
         return replace(motion, reference="source")
+    rest = motion[:1] if reference is None else reference
+    check_reference(rest, motion.space)
     centre = np.asarray(pivot, dtype=np.float64)
     turn = rotation_matrix(motion.rotation.astype(np.float64))
-    scale = motion.scale / np.maximum(motion.scale[:1], 1e-9)
-    pivot_shift = scale * (centre @ turn[0] - centre @ turn)
+    rest_turn = rotation_matrix(rest.rotation.astype(np.float64))[0]
+    scale = motion.scale / np.maximum(rest.scale, 1e-9)
+    pivot_shift = scale * (centre @ rest_turn - centre @ turn)
     return replace(
         motion,
-        rotation=rotation_angles(turn @ turn[0].T).astype(np.float32),
-        translation=(scale * motion.translation - motion.translation[:1] - pivot_shift).astype(
+        rotation=rotation_angles(turn @ rest_turn.T).astype(np.float32),
+        translation=(scale * motion.translation - rest.translation - pivot_shift).astype(
             np.float32
         ),
         scale=scale.astype(np.float32),
         reference="source",
+    )
+
+
+def check_reference(reference: Motion, space: MotionSpace) -> None:
+    """Refuses what cannot be the rest of extracted motion.
+
+    Raises:
+        MotionError: the reference is not one absolute frame of the space.
+    """
+    if len(reference) == 1 and reference.reference == "absolute" and reference.space == space:
+        return
+    raise MotionError(
+        f"The reference must be one absolute frame of space {space.name!r}, not {len(reference)} "
+        f"of space {reference.space.name!r} relative to {reference.reference!r}"
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.motion import Motion, MotionSpace
+from joyvasa_lib.motion.driving import check_reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +55,28 @@ class PortraitModel(ABC):
         """Motion of one person over a sequence of crops, ``reference="absolute"``."""
 
     def render(
-        self, portrait: Portrait, motion: Motion, batch_size: int = 8
+        self,
+        portrait: Portrait,
+        motion: Motion,
+        batch_size: int = 8,
+        reference: Motion | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
         """Frames of the portrait under a motion, lazily.
 
         Args:
             portrait: result of :meth:`encode` of this model.
             motion: in this model's space; the head of an absolute one, as extracted from pictures,
-                drives by its changes from the first frame.
+                drives by its changes from ``reference``.
             batch_size: frames rendered together.
+            reference: one absolute frame that counts as rest, the motion's first if None. Pieces
+                of one motion are rendered with the first frame of all of it.
 
         Yields:
             [b, s, s, 3] uint8 RGB frames, ``b <= batch_size``.
 
         Raises:
-            MotionError: the motion is of another space.
+            MotionError: the motion is of another space, or the reference is not one absolute frame
+                of this space.
             OptionError: ``batch_size`` is below 1.
         """
         if motion.space != self.space:
@@ -78,9 +86,11 @@ class PortraitModel(ABC):
             )
         if batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, not {batch_size}")
-        return self._render(portrait, motion, batch_size)
+        if reference is not None:
+            check_reference(reference, self.space)
+        return self._render(portrait, motion, batch_size, reference)
 
     @abstractmethod
     def _render(
-        self, portrait: Portrait, motion: Motion, batch_size: int
+        self, portrait: Portrait, motion: Motion, batch_size: int, reference: Motion | None
     ) -> Iterator[NDArray[np.uint8]]: ...

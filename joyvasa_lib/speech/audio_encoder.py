@@ -1,6 +1,7 @@
 """Speech encoder: 16 kHz samples become features at the motion rate.
 
 Wraps wav2vec 2.0 or HuBERT from transformers. The compact preset's network is
+:class:`~joyvasa_lib.speech.whisper_encoder.WhisperFrameEncoder`; one to train from nothing is
 :class:`~joyvasa_lib.speech.compact_wav2vec2.CompactWav2Vec2Model`.
 
 Axis legend: ``b`` batch, ``n`` samples, ``t`` motion frames (25 Hz), ``d`` feature width.
@@ -62,6 +63,9 @@ class AudioEncoder(nn.Module):
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``config.json`` and ``model.safetensors`` with weights of type ``dtype``."""
         network: Any = self.network
+        if network.config.model_type == "whisper-frames":  # int8 whatever the type
+            network.save_pretrained(folder)
+            return
         network.config.save_pretrained(folder)
         weights = {key: value.to(dtype).contiguous() for key, value in network.state_dict().items()}
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
@@ -87,6 +91,10 @@ def _load_network(folder: Path) -> nn.Module:
     try:
         if kind == "compact-wav2vec2":
             return _load_compact(folder)
+        if kind == "whisper-frames":
+            from joyvasa_lib.speech.whisper_encoder import WhisperFrameEncoder
+
+            return WhisperFrameEncoder.from_pretrained(folder)
         if kind in ("wav2vec2", "hubert"):
             return _load_transformers(folder, kind)
     except (ImportError, OSError, RuntimeError, SafetensorError) as error:
@@ -97,7 +105,8 @@ def _load_network(folder: Path) -> nn.Module:
             ) from error
         raise CheckpointError(f"Audio encoder weights in {folder} do not load: {error}") from error
     raise CheckpointError(
-        f"{config} describes a {kind!r} network; expected compact-wav2vec2, wav2vec2 or hubert."
+        f"{config} describes a {kind!r} network; expected whisper-frames, compact-wav2vec2, "
+        "wav2vec2 or hubert."
     )
 
 

@@ -192,9 +192,11 @@ class CompactPortraitModel(PortraitModel):
             reference="absolute",
         )
 
-    def _render(self, portrait: Portrait, motion: Motion, batch_size: int) -> Iterator[Frames]:
+    def _render(
+        self, portrait: Portrait, motion: Motion, batch_size: int, reference: Motion | None
+    ) -> Iterator[Frames]:
         assert isinstance(portrait, CompactPortrait)
-        head = relative_motion(motion, pivot=self.rig.pivot)
+        head = relative_motion(motion, pivot=self.rig.pivot, reference=reference)
         if self.driving.head == "absolute":
             head = replace(head, rotation=motion.rotation)
         units = compose_units(portrait.fit.units, motion.units, self.driving, space=self.space)
