@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
-from joyvasa_lib.errors import NoFaceError, OptionError
+from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
+from joyvasa_lib.face.tracking import SteadyCrop, follow_person
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
+from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.extracted import fill_gaps, from_rest
+from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
@@ -258,6 +262,129 @@ class JoyVASAPipeline:
             lambda: self._frames(portrait, performance, paste_back, batch_size),
         )
 
+    def extract_motion(
+        self,
+        video: str | os.PathLike[str] | Iterable[Frames],
+        *,
+        fps: float | None = None,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Motion:
+        """The motion of one person in a video, to drive portraits with or to keep.
+
+        The person is followed from the first frame with a face. Where the face is not seen, motion
+        goes in a straight line from where it was lost to where it is found again.
+
+        Args:
+            video: a video file, or frames [h, w, 3] uint8 RGB; read once, a frame at a time.
+            fps: frames a second, for frames; a file has its own.
+            face: ``"largest"`` or the rank by size, in the first frame with a face.
+            detector: another detector than the pipeline's.
+            progress: called with the number of frames done after each.
+
+        Returns:
+            One frame for each of the video's, ``reference="absolute"``, in this portrait model's
+            space.
+
+        Raises:
+            MediaError: the video cannot be read.
+            NoFaceError: the face is seen in less than half of the frames.
+            MotionError: ``fps`` is missing or not a positive number.
+        """
+        frames, rate = _frames_of(video, fps)
+        seen: list[int] = []
+        count = 0
+
+        def crops() -> Iterator[FaceCrop]:
+            nonlocal count
+            steady = SteadyCrop()
+            people = follow_person(frames, rate, which=face, detector=detector or self.detector)
+            for frame, found in people:
+                count += 1
+                if found is not None:
+                    seen.append(count - 1)
+                    yield steady(frame, found)
+                if progress is not None:
+                    progress(count)
+
+        try:
+            motion = self.portrait_model.extract_motion(crops(), rate)
+        except NoFaceError:
+            if seen:
+                raise
+        if 2 * len(seen) < max(count, 1):
+            raise NoFaceError(
+                f"The face is seen in {len(seen)} of {count} frames of the driving video; give one "
+                "that shows it"
+            )
+        return fill_gaps(motion, seen, count)
+
+    def drive(
+        self,
+        portrait: ImageSource | PreparedPortrait,
+        driving: str | os.PathLike[str] | Motion | Performance,
+        *,
+        speech: SpeechSource | None = None,
+        sample_rate: int | None = None,
+        face: str | int = "largest",
+        driving_face: str | int = "largest",
+        paste_back: bool = True,
+        fps: float | None = None,
+        batch_size: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Animation:
+        """Makes the portrait do what another person does.
+
+        Args:
+            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            driving: a video with a face; a motion file of this library (``.safetensors``) or a
+                LivePortrait driving template (``.pkl``); or a motion.
+            speech: sound of the result; the driving video's own by default.
+            sample_rate: samples a second, for arrays and tensors.
+            face: ``"largest"`` or the rank by size, in the portrait.
+            driving_face: the same, in the first frame of the driving video with a face.
+            paste_back: whether frames are the whole picture or the square around the face.
+            fps: frames a second of the result; the driving motion's own by default.
+            batch_size: frames drawn together.
+            progress: called with the number of frames of a driving video that are read.
+
+        Raises:
+            MediaError: the picture, the video or the sound cannot be used.
+            NoFaceError: a face is not there.
+            CheckpointError: a template cannot be read safely.
+            MotionError: the motion is of a space that this portrait model does not render.
+        """
+        from joyvasa_lib.checkpoints.motion_files import load_motion_file
+
+        if not isinstance(driving, Motion | Performance):
+            path = Path(driving)
+            found = load_motion_file(path)
+            if found is None:
+                if speech is None and probe(path).has_audio:
+                    speech = path
+                if not isinstance(portrait, PreparedPortrait):
+                    portrait = self.encode(portrait, face=face)  # before the long work
+                found = self.extract_motion(path, face=driving_face, progress=progress)
+            driving = found
+        if isinstance(driving, Motion):
+            self.portrait_model.check_space(driving.space)
+            driving = Performance.of(from_rest(driving))
+        if fps is not None:
+            seconds = len(driving) / driving.fps
+            driving = driving.retime(fps=fps, n_frames=max(1, round(seconds * fps)))
+        prepared = (
+            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+        )
+        return self.render(
+            prepared,
+            driving,
+            speech,
+            sample_rate=sample_rate,
+            paste_back=paste_back,
+            batch_size=batch_size,
+        )
+
     def stream(
         self,
         portrait: PreparedPortrait,
@@ -296,3 +423,14 @@ class JoyVASAPipeline:
             for batch in batches:
                 for frame in batch:
                     yield frame if paste is None else paste(frame)
+
+
+def _frames_of(
+    video: str | os.PathLike[str] | Iterable[Frames], fps: float | None
+) -> tuple[Iterable[Frames], float]:
+    if isinstance(video, str | os.PathLike):
+        reader = read_video(video)
+        return reader, reader.fps
+    if fps is None:
+        raise MotionError("Frames have no rate of their own; give fps=...")
+    return video, checked_fps(fps)

@@ -18,6 +18,14 @@ from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.driving import check_reference
 
 
+_RENDERERS = {
+    "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "
+    "JoyVASAPipeline.from_official(folder)",
+    "compact-1": "load the bundled checkpoint, which does, with JoyVASAPipeline.from_pretrained()",
+}
+"""What to load for a motion of each space."""
+
+
 @dataclass(frozen=True, eq=False)
 class Portrait:
     """An encoded portrait: everything rendering needs, computed once.
@@ -79,16 +87,26 @@ class PortraitModel(ABC):
                 of this space.
             OptionError: ``batch_size`` is below 1.
         """
-        if motion.space != self.space:
-            raise MotionError(
-                f"This portrait model renders motion of space {self.space.name!r}, "
-                f"not {motion.space.name!r}"
-            )
+        self.check_space(motion.space)
         if batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, not {batch_size}")
         if reference is not None:
             check_reference(reference, self.space)
         return self._render(portrait, motion, batch_size, reference)
+
+    def check_space(self, space: MotionSpace) -> None:
+        """Refuses motion of another space, and says what renders it.
+
+        Raises:
+            MotionError: the space is not this model's.
+        """
+        if space == self.space:
+            return
+        where = _RENDERERS.get(space.name)
+        raise MotionError(
+            f"This portrait model renders motion of space {self.space.name!r}, not {space.name!r}"
+            + (f"; {where}" if where else "")
+        )
 
     @abstractmethod
     def _render(
