@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
 from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop, crop_face
+from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import FaceDetector, select_face
+from joyvasa_lib.face.manual import ManualFaceDetector
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.face.tracking import SteadyCrop, follow_person
@@ -174,7 +175,8 @@ class JoyVASAPipeline:
                 f"No face was found in the picture of {width} x {height} pixels; use one with a "
                 "visible face, or give the face's box or landmarks by hand"
             )
-        crop = crop_face(picture, select_face(faces, face))
+        whole = isinstance(detector, ManualFaceDetector) and detector.whole_picture
+        crop = self.portrait_model.crop(picture, select_face(faces, face), whole=whole)
         return PreparedPortrait(self.portrait_model.encode(crop), crop)
 
     def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
@@ -414,7 +416,8 @@ class JoyVASAPipeline:
         paste_back: bool,
         batch_size: int,
     ) -> Iterator[Frames]:
-        paste = PasteBack(prepared.crop, prepared.portrait.mask) if paste_back else None
+        unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
+        paste = PasteBack(prepared.crop, prepared.portrait.mask, unchanged) if paste_back else None
         reference: Motion | None = None  # rest of the whole performance, not of each piece
         for motion in motions:
             if reference is None and len(motion) and motion.reference == "absolute":

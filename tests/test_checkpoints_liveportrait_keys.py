@@ -140,7 +140,9 @@ def test_folding_spectral_norm_is_what_torch_does_in_evaluation() -> None:
 
 
 def test_a_spectral_norm_of_nothing_is_refused_instead_of_dividing_by_it() -> None:
-    with pytest.raises(CheckpointError, match=r"G_middle_0\.conv_0\.weight in these spade_gen.* is 0"):
+    with pytest.raises(
+        CheckpointError, match=r"G_middle_0\.conv_0\.weight in these spade_gen.* is 0"
+    ):
         keys.spade_generator(empty_state("spade_generator"))
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
+from joyvasa_lib.face.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.driving import check_reference
-
 
 _RENDERERS = {
     "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "
@@ -49,6 +49,22 @@ class PortraitModel(ABC):
 
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+
+    keeps_photo = True
+    """Whether a frame is the photograph itself where nothing moves, to the last grey level."""
+
+    def crop(self, picture: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
+        """The square of a picture that this model sees.
+
+        Args:
+            picture: [h, w, 3] uint8 RGB.
+            face: the face in it.
+            whole: whether the picture is a square crop of the face already.
+
+        Raises:
+            NoFaceError: the face is too small to animate, or has no finite place.
+        """
+        return crop_whole(picture, face) if whole else crop_face(picture, face)
 
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:
