@@ -220,12 +220,15 @@ class JoyVASAPipeline:
         generator = self.motion_generator
         generator.check(**generation)
         performance = Performance(
-            round(len(sound) * generator.fps / SAMPLE_RATE),
+            generator.frame_count(len(sound), **generation),
             generator.fps,
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        return performance.retime(fps=fps, n_frames=round(sound.duration * fps))
+        # compat="joyvasa" outlasts the sound by a few frames; that is not to be squeezed out
+        surplus = len(performance) - round(len(sound) * generator.fps / SAMPLE_RATE)
+        seconds = sound.duration + surplus / generator.fps
+        return performance.retime(fps=fps, n_frames=round(seconds * fps))
 
     def render(
         self,

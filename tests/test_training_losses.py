@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from joyvasa_lib.training.losses import (
     seam_error,
     smoothness,
 )
+from joyvasa_lib.training.motion_data import truncate
 
 TABLE = np.load(Path(__file__).parent / "fixtures" / "parity" / "training_losses.npz")
 NAMES = (
@@ -69,6 +71,51 @@ def test_every_term_equals_the_reference(
             assert name not in terms
         else:
             assert float(terms[name]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_previous_frames_may_be_given_instead_of_predicted() -> None:
+    window = pair(True, True)
+    p = window.previous
+    given = WindowPair(
+        torch.cat([window.truth[:, :p], window.predicted[:, p:]], dim=1),
+        window.truth,
+        window.valid & (torch.arange(window.valid.shape[1]) >= p),
+        p,
+    )
+    terms = motion_losses(given, 63)
+    expected = dict(zip(NAMES, TABLE["out/second_noconstrain"], strict=True))
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        assert float(terms[name]) == pytest.approx(float(value), rel=1e-5)
+
+
+def test_a_network_that_predicts_noise_has_one_term() -> None:
+    noise = tensor("noise")
+    frames = noise.shape[1]
+    valid = torch.arange(frames)[None] < tensor("end_idx")[:, None]
+    loss = masked_error(tensor("target")[:, -frames:], noise, valid)
+    expected = TABLE["out/noise_target"]
+    assert float(loss) == pytest.approx(float(expected[0]), rel=1e-5)
+    assert np.isnan(expected[1:]).all()
+
+
+def test_the_face_terms_do_not_depend_on_whether_head_terms_count() -> None:
+    expected = dict(zip(NAMES, TABLE["out/no_head"], strict=True))
+    terms = motion_losses(pair(True, False), 63)
+    for name in NAMES[:4]:
+        assert float(terms[name]) == pytest.approx(float(expected[name]), rel=1e-5)
+    assert all(np.isnan(expected[name]) for name in NAMES[4:])
+    faceless = LossWeights(head=0.0, head_velocity=0.0, head_smooth=0.0, head_seam=0.0)
+    face = {name: terms[name] for name in NAMES[:4]}
+    assert torch.equal(combine(terms, terms, faceless), combine(face, face, faceless))
+
+
+@pytest.mark.parametrize(("fill", "case"), [("zero", "zero"), ("last", "replicate")])
+def test_clips_break_off_as_in_the_reference(fill: Literal["zero", "last"], case: str) -> None:
+    end, audio = tensor("trunc/end_idx"), tensor("trunc/audio_in")
+    samples = audio.shape[1] // tensor("gt").shape[1]
+    assert torch.equal(truncate(tensor("gt"), end, fill), tensor(f"trunc/{case}/motion"))
+    assert torch.equal(truncate(audio, end * samples, fill), tensor(f"trunc/{case}/audio"))
 
 
 def test_without_head_channels_there_are_no_head_terms() -> None:

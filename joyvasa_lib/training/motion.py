@@ -35,7 +35,12 @@ from joyvasa_lib.training.losses import (
     lip_gap_error,
     motion_losses,
 )
-from joyvasa_lib.training.motion_data import FeatureCache, MotionBatch, WindowSampler
+from joyvasa_lib.training.motion_data import (
+    FeatureCache,
+    MotionBatch,
+    WindowSampler,
+    truncate,
+)
 from joyvasa_lib.training.motion_metrics import measure
 from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
 
@@ -124,11 +129,11 @@ class MotionObjective(nn.Module):
         frames = batch.motion.shape[1] // 2
         p = denoiser.config.n_prev_motions
         clips = torch.cat([batch.motion[:, :frames], batch.motion[:, frames:]])
-        kept = torch.arange(frames, device=batch.end.device) < batch.end.T.reshape(-1, 1)
-        clips = clips * kept[..., None]
-        raw = torch.cat([batch.audio[:, :frames], batch.audio[:, frames:]]) * kept[..., None]
+        end = batch.end.T.reshape(-1)
+        clips = truncate(clips, end)
+        raw = truncate(torch.cat([batch.audio[:, :frames], batch.audio[:, frames:]]), end)
         speech = denoiser.audio_feature_map(raw)
-        valid = torch.cat([batch.valid[:, :frames], batch.valid[:, frames:]]) * kept
+        valid = truncate(torch.cat([batch.valid[:, :frames], batch.valid[:, frames:]]), end)
         previous = batch.motion[:, frames - p : frames]
         noisy_previous = previous + self.previous_noise * torch.randn_like(previous)
         prev_motion = torch.cat([denoiser.start_motion_feat.expand(b, -1, -1), noisy_previous])

@@ -6,7 +6,7 @@ Axis legend: ``b`` batch, ``t`` frames (two windows), ``c`` motion channels, ``a
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -43,6 +43,21 @@ class MotionBatch:
     def to(self, device: torch.device) -> MotionBatch:
         """Returns the batch on a device."""
         return MotionBatch(*(getattr(self, part.name).to(device) for part in fields(self)))
+
+
+def truncate(values: Tensor, end: Tensor, fill: Literal["zero", "last"] = "zero") -> Tensor:
+    """Returns clips that break off early, so that the network knows what follows speech.
+
+    Args:
+        values: [b, t, ...].
+        end: int64 [b], how much of each clip is kept, at least 1 where the last value is repeated.
+        fill: what follows: zeros, or the last value kept (JoyVASA's "replicate").
+    """
+    index = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    if fill == "last":
+        return values[torch.arange(len(values))[:, None], index.minimum(end[:, None] - 1)]
+    kept = index < end[:, None]
+    return values * kept.reshape(*kept.shape, *(1,) * (values.ndim - 2))
 
 
 class FeatureCache:
