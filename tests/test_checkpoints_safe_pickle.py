@@ -129,6 +129,17 @@ def test_arrays_of_every_pickle_protocol_are_read(
     assert np.array_equal(found["a"], array)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_outline_has_names_and_shapes_and_reads_no_numbers(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "file.pt"
+    torch.save(motion_checkpoint(), path, _use_new_zipfile_serialization=zipped)
+    found = read_checkpoint(path, outline=True)
+    for name, tensor in motion_checkpoint()["model"].items():
+        assert found["model"][name].is_meta
+        assert found["model"][name].shape == tensor.shape
+        assert found["model"][name].dtype == tensor.dtype
+
+
 @pytest.mark.parametrize("core", ["core", "_core"])
 def test_arrays_of_numpy_1_and_2_are_read(tmp_path: Path, core: str) -> None:
     array = np.arange(5.0)

@@ -263,7 +263,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *more: Any) -> to
             f"{len(storage)} numbers"
         )
     if count == 0:
-        return torch.empty(sizes, dtype=storage.dtype)
+        return torch.empty(sizes, dtype=storage.dtype, device=storage.device)
     return torch.as_strided(storage, sizes, strides, offset)
 
 

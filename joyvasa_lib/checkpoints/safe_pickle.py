@@ -40,11 +40,12 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Any:
+def read_checkpoint(path: str | os.PathLike[str], *, outline: bool = False) -> Any:
     """The object in a ``torch.save`` file or a pickle, tensors on the CPU.
 
     Args:
         path: a zip archive or stream of ``torch.save``, or a pickle of NumPy arrays.
+        outline: whether tensors are on the meta device, without their numbers, which are not read.
 
     Returns:
         Dictionaries, lists, numbers, texts, tensors, arrays and ``argparse.Namespace``; paths are
@@ -59,7 +60,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
     if kind not in (TORCH_ZIP, PICKLE):
         raise CheckpointError(f"{source} is {kind}, neither a torch.save file nor a pickle")
     try:
-        return _read_zip(source) if kind == TORCH_ZIP else _read_stream(source)
+        read = _read_zip if kind == TORCH_ZIP else _read_stream
+        return read(source, outline)
     except Refused as error:
         raise CheckpointError(
             f"{source} contains {error}, which is not data, and was not loaded; nothing in it was "
@@ -81,7 +83,7 @@ def _constructors(*, torch_file: bool) -> dict[str, Constructor]:
 # The zip archive that torch.save has written since 1.6
 
 
-def _read_zip(path: Path) -> Any:
+def _read_zip(path: Path, outline: bool) -> Any:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         entries: dict[str, zipfile.ZipInfo] = {}
@@ -109,6 +111,8 @@ def _read_zip(path: Path) -> Any:
             if entry.file_size != wanted:
                 raise Damaged(f"storage {key} has {entry.file_size} bytes instead of {wanted}")
             left[0] -= wanted
+            if outline:
+                return _outline(count, dtype)
             return _numbers(bytearray(_entry(archive, entry, size)), dtype)
 
         load = _persistent(storage, left)
@@ -130,6 +134,12 @@ def _numbers(data: bytearray, dtype: torch.dtype) -> torch.Tensor:
     import torch
 
     return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+
+
+def _outline(count: int, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    return torch.empty(count, dtype=dtype, device="meta")
 
 
 def _persistent(
@@ -165,7 +175,7 @@ def _persistent(
 # Streams: the torch.save of before 1.6, and plain pickles
 
 
-def _read_stream(path: Path) -> Any:
+def _read_stream(path: Path, outline: bool) -> Any:
     size = path.stat().st_size
     with path.open("rb") as file:
         reader = BoundedReader(file, size)
@@ -181,7 +191,7 @@ def _read_stream(path: Path) -> Any:
         system = plain.load(reader)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise Refused("numbers in another byte order than this machine's")
-        return _read_legacy(file, reader, size)
+        return _read_legacy(file, reader, size, outline)
 
 
 def _is_legacy(head: bytes) -> bool:
@@ -189,19 +199,23 @@ def _is_legacy(head: bytes) -> bool:
     return _LEGACY_MAGIC.to_bytes(10, "little") in head
 
 
-def _read_legacy(file: Any, reader: BoundedReader, size: int) -> Any:
+def _read_legacy(file: Any, reader: BoundedReader, size: int, outline: bool) -> Any:
     """The object, whose storages' numbers follow it: each its count, then its bytes."""
     left = [size]
     buffers: dict[str, tuple[bytearray, int]] = {}
 
     def storage(key: str, count: int, dtype: torch.dtype) -> torch.Tensor:
+        left[0] -= count * dtype.itemsize
+        if outline:
+            return _outline(count, dtype)
         data = bytearray(count * dtype.itemsize)
-        left[0] -= len(data)
         buffers[key] = (data, count)
         return _numbers(data, dtype)
 
     load = _persistent(storage, left)
     made = PickleMachine(_constructors(torch_file=True), build, load).load(reader)
+    if outline:
+        return made
     keys = PickleMachine({}, build).load(reader)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(buffers):
         raise Damaged("the list of its storages is not that of its tensors")
