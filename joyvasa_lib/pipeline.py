@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.emotion.editor import EmotionSource, make_editor
 from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import FaceDetector, select_face
@@ -118,6 +119,7 @@ class JoyVASAPipeline:
         face: str | int = "largest",
         paste_back: bool = True,
         fps: float = 25.0,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Animation:
         """Makes the portrait speak.
@@ -129,6 +131,8 @@ class JoyVASAPipeline:
             face: ``"largest"`` or the rank by size.
             paste_back: whether frames are the whole picture or the square around the face.
             fps: frames a second of the video.
+            emotion: how the face feels about it: text such as ``"happiness:0.7"``, an
+                :class:`~joyvasa_lib.emotion.emotion_space.Emotion`, a timeline or an editor.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
                 ``head_motion``: see
                 :class:`~joyvasa_lib.speech.motion_generator.GenerationOptions`.
@@ -145,7 +149,7 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        performance = self.perform(sound, fps=fps, **generation)
+        performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
     def encode(
@@ -198,6 +202,7 @@ class JoyVASAPipeline:
         *,
         sample_rate: int | None = None,
         fps: float = 25.0,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Performance:
         """Motion for speech, generated window by window while it is read.
@@ -207,6 +212,7 @@ class JoyVASAPipeline:
                 :class:`~joyvasa_lib.media.audio.Speech`.
             sample_rate: samples a second, for arrays and tensors.
             fps: frames a second.
+            emotion: see :meth:`__call__`.
             **generation: see :meth:`__call__`.
 
         Raises:
@@ -228,7 +234,8 @@ class JoyVASAPipeline:
         # compat="joyvasa" outlasts the sound by a few frames; that is not to be squeezed out
         surplus = len(performance) - round(len(sound) * generator.fps / SAMPLE_RATE)
         seconds = sound.duration + surplus / generator.fps
-        return performance.retime(fps=fps, n_frames=round(seconds * fps))
+        performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
+        return performance if emotion is None else performance.edit(make_editor(emotion))
 
     def render(
         self,
@@ -390,12 +397,45 @@ class JoyVASAPipeline:
             batch_size=batch_size,
         )
 
+    def edit(
+        self,
+        portrait: ImageSource | PreparedPortrait,
+        emotion: EmotionSource,
+        *,
+        face: str | int = "largest",
+        paste_back: bool = True,
+    ) -> Frames:
+        """The portrait itself with an emotion: one picture, no motion.
+
+        Args:
+            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            emotion: see :meth:`__call__`; of a timeline its beginning.
+            face: ``"largest"`` or the rank by size.
+            paste_back: whether the result is the whole picture or the square around the face.
+
+        Returns:
+            [h, w, 3] uint8 RGB; a neutral emotion gives the picture as it is.
+
+        Raises:
+            MediaError: the picture cannot be read.
+            NoFaceError: the face is not there.
+            OptionError: the emotion is none.
+        """
+        prepared = (
+            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+        )
+        editor = make_editor(emotion, protect_speech=False)
+        change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
+        frame = self.portrait_model.render_change(prepared.portrait, change)
+        return self._paste_back(prepared)(frame) if paste_back else frame
+
     def stream(
         self,
         portrait: PreparedPortrait,
         chunks: Iterable[NDArray[np.float32]],
         *,
         paste_back: bool = True,
+        emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
@@ -404,13 +444,20 @@ class JoyVASAPipeline:
             portrait: result of :meth:`encode`.
             chunks: pieces of speech, float32 [n], 16 kHz mono.
             paste_back: whether frames are the whole picture or the square around the face.
+            emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
         Yields:
             [h, w, 3] uint8 RGB at 25 frames a second.
         """
         motions = self.motion_generator.stream(chunks, **generation)
+        if emotion is not None:
+            motions = make_editor(emotion).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
+
+    def _paste_back(self, prepared: PreparedPortrait) -> PasteBack:
+        unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
+        return PasteBack(prepared.crop, prepared.portrait.mask, unchanged)
 
     def _frames(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, download, drive, evaluate, train
+from joyvasa_lib.cli import animate, datasets, doctor, download, drive, emotion, evaluate, train
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -24,6 +24,8 @@ app.command("animate")(animate.animate)
 app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
 app.command("drive")(drive.drive)
+app.command("edit")(emotion.edit)
+app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(download.app, name="download")

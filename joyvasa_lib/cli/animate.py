@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from joyvasa_lib.cli.common import Checkpoint, Device, Json, Quiet, progress, report
+from joyvasa_lib.cli.emotion import (
+    EmotionText,
+    Liveliness,
+    Protect,
+    Strength,
+    TimelineFile,
+    Units,
+    chosen_emotion,
+)
 from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, given_face
 from joyvasa_lib.errors import OptionError
 
@@ -36,6 +45,12 @@ def animate(
     blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
     mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
     brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
+    emotion: EmotionText = "",
+    emotion_timeline: TimelineFile = None,
+    au: Units = None,
+    emotion_strength: Strength = 1.0,
+    protect_speech: Protect = True,
+    liveliness: Liveliness = 0.0,
     full: Annotated[
         bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
     ] = True,
@@ -63,6 +78,9 @@ def animate(
     if motion_out is not None:
         check_writable(motion_out)
     detector = given_face(box, landmarks, square)
+    editor = chosen_emotion(
+        emotion, emotion_timeline, au, emotion_strength, protect_speech, liveliness, seed
+    )
     pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
     speech = load_speech(audio)
     prepared = pipe.encode(portrait, face=face, detector=detector)
@@ -76,6 +94,8 @@ def animate(
         scheduler=scheduler,
         head_motion=head_motion,
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
+    if editor is not None:
+        performance = performance.edit(editor)
     if motion_out is not None:
         performance.motion.save(motion_out)
     animation = pipe.render(prepared, performance, speech, paste_back=full)

@@ -124,6 +124,27 @@ class PortraitModel(ABC):
             + (f"; {where}" if where else "")
         )
 
+    def render_change(self, portrait: Portrait, change: Motion) -> NDArray[np.uint8]:
+        """The portrait with a change of its own expression, for a single picture.
+
+        Speech needs a mouth of its own, a picture keeps what it shows: no change gives the
+        portrait as it is.
+
+        Args:
+            portrait: result of :meth:`encode` of this model.
+            change: one frame in this model's space.
+
+        Returns:
+            [s, s, 3] uint8 RGB.
+
+        Raises:
+            MotionError: the change is of another space or not one frame.
+        """
+        if len(change) != 1:
+            raise MotionError(f"A picture is changed by one frame of motion, not by {len(change)}")
+        frames: NDArray[np.uint8] = next(self.render(portrait, change))
+        return frames[0]
+
     @abstractmethod
     def _render(
         self, portrait: Portrait, motion: Motion, batch_size: int, reference: Motion | None

@@ -16,7 +16,8 @@ from torch import Tensor
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.training.augmentation import augment
-from joyvasa_lib.training.data import SpeechCorpus
+from joyvasa_lib.training.data import SpeechCorpus, SpeechItem
+from joyvasa_lib.training.silence import with_silence
 
 if TYPE_CHECKING:
     from joyvasa_lib.training.motion import MotionTraining
@@ -61,23 +62,34 @@ def truncate(values: Tensor, end: Tensor, fill: Literal["zero", "last"] = "zero"
 
 
 class FeatureCache:
-    """Encoder features of augmented copies of each recording, computed when first asked for."""
+    """Copies of each recording with their encoder features, computed when first asked for.
+
+    Copy 0 is the recording itself; the others have silence at their ends and were heard through
+    rooms, microphones and noise.
+    """
 
     def __init__(self, encoder: AudioEncoder, corpus: SpeechCorpus, copies: int, seed: int) -> None:
-        """Starts empty; copy 0 of a recording is the recording itself."""
+        """Starts empty."""
         self.encoder, self.corpus, self.copies, self.seed = encoder, corpus, copies, seed
         self._features: dict[tuple[int, int], NDArray[np.float16]] = {}
+
+    def item(self, index: int, copy: int) -> SpeechItem:
+        """Returns a copy of the training item ``index``, its sound as clean as the recording."""
+        item = self.corpus.items("train")[index]
+        return with_silence(item, self._rng(index, copy)) if copy else item
 
     def features(self, index: int, copy: int) -> NDArray[np.float16]:
         """Returns the features [t, a] of a copy of the training item ``index``."""
         if (index, copy) not in self._features:
-            rng = np.random.default_rng((self.seed, index, copy))
-            item = self.corpus.items("train")[index]
+            item = self.item(index, copy)
             waveform = item.sound()
             if copy:
-                waveform = augment(waveform, rng)
+                waveform = augment(waveform, self._rng(index, copy, 1))
             self._features[index, copy] = encode(self.encoder, waveform, len(item.values))
         return self._features[index, copy]
+
+    def _rng(self, *number: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *number))
 
 
 @torch.inference_mode()
@@ -101,8 +113,8 @@ class WindowSampler:
     ) -> None:
         """Prepares to draw from the training items, longer ones more often."""
         self.cache, self.normalizer, self.config, self.seed = cache, normalizer, config, seed
-        self.items = list(cache.corpus.items("train"))
-        lengths = np.array([len(item.values) for item in self.items], np.float64)
+        items = cache.corpus.items("train")
+        lengths = np.array([len(item.values) for item in items], np.float64)
         self.chances = lengths / lengths.sum()
 
     def __call__(self, index: int, process: int = 0) -> MotionBatch:
@@ -115,9 +127,9 @@ class WindowSampler:
         return MotionBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
     def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
-        which = int(rng.choice(len(self.items), p=self.chances))
-        item = self.items[which]
-        features = self.cache.features(which, int(rng.integers(self.cache.copies)))
+        which = int(rng.choice(len(self.chances), p=self.chances))
+        copy = int(rng.integers(self.cache.copies))
+        item, features = self.cache.item(which, copy), self.cache.features(which, copy)
         start = int(rng.integers(max(1, len(item.values) - 2 * frames + 1)))
         index = start + np.arange(2 * frames)
         valid = (index < len(item.values)).astype(np.float32)

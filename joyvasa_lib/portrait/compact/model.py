@@ -8,6 +8,7 @@ it there, and paints what the photograph never showed: the inside of the mouth, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from joyvasa_lib.motion.driving import (
     Pose,
     compose_pose,
     compose_units,
+    fading_mouth,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
@@ -233,6 +235,25 @@ class CompactPortraitModel(PortraitModel):
                 look, scale = portrait.appearance, portrait.fit.scale
                 frames = self.refiner(frames, vertices, look, scale)
             yield frames
+
+    def render_change(self, portrait: Portrait, change: Motion) -> Frames:
+        """The portrait [s, s, 3] with a change of its own expression; see the base class.
+
+        The mouth's own expression gives way to one that it does not fit: a frown is not drawn over
+        the photograph's smile, while a smile is added to it.
+
+        Raises:
+            MotionError: the change is of another space or not one frame.
+        """
+        assert isinstance(portrait, CompactPortrait)
+        if change.space == self.space and len(change) == 1:
+            units = change.units[0]
+            units = units - fading_mouth(portrait.fit.units, units, self.space)
+            change = change.with_units(units[None])
+        _ = self.refiner  # loaded once, not by every copy
+        still = copy(self)
+        still.driving = replace(self.driving, expression="relative", mouth="relative")
+        return super(CompactPortraitModel, still).render_change(portrait, change)
 
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
