@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fixtures.fill import fill_state_dict, load_manifest
+from fixtures.fill import det_array, fill_state_dict, load_manifest
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -75,6 +75,12 @@ def picture() -> Tensor:
     """[1, 3, 256, 256] the parity material's picture in [0, 1]."""
     pixels = parity("appearance_feature_extractor")["full/image_uint8"]
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255.0
+
+
+def official_volume(size: str) -> Tensor:
+    """The appearance volume that W was given: ``"small"`` with sides of 32, ``"full"`` of 64."""
+    side = {"small": 32, "full": 64}[size]
+    return torch.from_numpy(det_array(f"W/feature_3d/{size}", (1, 32, 16, side, side), 1.5))
 
 
 def assert_close(actual: Tensor | NDArray[np.float32], expected: Any, tolerance: float) -> None:

@@ -14,6 +14,7 @@ from liveportrait_official import (
     assert_close,
     keypoint_networks,
     motion_extractor,
+    official_volume,
     parity,
     picture,
     spade_generator,
@@ -145,8 +146,8 @@ def test_a_certain_bin_is_its_angle_and_degrees_pass_through() -> None:
 
 def warping_inputs(size: str) -> tuple[Tensor, Tensor, Tensor]:
     """Volume, driving and source keypoints."""
-    known, side = parity("warping_module"), {"small": 32, "full": 64}[size]
-    volume = torch.from_numpy(det_array(f"W/feature_3d/{size}", (1, 32, 16, side, side), 1.5))
+    known = parity("warping_module")
+    volume = official_volume(size)
     return volume, *(torch.from_numpy(known[f"kp_{name}"]) for name in ("driving", "source"))
 
 
