@@ -15,25 +15,29 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.checkpoints.layout import best_device, load_portrait_model, read_index
 from joyvasa_lib.emotion.editor import EmotionSource, make_editor
-from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
+from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.manual import ManualFaceDetector
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
-from joyvasa_lib.face.tracking import SteadyCrop, follow_person
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.extracted import fill_gaps, from_rest
+from joyvasa_lib.motion.extracted import from_rest
 from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance
-from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
+from joyvasa_lib.portrait.watching import watch
 
 if TYPE_CHECKING:
+    import torch
+
+    from joyvasa_lib.face.liveportrait_landmarks import LivePortraitLandmarks
+    from joyvasa_lib.motion.official_driving import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 Frames = NDArray[np.uint8]
@@ -60,21 +64,29 @@ class JoyVASAPipeline:
 
     Args:
         portrait_model: stage one.
-        checkpoint: checkpoint folder of stage two; loaded when first used.
+        checkpoint: checkpoint folder of stage two, loaded when first used; or stage two itself;
+            None where only motion that is there already is rendered.
         device: torch device of stage two; the GPU if there is one by default.
         detector: finds the face; MediaPipe's by default.
+        subject: ``"human"`` or ``"animal"``, whose portraits the checkpoint is for.
+        landmarks: LivePortrait's landmark network, which places faces that the detector found.
     """
 
     def __init__(
         self,
         portrait_model: PortraitModel,
-        checkpoint: Path,
+        checkpoint: Path | MotionGenerator | None,
         device: str | None = None,
         detector: FaceDetector | None = None,
+        *,
+        subject: str = "human",
+        landmarks: LivePortraitLandmarks | None = None,
     ) -> None:
         self.portrait_model = portrait_model
         self.checkpoint = checkpoint
         self.detector: FaceDetector = detector or MediaPipeFaceDetector()
+        self.subject = subject
+        self.landmarks = landmarks
         self._device = device
 
     @classmethod
@@ -83,28 +95,103 @@ class JoyVASAPipeline:
     ) -> JoyVASAPipeline:
         """The pipeline of a checkpoint folder; of the bundled checkpoint for None.
 
+        Args:
+            path: a folder that was trained, saved, or converted from the published files.
+            device: torch device; the GPU if there is one by default.
+
         Raises:
             CheckpointError: the folder is missing, incomplete or unreadable.
+            OptionError: the device is unknown or not there.
         """
         folder = resolve_checkpoint(None if path is None else Path(path))
-        model = CompactPortraitModel.from_pretrained(folder / "portrait")
+        index = read_index(folder)
+        model = load_portrait_model(folder, index, device)
         Thread(target=model.prepare, name="joyvasa-prepare").start()
-        return cls(model, folder, device)
+        return cls(model, folder if index.speech else None, device, subject=index.subject)
+
+    @classmethod
+    def from_official(
+        cls,
+        directory: str | os.PathLike[str],
+        subject: str = "human",
+        device: str | None = None,
+        *,
+        with_speech: bool = True,
+        driving: OfficialDriving | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> JoyVASAPipeline:
+        """The pipeline of LivePortrait's and JoyVASA's files as they are published.
+
+        Nothing in the files is run. Loading takes some seconds; ``joyvasa convert`` writes a
+        folder that :meth:`from_pretrained` loads faster.
+
+        Args:
+            directory: a folder with the published layout, or with the files in any other.
+            subject: ``"human"`` or ``"animal"``.
+            device: torch device; the GPU if there is one by default.
+            with_speech: whether JoyVASA's own files are loaded; without them portraits are driven
+                by videos, templates and motions.
+            driving: how motion meets the portrait; the right rules by default, JoyVASA's own with
+                ``OfficialDriving(compat="joyvasa")``.
+            dtype: what frames are computed with; see
+                :class:`~joyvasa_lib.portrait.liveportrait.model.LivePortraitModel`.
+
+        Raises:
+            CheckpointError: files are missing, there twice, damaged, unsafe or of other networks;
+                the message names each and says what to do.
+            OptionError: another subject, or the device is unknown or not there.
+        """
+        from joyvasa_lib.checkpoints.official import load_official
+
+        parts = load_official(directory, subject, device, dtype, driving, with_speech=with_speech)
+        Thread(target=parts.model.prepare, name="joyvasa-prepare").start()
+        return cls(parts.model, parts.generator, device, subject=subject, landmarks=parts.landmarks)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes an official pipeline as a folder that :meth:`from_pretrained` reads bit for bit.
+
+        The folder appears only when it is complete. The landmark network is not part of it.
+
+        Args:
+            folder: replaced as a whole where it is there already.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: the pipeline is of the compact preset, which is a folder already.
+            OutputError: the folder cannot be written.
+        """
+        from joyvasa_lib.checkpoints.layout import save_checkpoint
+
+        generator = None if self.checkpoint is None else self.motion_generator
+        return save_checkpoint(folder, self.portrait_model, generator, self.subject)
 
     @cached_property
     def motion_generator(self) -> MotionGenerator:
         """Stage two, loaded on first use.
 
         Raises:
+            CheckpointError: it is not part of what was loaded, or does not load.
             OptionError: the device is unknown or not there.
         """
         import torch
 
         from joyvasa_lib.speech.motion_generator import MotionGenerator
 
-        device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if self.checkpoint is None:
+            raise CheckpointError(
+                "Only stage one was loaded, which cannot make motion from speech; load it "
+                "with_speech=True, or drive the portrait with a video or a motion"
+            )
+        device = best_device(self._device)
+        generator = (
+            MotionGenerator.from_pretrained(self.checkpoint)
+            if isinstance(self.checkpoint, Path)
+            else self.checkpoint
+        )
         try:
-            return MotionGenerator.from_pretrained(self.checkpoint).to(torch.device(device))
+            return generator.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:
             raise OptionError(
                 f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
@@ -178,9 +265,13 @@ class JoyVASAPipeline:
             raise NoFaceError(
                 f"No face was found in the picture of {width} x {height} pixels; use one with a "
                 "visible face, or give the face's box or landmarks by hand"
+                + (" (nine points for an animal)" if self.subject == "animal" else "")
             )
+        chosen = select_face(faces, face)
+        if self.landmarks is not None and detector is None:
+            chosen = self.landmarks.refine(picture, chosen)
         whole = isinstance(detector, ManualFaceDetector) and detector.whole_picture
-        crop = self.portrait_model.crop(picture, select_face(faces, face), whole=whole)
+        crop = self.portrait_model.crop(picture, chosen, whole=whole)
         return PreparedPortrait(self.portrait_model.encode(crop), crop)
 
     def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
@@ -305,32 +396,10 @@ class JoyVASAPipeline:
             MotionError: ``fps`` is missing or not a positive number.
         """
         frames, rate = _frames_of(video, fps)
-        seen: list[int] = []
-        count = 0
-
-        def crops() -> Iterator[FaceCrop]:
-            nonlocal count
-            steady = SteadyCrop()
-            people = follow_person(frames, rate, which=face, detector=detector or self.detector)
-            for frame, found in people:
-                count += 1
-                if found is not None:
-                    seen.append(count - 1)
-                    yield steady(frame, found)
-                if progress is not None:
-                    progress(count)
-
-        try:
-            motion = self.portrait_model.extract_motion(crops(), rate)
-        except NoFaceError:
-            if seen:
-                raise
-        if 2 * len(seen) < max(count, 1):
-            raise NoFaceError(
-                f"The face is seen in {len(seen)} of {count} frames of the driving video; give one "
-                "that shows it"
-            )
-        return fill_gaps(motion, seen, count)
+        finder = detector or self.detector
+        return watch(
+            self.portrait_model, frames, rate, face=face, detector=finder, progress=progress
+        )
 
     def drive(
         self,

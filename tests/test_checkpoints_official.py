@@ -14,7 +14,7 @@ from liveportrait_official import official_state, spade_generator
 from official_checkpoint import BASE
 from safetensors.torch import save_file
 
-from joyvasa_lib.checkpoints.official import load_motion_generator, load_networks
+from joyvasa_lib.checkpoints.official import load_motion_generator, load_portrait_networks
 from joyvasa_lib.checkpoints.official_files import find_official_files
 from joyvasa_lib.errors import CheckpointError, OptionError
 
@@ -87,9 +87,9 @@ def test_community_safetensors_are_read_as_the_same_network(
     folder = copy()
     (folder / base("spade_generator")).unlink()
     save_file(official_state("spade_generator"), folder / "spade_generator.safetensors")
-    networks = load_networks(find_official_files(folder, with_speech=False))
+    networks = load_portrait_networks(find_official_files(folder, with_speech=False))
     wanted = spade_generator().state_dict()
-    for key, value in networks["spade_generator"].state_dict().items():
+    for key, value in networks.generator.state_dict().items():
         assert torch.equal(value, wanted[key]), key
 
 
@@ -191,7 +191,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(copy: Callable[[], Path], name
     path, spoil, message = WRONG[name]
     spoil(folder / path)
     files = find_official_files(folder)
-    load = load_motion_generator if path in (GENERATOR, TEMPLATE) else load_networks
+    load = load_motion_generator if path in (GENERATOR, TEMPLATE) else load_portrait_networks
     with pytest.raises(CheckpointError, match=message) as raised:
         load(files)
     assert str(folder / path) in str(raised.value)
@@ -209,7 +209,7 @@ def test_swapped_files_are_told_apart(copy: Callable[[], Path]) -> None:
         match=r"appearance_feature_extractor\.pth \(LivePortrait's F.*look like those of "
         "motion_extractor",
     ):
-        load_networks(find_official_files(folder))
+        load_portrait_networks(find_official_files(folder))
 
 
 def test_malicious_files_run_nothing(copy: Callable[[], Path], tmp_path: Path) -> None:
@@ -228,8 +228,9 @@ def test_malicious_files_run_nothing(copy: Callable[[], Path], tmp_path: Path) -
 
 def test_everything_that_is_published_is_read(official_folder: Path) -> None:
     files = find_official_files(official_folder)
-    networks = load_networks(files)
-    assert set(networks) == {*BASE, "stitching_retargeting_module"}
+    networks = load_portrait_networks(files)
+    assert networks.lip_retargeting.config.widths[0] == 65
+    assert networks.eye_retargeting.config.widths[0] == 66
     generator = load_motion_generator(files)
     assert generator.space.name == "liveportrait-21"
     assert len(generator.betas) == 50

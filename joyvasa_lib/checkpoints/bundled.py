@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from joyvasa_lib.checkpoints.layout import INDEX, read_index
 from joyvasa_lib.errors import CheckpointError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -16,20 +17,48 @@ REQUIRED = (
     "denoiser/diffusion_pytorch_model.safetensors",
 )
 
+PUBLISHED = (
+    "appearance_feature_extractor",
+    "motion_extractor",
+    "warping_module",
+    "spade_generator",
+    "motion_template",
+)
+"""Names, without endings, by which published files are told."""
+
 
 def resolve_checkpoint(path: str | Path | None = None) -> Path:
     """The checkpoint folder to load: the given one, or the bundled one for None.
 
     Raises:
-        CheckpointError: the folder is missing or lacks a file, which is named.
+        CheckpointError: the folder is missing, lacks a file, which is named, or holds the files of
+            LivePortrait and JoyVASA as they are published.
     """
     folder = BUNDLED if path is None else Path(path).expanduser()
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the path")
+    if not read_index(folder).speech:
+        return folder
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if missing and looks_official(folder):
+        raise CheckpointError(
+            f"{folder} holds LivePortrait's or JoyVASA's published files; load them with "
+            f"JoyVASAPipeline.from_official, or once and for all: joyvasa convert {folder} NEW"
+        )
     if missing:
         raise CheckpointError(
             f"{folder} is not a complete checkpoint: {', '.join(missing)} is missing; "
             + ("reinstall joyvasa-lib" if path is None else "save it again with save_pretrained")
         )
     return folder
+
+
+def looks_official(folder: Path) -> bool:
+    """Whether a folder holds published files instead of a checkpoint of this library."""
+    if (folder / INDEX).is_file() or (folder / "denoiser").is_dir():
+        return False
+    return any(
+        path.suffix in (".pth", ".pt") or path.stem in PUBLISHED
+        for pattern in ("*", "*/*", "*/*/*", "*/*/*/*")
+        for path in folder.glob(pattern)
+    )

@@ -7,17 +7,31 @@ of the right shape, and nothing else.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from joyvasa_lib.checkpoints.file_kind import SAFETENSORS, file_kind
-from joyvasa_lib.checkpoints.official_files import STITCHING, TITLES, OfficialFiles
+from joyvasa_lib.checkpoints.layout import best_device
+from joyvasa_lib.checkpoints.official_files import (
+    STITCHING,
+    TITLES,
+    OfficialFiles,
+    find_official_files,
+)
 from joyvasa_lib.checkpoints.safe_pickle import read_checkpoint
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.motion.official_driving import OfficialDriving
 
 if TYPE_CHECKING:
+    import torch
+
+    from joyvasa_lib.face.liveportrait_landmarks import LivePortraitLandmarks
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+    from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 T = TypeVar("T")
@@ -46,14 +60,60 @@ def read_state(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def load_networks(files: OfficialFiles) -> dict[str, Any]:
-    """Stage one's networks by published name; the last is the set of three keypoint networks.
+@dataclass(frozen=True, eq=False)
+class OfficialParts:
+    """Both stages of the published files.
+
+    Attributes:
+        model: stage one.
+        generator: stage two, where it was asked for.
+        landmarks: LivePortrait's landmark network for people, where its file is there.
+    """
+
+    model: LivePortraitModel
+    generator: MotionGenerator | None
+    landmarks: LivePortraitLandmarks | None
+
+
+def load_official(
+    directory: str | os.PathLike[str],
+    subject: str,
+    device: str | None,
+    dtype: torch.dtype | None = None,
+    driving: OfficialDriving | None = None,
+    *,
+    with_speech: bool = True,
+) -> OfficialParts:
+    """Finds and loads the published files; see ``JoyVASAPipeline.from_official``.
+
+    Raises:
+        CheckpointError: files are missing, there twice, damaged, unsafe or of other networks.
+        OptionError: another subject, or the device or dtype cannot be used.
+    """
+    from joyvasa_lib.face.liveportrait_landmarks import LivePortraitLandmarks
+    from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+
+    files = find_official_files(Path(directory), subject, with_speech=with_speech)
+    animal = subject == "animal"
+    generator = load_motion_generator(files) if with_speech else None
+    rules = driving or OfficialDriving(subject="animal" if animal else "human")
+    model = LivePortraitModel(load_portrait_networks(files), rules, best_device(device), dtype)
+    landmarks = None
+    if files.landmarks is not None and not animal:
+        landmarks = LivePortraitLandmarks(files.landmarks, MediaPipeFaceDetector())
+    return OfficialParts(model, generator, landmarks)
+
+
+def load_portrait_networks(files: OfficialFiles) -> LivePortraitNetworks:
+    """Stage one of the published files, on the CPU in float32.
 
     Raises:
         CheckpointError: names the file, and every tensor of it that is missing, unexpected or of
             another shape.
     """
     from joyvasa_lib.checkpoints import liveportrait_keys as keys
+    from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 
     builders: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "appearance_feature_extractor": keys.appearance_extractor,
@@ -64,10 +124,19 @@ def load_networks(files: OfficialFiles) -> dict[str, Any]:
     }
     for path in files.portrait.values():
         file_kind(path)  # what is no checkpoint at all is told before anything large is read
-    return {
+    built = {
         name: _of_file(path, name, partial(builders[name], read_state(path)))
         for name, path in files.portrait.items()
     }
+    return LivePortraitNetworks(
+        appearance_extractor=built["appearance_feature_extractor"],
+        motion_extractor=built["motion_extractor"],
+        warping=built["warping_module"],
+        generator=built["spade_generator"],
+        stitching=built[STITCHING].stitching,
+        lip_retargeting=built[STITCHING].lips,
+        eye_retargeting=built[STITCHING].eyes,
+    )
 
 
 def load_motion_generator(files: OfficialFiles) -> MotionGenerator:

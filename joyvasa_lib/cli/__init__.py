@@ -8,7 +8,17 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, download, drive, emotion, evaluate, train
+from joyvasa_lib.cli import (
+    animate,
+    convert,
+    datasets,
+    doctor,
+    download,
+    drive,
+    emotion,
+    evaluate,
+    train,
+)
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -28,6 +38,7 @@ app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
+app.command("convert")(convert.convert)
 app.add_typer(download.app, name="download")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(train.app, name="train")

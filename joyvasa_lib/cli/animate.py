@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import Checkpoint, Device, Json, Quiet, progress, report
+from joyvasa_lib.cli.common import (
+    Checkpoint,
+    Device,
+    Json,
+    Quiet,
+    Subject,
+    load_pipeline,
+    progress,
+    report,
+)
 from joyvasa_lib.cli.emotion import (
     EmotionText,
     Liveliness,
@@ -18,7 +27,7 @@ from joyvasa_lib.cli.emotion import (
     Units,
     chosen_emotion,
 )
-from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, given_face
+from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for, given_face
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ def animate(
     square: Square = False,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -69,7 +79,6 @@ def animate(
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.files import check_writable
     from joyvasa_lib.media.video import check_video_path
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     started = time.perf_counter()
     if not 1 <= fps <= 120:
@@ -77,13 +86,13 @@ def animate(
     check_video_path(output)
     if motion_out is not None:
         check_writable(motion_out)
-    detector = given_face(box, landmarks, square)
+    given_face(box, landmarks, square)  # refuses what is wrong before the long work
     editor = chosen_emotion(
         emotion, emotion_timeline, au, emotion_strength, protect_speech, liveliness, seed
     )
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, subject)
     speech = load_speech(audio)
-    prepared = pipe.encode(portrait, face=face, detector=detector)
+    prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     encoded = time.perf_counter()
     performance = pipe.perform(
         speech,
@@ -150,15 +159,15 @@ def motion(
     head_motion: Head = 1.0,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Generates the motion of AUDIO and saves it, independent of any portrait."""
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     check_writable(output)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, subject)
     result: Motion = pipe.generate_motion(
         str(audio),
         seed=seed,

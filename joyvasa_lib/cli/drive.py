@@ -8,8 +8,17 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import Checkpoint, Device, Json, Quiet, progress, report
-from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, given_face
+from joyvasa_lib.cli.common import (
+    Checkpoint,
+    Device,
+    Json,
+    Quiet,
+    Subject,
+    load_pipeline,
+    progress,
+    report,
+)
+from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for, given_face
 from joyvasa_lib.errors import OptionError
 
 
@@ -37,6 +46,7 @@ def drive(
     square: Square = False,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -45,7 +55,6 @@ def drive(
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.files import check_readable, check_writable
     from joyvasa_lib.media.video import check_video_path
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     started = time.perf_counter()
     if fps is not None and not 1 <= fps <= 120:
@@ -54,10 +63,10 @@ def drive(
     check_readable(driving, "driving")
     if motion_out is not None:
         check_writable(motion_out)
-    detector = given_face(box, landmarks, square)
+    given_face(box, landmarks, square)  # refuses what is wrong before the long work
     sound = None if audio is None else load_speech(audio)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
-    prepared = pipe.encode(portrait, face=face, detector=detector)
+    pipe = load_pipeline(checkpoint, device, subject, with_speech=False)
+    prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     with progress(_frames_in(driving), quiet or as_json, "watching") as advance:
         animation = pipe.drive(
             prepared,

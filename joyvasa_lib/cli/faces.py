@@ -12,6 +12,7 @@ from joyvasa_lib.errors import MediaError, OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.face.detector import FaceDetector
+    from joyvasa_lib.pipeline import JoyVASAPipeline
 
 FaceRank = Annotated[str, typer.Option(help="largest, or rank by size from 0.")]
 Box = Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")]
@@ -23,8 +24,16 @@ Square = Annotated[
 ]
 
 
-def given_face(box: str, landmarks: Path | None, square: bool) -> FaceDetector | None:
+def given_face(
+    box: str, landmarks: Path | None, square: bool, *, result: str = "mesh"
+) -> FaceDetector | None:
     """The detector of a face given by hand; None where none is given.
+
+    Args:
+        box: left, top, right, bottom.
+        landmarks: file of points.
+        square: whether the picture is a crop already.
+        result: of landmarks, a ``"mesh"`` laid through them, or as ``"given"``.
 
     Raises:
         OptionError: more than one is given, or the box is not four numbers.
@@ -50,9 +59,18 @@ def given_face(box: str, landmarks: Path | None, square: bool) -> FaceDetector |
         return ManualFaceDetector(whole_picture=True)
     try:
         points = json.loads(landmarks.read_text())
-        return ManualFaceDetector(landmarks=points)
+        return ManualFaceDetector(landmarks=points, result=result)
     except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
         raise MediaError(
             f"Cannot read landmarks from {landmarks} ({error}); it must hold a JSON list of 5, 9, "
             "68 or 468 [x, y] points"
         ) from error
+
+
+def face_for(
+    pipe: JoyVASAPipeline, box: str, landmarks: Path | None, square: bool
+) -> FaceDetector | None:
+    """The same for a pipeline: LivePortrait's animals are cropped by the points as given."""
+    return given_face(
+        box, landmarks, square, result="given" if pipe.subject == "animal" else "mesh"
+    )
