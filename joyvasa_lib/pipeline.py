@@ -241,7 +241,7 @@ class JoyVASAPipeline:
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
         if emotion is not None:
-            emotion = self._editor(emotion, prepared)
+            emotion = self.editor(emotion, prepared)
         performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
@@ -332,7 +332,7 @@ class JoyVASAPipeline:
         if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
             seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
         performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
-        return performance if emotion is None else performance.edit(self._editor(emotion))
+        return performance if emotion is None else performance.edit(self.editor(emotion))
 
     def render(
         self,
@@ -499,12 +499,33 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        editor = self._editor(emotion, prepared, protect_speech=False)
+        editor = self.editor(emotion, prepared, protect_speech=False)
         if editor.changes_nothing:
             return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
         return self._paste_back(prepared)(frame) if paste_back else frame
+
+    def editor(
+        self, emotion: EmotionSource, portrait: PreparedPortrait | None = None, **options: Any
+    ) -> EmotionEditor:
+        """The editor of an emotion, with this checkpoint's map from action units to expression.
+
+        Args:
+            emotion: see :meth:`__call__`.
+            portrait: result of :meth:`encode`, whose proportions the map then knows; the mean
+                face's if None.
+            **options: of :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
+
+        Raises:
+            OptionError: the emotion is none, or an option is unknown or out of range.
+            CheckpointError: the checkpoint's map is damaged.
+        """
+        editor = make_editor(emotion, **options)
+        keypoints = editor.keypoints
+        if keypoints is None and portrait and isinstance(portrait.portrait, CompactPortrait):
+            keypoints = portrait.portrait.keypoints
+        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def stream(
         self,
@@ -529,7 +550,7 @@ class JoyVASAPipeline:
         """
         motions = self.motion_generator.stream(chunks, **generation)
         if emotion is not None:
-            motions = self._editor(emotion, portrait).edit_pieces(motions)
+            motions = self.editor(emotion, portrait).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
 
     @cached_property
@@ -544,16 +565,6 @@ class JoyVASAPipeline:
         if isinstance(self.checkpoint, Path):
             return load_unit_map(self.checkpoint, space)
         return linear_map(space)
-
-    def _editor(
-        self, emotion: EmotionSource, prepared: PreparedPortrait | None = None, **options: Any
-    ) -> EmotionEditor:
-        """The editor of an emotion, with this checkpoint's map and the person's keypoints."""
-        editor = make_editor(emotion, **options)
-        keypoints = editor.keypoints
-        if keypoints is None and prepared and isinstance(prepared.portrait, CompactPortrait):
-            keypoints = prepared.portrait.keypoints
-        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def _paste_back(self, prepared: PreparedPortrait) -> PasteBack:
         unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
