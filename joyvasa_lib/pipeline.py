@@ -23,6 +23,7 @@ from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
+from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.motion import Motion
@@ -147,7 +148,7 @@ class JoyVASAPipeline:
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
         if emotion is not None:
-            emotion = self._editor(emotion, prepared)
+            emotion = self.editor(emotion, prepared)
         performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
@@ -224,13 +225,16 @@ class JoyVASAPipeline:
         generator = self.motion_generator
         generator.check(**generation)
         performance = Performance(
-            round(len(sound) * generator.fps / SAMPLE_RATE),
+            generator.frame_count(len(sound), **generation),
             generator.fps,
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        performance = performance.retime(fps=fps, n_frames=round(sound.duration * fps))
-        return performance if emotion is None else performance.edit(self._editor(emotion))
+        seconds = sound.duration
+        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
+        performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
+        return performance if emotion is None else performance.edit(self.editor(emotion))
 
     def render(
         self,
@@ -296,10 +300,33 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        editor = self._editor(emotion, prepared, protect_speech=False)
+        editor = self.editor(emotion, prepared, protect_speech=False)
+        if editor.changes_nothing:
+            return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
         return PasteBack(prepared.crop, prepared.portrait.mask)(frame) if paste_back else frame
+
+    def editor(
+        self, emotion: EmotionSource, portrait: PreparedPortrait | None = None, **options: Any
+    ) -> EmotionEditor:
+        """The editor of an emotion, with this checkpoint's map from action units to expression.
+
+        Args:
+            emotion: see :meth:`__call__`.
+            portrait: result of :meth:`encode`, whose proportions the map then knows; the mean
+                face's if None.
+            **options: of :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
+
+        Raises:
+            OptionError: the emotion is none, or an option is unknown or out of range.
+            CheckpointError: the checkpoint's map is damaged.
+        """
+        editor = make_editor(emotion, **options)
+        keypoints = editor.keypoints
+        if keypoints is None and portrait and isinstance(portrait.portrait, CompactPortrait):
+            keypoints = portrait.portrait.keypoints
+        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def stream(
         self,
@@ -324,7 +351,7 @@ class JoyVASAPipeline:
         """
         motions = self.motion_generator.stream(chunks, **generation)
         if emotion is not None:
-            motions = self._editor(emotion, portrait).edit_pieces(motions)
+            motions = self.editor(emotion, portrait).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
 
     @cached_property
@@ -336,16 +363,6 @@ class JoyVASAPipeline:
             MotionError: nothing is known about the motion space.
         """
         return load_unit_map(self.checkpoint, self.portrait_model.space)
-
-    def _editor(
-        self, emotion: EmotionSource, prepared: PreparedPortrait | None = None, **options: Any
-    ) -> EmotionEditor:
-        """The editor of an emotion, with this checkpoint's map and the person's keypoints."""
-        editor = make_editor(emotion, **options)
-        keypoints = editor.keypoints
-        if keypoints is None and prepared and isinstance(prepared.portrait, CompactPortrait):
-            keypoints = prepared.portrait.keypoints
-        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def _frames(
         self,

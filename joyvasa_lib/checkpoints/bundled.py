@@ -15,10 +15,16 @@ REQUIRED = (
     "denoiser/config.json",
     "denoiser/diffusion_pytorch_model.safetensors",
 )
+IN_A_RUN = ("generator", "generator.old")
+"""Where a training run keeps its checkpoint. It goes by the second name for the moment in which a
+new one takes its place, and stays there if the run is killed in that moment."""
 
 
 def resolve_checkpoint(path: str | Path | None = None) -> Path:
     """The checkpoint folder to load: the given one, or the bundled one for None.
+
+    Args:
+        path: a checkpoint folder, or the folder of a training run.
 
     Raises:
         CheckpointError: the folder is missing or lacks a file, which is named.
@@ -26,10 +32,18 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
     folder = BUNDLED if path is None else Path(path).expanduser()
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the path")
-    missing = [name for name in REQUIRED if not (folder / name).is_file()]
-    if missing:
+    for candidate in (folder, *(folder / name for name in IN_A_RUN)):
+        if not _missing(candidate):
+            return candidate
+    if (folder / "metrics.jsonl").is_file():
         raise CheckpointError(
-            f"{folder} is not a complete checkpoint: {', '.join(missing)} is missing; "
-            + ("reinstall joyvasa-lib" if path is None else "save it again with save_pretrained")
+            f"The training run in {folder} has no checkpoint yet; its first validation writes one"
         )
-    return folder
+    raise CheckpointError(
+        f"{folder} is not a complete checkpoint: {', '.join(_missing(folder))} is missing; "
+        + ("reinstall joyvasa-lib" if path is None else "save it again with save_pretrained")
+    )
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in REQUIRED if not (folder / name).is_file()]

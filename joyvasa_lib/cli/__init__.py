@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, emotion, evaluate, train
+from joyvasa_lib.cli import animate, datasets, doctor, emotion, evaluate, prepare, train
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -27,6 +27,7 @@ app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
+app.command("prepare")(prepare.prepare)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(train.app, name="train")
 

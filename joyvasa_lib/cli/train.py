@@ -13,6 +13,11 @@ app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkp
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")]
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run; resumed if there.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Start the run anew.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Goes over the recipe; repeatable."),
+]
 
 
 @app.command("audio-encoder")
@@ -39,11 +44,37 @@ def whisper_encoder(
 
 
 @app.command("motion")
-def motion(config: ConfigFile, run: RunFolder) -> None:
-    """Trains the motion denoiser."""
+def motion(
+    config: ConfigFile,
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared set to learn from, instead of the recipe's.")
+    ] = None,
+    lora_rank: Annotated[
+        int | None,
+        typer.Option(min=0, help="Train low-rank adapters of this rank; 0 trains the weights."),
+    ] = None,
+    changes: Changes = None,
+    restart: Restart = False,
+) -> None:
+    """Trains the motion denoiser, or fine-tunes it on prepared videos."""
     from joyvasa_lib.training.motion import train_motion
 
-    train_motion(config, run)
+    given = {"motion.data": data, "motion.lora_rank": lora_rank}
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
+    train_motion(config, run, not restart, changes=[*(changes or ()), *options])
+
+
+@app.command("push")
+def push(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished or running run.")],
+    repository: Annotated[str, typer.Argument(help="NAME or ORGANISATION/NAME on the hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
+) -> None:
+    """Uploads a run's checkpoint and model card to the Hugging Face Hub."""
+    from joyvasa_lib.training.push import push_run
+
+    typer.echo(push_run(run, repository, private=not public))
 
 
 @app.command("corpus")
@@ -60,7 +91,7 @@ def corpus(
         build_speech_corpus,
         missing_recordings,
     )
-    from joyvasa_lib.training.run import read_config
+    from joyvasa_lib.training.config import read_config
 
     recipe = read_config(config, SpeechCorpusConfig, "speech_corpus")
     total = len(missing_recordings(recipe, output))

@@ -25,14 +25,14 @@ from transformers.audio_utils import mel_filter_bank
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
 
+from joyvasa_lib.speech.int8 import pack, unpack
+
 SAMPLE_RATE = 16000
 WINDOW = 400
 HOP = 160
 SAMPLES_PER_STATE = 2 * HOP
 LONGEST_STATES = 1500
 """States of the 30 seconds that Whisper was trained on; its position table ends there."""
-SCALE = "_scale"
-"""Suffix of the key that holds the row scales of an int8 matrix."""
 
 
 class WhisperFrameConfig(WhisperConfig):  # type: ignore[misc]
@@ -108,14 +108,7 @@ class WhisperFrameEncoder(nn.Module):
         """Writes ``config.json`` and ``model.safetensors``: int8 matrices, the rest fp16."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.config.save_pretrained(folder)
-        weights: dict[str, Tensor] = {}
-        for key, value in self.state_dict().items():
-            if value.ndim == 2:
-                scale = (value.abs().amax(dim=1, keepdim=True) / 127.0).clamp(min=1e-7).half()
-                weights[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8)
-                weights[key + SCALE] = scale
-            else:
-                weights[key] = value.half().contiguous()
+        weights = pack(self.state_dict())
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 
     @classmethod
@@ -125,14 +118,6 @@ class WhisperFrameEncoder(nn.Module):
         Raises:
             OSError, RuntimeError, SafetensorError: a file is missing, damaged or does not fit.
         """
-        stored = load_file(Path(folder) / "model.safetensors")
-        scales = {key: stored.pop(key) for key in list(stored) if key.endswith(SCALE)}
-        weights = {
-            key: value.float() * scales.pop(key + SCALE).float()
-            if value.dtype == torch.int8
-            else value.float()
-            for key, value in stored.items()
-        }
         network = cls(WhisperFrameConfig.from_pretrained(folder))
-        network.load_state_dict({**weights, **scales})
+        network.load_state_dict(unpack(load_file(Path(folder) / "model.safetensors")))
         return network.eval()

@@ -179,9 +179,7 @@ def train_emotion(
     network.see_faces(torch.from_numpy(train.keypoints))
     learned = LearnedUnitMap(network, get_space(), FACE_COMPONENTS)  # binds the network
     run = TrainingRun(run_dir, MapObjective(network, train.truth, config), loop)
-    run.describe(config)
-    if resume:
-        run.resume()
+    run.start("emotion", config, resume)
     basis = measure_change(valid, linear_change(valid))
     fitted = measure_change(valid, fitted_change(train, valid))
 

@@ -113,6 +113,7 @@ def _applied(rig: HeadRig, shape: Floats) -> NDArray[np.float64]:
         translation=np.zeros(3, np.float32),
         shape=shape,
         residual=0.0,
+        parting=np.zeros_like(shape),
     )
     gain = blink_gain(rig, neutral)
     each = np.eye(len(rig.units), dtype=np.float32)

@@ -178,6 +178,7 @@ class PairMaker:
             scale=scale,
             translation=np.asarray(shift, np.float32),
             shape=np.asarray(canonical - np.tensordot(fitted, rig.units, 1), np.float32),
+            parting=np.zeros_like(rig.mean),
             residual=0.0,
         )
         return self.model.portrait_of(fit, photo)

@@ -15,11 +15,14 @@ from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.portrait.compact.appearance import Appearance
 from joyvasa_lib.portrait.compact.generator import PatchGenerator
 from joyvasa_lib.portrait.compact.head_rig import HeadRig
+from joyvasa_lib.portrait.compact.palette import LUMA
 from joyvasa_lib.portrait.compact.patches import KINDS, PatchCutter
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+_DARK, _BRIGHTER = 0.02, 2.0
+"""Luminance below which ratios say little, and the largest ratio."""
 _OPEN_PIXELS = 24.0
 """A patch with fewer open pixels than this stays as it is."""
 
@@ -83,5 +86,9 @@ class PatchRefiner:
         inputs = torch.from_numpy(stacked).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             made = self.generator(inputs, torch.from_numpy(gate[:, None]), kind.partition("_")[0])
-        change = made.image - inputs[:, :3]
+        own, light = inputs[:, :3], inputs.new_tensor(LUMA)[:, None, None]
+        before, after = ((picture * light).sum(1, keepdim=True) for picture in (own, made.image))
+        # Rendered heads taught the generator light and shape; colours are the portrait's.
+        ratio = (after.clamp(min=0.0) + _DARK) / (before.clamp(min=0.0) + _DARK)
+        change = own * (ratio.clamp(max=_BRIGHTER) - 1.0)
         return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)
