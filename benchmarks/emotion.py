@@ -40,18 +40,29 @@ Curve = NDArray[np.float64]
 Frame = NDArray[np.uint8]
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
+BOTH, FLOW, MESH = ("mesh", "flow"), ("flow",), ("mesh",)
 OWN_MEASURES = {
-    "happiness": ("smile",),
-    "sadness": ("corner_drop", "inner_brow"),
-    "surprise": ("inner_brow", "outer_brow", "lids", "jaw"),
-    "fear": ("inner_brow", "lids", "smile"),
-    "anger": ("brow_drop",),
-    "disgust": ("nose", "brow_drop"),
-    "contempt": ("one_corner",),
+    "happiness": {"smile": BOTH},
+    "sadness": {"corner_drop": BOTH, "inner_brow": FLOW},
+    "surprise": {
+        "inner_brow": BOTH,
+        "outer_brow": BOTH,
+        "lids": FLOW,
+        "jaw": FLOW,
+        "aperture": MESH,
+    },
+    "fear": {"inner_brow": BOTH, "lids": FLOW, "smile": BOTH},
+    "anger": {"brow_drop": BOTH},
+    "disgust": {"nose": BOTH, "brow_drop": BOTH},
+    "contempt": {"one_corner": BOTH},
 }
-"""What each emotion must make larger. Fear's stretched lips count as mouth width, in ``smile``."""
+"""What each emotion must make larger, and who can see it.
+
+The mesh keeps its eyes open as usual and its brows in one piece; flow is lost between the lips.
+Fear's stretched lips count as width in ``smile``.
+"""
 UPPER = ("brow", "eye", "cheek")
-SILENCE_S = 1.5
+SILENCE_S = 1.0
 """Seconds of silence before the sentence: the face is there before it speaks."""
 SIDE = 384
 """Side of the rendered crops in pixels."""
@@ -182,15 +193,15 @@ def level_rows(
     found = [level_changes(pipe, portrait, motion) for portrait in portraits]
     for name, measures in OWN_MEASURES.items():
         changes = np.stack([one[name] for one in found])  # [portraits, levels, how, measures]
-        for measure in measures:
-            for how, observer in enumerate(("mesh", "flow")):
+        for measure, observers in measures.items():
+            for how, observer in enumerate(BOTH):
+                if observer not in observers:
+                    continue
                 values = changes[..., how, NAMES.index(measure)]
                 mean = values.mean(axis=0)
                 alone = sum(map(rises, values))
-                wanted = (
-                    f"rises ({alone} of {len(values)} alone)" if how or measure != "lids" else ""
-                )
                 text = " ".join(f"{value:+.2f}" for value in mean)
+                wanted = f"rises ({alone} of {len(values)} alone)"
                 yield Row(f"{name}: {measure}, {observer}", text, wanted, rises(mean))
 
 

@@ -59,6 +59,14 @@ def real_inputs() -> Path:
 
 
 @pytest.fixture(scope="session")
+def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LivePortrait's and JoyVASA's files as published, with pseudo-weights (1 GB); read-only."""
+    from official_checkpoint import write_official
+
+    return write_official(tmp_path_factory.mktemp("official"))
+
+
+@pytest.fixture(scope="session")
 def speech_like() -> Callable[..., NDArray[np.float32]]:
     """``speech_like(seconds, seed=0)``: see :func:`make_speech_like`."""
     return make_speech_like

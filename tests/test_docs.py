@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib import EmotionTimeline, JoyVASAPipeline
 from joyvasa_lib.cli import main
+from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import probe
@@ -118,6 +119,32 @@ def test_a_face_is_given_by_hand_in_every_way_the_page_names(run: Runner, desk: 
 def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
     run("docs/how-to/head-motion.md")
     assert (desk / "calm.mp4").is_file()
+
+
+def test_motion_is_drawn_in_other_ways(run: Runner) -> None:
+    names = run("docs/how-to/steps-and-windows.md")
+    assert len(names["quick"]) == len(names["motion"]) == 10  # type: ignore[arg-type]
+    assert len(names["published"]) == 13  # type: ignore[arg-type]
+
+
+def test_emotions_are_added_on_every_way_the_page_names(
+    run: Runner, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = emotion_cells(["anger"])
+    monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.emotion_cells", lambda: few)
+    monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.unit_cells", lambda: few[:1])
+    names = run("docs/how-to/emotion.md")
+    assert names["same"] == names["wry"]
+    assert names["worried"] != names["motion"]
+    written = ("happy.mp4", "wry.mp4", "mood.mp4", "out.png", "sheet.png", "units.png")
+    assert all((desk / name).stat().st_size > 1000 for name in written)
+
+
+def test_the_timeline_on_the_page_is_read_as_a_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/emotion.md").read_text(encoding="utf-8")
+    (text,) = (code for language, code in FENCE.findall(page) if language == "yaml")
+    (tmp_path / "mood.yaml").write_text(text)
+    assert EmotionTimeline.load(tmp_path / "mood.yaml").at(2.5)["AU4"] == 0.1
 
 
 def test_long_speech_is_streamed_frame_by_frame(

@@ -27,6 +27,7 @@ from joyvasa_lib.emotion.emotion_space import Emotion
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion import FACE_UNITS
 from joyvasa_lib.motion import REGIONS as ARKIT_REGIONS
+from joyvasa_lib.motion.face_units import ACTION_UNIT_NAMES
 
 WANTED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27, 28, 43, 45)
 WANTED += (61, 62, 63, 64)
@@ -49,6 +50,15 @@ def test_codes_and_components_are_unique_and_regions_are_known() -> None:
 def test_each_of_arkits_units_has_a_component_and_coming_back_is_exact() -> None:
     assert set(arkit_home()) == set(FACE_UNITS)
     np.testing.assert_allclose(arkit_inverse() @ arkit_matrix(), np.eye(52), atol=1e-12)
+
+
+def test_plots_name_the_same_units() -> None:
+    homes: dict[str, set[str]] = {}
+    for arkit, component in arkit_home().items():
+        homes.setdefault(component.partition("_")[0], set()).add(arkit)
+    assert {code: set(members) for code, (_, members) in ACTION_UNIT_NAMES.items()} == homes
+    for code, (name, _) in ACTION_UNIT_NAMES.items():
+        assert UNITS[code].name.lower() == name
 
 
 @given(st.lists(st.floats(0, 1), min_size=52, max_size=52))

@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,8 @@ from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21, MotionSpace, get_spa
 from joyvasa_lib.motion.performance import Performance
 
 COMPACT = get_space()
+LINEAR = arkit_unit_map(COMPACT)
+"""Laws of the editor itself are tested on the linear basis; a learned map has its own tests."""
 EMOTIONS = sorted(BASIC)
 TIMELINE = EmotionTimeline.from_words(
     [("a", 1.0, 1.5), ("b", 4.0, 4.2)], {"a": "fear", "b": "happiness:0.8"}
@@ -121,7 +124,7 @@ def test_with_a_free_mouth_a_face_shows_the_units_as_they_are() -> None:
     still = Motion.neutral(3)
     for name in EMOTIONS:
         emotion = Emotion.named(name, 0.6)
-        shown = still.edit(emotion, protect_speech=False).units
+        shown = still.edit(emotion, protect_speech=False, mapping=LINEAR).units
         wanted = np.zeros(52)
         for unit, value in emotion.arkit().items():
             wanted[FACE_UNITS.index(unit)] = value
@@ -136,11 +139,12 @@ def test_with_a_free_mouth_edits_are_linear_in_the_level_and_add_up(
     full, part = Emotion.named(name), Emotion.named(name, level)
 
     def shown(motion: Motion, emotion: Emotion, strength: float = 1.0) -> NDArray[np.float32]:
-        return motion.edit(emotion, strength=strength, protect_speech=False).expression
+        options = {"protect_speech": False, "mapping": LINEAR}
+        return motion.edit(emotion, strength=strength, **options).expression
 
     np.testing.assert_allclose(shown(still, part), level * shown(still, full), atol=1e-6)
     np.testing.assert_allclose(shown(still, part), shown(still, full, level), atol=1e-6)
-    gone = shown(still.edit(part, protect_speech=False), -part)
+    gone = shown(still.edit(part, protect_speech=False, mapping=LINEAR), -part)
     np.testing.assert_allclose(gone, 0.0, atol=1e-6)
 
 
@@ -156,11 +160,11 @@ def test_upper_and_lower_face_have_gains_of_their_own() -> None:
     upper = [i for r in ("brows", "eyes", "cheeks") for i in COMPACT.region_units(r)]
     mouth = COMPACT.region_units("mouth")
     still = Motion.neutral(1)
-    full = still.edit(Emotion.sadness()).units[0]
-    calm = still.edit(Emotion.sadness(), lower=0.5).units[0]
+    full = still.edit(Emotion.sadness(), mapping=LINEAR).units[0]
+    calm = still.edit(Emotion.sadness(), lower=0.5, mapping=LINEAR).units[0]
     np.testing.assert_allclose(calm[mouth], 0.5 * full[mouth], atol=1e-4)
     np.testing.assert_allclose(calm[upper], full[upper], atol=1e-4)
-    blank = still.edit(Emotion.sadness(), upper=0.0).units[0]
+    blank = still.edit(Emotion.sadness(), upper=0.0, mapping=LINEAR).units[0]
     np.testing.assert_allclose(blank[upper], 0.0, atol=1e-4)
     np.testing.assert_allclose(blank[mouth], full[mouth], atol=1e-4)
 
@@ -208,8 +212,8 @@ def test_speech_still_smiles() -> None:
 def test_the_guard_leaves_the_upper_face_as_the_emotion_wants_it(name: str) -> None:
     emotion = Emotion.named(name)
     upper = np.setdiff1d(np.arange(52), COMPACT.region_units("mouth"))
-    kept = SPEAKING.edit(emotion).units[:, upper]
-    free = SPEAKING.edit(emotion, protect_speech=False).units[:, upper]
+    kept = SPEAKING.edit(emotion, mapping=LINEAR).units[:, upper]
+    free = SPEAKING.edit(emotion, protect_speech=False, mapping=LINEAR).units[:, upper]
     np.testing.assert_allclose(kept, free, atol=1e-3)
 
 
@@ -238,13 +242,16 @@ def test_an_edit_survives_the_limits_of_rendering() -> None:
     "options", [{}, {"liveliness": 1.0, "seed": 3}, {"protect_speech": False}], ids=str
 )
 @pytest.mark.parametrize("edit", [Emotion.fear(), TIMELINE], ids=["emotion", "timeline"])
+@pytest.mark.parametrize("exact", [True, False], ids=["linear", "bundled"])
 def test_pieces_give_the_numbers_of_the_whole(
-    edit: Emotion | EmotionTimeline, options: dict[str, float], size: int
+    edit: Emotion | EmotionTimeline, options: dict[str, Any], size: int, exact: bool
 ) -> None:
+    if exact:  # else the map of the bundled checkpoint, which may be a network in 32 bits
+        options = {**options, "mapping": LINEAR}
     whole = SPEAKING.edit(edit, **options)
     pieces = cut(SPEAKING, size).edit(edit, **options)
     assert len(pieces) == 250
-    assert pieces.motion.allclose(whole, rtol=0.0, atol=1e-9)
+    assert pieces.motion.allclose(whole, rtol=0.0, atol=1e-9 if exact else 1e-4)
 
 
 def test_pieces_give_the_numbers_of_the_whole_without_face_units() -> None:
