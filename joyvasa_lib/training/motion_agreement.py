@@ -117,7 +117,7 @@ def agreement(
         found[f"{prefix}amplitude_ratio"] = float(made[:, part].std(0).sum() / max(wide, 1e-9))
         found[f"{prefix}velocity_ratio"] = float(speeds[0] / max(speeds[1], 1e-9))
     size = np.maximum(normalizer.scale[: made.shape[1]], 1e-9)
-    jump = seam_jump([p.made / size for p in performances], window)
+    jump = seam_jump([np.asarray(p.made / size, np.float32) for p in performances], window)
     return found if jump is None else {**found, "seam_jump": jump}
 
 
