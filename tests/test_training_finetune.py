@@ -372,20 +372,22 @@ def test_features_are_computed_once_and_are_those_of_generation(
     network = AudioEncoder.from_pretrained(encoder)
     recordings = PreparedSource(data).recordings("train")
     cache = FeatureCache(network, recordings, 2, 0, tmp_path)
-    first, noisy = cache.features(1, 0), cache.features(1, 1)
-    assert isinstance(first, np.memmap)
-    assert not np.array_equal(first, noisy)
+    first, noisy = cache.read(1, 0), cache.read(1, 1, 20, 45)
+    assert cache.length(1, 0) == len(first.values) == 150
+    assert np.array_equal(first.values, recordings[1].load().values)
+    assert not np.array_equal(first.features[20:45], noisy.features)
+    assert np.array_equal(first.values[20:45], noisy.values)
     stream = FeatureStream(network)
     with torch.inference_mode():
         parts = [*stream.push(recordings[1].load().sound), *stream.finish()]
-    np.testing.assert_allclose(first, torch.cat(parts).numpy(), atol=2e-3)
+    np.testing.assert_allclose(first.features, torch.cat(parts).numpy(), atol=2e-3)
     monkeypatch.setattr("joyvasa_lib.training.features.encode", None)
     again = FeatureCache(network, recordings, 2, 0, tmp_path)
-    assert np.array_equal(again.features(1, 1), noisy)
+    assert np.array_equal(again.read(1, 1, 20, 45).features, noisy.features)
     with torch.no_grad():
         next(network.parameters()).add_(0.1)
     with pytest.raises(TypeError):  # other weights: not the features that lie there
-        FeatureCache(network, recordings, 2, 0, tmp_path).features(1, 1)
+        FeatureCache(network, recordings, 2, 0, tmp_path).read(1, 1)
 
 
 def test_work_done_ahead_comes_in_order_and_hands_errors_on() -> None:

@@ -36,7 +36,7 @@ class Initial:
         normalizer: motion statistics; they do not change either.
         betas: noise variances [T].
         prediction_type: what the denoiser predicts, ``"sample"`` or ``"epsilon"``.
-        portrait: folder of the portrait model's weights that go with the result, if there are any.
+        checkpoint: checkpoint folder whose portrait model goes with the result, if there is one.
         words: all this in words, for the model card.
     """
 
@@ -45,7 +45,7 @@ class Initial:
     normalizer: MotionNormalizer
     betas: NDArray[np.float32]
     prediction_type: str
-    portrait: Path | None
+    checkpoint: Path | None
     words: str
 
 
@@ -78,7 +78,7 @@ def prepare_initial(
         encoder, denoiser = start.audio_encoder, start.denoiser
         normalizer, betas = start.normalizer, start.betas
         prediction_type = start.prediction_type
-        own_portrait = resolve_checkpoint(folder) / "portrait"
+        checkpoint = resolve_checkpoint(folder)
         if audio_encoder:
             encoder = AudioEncoder.from_pretrained(audio_encoder)
     else:
@@ -93,12 +93,11 @@ def prepare_initial(
                 motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **network
             )
         betas, prediction_type = cosine_betas(int(denoiser.config.n_diff_steps)), "sample"
-        own_portrait = BUNDLED / "portrait"
+        checkpoint = BUNDLED
     _check(encoder, denoiser, normalizer, source)
-    portrait: Path | None = own_portrait
-    if not own_portrait.is_dir():
-        compact = normalizer.space_name == COMPACT_SPACE_NAME
-        portrait = BUNDLED / "portrait" if compact else None
+    drawn: Path | None = checkpoint
+    if not (checkpoint / "portrait").is_dir():
+        drawn = BUNDLED if normalizer.space_name == COMPACT_SPACE_NAME else None
     words = f"the weights of `{folder.name}`" if initial else "random weights"
     return Initial(
         encoder,
@@ -106,7 +105,7 @@ def prepare_initial(
         normalizer,
         betas,
         prediction_type,
-        portrait,
+        drawn,
         words,
     )
 

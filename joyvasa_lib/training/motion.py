@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from joyvasa_lib.checkpoints.layout import INDEX
 from joyvasa_lib.errors import JoyVASAError, OptionError
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -36,7 +37,13 @@ from joyvasa_lib.training.motion_objective import MotionObjective
 from joyvasa_lib.training.motion_recipe import FREE, MotionTraining
 from joyvasa_lib.training.motion_source import CorpusSource, MotionSource
 from joyvasa_lib.training.run import TrainingRun
-from joyvasa_lib.training.run_folder import DATA_CARD, RunFolder, swap_folder, write_whole
+from joyvasa_lib.training.run_folder import (
+    DATA_CARD,
+    RunFolder,
+    share_folder,
+    swap_folder,
+    write_whole,
+)
 from joyvasa_lib.training.step_loss import StepLoss
 
 
@@ -94,7 +101,7 @@ class MotionRun:
         self.initial: Initial = prepare_initial(
             config.initial, config.audio_encoder, config.network, source, files
         )
-        if config.preview_every and self.initial.portrait is None:
+        if config.preview_every and self.initial.checkpoint is None:
             raise OptionError(
                 f"There is no portrait model for the motion space {source.space_name!r} to draw "
                 "previews with; set motion.preview_every to 0"
@@ -163,8 +170,10 @@ class MotionRun:
         if finished.exists():
             shutil.rmtree(finished)
         self._with(merged(network.denoiser)).save_pretrained(finished, torch.float16)
-        if start.portrait is not None:
-            shutil.copytree(start.portrait, finished / "portrait")
+        if start.checkpoint is not None:
+            share_folder(start.checkpoint / "portrait", finished / "portrait")
+            if (start.checkpoint / INDEX).is_file():
+                shutil.copy2(start.checkpoint / INDEX, finished / INDEX)
         swap_folder(finished, self.folder)
         if self.adapter is not None:
             partial_adapter = self.run.folder / "adapter.partial"

@@ -90,22 +90,21 @@ class WindowSampler:
     def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
         which = int(rng.choice(len(self.chances), p=self.chances))
         copy = int(rng.integers(self.cache.copies))
-        take, features = self.cache.take(which, copy), self.cache.features(which, copy)
-        length = len(take.values)
+        length = self.cache.length(which, copy)
         start = int(rng.integers(max(1, length - 2 * frames + 1)))
-        index = start + np.arange(2 * frames)
-        valid = (index < length).astype(np.float32)
-        index = np.minimum(index, length - 1)
-        motion = self.normalizer.normalize(with_extra_channels(take.values[index], self.normalizer))
-        audio = features[index].astype(np.float32)
+        piece = self.cache.read(which, copy, start, start + 2 * frames)
+        valid = (start + np.arange(2 * frames) < length).astype(np.float32)
+        index = np.minimum(np.arange(2 * frames), len(piece.values) - 1)
+        values = with_extra_channels(piece.values[index], self.normalizer)
+        motion = self.normalizer.normalize(values)
+        audio = piece.features[index].astype(np.float32)
         end = np.array(
             [
                 rng.integers(1, frames) if rng.random() < chance else frames
                 for chance in self.config.truncate
             ]
         )
-        closed = np.zeros_like(valid) if take.closed is None else take.closed[index] * valid
-        return motion, audio, valid, closed.astype(np.float32), end
+        return motion, audio, valid, piece.closed[index] * valid, end
 
 
 def with_extra_channels(

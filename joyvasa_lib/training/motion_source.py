@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.prepared import FPS, PreparedSet
 from joyvasa_lib.datasets.statistics import Moments
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.motion.motion import Reference
+from joyvasa_lib.motion.motion import Motion, Reference
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME, get_space
 from joyvasa_lib.speech.normalizer import SMALLEST_SCALE, MotionNormalizer
 from joyvasa_lib.training.data import SpeechCorpus, SpeechItem
@@ -67,6 +67,21 @@ class Recording:
     load: Callable[[], Take]
     person: str = ""
     vary: Callable[[np.random.Generator], Take] | None = None
+
+
+def values_of(motion: Motion, layout: str = "units") -> Floats:
+    """Returns a motion as the numbers that training works on, float32 [t, c].
+
+    Args:
+        motion: at 25 fps.
+        layout: ``"units"``: face units first; ``"expression"``: the flattened deformation first.
+
+    Raises:
+        MotionError: the motion's space has no face units.
+    """
+    face = motion.units if layout == "units" else motion.expression.reshape(len(motion), -1)
+    parts = [face, motion.scale, motion.translation, motion.rotation]
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 class MotionSource(ABC):
