@@ -224,13 +224,3 @@ def test_malicious_files_run_nothing(copy: Callable[[], Path], tmp_path: Path) -
     with pytest.raises(CheckpointError, match=r"contains posix\.mkdir, which is not data"):
         load_motion_generator(find_official_files(folder))
     assert not (tmp_path / "owned").exists()
-
-
-def test_everything_that_is_published_is_read(official_folder: Path) -> None:
-    files = find_official_files(official_folder)
-    networks = load_portrait_networks(files)
-    assert networks.lip_retargeting.config.widths[0] == 65
-    assert networks.eye_retargeting.config.widths[0] == 66
-    generator = load_motion_generator(files)
-    assert generator.space.name == "liveportrait-21"
-    assert len(generator.betas) == 50
