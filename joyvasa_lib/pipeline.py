@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
 from joyvasa_lib.checkpoints.layout import best_device, load_portrait_model, read_index
-from joyvasa_lib.emotion.editor import EmotionSource, make_editor
+from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
+from joyvasa_lib.emotion.learned_map import load_unit_map
+from joyvasa_lib.emotion.mapping import UnitToExpression, linear_map
 from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import FaceDetector, select_face
 from joyvasa_lib.face.manual import ManualFaceDetector
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
+from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.media.video import probe, read_video
@@ -30,6 +33,7 @@ from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.extracted import from_rest
 from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance
+from joyvasa_lib.portrait.compact.model import CompactPortrait
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 from joyvasa_lib.portrait.watching import watch
 
@@ -236,6 +240,8 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
+        if emotion is not None:
+            emotion = self.editor(emotion, prepared)
         performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
         return self.render(prepared, performance, sound, paste_back=paste_back)
 
@@ -322,11 +328,11 @@ class JoyVASAPipeline:
             generator.space,
             lambda: generator.stream(sound.blocks(), **generation),
         )
-        # compat="joyvasa" outlasts the sound by a few frames; that is not to be squeezed out
-        surplus = len(performance) - round(len(sound) * generator.fps / SAMPLE_RATE)
-        seconds = sound.duration + surplus / generator.fps
+        seconds = sound.duration
+        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
         performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
-        return performance if emotion is None else performance.edit(make_editor(emotion))
+        return performance if emotion is None else performance.edit(self.editor(emotion))
 
     def render(
         self,
@@ -493,10 +499,33 @@ class JoyVASAPipeline:
         prepared = (
             portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
         )
-        editor = make_editor(emotion, protect_speech=False)
+        editor = self.editor(emotion, prepared, protect_speech=False)
+        if editor.changes_nothing:
+            return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
         return self._paste_back(prepared)(frame) if paste_back else frame
+
+    def editor(
+        self, emotion: EmotionSource, portrait: PreparedPortrait | None = None, **options: Any
+    ) -> EmotionEditor:
+        """The editor of an emotion, with this checkpoint's map from action units to expression.
+
+        Args:
+            emotion: see :meth:`__call__`.
+            portrait: result of :meth:`encode`, whose proportions the map then knows; the mean
+                face's if None.
+            **options: of :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
+
+        Raises:
+            OptionError: the emotion is none, or an option is unknown or out of range.
+            CheckpointError: the checkpoint's map is damaged.
+        """
+        editor = make_editor(emotion, **options)
+        keypoints = editor.keypoints
+        if keypoints is None and portrait and isinstance(portrait.portrait, CompactPortrait):
+            keypoints = portrait.portrait.keypoints
+        return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def stream(
         self,
@@ -521,8 +550,21 @@ class JoyVASAPipeline:
         """
         motions = self.motion_generator.stream(chunks, **generation)
         if emotion is not None:
-            motions = make_editor(emotion).edit_pieces(motions)
+            motions = self.editor(emotion, portrait).edit_pieces(motions)
         yield from self._frames(portrait, motions, paste_back, 8)
+
+    @cached_property
+    def unit_map(self) -> UnitToExpression:
+        """From action units to expression: the checkpoint's own map, or the space's linear one.
+
+        Raises:
+            CheckpointError: the checkpoint's map is damaged.
+            MotionError: nothing is known about the motion space.
+        """
+        space = self.portrait_model.space
+        if isinstance(self.checkpoint, Path):
+            return load_unit_map(self.checkpoint, space)
+        return linear_map(space)
 
     def _paste_back(self, prepared: PreparedPortrait) -> PasteBack:
         unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
@@ -535,8 +577,7 @@ class JoyVASAPipeline:
         paste_back: bool,
         batch_size: int,
     ) -> Iterator[Frames]:
-        unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
-        paste = PasteBack(prepared.crop, prepared.portrait.mask, unchanged) if paste_back else None
+        paste = self._paste_back(prepared) if paste_back else None
         reference: Motion | None = None  # rest of the whole performance, not of each piece
         for motion in motions:
             if reference is None and len(motion) and motion.reference == "absolute":

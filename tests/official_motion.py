@@ -1,4 +1,4 @@
-"""The official motion generator with the parity material's pseudo-weights, built once."""
+"""The official motion generator with the parity material's pseudo-weights, and a small one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from fixtures import fill
 from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.joyvasa_keys import motion_generator_from_joyvasa
+from joyvasa_lib.speech.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.networks import empty_network
+from joyvasa_lib.speech.schedulers import cosine_betas
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ARGS = {
@@ -59,3 +62,49 @@ def gap(found: Any, expected: Any) -> float:
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max())
+
+
+SMALL_ENCODER = {
+    "conv_dim": [8] * 7, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "intermediate_size": 24, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
+}  # fmt: skip
+"""A speech encoder small enough to build for every test."""
+
+SMALL_ARGS = {"n_motions": 20, "n_prev_motions": 5, "feature_dim": 32, "motion_feat_dim": 73,
+         "n_diff_steps": 50, "audio_model": "hubert"}  # fmt: skip
+
+
+def small(**options: Any) -> dict[str, torch.Tensor]:
+    """A file's ``model`` of a small network, with all its computed tables."""
+    torch.manual_seed(0)
+    settings = {
+        "motion_dim": 73, "audio_dim": 16, "feature_dim": 32, "n_motions": 20,
+        "n_prev_motions": 5, "n_layers": 2, "hidden_dim": 40,
+    }  # fmt: skip
+    denoiser = MotionDenoiser(**{**settings, **options})
+    encoder = empty_network({**SMALL_ENCODER, "model_type": "hubert"})
+    betas = torch.cat([torch.zeros(1), torch.from_numpy(cosine_betas(50))])
+    tokens = int(denoiser.config.n_prev_motions) + int(denoiser.config.n_motions)
+    mask = alignment_mask(tokens, int(denoiser.config.align_width))
+    tables = {
+        "denoising_net.TE.pe": sinusoidal_table(501, 32)[None],
+        "denoising_net.PE.pe": sinusoidal_table(600, 32)[None],
+        "denoising_net.alignment_mask": mask,
+        "diffusion_sched.betas": betas,
+        "diffusion_sched.alphas": 1 - betas,
+        "diffusion_sched.alpha_bars": torch.cumprod(1 - betas, 0),
+        "diffusion_sched.sigmas_flex": betas.sqrt(),
+        "diffusion_sched.sigmas_inflex": betas.sqrt(),
+    }
+    return {
+        **{f"audio_encoder.{key}": value for key, value in encoder.state_dict().items()},
+        **denoiser.state_dict(),
+        **{key: value for key, value in tables.items() if value is not None},
+    }
+
+
+def small_generator(**options: Any) -> MotionGenerator:
+    """A generator of the official kind with four seconds' windows, quick to build and to run."""
+    tensors = small(n_motions=100, **options)
+    args = {**SMALL_ARGS, "n_motions": 100}
+    return motion_generator_from_joyvasa(tensors, args, template(), SMALL_ENCODER)

@@ -16,6 +16,9 @@ REQUIRED = (
     "denoiser/config.json",
     "denoiser/diffusion_pytorch_model.safetensors",
 )
+IN_A_RUN = ("generator", "generator.old")
+"""Where a training run keeps its checkpoint. It goes by the second name for the moment in which a
+new one takes its place, and stays there if the run is killed in that moment."""
 
 PUBLISHED = (
     "appearance_feature_extractor",
@@ -30,6 +33,9 @@ PUBLISHED = (
 def resolve_checkpoint(path: str | Path | None = None) -> Path:
     """The checkpoint folder to load: the given one, or the bundled one for None.
 
+    Args:
+        path: a checkpoint folder, or the folder of a training run.
+
     Raises:
         CheckpointError: the folder is missing, lacks a file, which is named, or holds the files of
             LivePortrait and JoyVASA as they are published.
@@ -39,18 +45,26 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the path")
     if not read_index(folder).speech:
         return folder
-    missing = [name for name in REQUIRED if not (folder / name).is_file()]
-    if missing and looks_official(folder):
+    for candidate in (folder, *(folder / name for name in IN_A_RUN)):
+        if not _missing(candidate):
+            return candidate
+    if (folder / "metrics.jsonl").is_file():
+        raise CheckpointError(
+            f"The training run in {folder} has no checkpoint yet; its first validation writes one"
+        )
+    if looks_official(folder):
         raise CheckpointError(
             f"{folder} holds LivePortrait's or JoyVASA's published files; load them with "
             f"JoyVASAPipeline.from_official, or once and for all: joyvasa convert {folder} NEW"
         )
-    if missing:
-        raise CheckpointError(
-            f"{folder} is not a complete checkpoint: {', '.join(missing)} is missing; "
-            + ("reinstall joyvasa-lib" if path is None else "save it again with save_pretrained")
-        )
-    return folder
+    raise CheckpointError(
+        f"{folder} is not a complete checkpoint: {', '.join(_missing(folder))} is missing; "
+        + ("reinstall joyvasa-lib" if path is None else "save it again with save_pretrained")
+    )
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in REQUIRED if not (folder / name).is_file()]
 
 
 def looks_official(folder: Path) -> bool:

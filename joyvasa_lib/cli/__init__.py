@@ -17,6 +17,7 @@ from joyvasa_lib.cli import (
     drive,
     emotion,
     evaluate,
+    prepare,
     train,
 )
 from joyvasa_lib.errors import JoyVASAError
@@ -38,6 +39,7 @@ app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
+app.command("prepare")(prepare.prepare)
 app.command("convert")(convert.convert)
 app.add_typer(download.app, name="download")
 app.add_typer(datasets.app, name="datasets")

@@ -104,7 +104,7 @@ def animate(
         head_motion=head_motion,
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
     if editor is not None:
-        performance = performance.edit(editor)
+        performance = performance.edit(pipe.editor(editor, prepared))
     if motion_out is not None:
         performance.motion.save(motion_out)
     animation = pipe.render(prepared, performance, speech, paste_back=full)

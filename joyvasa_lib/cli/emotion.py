@@ -79,11 +79,17 @@ def edit(
     check_writable(output)
     values: dict[str, object] = {"output": str(output)}
     if source.suffix == ".safetensors":
+        from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+        from joyvasa_lib.emotion.learned_map import load_unit_map
         from joyvasa_lib.motion import Motion
 
         if output.suffix != ".safetensors":
             raise OptionError(f"An edited motion is a .safetensors file, not {output.name}")
-        motion = Motion.load(source).edit(editor)
+        motion = Motion.load(source)
+        options = {}
+        if checkpoint is not None:
+            options["mapping"] = load_unit_map(resolve_checkpoint(checkpoint), motion.space)
+        motion = motion.edit(editor, **options)
         motion.save(output)
         line = f"{output}: {len(motion)} frames"
         values |= {"frames": len(motion), "fps": motion.fps}

@@ -48,7 +48,8 @@ class EmotionEditor:
         emotion: an emotion, its text, or a timeline.
         strength: factor on the emotion, 0 to 2; components are limited to [-1, 1] after it.
         protect_speech: whether the mouth keeps what speech needs: closures stay closures and
-            vowels keep their aperture, see :mod:`~joyvasa_lib.emotion.speech_guard`.
+            vowels keep their aperture, see :mod:`~joyvasa_lib.emotion.speech_guard`. A face that
+            does not speak shows all of an emotion only without it.
         upper: gain on brows, eyes, cheeks and nose, 0 to 2.
         lower: gain on mouth and jaw, 0 to 2.
         liveliness: 0 holds the expression still; up to 1 it wavers as a living face does, with

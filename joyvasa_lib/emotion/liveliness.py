@@ -59,6 +59,8 @@ _AXES = np.array([0.7, 1.0, 0.6])
 _WAVER = 0.2
 """Share by which an expression wavers at full liveliness."""
 _WAVES = 5
+_SHARPNESS = 8
+"""Power of likeness: fear is three quarters surprise as a vector, yet it is borne as fear."""
 
 LOOK_AHEAD, LOOK_BACK = 0.6, 1.8
 """Seconds around a blink in which the motion's own lids must be open for it to take place."""
@@ -81,7 +83,7 @@ def manner_of(vectors: Curve) -> Curve:
     table = np.array([(one.slow, one.quick, one.blinks) for one in MANNERS.values()])
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     likeness = np.maximum(vectors @ _directions().T, 0.0) / np.maximum(length, 1e-9)
-    weight = likeness**2
+    weight = likeness**_SHARPNESS
     total = weight.sum(axis=1, keepdims=True)
     mean = weight @ table / np.maximum(total, 1e-9)
     mean = np.where(total > 1e-9, mean, table.mean(axis=0))

@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.face_units import FACE_UNITS
-from joyvasa_lib.motion.space import Floats, MotionSpace, read_only
+from joyvasa_lib.motion.space import (
+    COMPACT_SPACE_NAME,
+    LIVEPORTRAIT_21,
+    Floats,
+    MotionSpace,
+    read_only,
+)
 
 
 @runtime_checkable
@@ -137,11 +143,33 @@ def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
     return LinearUnitMap(space, units, space.from_units(activations))
 
 
-@lru_cache(maxsize=8)
-def default_map(space: MotionSpace) -> UnitToExpression:
-    """The map that the editor uses for a space where it is given no other.
+def linear_map(space: MotionSpace) -> LinearUnitMap:
+    """The linear map of a space: published slider directions for LivePortrait's 21 keypoints.
+
+    For other spaces it is :func:`arkit_unit_map`.
 
     Raises:
         MotionError: nothing is known about the space.
     """
+    if space == LIVEPORTRAIT_21:
+        from joyvasa_lib.emotion.liveportrait_directions import liveportrait_unit_map
+
+        return liveportrait_unit_map()
     return arkit_unit_map(space)
+
+
+@lru_cache(maxsize=8)
+def default_map(space: MotionSpace) -> UnitToExpression:
+    """The map that the editor uses for a space where it is given no other.
+
+    For the compact space it is that of the bundled checkpoint, for others the linear one.
+
+    Raises:
+        MotionError: nothing is known about the space.
+        CheckpointError: the bundled map is damaged.
+    """
+    if space.name == COMPACT_SPACE_NAME:
+        from joyvasa_lib.emotion.learned_map import bundled_map
+
+        return bundled_map()
+    return linear_map(space)

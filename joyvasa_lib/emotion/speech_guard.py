@@ -2,7 +2,7 @@
 
 Naive editing costs lip sync: an emotion's jaw drop or raised lip opens lips that a /p/ must close.
 Here, where speech goes on, mouth deformations lose their part along the lip-opening direction, so
-that vowels keep their aperture and closures stay closures; in longer pauses they come back.
+that vowels keep their aperture and closures stay closures; in longer pauses some of it comes back.
 
 Axis legend: ``t`` frames, ``u`` face units, ``k`` keypoints.
 """
@@ -31,8 +31,13 @@ NEAR = 0.08
 """Seconds on either side within which lips that move are seen to."""
 _LOWER_SHARE = 0.8
 """Share of the lower face's emotion that is left while speech goes on."""
+_PAUSE_OPENING = 0.35
+"""Share of an emotion's lip opening that comes back in pauses; more would drown speech's own."""
 _ROUNDING = 0.5
 """Share by which fully rounded lips hold back what spreads them."""
+_PARTING = 0.015
+"""Opening at full activation from which on a unit is one that parts the lips."""
+_PRESSING, _HARDEST_PRESS = ("mouthPressLeft", "mouthPressRight"), 0.6
 _SPREADING = tuple(
     f"mouth{part}{side}" for part in ("Smile", "Dimple", "Stretch") for side in ("Left", "Right")
 )
@@ -72,6 +77,11 @@ def _around(values: Curve, frames: int) -> Curve:
     return np.lib.stride_tricks.sliding_window_view(values, 2 * frames + 1)
 
 
+def _lips_held(need: Curve) -> Curve:
+    """How far the lips' opening is kept as it is [t]: not wholly free even in a pause."""
+    return 1.0 - _PAUSE_OPENING * (1.0 - need)
+
+
 def _ramp(values: Curve, low: float, high: float) -> Curve:
     """0 up to ``low``, 1 from ``high`` on, smooth between."""
     x = np.clip((values - low) / (high - low), 0.0, 1.0)
@@ -102,16 +112,17 @@ class UnitGuard:
         """The change without what would open or close the lips, where speech needs them.
 
         What an emotion's jaw does goes; what other units do to the opening, such as a raised
-        upper lip, the jaw makes up for. As far as it cannot, near a closure, they are held back.
+        upper lip, the jaw makes up for. As far as it cannot, near a closure, they are held back,
+        and lips press together against what is left.
         """
         old = self._units(expression)
         wanted = self._units(change)
         kept = wanted.copy()
-        share = need[:, None]
+        share, lips = need[:, None], _lips_held(need)
         mouth = self.space.region_units("mouth")
         kept[:, mouth] *= 1.0 - (1.0 - _LOWER_SHARE) * share
         jaw, close = self.space.unit_index("jawOpen"), self.space.unit_index("mouthClose")
-        kept[:, [jaw, close]] *= 1.0 - share
+        kept[:, [jaw, close]] *= 1.0 - lips[:, None]
         rounded = old[:, self.space.unit_indices(("mouthPucker", "mouthFunnel"))].sum(axis=1)
         spreading = self.space.unit_indices(_SPREADING)
         kept[:, spreading] *= 1.0 - _ROUNDING * share * np.clip(rounded, 0.0, 1.0)[:, None]
@@ -119,17 +130,25 @@ class UnitGuard:
         others = np.setdiff1d(mouth, [jaw, close])
         before = np.maximum(old[:, others], 0.0)
         effect = (np.maximum(old + kept, 0.0)[:, others] - before) * self.opening[others]
-        opens, closes = np.maximum(effect, 0.0).sum(axis=1), np.minimum(effect, 0.0).sum(axis=1)
         # How far the jaw can close the lips: not at all where they meet.
         aperture = np.maximum(self._shown(old) @ self.opening, 0.0)
         shown = np.maximum(old[:, jaw] - np.maximum(old[:, close], 0.0), 0.0)
         room = np.minimum(shown * self.opening[jaw], aperture)
-        allowed = np.clip((room - closes) / np.maximum(opens, 1e-9), 0.0, 1.0)
-        held = np.where(effect > 0.0, 1.0 + share * (allowed[:, None] - 1.0), 1.0)
+        # What parts the lips is held back where that is not enough.
+        parts = (effect > 0.0) & (self.opening[others] > _PARTING)
+        opens = np.where(parts, effect, 0.0).sum(axis=1)
+        spare = room - np.where(parts, 0.0, effect).sum(axis=1)
+        allowed = 1.0 + lips * (np.clip(spare / np.maximum(opens, 1e-9), 0.0, 1.0) - 1.0)
+        held = np.where(parts, allowed[:, None], 1.0)
         kept[:, others] *= held
         net = (effect * held).sum(axis=1)
         net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)  # a closed jaw stays
-        kept[:, jaw] -= need * net / self.opening[jaw]
+        by_jaw = np.minimum(net, room)
+        kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
+        press = self.space.unit_indices(_PRESSING)
+        if len(press):
+            by_lips = (net - by_jaw) / -self.opening[press].sum()
+            kept[:, press] += (lips * np.minimum(by_lips, _HARDEST_PRESS))[:, None]
         return np.asarray(change + self._expression(kept - wanted))
 
     def _units(self, expression: Curve) -> Curve:
@@ -170,7 +189,7 @@ class KeypointGuard:
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
         """The change without its part along the direction, where speech needs it."""
-        along = need * np.tensordot(change, self.direction, 2)
+        along = _lips_held(need) * np.tensordot(change, self.direction, 2)
         return np.asarray(change - along[:, None, None] * self.direction)
 
 

@@ -128,7 +128,7 @@ def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
     """[u] what a picture's own mouth loses under a change of its face units [u].
 
     Nothing without a change of the mouth or under one that is much like it, all under a strong one
-    that is not: a frown is not drawn over a smile. Units that the change raises stay.
+    that is not: a frown is not drawn over a smile. Units stay as far as the change raises them.
     """
     mouth = space.region_units("mouth")
     assert space.face_unit_basis is not None
@@ -139,8 +139,8 @@ def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
     strength = min(1.0, _FADES_BY * float(np.abs(change[mouth]).max(initial=0.0)))
     fading = np.zeros(len(own), np.float32)
     fading[mouth] = strength * np.clip(1.0 - likeness, 0.0, 1.0) * np.maximum(own[mouth], 0.0)
-    fading[change > 0.0] = np.minimum(fading, np.maximum(change, 0.0))[change > 0.0]
-    return fading
+    raised = np.maximum(change, 0.0) / np.maximum(own, 1e-6)
+    return np.asarray(fading * np.maximum(1.0 - raised, 0.0), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,11 @@ class PortraitModel(ABC):
     def space(self) -> MotionSpace:
         """The motion space this model renders."""
 
+    @property
+    def pivot(self) -> NDArray[np.float32]:
+        """[3] canonical point about which the head turns; the keypoints' origin by default."""
+        return np.zeros(3, np.float32)
+
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from joyvasa_lib.errors import MediaError
+from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.speech.loudness import LevelTracker
 from joyvasa_lib.speech.networks import RAW_WAVEFORM, WHISPER, load_network
 
@@ -116,11 +116,20 @@ class AudioEncoder(nn.Module):
         return states
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Writes ``config.json`` and ``model.safetensors`` with weights of type ``dtype``."""
+        """Writes ``config.json`` and ``model.safetensors`` with weights of type ``dtype``.
+
+        Raises:
+            OptionError: an integer type, which only the compact preset's network can be stored as.
+        """
         network: Any = self.network
         if network.config.model_type == WHISPER:  # int8 whatever the type
             network.save_pretrained(folder)
             return
+        if not dtype.is_floating_point:
+            raise OptionError(
+                f"A {network.config.model_type} speech encoder cannot be saved as {dtype}; choose "
+                "torch.float32, torch.float16 or torch.bfloat16."
+            )
         network.config.save_pretrained(folder)
         weights = {key: value.to(dtype).contiguous() for key, value in network.state_dict().items()}
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})

@@ -189,8 +189,18 @@ class MotionGenerator:
             return make_scheduler(options.scheduler, self.betas, self.prediction_type)
         if not hasattr(options.scheduler, "set_timesteps"):
             raise OptionError(f"{options.scheduler!r} is not a diffusers scheduler.")
+        config = options.scheduler.config
+        found = config.get("prediction_type"), config.get("num_train_timesteps")
+        wanted = self.prediction_type, len(self.betas)
+        if found != wanted:
+            kind = type(options.scheduler).__name__
+            raise OptionError(
+                f"The {kind} is for prediction type {found[0]!r} and {found[1]} training steps, "
+                f"this model for {wanted[0]!r} and {wanted[1]}; make it with "
+                f"{kind}.from_config(make_scheduler('ddim', generator.betas).config)."
+            )
         # A fresh copy: some schedulers keep state between steps.
-        return type(options.scheduler).from_config(options.scheduler.config)
+        return type(options.scheduler).from_config(config)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``."""

@@ -89,6 +89,22 @@ def _explained(what: str) -> Iterator[None]:
         raise CheckpointError(f"{what}: {error}") from error
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps transformers from drawing a bar and from reporting what is checked here anyway."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
 def _load_compact(folder: Path) -> nn.Module:
     from joyvasa_lib.speech.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 
@@ -101,9 +117,10 @@ def _load_transformers(folder: Path, kind: str) -> nn.Module:
     from transformers import HubertModel, Wav2Vec2Model
 
     network: Any = HubertModel if kind == "hubert" else Wav2Vec2Model
-    loaded, report = network.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-    )
+    with _silence():
+        loaded, report = network.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
     # Published files may lack the embedding that only training uses, and hold heads of other tasks.
     missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
     if missing:

@@ -17,7 +17,7 @@ from joyvasa_lib.speech.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.whisper_encoder import WhisperFrameEncoder
 from joyvasa_lib.training.augmentation import augment
 from joyvasa_lib.training.data import SpeechCorpus
-from joyvasa_lib.training.motion_data import encode
+from joyvasa_lib.training.features import encode
 
 CALIBRATION_RECORDINGS = 60
 

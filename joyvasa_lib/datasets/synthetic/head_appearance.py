@@ -21,14 +21,9 @@ from joyvasa_lib.datasets.synthetic.head_texture import (
     random_skin_tone,
 )
 from joyvasa_lib.portrait.compact.head_rig import HeadRig
+from joyvasa_lib.portrait.compact.teeth import LOWER_CROWNS, UNIT_MM, UPPER_CROWNS
 
 Floats = NDArray[np.float32]
-
-# Crown widths from the midline outwards (Wheeler's tooth morphology, millimetres; a rig unit is
-# about 57 mm).
-_UPPER_CROWNS = (8.5, 6.5, 7.5, 7.0, 7.0, 10.0, 9.0)
-_LOWER_CROWNS = (5.0, 5.5, 7.0, 7.0, 7.0, 11.0, 10.5)
-_UNIT_MM = 57.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,8 +254,8 @@ def _teeth(random: np.random.Generator) -> Floats:
 
 def _borders(random: np.random.Generator) -> Floats:
     rows = []
-    for crowns in (_UPPER_CROWNS, _LOWER_CROWNS):
-        widths = np.array(crowns) / _UNIT_MM * random.normal(1.0, 0.04, len(crowns))
+    for crowns in (UPPER_CROWNS, LOWER_CROWNS):
+        widths = np.array(crowns) / UNIT_MM * random.normal(1.0, 0.04, len(crowns))
         rows.append(np.concatenate([[0.0], np.cumsum(widths * random.normal(1.04, 0.03))]))
     return np.array(rows, dtype=np.float32)
 

@@ -21,6 +21,7 @@ from joyvasa_lib.datasets.synthetic.head_strokes import draw_glasses, draw_lashe
 from joyvasa_lib.datasets.synthetic.head_texture import SkinMap
 from joyvasa_lib.portrait.compact.head_rig import HeadRig
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
+from joyvasa_lib.portrait.compact.teeth import arch_length
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -181,44 +182,6 @@ def flow_between(
     front = source.depth[nearest[:, 1], nearest[:, 0]]
     visible[on_head] = inside & (points[:, 2] <= front + tolerance)
     return flow, visible
-
-
-def arch_length(rig: HeadRig) -> Floats:
-    """[v] signed length along the dental arch from the midline, rig units; 0 off the teeth."""
-    arc = np.zeros(len(rig.mean), dtype=np.float32)
-    for part in ("teeth_upper", "teeth_lower"):
-        at = rig.part_vertices(part)
-        points = rig.mean[at][:, [0, 2]].astype(np.float64)
-        points[:, 0] -= points[:, 0].mean()
-        half = points[:, 0] > -0.02
-        # The cutting row: of every front-facing column the outermost vertices.
-        outline = np.array(sorted({(abs(round(x, 3)), z) for x, z in points[half]}))
-        hull = _outer_curve(outline)
-        lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(hull, axis=0), axis=1))])
-        folded = points * np.array([1.0, 1.0])
-        folded[:, 0] = np.abs(folded[:, 0])
-        start, step = hull[:-1], np.diff(hull, axis=0)
-        t = np.einsum("nsd,sd->ns", folded[:, None] - start, step) / (step**2).sum(1)
-        t = np.clip(t, 0.0, 1.0)
-        foot = start + t[..., None] * step
-        nearest = ((folded[:, None] - foot) ** 2).sum(-1).argmin(1)
-        rows = np.arange(len(at))
-        length = lengths[nearest] + t[rows, nearest] * np.diff(lengths)[nearest]
-        arc[at] = np.sign(points[:, 0]) * length
-    return arc
-
-
-def _outer_curve(points: Floats) -> Floats:
-    """Lower-right convex chain (x right, z back) of the arch, from the front to the back."""
-    chain: list[NDArray[np.floating]] = []
-    for point in points[np.lexsort((points[:, 1], points[:, 0]))]:
-        while len(chain) >= 2:
-            (ax, az), (bx, bz) = chain[-2], chain[-1]
-            if (bx - ax) * (point[1] - az) - (bz - az) * (point[0] - ax) > 0:
-                break
-            chain.pop()
-        chain.append(point)
-    return np.array(chain)
 
 
 def _eye_frames(rig: HeadRig) -> Floats:

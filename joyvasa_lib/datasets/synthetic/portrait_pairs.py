@@ -178,6 +178,7 @@ class PairMaker:
             scale=scale,
             translation=np.asarray(shift, np.float32),
             shape=np.asarray(canonical - np.tensordot(fitted, rig.units, 1), np.float32),
+            parting=np.zeros_like(rig.mean),
             residual=0.0,
         )
         return self.model.portrait_of(fit, photo)
@@ -191,7 +192,7 @@ class PairMaker:
         """
         portrait = pairs.portrait
         look = portrait.appearance
-        frames = self.model.composite(portrait, pairs.units, pairs.vertices)
+        frames = self.model.composite(portrait, pairs.units, pairs.pose, pairs.vertices)
         found: dict[str, list[NDArray[np.generic]]] = {}
         for kind in KINDS:
             affine = self.cutter.affine(pairs.vertices, kind)

@@ -12,13 +12,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.colours import vertex_colours
-from joyvasa_lib.portrait.compact.eye_contour import eye_margins
+from joyvasa_lib.portrait.compact.eye_contour import eye_margins, lash_colours
+from joyvasa_lib.portrait.compact.eye_matte import eye_matte
 from joyvasa_lib.portrait.compact.fitting import LIPS, HeadFit
 from joyvasa_lib.portrait.compact.flow_extension import FlowExtension, build_extension
-from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
+from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.portrait.compact.lids import lid_weight
-from joyvasa_lib.portrait.compact.lookup import EYE, MIXED, MOUTH, OUTSIDE, SKIN
+from joyvasa_lib.portrait.compact.lookup import (
+    EYE,
+    LOWER,
+    MIXED,
+    MOUTH,
+    MOUTH_LAYERS,
+    OUTSIDE,
+    SKIN,
+    UPPER,
+)
+from joyvasa_lib.portrait.compact.own_teeth import pale
 from joyvasa_lib.portrait.compact.person import displacement_reach
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
 
@@ -35,8 +45,12 @@ _LEAST_FACING = 0.25
 """Cosine between a triangle's normal and the view from which on its displacement is trusted."""
 _PAINT_NEAR, _PAINT_FAR = 0.18, 0.32
 """Distance from lips and lids, rig units, within which skin may be painted."""
+_NOSE = 0.05
+"""Half the breadth of the bridge of the nose, which parts the paint of the eyes, rig units."""
 _LIP_EDGE = 0.03
 """Rig units from the fitted lips' inner edge in which they cannot be told from teeth."""
+_TEETH_SHOW = 0.15
+"""Share of pale pixels between the lips from which on they are teeth."""
 _EAR_X = 1.4
 """Ears stick out farther than this, rig units; they follow the face, not their own fit."""
 # fmt: off
@@ -56,31 +70,35 @@ class Appearance:
         vertices: [v, 3] the fitted head on the crop, pixels.
         layer: [s, s] which layer of the head each pixel shows (see ``lookup``).
         depth: [s, s] depth of the fitted head, pixels; infinite outside.
-        colour: [v, 3] smooth colour of every vertex, also of those the photograph hides.
         shown_layer: [f] layer of every triangle for driven heads: ``OUTSIDE`` away from mouth and
             eyes, where displacement is smooth enough for the coarse grid of the extension.
-        paint: [v] share of what the photograph does not show that may be painted: 1 by lips and
+        paintable: [v] share of what the photograph does not show that may be painted: 1 by lips and
             lids, 0 on the rest of the skin, whose pixels are stretched instead.
         extension: carries the face's displacement into the picture around it.
         eye_margins: [2, 2] see :func:`~joyvasa_lib.portrait.compact.eye_contour.eye_margins`.
+        lashes: [2, 3] see :func:`~joyvasa_lib.portrait.compact.eye_contour.lash_colours`.
+        eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.eye_matte.eye_matte`.
     """
 
     photo: Bytes
     vertices: Floats
     layer: Bytes
     depth: Floats
-    colour: Floats
     shown_layer: Bytes
-    paint: Floats
+    paintable: Floats
     extension: FlowExtension
     eye_margins: Floats
+    lashes: Floats
+    eye_matte: Bytes
 
 
 def triangle_layer(rig: HeadRig) -> Bytes:
-    """Layer [f] of every triangle: skin, eyeball or mouth interior."""
+    """Layer [f] of every triangle: skin, eyeball, teeth or what lies behind them."""
     layer = np.full(len(rig.triangles), SKIN, dtype=np.uint8)
     layer[rig.part(*_EYE_PARTS)] = EYE
-    layer[rig.part(*_MOUTH_PARTS)] = MOUTH
+    layer[rig.part("mouth_cavity", "tongue")] = MOUTH
+    layer[rig.part("teeth_upper")] = UPPER
+    layer[rig.part("teeth_lower")] = LOWER
     return layer
 
 
@@ -101,18 +119,20 @@ def set_back(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def _paint_weight(rig: HeadRig) -> Floats:
+def paintable(rig: HeadRig) -> Floats:
+    """[v] share of what a photograph does not show that may be painted; see :class:`Appearance`."""
     near = rig.mean[rig.landmark_vertex[[*LIPS, *_LIDS]]]
     distance = np.linalg.norm(rig.mean[:, None] - near[None], axis=-1).min(1)
     weight = np.clip((_PAINT_FAR - distance) / (_PAINT_FAR - _PAINT_NEAR), 0.0, 1.0)
     weight[rig.part_vertices("eye_cavity", *_EYE_PARTS, *_MOUTH_PARTS)] = 1.0
+    weight *= np.clip(np.abs(rig.mean[:, 0]) / _NOSE - 1.0, 0.0, 1.0) ** (rig.mean[:, 1] < 0.0)
     return weight.astype(np.float32)
 
 
 @lru_cache(maxsize=2)
 def _shown_layer(rig: HeadRig) -> Bytes:
     layer = triangle_layer(rig)
-    by_features = _paint_weight(rig)[rig.triangles].max(1) > 0.0
+    by_features = paintable(rig)[rig.triangles].max(1) > 0.0
     layer[(layer == SKIN) & ~by_features] = OUTSIDE
     return layer
 
@@ -130,13 +150,44 @@ def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
     return (facing > _LEAST_FACING) & head & ~ears & rig.part("skin")
 
 
-def _with_lip_edges(layer: Bytes, scale: float) -> Bytes:
-    """Layers [s, s] where lips beside an open mouth, which may show teeth, are neither."""
-    mouth = (layer == MOUTH).astype(np.uint8)
+def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
+    """Layers [s, s] where what lies between parted lips may be something else than the fit says.
+
+    A slit that is hardly open may be lips. If upper teeth show, lips beside them may be teeth, and
+    so may what is ``white`` [s, s] behind and below them.
+    """
+    mouth = np.isin(layer, MOUTH_LAYERS).astype(np.uint8)
     reach = max(1, round(_LIP_EDGE * scale))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    edge = (cv2.dilate(mouth, disc) > 0) & (layer == SKIN)
-    return np.where(edge, np.uint8(MIXED), layer)
+    mixed = (cv2.morphologyEx(mouth, cv2.MORPH_OPEN, disc) == 0) & (mouth > 0)
+    if (mouth * white).sum() > _TEETH_SHOW * mouth.sum():
+        mixed |= (layer == LOWER) | ((layer == MOUTH) & white)
+        mixed |= (cv2.dilate(mouth, disc) > 0) & (layer == SKIN)
+    return np.where(mixed, np.uint8(MIXED), layer)
+
+
+def typical_skin(photo: Bytes, layer: Bytes) -> Floats:
+    """Median colour [3] of what a photograph shows as skin; mid grey without any."""
+    skin = photo[layer == SKIN]
+    return np.asarray(np.median(skin, axis=0) if len(skin) else np.full(3, 128.0), np.float32)
+
+
+def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, Floats, Bytes]:
+    """The fitted head on its photograph.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the crop.
+        side: of the crop in pixels.
+
+    Returns:
+        [v, 3] vertices in pixels; [s, s] triangle, its depth and its layer of every pixel.
+    """
+    shape = fit.shape + fit.parting + np.tensordot(fit.units, rig.units, 1)
+    vertices = fit.project(np.asarray(shape, np.float32))
+    triangle, depth = rasterize(set_back(rig, vertices, fit.scale)[None], rig.triangles, side)
+    layers = np.append(triangle_layer(rig), OUTSIDE).astype(np.uint8)
+    return vertices, triangle[0], depth[0], layers[triangle[0]]
 
 
 def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
@@ -148,23 +199,24 @@ def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
         photo: [s, s, 3] uint8 RGB crop.
     """
     side = len(photo)
-    shape = fit.shape + np.tensordot(fit.units, rig.units, 1)
-    vertices = fit.project(np.asarray(shape, np.float32))
-    triangle, depth = rasterize(set_back(rig, vertices, fit.scale)[None], rig.triangles, side)
-    layers = np.append(triangle_layer(rig), OUTSIDE).astype(np.uint8)
-    layer = _with_lip_edges(layers[triangle[0]], fit.scale)
+    vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
+    layer = _with_lip_edges(layer, pale(photo, typical_skin(photo, layer)), fit.scale)
     margins = eye_margins(rig, photo, vertices)
-    reach = displacement_reach(photo, triangle[0] >= 0, fit.scale / side)
+    trusted = _trusted(rig, vertices)
+    reach, reach_expression = displacement_reach(
+        photo, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
+    )
     return Appearance(
         photo=photo,
         vertices=vertices,
         layer=layer,
-        depth=depth[0],
-        colour=vertex_colours(rig, photo, vertices, layer, depth[0], fit.scale, margins[:, 0]),
+        depth=depth,
         eye_margins=margins,
+        lashes=lash_colours(rig, photo, vertices),
+        eye_matte=eye_matte(rig, photo, vertices, triangle, layer, margins, fit.scale),
         shown_layer=_shown_layer(rig),
-        paint=_paint_weight(rig),
+        paintable=paintable(rig),
         extension=build_extension(
-            triangle[0], _trusted(rig, vertices), vertices, rig.triangles, reach
+            triangle, trusted, vertices, rig.triangles, reach, reach_expression
         ),
     )

@@ -1,36 +1,34 @@
-"""Draws driven heads: warps the photograph, paints what it never showed, smooths layer edges.
+"""Draws driven heads: warps the photograph and paints what it never showed.
 
-Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the crop, ``h`` x ``w``
-a window of it, drawn several times finer.
+The whole frame follows a smooth flow. Around eyes and mouth, where layers of the head slide over
+each other, windows are drawn several times finer, so that lids, lips and teeth get soft edges.
+
+Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the crop, ``h`` x ``w`` a
+window of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.appearance import Appearance, set_back
-from joyvasa_lib.portrait.compact.fitting import LIPS
+from joyvasa_lib.portrait.compact.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
-from joyvasa_lib.portrait.compact.lids import eye_distance
-from joyvasa_lib.portrait.compact.lookup import look_up
+from joyvasa_lib.portrait.compact.lookup import flow_to_photo, look_up
+from joyvasa_lib.portrait.compact.mouth_shade import open_sky
+from joyvasa_lib.portrait.compact.paint import Paint
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
+from joyvasa_lib.portrait.compact.resolve import resolve
 
 Frames = NDArray[np.uint8]
 
-_FINER = 2
-"""Samples along one side of a pixel where layers meet."""
-_TORN, _PARTLY = 4.0, 0.25
-"""Within a pixel, distance on the photograph (pixels) and share of paint that make an edge."""
-_AROUND_LIDS, _AROUND_LIPS = 0.16, 0.12
-"""Distance in the mean head, rig units, within which edges are smoothed."""
-_SEEN = 0.02
-"""Share of painting below which the photograph is left alone."""
+_FINE = 120.0
+"""Samples per rig unit that windows have at least, up to three along one side of a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,25 +37,33 @@ class Performance:
 
     Attributes:
         vertices: [b, v, 3] driven head in crop pixels.
-        colour: [b, v, 3] paint for what the photograph does not show, [0, 255].
+        carried: [b, v, 3] the photograph's head in the driven pose, without its new expression.
         trust: [b, v] share of the photograph's own pixels, [0, 1].
+        shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
         tolerance: pixels by which a point may lie behind the photograph's surface.
     """
 
     vertices: Floats
-    colour: Floats
+    carried: Floats
     trust: Floats
+    shut: Floats
     tolerance: float
 
 
 def draw_frames(
-    rig: HeadRig, look: Appearance, performance: Performance, mask: Floats, scale: float
+    rig: HeadRig,
+    look: Appearance,
+    paint: Paint,
+    performance: Performance,
+    mask: Floats,
+    scale: float,
 ) -> Frames:
     """Draws a batch of frames.
 
     Args:
         rig: the head model.
         look: the photograph seen through the fitted head.
+        paint: what is painted where the photograph shows nothing.
         performance: the driven heads.
         mask: [s, s] in [0, 1], where displacement is allowed (it fades at the crop's border).
         scale: pixels per rig unit.
@@ -68,14 +74,16 @@ def draw_frames(
     side = len(look.photo)
     deeper = set_back(rig, performance.vertices, scale)
     triangle, _ = rasterize(deeper, rig.triangles, side)
-    flow, unseen, fill, kind = look_up(
-        triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer,
-        look.layer, look.depth, performance.colour, performance.trust, look.paint,
-        performance.tolerance,
-    )  # fmt: skip
-    around = look.extension.backward(performance.vertices[..., :2] - look.vertices[..., :2])
+    flow, kind = flow_to_photo(
+        triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer
+    )
+    carried = performance.carried[..., :2]
+    around = look.extension.backward(
+        carried - look.vertices[..., :2], performance.vertices[..., :2] - carried
+    )
     frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
     line = np.arange(side, dtype=np.float32)
+    parts = feature_parts(rig)
 
     def frame(b: int) -> None:
         wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
@@ -84,11 +92,11 @@ def draw_frames(
         wide *= mask[..., None]
         wide[..., 0] += line
         wide[..., 1] += line[:, None]
-        warped = cv2.remap(
-            look.photo, wide, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        cv2.remap(
+            look.photo, wide, None, cv2.INTER_LINEAR, frames[b], borderMode=cv2.BORDER_REPLICATE
         )
-        frames[b] = _painted(warped, fill[b], unseen[b])
-        _smooth_edges(rig, look, performance, deeper, b, frames[b])
+        for part in parts:
+            _draw_part(part, look, paint, performance, deeper, b, scale, frames[b])
 
     for_each_frame(frame, len(flow))
     return frames
@@ -103,81 +111,35 @@ def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
     return np.maximum(weight, 0.0)[..., None]
 
 
-def _painted(warped: Frames, fill: Floats, unseen: Floats) -> Frames:
-    """Paints the unseen over the warped photograph, with soft borders."""
-    rows = np.flatnonzero(unseen.max(1) > _SEEN)
-    if len(rows) == 0:
-        return warped
-    columns = np.flatnonzero(unseen.max(0) > _SEEN)
-    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    alpha = cv2.blur(unseen[window], (3, 3))[..., None]
-    area = warped[window].astype(np.float32)
-    area += alpha * (fill[window] - area)
-    warped[window] = np.clip(area + 0.5, 0, 255).astype(np.uint8)
-    return warped
-
-
-@lru_cache(maxsize=2)
-def _fine_parts(rig: HeadRig) -> tuple[NDArray[np.intp], ...]:
-    """Vertices around which edges are smoothed: each eye, the mouth."""
-    lips = rig.mean[rig.landmark_vertex[list(LIPS)]]
-    mouth = np.linalg.norm(rig.mean[:, None] - lips[None], axis=-1).min(1) < _AROUND_LIPS
-    eyes = (eye_distance(rig) < _AROUND_LIDS) & rig.skin_vertex
-    left = rig.mean[:, 0] > 0
-    return tuple(np.flatnonzero(part) for part in (eyes & left, eyes & ~left, mouth))
-
-
-def _smooth_edges(
-    rig: HeadRig,
+def _draw_part(
+    part: FeaturePart,
     look: Appearance,
+    paint: Paint,
     performance: Performance,
     deeper: Floats,
     b: int,
+    scale: float,
     frame: Frames,
 ) -> None:
-    """Draws pixels on the edges of lids and lips again, as means of finer ones, in place."""
+    """Paints one eye or the mouth, in place."""
     side = len(frame)
-    for part in _fine_parts(rig):
-        around = performance.vertices[b, part, :2]
-        left, top = np.clip(np.floor(around.min(0)).astype(int), 0, side - 1)
-        right, bottom = np.clip(np.ceil(around.max(0)).astype(int) + 1, (left + 1, top + 1), side)
-        size = (_FINER * (bottom - top), _FINER * (right - left))
-        fine = performance.vertices[b : b + 1].copy()
-        fine[..., :2] -= np.array([left, top], dtype=np.float32)
-        fine[..., :2] = _FINER * fine[..., :2] + np.float32((_FINER - 1) / 2)
-        ordered = fine.copy()
-        ordered[..., 2] = deeper[b, :, 2]
-        triangle, _ = rasterize(ordered, rig.triangles, size)
-        flow, unseen, fill, kind = look_up(
-            triangle, fine, look.vertices, rig.triangles, look.shown_layer, look.layer, look.depth,
-            performance.colour[b : b + 1], performance.trust[b : b + 1], look.paint,
-            performance.tolerance,
-        )  # fmt: skip
-        where = flow[0]
-        where[..., 0] += np.arange(size[1], dtype=np.float32)
-        where[..., 1] += np.arange(size[0], dtype=np.float32)[:, None]
-        torn = _spread(where[..., 0]) + _spread(where[..., 1]) > _TORN
-        layers = _cells(kind[0])
-        edge = (layers.max(-1) != layers.min(-1)) & torn | (_spread(unseen[0]) > _PARTLY)
-        edge &= layers.min(-1) > 0
-        if not edge.any():
-            continue
-        warped = cv2.remap(
-            look.photo, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        painted = _painted(warped, fill[0], unseen[0])
-        mean = cv2.resize(painted, edge.shape[::-1], interpolation=cv2.INTER_AREA)
-        frame[top:bottom, left:right][edge] = mean[edge]
-
-
-def _cells(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """[h, w, n] the samples of each pixel of finer values [n h, n w]."""
-    height, width = values.shape[0] // _FINER, values.shape[1] // _FINER
-    cells = values.reshape(height, _FINER, width, _FINER).transpose(0, 2, 1, 3)
-    return cells.reshape(height, width, -1)
-
-
-def _spread(values: Floats) -> Floats:
-    """[h, w] difference between the largest and the smallest sample of each pixel."""
-    cells = _cells(values)
-    return np.asarray(cells.max(-1) - cells.min(-1), dtype=np.float32)
+    finer = int(np.clip(np.ceil(_FINE / scale), 2, 3))
+    driven = performance.vertices[b, part.vertex]
+    bounds = driven[part.bounding, :2]
+    left, top = np.clip(np.floor(bounds.min(0)).astype(int) - 1, 0, side - 1)
+    right, bottom = np.clip(np.ceil(bounds.max(0)).astype(int) + 2, (left + 1, top + 1), side)
+    size = (finer * int(bottom - top), finer * int(right - left))
+    driven[:, :2] = finer * (driven[:, :2] - np.array([left, top], np.float32) + 0.5) - 0.5
+    ordered = driven.copy()
+    ordered[:, 2] = deeper[b, part.vertex, 2]
+    triangle = rasterize(ordered[None], part.triangles, size)[0][0]
+    window = look_up(
+        triangle, driven, look.vertices[part.vertex], part.triangles,
+        look.shown_layer[part.triangle], look.layer, look.depth, look.eye_matte,
+        performance.trust[b, part.vertex], performance.shut[b, part.vertex],
+        look.paintable[part.vertex], performance.tolerance,
+        (int(left), int(top)), finer, paint.place[part.vertex], paint.tint[part.vertex],
+        paint.picture,
+    )  # fmt: skip
+    sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
+    resolve(window, sky, paint.light, look.photo, finer, frame[top:bottom, left:right])

@@ -21,6 +21,9 @@ _LIKE_SKIN = 0.3
 _FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
 """Ends of the search: share of the way to the brow, share of the eye's width downwards."""
 
+_LASHES_END = 0.35
+"""Share of the way to the brow within which lashes are darkest."""
+
 # Person's left eye first, as in the face units; corners, upper and lower contour, lower brow edge.
 _EYES = (
     ((362, 263), (398, 384, 385, 386, 387, 388, 466), (382, 381, 380, 374, 373, 390, 249),
@@ -61,6 +64,29 @@ def eye_margins(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Flo
             blurred, bottom, np.broadcast_to(down, up.shape), inside
         )
     return margins
+
+
+def lash_colours(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Floats:
+    """Colour [2, 3] of the lashes of the person's left and right eye: the darkest above its rim.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] the crop.
+        vertices: [v, 3] the head on it, pixels.
+    """
+    colours = np.zeros((2, 3), dtype=np.float32)
+    points = vertices[rig.landmark_vertex, :2].astype(np.float64)
+    for eye, (corners, upper, _, brow) in enumerate(_EYES):
+        across = points[corners[1]] - points[corners[0]]
+        width = max(float(np.hypot(*across)), 1.0)
+        blurred = cv2.GaussianBlur(photo, (0, 0), max(0.5, 0.02 * width))
+        top, edge = (
+            _resampled(points[list(ids)], points[corners[0]], across) for ids in (upper, brow)
+        )
+        line = _along(blurred, top, _LASHES_END * (edge - top))
+        darkest = line.sum(-1).argmin(1)
+        colours[eye] = np.median(line[np.arange(len(line)), darkest], axis=0)
+    return colours
 
 
 def _normal(across: NDArray[np.float64], upwards: NDArray[np.float64]) -> NDArray[np.float64]:

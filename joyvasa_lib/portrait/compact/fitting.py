@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.face_units import FACE_UNITS
+from joyvasa_lib.portrait.compact.correction import lip_parting, spread_residuals
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
 
 _DEPTH_WEIGHT = 0.25
@@ -46,6 +47,8 @@ class HeadFit:
         translation: [3] pixels of the crop (z relative).
         shape: [v, 3] personal neutral head in rig units: the rig's identity plus the smooth
             correction that puts every landmark vertex on its landmark.
+        parting: [v, 3] rig units by which the lips are parted farther than the units part them;
+            the photograph's alone, a driven mouth does not keep it.
         residual: root-mean-square landmark distance before that correction, pixels.
     """
 
@@ -55,6 +58,7 @@ class HeadFit:
     scale: float
     translation: Floats
     shape: Floats
+    parting: Floats
     residual: float
 
     def project(self, vertices: Floats) -> Floats:
@@ -173,10 +177,14 @@ def fit_head(
     residual = float(np.sqrt((weight @ (difference[:, :2] ** 2).sum(1)) / weight.sum()))
 
     shape = rig.shape(w_id.astype(np.float32), np.zeros(len(w_unit), np.float32))
+    parting = np.zeros_like(shape)
     if correct:
         flat = difference * np.array([1.0, 1.0, 0.0])
         canonical = (flat @ rotation.T) / scale
-        shape = shape + _spread(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
+        shape = shape + spread_residuals(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
+        expressed = shape + np.tensordot(w_unit, rig.units, 1)
+        seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
+        parting = lip_parting(rig, expressed, seen)
     return HeadFit(
         identity=w_id.astype(np.float32),
         units=w_unit.astype(np.float32),
@@ -184,25 +192,6 @@ def fit_head(
         scale=scale,
         translation=translation.astype(np.float32),
         shape=np.asarray(shape, np.float32),
+        parting=parting,
         residual=residual,
     )
-
-
-def _spread(
-    rig: HeadRig, vertex: NDArray[np.int32], displacement: NDArray[np.float64], reach: float = 0.35
-) -> Floats:
-    """Spreads displacements known at some vertices smoothly over the head.
-
-    Regularised Gaussian kernel interpolation in canonical coordinates; ``reach`` in rig units.
-    """
-    unique, first = np.unique(vertex, return_index=True)
-    known = rig.mean[unique].astype(np.float64)
-    kernel = _gaussian(known, known, reach)
-    weights = np.linalg.solve(kernel + 0.05 * np.eye(len(unique)), displacement[first])
-    spread = _gaussian(rig.mean.astype(np.float64), known, reach) @ weights
-    return np.asarray(spread * rig.head_weight[:, None], dtype=np.float32)
-
-
-def _gaussian(a: NDArray[np.float64], b: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2.0 * a @ b.T
-    return np.asarray(np.exp(-0.5 * np.maximum(squared, 0.0) / reach**2))

@@ -1,7 +1,6 @@
-"""The skin and lashes of closing lids, which an open eye hides.
+"""The skin of closing lids, which an open eye hides: which vertices it is, how much is painted.
 
-An open eye keeps most of its upper lid in the crease. What comes out when it closes is painted in
-the colour of the clean skin around the eye; on the lid's edge lie the lashes.
+An open eye keeps most of its upper lid in the crease; what comes out when it closes is painted.
 
 Axis legend: ``v`` vertices.
 """
@@ -11,17 +10,18 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import dijkstra
 
-from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
+from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, Ints
 
-_LASH_RINGS = (4.0, 6.0)
-"""Rows of vertices up to which lashes are dark, and where they end."""
-_STRETCHED = 4.0
-"""One over the lid weight from which on a closed lid stretches the photograph too far."""
-_FADE = 0.12
-"""Rig units over which painted skin passes into the photograph."""
+_FOLDED, _STRETCHED = 0.35, 0.65
+"""Lid weights up to which a closed lid shows the photograph, and from which on it does not."""
+_STILL = 0.02
+"""Lid weight up to which skin does not belong to the upper lid."""
+# fmt: off
+_BROWS = (
+    46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 276, 283, 282, 295, 285, 300, 293, 334, 296, 336,
+)
+# fmt: on
 
 
 def lid_weight(rig: HeadRig) -> Floats:
@@ -32,44 +32,49 @@ def lid_weight(rig: HeadRig) -> Floats:
     return np.where(rig.skin_vertex | (weight > 0), weight, 0.0).astype(np.float32)
 
 
-@lru_cache(maxsize=2)
-def _edge_rings(rig: HeadRig) -> Floats:
-    """[v] rows of skin between a vertex and the inner edge of the lids, infinite elsewhere."""
-    faces = rig.triangles[rig.part("skin")]
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    n = len(rig.mean)
-    links = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
-    margin = np.intersect1d(rig.part_vertices("skin"), rig.part_vertices("eye_cavity"))
-    rings = dijkstra(links.tocsr(), directed=False, indices=margin, unweighted=True, min_only=True)
-    return np.asarray(rings, dtype=np.float32)
+def lid_rim(rig: HeadRig) -> Ints:
+    """Vertices of the edges of the lids, where skin turns into the eye's cavity."""
+    return np.intersect1d(rig.part_vertices("skin"), rig.part_vertices("eye_cavity"))
 
 
 @lru_cache(maxsize=2)
 def eye_distance(rig: HeadRig) -> Floats:
     """[v] distance of the mean head's vertices from the edges of the lids, rig units."""
-    margin = np.intersect1d(rig.part_vertices("skin"), rig.part_vertices("eye_cavity"))
-    distance = np.linalg.norm(rig.mean[:, None] - rig.mean[margin][None], axis=-1)
+    distance = np.linalg.norm(rig.mean[:, None] - rig.mean[lid_rim(rig)][None], axis=-1)
     return np.asarray(distance.min(1), dtype=np.float32)
 
 
-def lash_weight(rig: HeadRig) -> Floats:
-    """[v] darkness of the lashes along the edge of the upper lids, [0, 1]."""
-    dark, end = _LASH_RINGS
-    fade = np.clip((end - _edge_rings(rig)) / (end - dark), 0.0, 1.0)
-    moving = np.clip(2.0 * lid_weight(rig), 0.0, 1.0)
-    return np.asarray(fade * moving * rig.skin_vertex, dtype=np.float32)
+@lru_cache(maxsize=2)
+def brow_distance(rig: HeadRig) -> Floats:
+    """[v] distance of the mean head's vertices from the brows, rig units."""
+    brows = rig.mean[rig.landmark_vertex[list(_BROWS)]]
+    distance = np.linalg.norm(rig.mean[:, None] - brows[None], axis=-1)
+    return np.asarray(distance.min(1), dtype=np.float32)
 
 
-def lid_cover(rig: HeadRig, margin: Floats) -> Floats:
-    """[v] share of paint on the skin of a fully closed upper lid, [0, 1].
+def eye_margin(rig: HeadRig, margins: Floats) -> Floats:
+    """[v] the margin of the lid that a vertex is nearest to.
 
     Args:
         rig: the head model.
-        margin: [2] rig units, person's left and right eye, between the fitted upper lid's edge and
-            clean skin: lashes, liner and shadow that a closed lid has to cover.
+        margins: [2, 2] of the person's left and right eye, above the upper and below the lower lid.
     """
-    clean = np.where(rig.mean[:, 0] > 0, margin[0], margin[1])
-    cover = np.clip((clean + _FADE - eye_distance(rig)) / _FADE, 0.0, 1.0)
-    moving = lid_weight(rig)
-    cover = np.where(moving > 0, np.maximum(cover, np.clip(_STRETCHED * moving, 0.0, 1.0)), 0.0)
-    return np.asarray(cover * rig.skin_vertex, dtype=np.float32)
+    left = rig.mean[:, 0] > 0
+    middle = np.where(left, *(rig.mean[v, 1] for v in rig.iris_vertex))
+    above = np.where(left, margins[0, 0], margins[1, 0])
+    below = np.where(left, margins[0, 1], margins[1, 1])
+    return np.asarray(np.where(rig.mean[:, 1] < middle, above, below), dtype=np.float32)
+
+
+def lid_stretch(rig: HeadRig) -> Floats:
+    """[v] share of a closed upper lid that stretches the photograph too far to show it, [0, 1]."""
+    stretch = np.clip((lid_weight(rig) - _FOLDED) / (_STRETCHED - _FOLDED), 0.0, 1.0)
+    return np.asarray(stretch * rig.skin_vertex, dtype=np.float32)
+
+
+def closing_order(rig: HeadRig) -> Floats:
+    """[v] how far an eye has closed when its lid reaches a vertex's height: 0 above, 1 below."""
+    rim = rig.mean[lid_rim(rig), 1]
+    top, bottom = float(rim.min()), float(rim.max())
+    order = np.clip((rig.mean[:, 1] - top) / (bottom - top), 0.0, 1.0)
+    return np.where(lid_weight(rig) > _STILL, 0.0, order).astype(np.float32)

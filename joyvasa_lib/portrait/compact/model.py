@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.eyes import EyeWatch
-from joyvasa_lib.motion import FACE_UNITS, Motion, MotionSpace, get_space
+from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving import (
     DrivingOptions,
     Pose,
@@ -30,12 +30,25 @@ from joyvasa_lib.motion.driving import (
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.portrait.compact.appearance import Appearance, read_appearance
-from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
+from joyvasa_lib.portrait.compact.appearance import (
+    Appearance,
+    fitted_layers,
+    read_appearance,
+    typical_skin,
+)
+from joyvasa_lib.portrait.compact.calibration import (
+    BLINK,
+    applied_units,
+    blink_gain,
+    lip_seal,
+)
 from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
-from joyvasa_lib.portrait.compact.lids import lash_weight, lid_cover
+from joyvasa_lib.portrait.compact.lids import closing_order, lid_stretch
+from joyvasa_lib.portrait.compact.lookup import MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.own_teeth import place_teeth
+from joyvasa_lib.portrait.compact.paint import Paint, mix_paint
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
@@ -46,17 +59,10 @@ Frames = NDArray[np.uint8]
 
 BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
 
-_BLINK = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
-_JAW = FACE_UNITS.index("jawOpen")
-_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
-_UPPER_LIP_FOLLOWS_JAW = 0.22
-"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
-
-
 _OPEN_EYE, _SHUT_EYE = 0.3, 0.8
 """Closure seen in the pixels of an eye below which it is open, and above which it is shut."""
-_PAINT_COMES_FIRST = 3.0
-"""A lid is painted by the time it is a third closed, before it can show pixels of the eye."""
+_PAINT_WITHIN = 0.3
+"""Share of a blink within which skin that the lid reaches is painted over the open eye."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +74,16 @@ class CompactPortrait(Portrait):
         appearance: the photograph read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.portrait.compact.calibration.blink_gain`.
         seal: [52] see :func:`~joyvasa_lib.portrait.compact.calibration.lip_seal`.
-        lid_cover: [v] see :func:`~joyvasa_lib.portrait.compact.lids.lid_cover`.
+        teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.own_teeth.place_teeth`.
+        paint: what is painted where the photograph shows nothing.
     """
 
     fit: HeadFit
     appearance: Appearance
     blink_gain: Floats
     seal: Floats
-    lid_cover: Floats
+    teeth: Floats
+    paint: Paint
 
     @property
     def keypoints(self) -> Floats:
@@ -103,12 +111,9 @@ class CompactPortraitModel(PortraitModel):
         self.rig = rig
         self._generator = generator
         self.driving = driving or DrivingOptions()
-        self._lash = lash_weight(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the picture's right
+        self._stretch, self._closing_order = lid_stretch(rig), closing_order(rig)
         self._eye_side = np.where(left, 0, 1)
-        interior = np.zeros(len(rig.mean), dtype=bool)
-        interior[rig.part_vertices("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")] = True
-        self._interior = interior
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> CompactPortraitModel:
@@ -146,6 +151,11 @@ class CompactPortraitModel(PortraitModel):
         """The compact motion space: 64 keypoints, linear in 52 face units."""
         return get_space("compact-1")
 
+    @property
+    def pivot(self) -> Floats:
+        """[3] joint between head and neck."""
+        return self.rig.pivot
+
     def encode(self, crop: FaceCrop) -> CompactPortrait:
         """Fits the rig and reads the photograph; about half a second.
 
@@ -161,15 +171,24 @@ class CompactPortraitModel(PortraitModel):
 
     def portrait_of(self, fit: HeadFit, photo: Frames) -> CompactPortrait:
         """The portrait that a photograph [s, s, 3] with a known fit is."""
-        look = read_appearance(self.rig, fit, photo)
+        rig = self.rig
+        _, _, _, layer = fitted_layers(rig, fit, len(photo))
+        parted = np.isin(layer, MOUTH_LAYERS)
+        fit, teeth = place_teeth(rig, fit, photo, parted, typical_skin(photo, layer))
+        look = read_appearance(rig, fit, photo)
+        gain = blink_gain(rig, fit, look.eye_margins[:, 1])
+        shut = fit.units.copy()
+        shut[BLINK] += gain * (1.0 - shut[BLINK])
+        closed = fit.project(fit.shape + fit.parting + np.tensordot(shut, rig.units, 1))
         return CompactPortrait(
             size=len(photo),
             mask=_border_mask(len(photo)),
             fit=fit,
             appearance=look,
-            blink_gain=blink_gain(self.rig, fit, look.eye_margins[:, 1]),
-            seal=lip_seal(self.rig, fit),
-            lid_cover=lid_cover(self.rig, look.eye_margins[:, 0] / fit.scale),
+            blink_gain=gain,
+            seal=lip_seal(rig, fit),
+            teeth=teeth,
+            paint=mix_paint(rig, look, closed, self._stretch, fit.scale),
         )
 
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
@@ -200,7 +219,7 @@ class CompactPortraitModel(PortraitModel):
             raise NoFaceError("There is no frame to extract motion from")
         units = np.stack(rows["units"])
         closed = np.clip((eyes.closure() - _OPEN_EYE) / (_SHUT_EYE - _OPEN_EYE), 0.0, 1.0)
-        units[:, _BLINK] = np.maximum(units[:, _BLINK], closed[:, None])
+        units[:, BLINK] = np.maximum(units[:, BLINK], closed[:, None])
         return Motion.from_units(
             units,
             rotation=np.stack(rows["angles"]),
@@ -230,7 +249,7 @@ class CompactPortraitModel(PortraitModel):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
             vertices = self.driven_vertices(portrait, units[rows], part)
-            frames = self.composite(portrait, units[rows], vertices)
+            frames = self.composite(portrait, units[rows], part, vertices)
             if self.refiner is not None:
                 look, scale = portrait.appearance, portrait.fit.scale
                 frames = self.refiner(frames, vertices, look, scale)
@@ -258,44 +277,56 @@ class CompactPortraitModel(PortraitModel):
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
         fit = portrait.fit
-        applied = units.copy()
-        own = fit.units[_BLINK]
-        applied[:, _BLINK] = own + (units[:, _BLINK] - own) * portrait.blink_gain
-        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * units[:, [_JAW]]
+        applied = applied_units(units, fit.units, portrait.blink_gain)
+        own = fit.parting
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
-        shape = fit.shape + np.tensordot(applied, self.rig.units, 1)
+            own = portrait.teeth
+        else:  # the photograph's own jaw has lifted its lip already
+            rest = applied_units(fit.units, fit.units, portrait.blink_gain)
+            applied = applied + (fit.units - rest)
+        shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
+        return self._posed(portrait, shape, pose)
+
+    def _posed(self, portrait: CompactPortrait, shape: Floats, pose: Pose) -> Floats:
+        """Crop pixels [b, v, 3] of heads [b or 1, v, 3] in rig units under a pose."""
         turned = shape @ rotation_matrix(pose.rotation)
         moved = pose.scale[:, None] * turned + pose.translation[:, None]
         follow = self.rig.head_weight[:, None]
-        return np.asarray(fit.project(shape) * (1 - follow) + moved * follow, dtype=np.float32)
+        still = portrait.fit.project(shape)
+        return np.asarray(still * (1 - follow) + moved * follow, dtype=np.float32)
 
-    def composite(self, portrait: CompactPortrait, units: Floats, vertices: Floats) -> Frames:
-        """[b, s, s, 3] procedural frames for face units [b, 52] and driven vertices [b, v, 3]."""
+    def composite(
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
+    ) -> Frames:
+        """[b, s, s, 3] procedural frames for units [b, 52], pose, driven vertices [b, v, 3]."""
         return draw_frames(
             self.rig,
             portrait.appearance,
-            self._performance(portrait, units, vertices),
+            portrait.paint,
+            self._performance(portrait, units, pose, vertices),
             portrait.mask,
             portrait.fit.scale,
         )
 
     def _performance(
-        self, portrait: CompactPortrait, units: Floats, vertices: Floats
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
     ) -> Performance:
-        """What is drawn: where vertices take their pixels from, and colours of the unseen."""
-        look = portrait.appearance
-        own = portrait.fit.units[_BLINK]
-        closing = np.clip((units[:, _BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
-        per_vertex = closing[:, self._eye_side].astype(np.float32)
-        colour = np.repeat(look.colour[None], len(units), 0)
-        lash = self._lash * per_vertex
-        colour *= (1.0 - 0.5 * lash)[..., None]
-        opening = np.clip(units[:, _JAW] / 0.5, 0.0, 1.0)
-        colour[:, self._interior] *= (0.5 + 0.5 * opening)[:, None, None]
-        covered = portrait.lid_cover * np.minimum(_PAINT_COMES_FIRST * per_vertex, 1.0)
-        trust = np.ascontiguousarray(1.0 - covered, np.float32)
-        return Performance(vertices, colour, trust, 0.25 * portrait.fit.scale)
+        """What is drawn: the driven head, and how far its lids have to be painted."""
+        own = portrait.fit.units[BLINK]
+        closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
+        closed = closing[:, self._eye_side]
+        painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
+        late = self._closing_order * (1.0 - _PAINT_WITHIN)
+        fit = portrait.fit
+        expressed = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
+        return Performance(
+            vertices,
+            carried=self._posed(portrait, expressed[None], pose),
+            trust=np.asarray(1.0 - painted, np.float32),
+            shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
+            tolerance=0.25 * portrait.fit.scale,
+        )
 
 
 def _border_mask(side: int, margin: float = 0.07) -> Floats:

@@ -77,3 +77,33 @@ def rasterize(
     vertices = np.ascontiguousarray(vertices, dtype=np.float32)
     for_each_frame(lambda b: _rasterize_one(vertices[b], triangles, triangle[b], depth[b]), batch)
     return triangle, depth
+
+
+def interpolate(triangle: Ints, vertices: Floats, triangles: Ints, values: Floats) -> Floats:
+    """Values of vertices at every pixel of one picture, by barycentric coordinates.
+
+    Args:
+        triangle: [h, w] triangle of each pixel, -1 where there is none.
+        vertices: [v, 3] the vertices that were rasterised, pixels.
+        triangles: [f, 3] vertex indices.
+        values: [v, k].
+
+    Returns:
+        [h, w, k]; zero where there is no triangle.
+    """
+    row, column = np.nonzero(triangle >= 0)
+    corner = triangles[triangle[row, column]]
+    a, b, c = (vertices[corner[:, n], :2].astype(np.float64) for n in range(3))
+    point = np.stack([column, row], 1)
+    whole = _cross(b - a, c - a)
+    whole = np.where(np.abs(whole) < 1e-9, 1.0, whole)
+    weight = np.stack([_cross(b - point, c - point), _cross(c - point, a - point)], 1)
+    weight = weight / whole[:, None]
+    weight = np.concatenate([weight, 1.0 - weight.sum(1, keepdims=True)], 1)
+    out = np.zeros((*triangle.shape, values.shape[1]), dtype=np.float32)
+    out[row, column] = np.einsum("nc,nck->nk", weight, values[corner])
+    return out
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])

@@ -15,6 +15,8 @@ from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.flow_extension import GRID, FlowExtension
 from joyvasa_lib.portrait.compact.head_rig import HeadRig
 from joyvasa_lib.portrait.compact.lookup import SKIN
+from joyvasa_lib.portrait.compact.paint import Paint
+from joyvasa_lib.portrait.compact.palette import Palette
 from joyvasa_lib.portrait.compact.patches import PatchCutter
 
 _SIDE = 32
@@ -34,16 +36,24 @@ def compile_kernels(rig: HeadRig) -> None:
         vertices=at_rest,
         layer=np.full((_SIDE, _SIDE), SKIN, np.uint8),
         depth=np.zeros((_SIDE, _SIDE), np.float32),
-        colour=np.zeros((count, 3), np.float32),
         shown_layer=triangle_layer(rig),
-        paint=np.ones(count, np.float32),
+        paintable=np.ones(count, np.float32),
         extension=_still(count),
         eye_margins=np.zeros((2, 2), np.float32),
+        lashes=np.zeros((2, 3), np.float32),
+        eye_matte=np.zeros((_SIDE, _SIDE), np.uint8),
     )
-    performance = Performance(
-        vertices, look.colour[None], np.ones((1, count), np.float32), 0.25 * scale
+    grey = np.full(3, 128, np.float32)
+    paint = Paint(
+        np.zeros((2, 2, 3), np.float32),
+        np.zeros((count, 2), np.float32),
+        np.ones((count, 3), np.float32),
+        Palette(grey, grey, grey),
+        np.ones((256, 3), np.float32),
     )
-    draw_frames(rig, look, performance, np.ones((_SIDE, _SIDE), np.float32), scale)
+    ones = np.ones((1, count), np.float32)
+    performance = Performance(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
+    draw_frames(rig, look, paint, performance, np.ones((_SIDE, _SIDE), np.float32), scale)
     cutter = PatchCutter(rig)
     cutter.guides(vertices, cutter.affine(vertices, "mouth"), look, "mouth", 0.25 * scale)
 
@@ -58,4 +68,5 @@ def _still(vertices: int) -> FlowExtension:
         average=sparse.csr_matrix((0, vertices), dtype=np.float32),
         edge=none,
         spread=np.zeros((GRID * GRID, 0), np.float32),
+        spread_expression=np.zeros((GRID * GRID, 0), np.float32),
     )
