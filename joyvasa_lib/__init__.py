@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from joyvasa_lib.animation import Animation
+    from joyvasa_lib.emotion.editor import EmotionEditor
+    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.timeline import EmotionTimeline
     from joyvasa_lib.errors import (
         CheckpointError,
         JoyVASAError,
@@ -30,6 +33,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Animation",
     "CheckpointError",
+    "Emotion",
+    "EmotionEditor",
+    "EmotionTimeline",
     "JoyVASAError",
     "JoyVASAPipeline",
     "MediaError",
@@ -48,6 +54,9 @@ __all__ = [
 
 _HOMES = {
     "Animation": "joyvasa_lib.animation",
+    "Emotion": "joyvasa_lib.emotion.emotion_space",
+    "EmotionEditor": "joyvasa_lib.emotion.editor",
+    "EmotionTimeline": "joyvasa_lib.emotion.timeline",
     "JoyVASAPipeline": "joyvasa_lib.pipeline",
     "Motion": "joyvasa_lib.motion",
     "MotionGenerator": "joyvasa_lib.speech.motion_generator",

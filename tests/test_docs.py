@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from numpy.typing import NDArray
 from PIL import Image
 
-from joyvasa_lib import JoyVASAPipeline
-from joyvasa_lib.cli import main
+from joyvasa_lib import EmotionTimeline, JoyVASAPipeline
+from joyvasa_lib.checkpoints.official_parts import PARTS
+from joyvasa_lib.cli import app, main
+from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import probe
@@ -120,6 +123,32 @@ def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
     assert (desk / "calm.mp4").is_file()
 
 
+def test_motion_is_drawn_in_other_ways(run: Runner) -> None:
+    names = run("docs/how-to/steps-and-windows.md")
+    assert len(names["quick"]) == len(names["motion"]) == 10  # type: ignore[arg-type]
+    assert len(names["published"]) == 13  # type: ignore[arg-type]
+
+
+def test_emotions_are_added_on_every_way_the_page_names(
+    run: Runner, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = emotion_cells(["anger"])
+    monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.emotion_cells", lambda: few)
+    monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.unit_cells", lambda: few[:1])
+    names = run("docs/how-to/emotion.md")
+    assert names["same"] == names["wry"]
+    assert names["worried"] != names["motion"]
+    written = ("happy.mp4", "wry.mp4", "mood.mp4", "out.png", "sheet.png", "units.png")
+    assert all((desk / name).stat().st_size > 1000 for name in written)
+
+
+def test_the_timeline_on_the_page_is_read_as_a_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/emotion.md").read_text(encoding="utf-8")
+    (text,) = (code for language, code in FENCE.findall(page) if language == "yaml")
+    (tmp_path / "mood.yaml").write_text(text)
+    assert EmotionTimeline.load(tmp_path / "mood.yaml").at(2.5)["AU4"] == 0.1
+
+
 def test_long_speech_is_streamed_frame_by_frame(
     run: Runner, desk: Path, words: NDArray[np.float32]
 ) -> None:
@@ -143,6 +172,71 @@ def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) 
     before = finished.stat().st_mtime_ns
     run("docs/how-to/batch.md")
     assert finished.stat().st_mtime_ns == before
+
+
+def test_a_basis_is_learned_from_labelled_motions(run: Runner, desk: Path) -> None:
+    from joyvasa_lib import Motion
+    from joyvasa_lib.motion.space import LIVEPORTRAIT_21
+
+    random = np.random.default_rng(0)
+    (desk / "labelled").mkdir()
+    for name in ("anna-1", "anna-2", "bela-1"):
+        curves = random.random((60, 2))
+        expression = np.zeros((60, 21, 3))
+        expression[:, 20, 1], expression[:, 14, 1] = -0.02 * curves.T
+        motion = Motion.build(expression, space=LIVEPORTRAIT_21)
+        motion.save(desk / "labelled" / f"{name}.safetensors")
+        lines = ["frame,AU12_r,AU6_r", *(f"{t},{5 * a},{5 * b}" for t, (a, b) in enumerate(curves))]
+        (desk / "labelled" / f"{name}.csv").write_text("\n".join(lines))
+    names = run("docs/how-to/emotion-basis.md", labelled_motion=motion)
+    assert np.ptp(names["smiling"].expression) > 0.1  # type: ignore[attr-defined]
+    change = names["happy"].expression - motion.expression  # type: ignore[attr-defined]
+    np.testing.assert_allclose(change[0, 20, 1], -0.8 * 0.02, rtol=0.05)
+
+
+def test_a_portrait_is_driven_in_every_way_the_page_names(
+    run: Runner, desk: Path, pipe: JoyVASAPipeline
+) -> None:
+    portrait = pipe.encode("portrait.jpg")
+    acted = pipe.generate_motion("speech.wav")[:6]
+    pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
+    names = run("docs/how-to/reenactment.md")
+    assert len(names["motion"]) == 6  # type: ignore[arg-type]
+    assert probe(desk / "driven.mp4").has_audio
+    assert probe(desk / "again.mp4").has_audio
+    assert probe(desk / "start.mp4", count_frames=True).n_frames == 5
+
+
+def test_what_the_page_on_official_checkpoints_says_is_there(
+    desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "how-to" / "official.md").read_text(encoding="utf-8")
+    blocks = FENCE.findall(text)
+    asked: list[object] = []
+    monkeypatch.setattr(
+        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or pipe
+    )
+    names: dict[str, object] = {}
+    for code in (code for language, code in blocks if language == "python"):
+        exec(compile(code, "official.md", "exec"), names)
+    assert len(asked) == 2
+    assert (desk / "talking.mp4").is_file()
+    commands = typer.main.get_command(app)
+    lines = [line for language, code in blocks if not language for line in code.splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        options = {word for word in shlex.split(line) if word.startswith("-")}
+        command = commands
+        for word in shlex.split(line)[1:3]:
+            command = getattr(command, "commands", {}).get(word, command)
+        known = {name for option in command.params for name in option.opts}
+        assert options <= known, line
+    for name in re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE):
+        part = PARTS[name]
+        assert f"| `{name}` | {part.repository} |" in text
+        assert part.non_commercial == (
+            "non-commercial" in text.split(f"`{name}`")[1].split("\n")[0]
+        )
 
 
 def test_recipes_that_the_training_page_names_exist() -> None:

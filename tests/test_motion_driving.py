@@ -16,6 +16,7 @@ from joyvasa_lib.motion.driving import (
     Pose,
     compose_pose,
     compose_units,
+    fading_mouth,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_matrix
@@ -123,6 +124,18 @@ def test_a_neutral_source_and_modest_motion_pass_through() -> None:
     for name in ("mouthClose", "eyeWideLeft", "eyeWideRight"):
         driving[:, FACE_UNITS.index(name)] = 0.0
     np.testing.assert_array_equal(compose_units(np.zeros(52), driving), driving)
+
+
+def test_a_hair_of_smile_in_a_frown_does_not_keep_the_smile() -> None:
+    space = get_space()
+    smiling = units(mouthSmileLeft=0.6, mouthSmileRight=0.6)
+    frown = units(mouthFrownLeft=1.0, mouthFrownRight=1.0)
+    hair = frown + units(mouthSmileLeft=0.01, mouthSmileRight=0.01)
+    gone = fading_mouth(smiling, frown, space)
+    assert gone[space.unit_index("mouthSmileLeft")] > 0.3
+    np.testing.assert_allclose(fading_mouth(smiling, hair, space), gone, atol=0.03)
+    raised = frown + smiling
+    assert not fading_mouth(smiling, raised, space).any()
 
 
 def test_bad_shapes_and_options_are_refused() -> None:

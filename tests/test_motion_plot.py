@@ -53,9 +53,21 @@ def test_the_heat_map_has_one_row_per_moving_unit() -> None:
     assert names == ["eyeBlinkLeft", "eyeBlinkRight", "jawOpen"]
 
 
+def test_the_action_unit_map_has_a_row_for_each_unit_and_the_sound_above() -> None:
+    pytest.importorskip("matplotlib")
+    motion = talking()
+    sound, _, panel, _ = motion.plot(np.zeros(32000, np.float32), kind="action-units").axes
+    assert sound.get_ylabel() == "sound"
+    names = [tick.get_text() for tick in panel.get_yticklabels()]
+    assert names == ["AU27 mouth stretch", "AU43 eye closure"]
+    jaw = np.asarray(panel.get_images()[0].get_array())[0]
+    np.testing.assert_allclose(jaw, motion.units[:, get_space().unit_index("jawOpen")], atol=1e-6)
+    assert len(Motion.neutral(5).plot(kind="action-units").axes) == 1
+
+
 def test_still_motions_and_spaces_without_units_are_drawn_too(tmp_path) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("matplotlib")
-    for kind in ("curves", "heatmap"):
+    for kind in ("curves", "heatmap", "action-units"):
         assert len(Motion.neutral(5).plot(kind=kind).axes) == 1
         Motion.neutral(5, space=LIVEPORTRAIT_21).plot(kind=kind).savefig(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
+from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.motion.one_euro import OneEuroFilter, one_euro
 from joyvasa_lib.motion.smoothing import (
     exponential,
@@ -71,6 +72,9 @@ def test_the_official_smoothing_is_one_call_on_a_motion_and_leaves_the_expressio
         smooth = motion.smooth(method, parts=("pose",), **options)
         np.testing.assert_allclose(smooth.vector[:, 63:], pose(method), atol=1e-5)
         assert np.array_equal(smooth.expression, motion.expression)
+        assert np.array_equal(smooth.expression, PARITY[f"{method}/exp"])
+        turn = rotation_matrix(smooth.rotation)
+        np.testing.assert_allclose(turn, PARITY[f"{method}/R"], atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream, resample_features
 from joyvasa_lib.speech.compact_wav2vec2 import (
     CompactWav2Vec2Config,
@@ -21,8 +21,15 @@ from joyvasa_lib.speech.compact_wav2vec2 import (
     mel_filters,
 )
 from joyvasa_lib.speech.loudness import REFERENCE_DB, SILENCE_DB, LevelTracker, speech_level
+from joyvasa_lib.speech.networks import empty_network
 
 SpeechLike = Callable[..., NDArray[np.float32]]
+
+TINY = {
+    "conv_dim": (8,) * 7, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "intermediate_size": 8, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
+}  # fmt: skip
+"""A wav2vec 2.0 or HuBERT of the published kind."""
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +124,59 @@ def test_wav2vec2_and_hubert_folders_load(tmp_path: Path) -> None:
     from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
     for kind, config in ((Wav2Vec2Model, Wav2Vec2Config), (HubertModel, HubertConfig)):
-        small = config(
-            conv_dim=(8,) * 7, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=8, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
-        )  # fmt: skip
-        kind(small).save_pretrained(tmp_path / kind.__name__)
+        kind(config(**TINY)).save_pretrained(tmp_path / kind.__name__)
         features = AudioEncoder.from_pretrained(tmp_path / kind.__name__)(
             torch.zeros(1, 64080), 100
         )
         assert features.shape == (1, 100, 8)
+
+
+def test_a_published_folder_may_hold_heads_but_must_hold_the_network(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    Wav2Vec2ForCTC(Wav2Vec2Config(**TINY)).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    assert "lm_head.weight" in weights
+    del weights["wav2vec2.masked_spec_embed"]  # as in facebook/wav2vec2-base-960h
+    save_file(weights, path, metadata={"format": "pt"})
+    assert AudioEncoder.from_pretrained(tmp_path).feature_dim == 8
+    del weights["wav2vec2.encoder.layer_norm.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lack encoder\.layer_norm\.weight"):
+        AudioEncoder.from_pretrained(tmp_path)
+
+
+def test_published_networks_hear_the_level_and_the_pad_of_one_frame() -> None:
+    encoder = AudioEncoder(empty_network({"model_type": "hubert", **TINY})).eval()
+    sound = np.random.default_rng(0).normal(0, 1e-4, 6400).astype(np.float32)
+    assert encoder.hears_samples
+    with torch.inference_mode():
+        direct = encoder(torch.from_numpy(sound)[None])[0]
+        assert encoder(torch.zeros(1, 640)).shape == (1, 1, 8)
+        with pytest.raises(MediaError, match="640"):
+            encoder(torch.zeros(1, 639), 1)
+    assert torch.equal(encode(encoder, sound, 10**6), direct)
+
+
+def test_a_published_network_is_not_rounded_to_integers(tmp_path: Path) -> None:
+    encoder = AudioEncoder(empty_network({"model_type": "hubert", **TINY}))
+    with pytest.raises(OptionError, match=r"hubert.*torch\.int8.*float32"):
+        encoder.save_pretrained(tmp_path, torch.int8)
+    assert not list(tmp_path.iterdir())
+
+
+def test_masking_of_time_is_a_matter_of_training_alone() -> None:
+    torch.manual_seed(0)
+    calm = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout"), 0.0)
+    config = {"model_type": "wav2vec2", **TINY, **calm, "layerdrop": 0.0, "mask_time_prob": 0.5}
+    encoder = AudioEncoder(empty_network(config))
+    sound = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000))).float()
+    with torch.inference_mode():
+        plain = encoder.eval()(sound)
+        assert torch.equal(plain, encoder(sound))
+        assert not torch.allclose(plain, encoder.train()(sound), atol=1e-3)
 
 
 def test_an_unknown_network_is_refused_by_name(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,12 @@ from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.training.audio_encoder import cut, train_audio_encoder
 from joyvasa_lib.training.augmentation import augment
+from joyvasa_lib.training.config import LoopConfig, learning_rate_factor, read_config
 from joyvasa_lib.training.data import SpeechCorpus, SpeechItem
-from joyvasa_lib.training.losses import LossWeights
-from joyvasa_lib.training.motion import MotionObjective, train_motion
+from joyvasa_lib.training.motion import train_motion
 from joyvasa_lib.training.motion_data import MotionBatch
 from joyvasa_lib.training.motion_metrics import blinks, closure_centres
-from joyvasa_lib.training.run import LoopConfig, learning_rate_factor, read_config
+from joyvasa_lib.training.motion_objective import MotionObjective, ObjectiveOptions
 
 ENCODER = {
     "mel_bands": 40, "conv_dim": [16] * 7, "hidden_size": 16, "num_hidden_layers": 1,
@@ -34,7 +36,22 @@ ENCODER = {
     "num_conv_pos_embedding_groups": 2, "do_stable_layer_norm": True, "mask_time_prob": 0.0,
     "layerdrop": 0.0,
 }  # fmt: skip
-LOOP = {"steps": 4, "warmup_steps": 1, "validate_every": 4, "checkpoint_minutes": 60.0}
+LOOP = {
+    "threads": 1,
+    "steps": 4,
+    "warmup_steps": 1,
+    "validate_every": 4,
+    "checkpoint_minutes": 60.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only wait for each other on two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_item(rng: np.random.Generator, frames: int) -> dict[str, Any]:
@@ -152,7 +169,7 @@ def objective(channels: int = 59) -> MotionObjective:
         n_prev_motions=3, dropout=0.0,
     )  # fmt: skip
     normalizer = MotionNormalizer(np.zeros(channels, np.float32), np.ones(channels, np.float32))
-    return MotionObjective(denoiser, normalizer, LossWeights(), previous_noise=0.0)
+    return MotionObjective(denoiser, normalizer, ObjectiveOptions(previous_noise=0.0))
 
 
 def batch(frames: int = 12) -> MotionBatch:
@@ -205,7 +222,7 @@ def test_overfitting_one_batch_lowers_the_error() -> None:
 
 def test_every_parameter_of_the_denoiser_but_the_dead_ones_gets_a_gradient() -> None:
     model = objective()
-    model.null_audio = 0.5
+    model.options = replace(model.options, null_audio=0.5)
     torch.manual_seed(0)
     model(batch())["total"].backward()
     for name, parameter in model.denoiser.named_parameters():

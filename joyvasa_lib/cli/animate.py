@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.cli.common import (
+    Checkpoint,
+    Device,
+    Json,
+    Quiet,
+    Subject,
+    load_pipeline,
+    progress,
+    report,
+)
+from joyvasa_lib.cli.emotion import (
+    EmotionText,
+    Liveliness,
+    Protect,
+    Strength,
+    TimelineFile,
+    Units,
+    chosen_emotion,
+)
+from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for, given_face
+from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from joyvasa_lib.face.detector import FaceDetector
     from joyvasa_lib.motion import Motion
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
@@ -27,10 +40,6 @@ Guidance = Annotated[float, typer.Option(help="How strongly speech drives the mo
 Steps = Annotated[int, typer.Option(help="Denoising steps.")]
 SchedulerName = Annotated[str, typer.Option(help="ddim, ddpm or dpmsolver++.")]
 Head = Annotated[float, typer.Option(help="Factor on head motion; 0 keeps the head still.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; the best there is by default.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Checkpoint folder; the bundled one.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no closing line.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def animate(
@@ -45,17 +54,23 @@ def animate(
     blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
     mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
     brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
+    emotion: EmotionText = "",
+    emotion_timeline: TimelineFile = None,
+    au: Units = None,
+    emotion_strength: Strength = 1.0,
+    protect_speech: Protect = True,
+    liveliness: Liveliness = 0.0,
     full: Annotated[
         bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
     ] = True,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
-    face: Annotated[str, typer.Option(help="largest, or rank by size from 0.")] = "largest",
-    box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = "",
-    landmarks: Annotated[
-        Path | None, typer.Option(help="Face by hand: JSON list of 5 or 468 points.")
-    ] = None,
+    face: FaceRank = "largest",
+    box: Box = "",
+    landmarks: Landmarks = None,
+    square: Square = False,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -64,7 +79,6 @@ def animate(
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.files import check_writable
     from joyvasa_lib.media.video import check_video_path
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     started = time.perf_counter()
     if not 1 <= fps <= 120:
@@ -72,10 +86,13 @@ def animate(
     check_video_path(output)
     if motion_out is not None:
         check_writable(motion_out)
-    detector = _hand_given(box, landmarks)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    given_face(box, landmarks, square)  # refuses what is wrong before the long work
+    editor = chosen_emotion(
+        emotion, emotion_timeline, au, emotion_strength, protect_speech, liveliness, seed
+    )
+    pipe = load_pipeline(checkpoint, device, subject)
     speech = load_speech(audio)
-    prepared = pipe.encode(portrait, face=face, detector=detector)
+    prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     encoded = time.perf_counter()
     performance = pipe.perform(
         speech,
@@ -86,13 +103,15 @@ def animate(
         scheduler=scheduler,
         head_motion=head_motion,
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
+    if editor is not None:
+        performance = performance.edit(pipe.editor(editor, prepared))
     if motion_out is not None:
         performance.motion.save(motion_out)
     animation = pipe.render(prepared, performance, speech, paste_back=full)
-    with _progress(animation.n_frames, quiet or as_json) as advance:
+    with progress(animation.n_frames, quiet or as_json) as advance:
         animation.save(output, progress=advance)
     rendered = time.perf_counter()
-    _report(
+    report(
         as_json,
         quiet,
         f"{output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
@@ -103,6 +122,7 @@ def animate(
             "fps": animation.fps,
             "seconds": animation.duration,
             "size": list(animation.size),
+            "face_score": round(prepared.crop.face.score, 3),
             "timings": {
                 "encode": round(encoded - started, 3),
                 "motion": round(performance.seconds, 3),
@@ -139,15 +159,15 @@ def motion(
     head_motion: Head = 1.0,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Generates the motion of AUDIO and saves it, independent of any portrait."""
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     check_writable(output)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, subject)
     result: Motion = pipe.generate_motion(
         str(audio),
         seed=seed,
@@ -158,48 +178,4 @@ def motion(
     )
     result.save(output)
     values = {"output": str(output), "frames": len(result), "fps": result.fps}
-    _report(as_json, quiet, f"{output}: {len(result)} frames", values)
-
-
-def _hand_given(box: str, landmarks: Path | None) -> FaceDetector | None:
-    if not box and landmarks is None:
-        return None
-    from joyvasa_lib.face.manual import ManualFaceDetector
-
-    if box:
-        try:
-            numbers = [float(part) for part in box.split(",")]
-        except ValueError as error:
-            raise OptionError(
-                f"--box is left,top,right,bottom in pixels, such as 100,80,300,320; not {box!r}"
-            ) from error
-        return ManualFaceDetector(box=numbers)
-    assert landmarks is not None
-    try:
-        points = json.loads(landmarks.read_text())
-        return ManualFaceDetector(landmarks=points)
-    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise MediaError(
-            f"Cannot read landmarks from {landmarks} ({error}); it must hold a JSON list of 5 or "
-            "468 [x, y] points"
-        ) from error
-
-
-@contextmanager
-def _progress(total: int, silent: bool) -> Iterator[Callable[[int], None] | None]:
-    if silent:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rendering", total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _report(as_json: bool, quiet: bool, line: str, values: dict[str, Any]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(values) + "\n")
-    elif not quiet:
-        sys.stdout.write(line + "\n")
+    report(as_json, quiet, f"{output}: {len(result)} frames", values)

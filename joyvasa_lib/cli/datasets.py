@@ -37,3 +37,20 @@ def heads(
     else:
         paths = write_portrait_pairs(output, recipe, progress=not quiet)
         typer.echo(f"{len(paths)} shards in {output}")
+
+
+@app.command("mean-face")
+def mean_face(
+    output: Annotated[Path, typer.Argument(help="The mesh, an .npy file.")],
+    count: Annotated[int, typer.Option("--heads", min=4, help="Rendered heads.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the heads.")] = 0,
+) -> None:
+    """Averages what the face-mesh network finds on rendered heads: the face room's mean mesh."""
+    import numpy as np
+
+    from joyvasa_lib.datasets.synthetic.mean_face import mean_face_mesh
+    from joyvasa_lib.media.files import atomic_path
+
+    mesh = mean_face_mesh(count, seed, progress=True)
+    with atomic_path(output) as temporary, temporary.open("wb") as file:
+        np.save(file, mesh)

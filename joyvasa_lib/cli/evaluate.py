@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from joyvasa_lib.cli.common import print_wide
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def evaluate(
         if as_json:
             sys.stdout.write(json.dumps([one.to_dict() for one in results]) + "\n")
         else:
-            _print_folder(results)
+            from joyvasa_lib.evaluation.table import folder_table
+
+            print_wide(folder_table(results))
         return
     result = _one(source, audio, segments, portrait, silent)
     if as_json:
@@ -93,19 +96,6 @@ def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluatio
     if not results:
         raise OptionError(f"None of the {total} videos in {folder} could be measured")
     return results
-
-
-def _print_folder(results: list[Evaluation]) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    from joyvasa_lib.evaluation.table import folder_table
-
-    table = folder_table(results)
-    console = Console()
-    # Squeezed into a narrow window or a pipe it would be unreadable: it may be as wide as it is.
-    width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-    Console(width=max(console.width, width)).print(table)
 
 
 @contextmanager

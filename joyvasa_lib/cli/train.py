@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
+from joyvasa_lib.cli.common import Json, Quiet, report
+
 app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkpoint.")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")]
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run; resumed if there.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Start the run anew.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Goes over the recipe; repeatable."),
+]
 
 
 @app.command("audio-encoder")
@@ -21,12 +28,53 @@ def audio_encoder(config: ConfigFile, run: RunFolder) -> None:
     train_audio_encoder(config, run)
 
 
+@app.command("whisper-encoder")
+def whisper_encoder(
+    corpus: Annotated[Path, typer.Option(help="Speech corpus that sets the features' scale.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the encoder.")],
+    layers: Annotated[int, typer.Option(help="Layers to keep, 1 to 6.")] = 4,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder of openai/whisper-base instead of the packages.")
+    ] = None,
+) -> None:
+    """Takes the speech encoder from Whisper base's lower layers; nothing is trained."""
+    from joyvasa_lib.training.whisper_encoder import build_whisper_encoder
+
+    build_whisper_encoder(corpus, output, layers, source)
+
+
 @app.command("motion")
-def motion(config: ConfigFile, run: RunFolder) -> None:
-    """Trains the motion denoiser."""
+def motion(
+    config: ConfigFile,
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared set to learn from, instead of the recipe's.")
+    ] = None,
+    lora_rank: Annotated[
+        int | None,
+        typer.Option(min=0, help="Train low-rank adapters of this rank; 0 trains the weights."),
+    ] = None,
+    changes: Changes = None,
+    restart: Restart = False,
+) -> None:
+    """Trains the motion denoiser, or fine-tunes it on prepared videos."""
     from joyvasa_lib.training.motion import train_motion
 
-    train_motion(config, run)
+    given = {"motion.data": data, "motion.lora_rank": lora_rank}
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
+    train_motion(config, run, not restart, changes=[*(changes or ()), *options])
+
+
+@app.command("push")
+def push(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished or running run.")],
+    repository: Annotated[str, typer.Argument(help="NAME or ORGANISATION/NAME on the hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
+) -> None:
+    """Uploads a run's checkpoint and model card to the Hugging Face Hub."""
+    from joyvasa_lib.training.push import push_run
+
+    typer.echo(push_run(run, repository, private=not public))
 
 
 @app.command("corpus")
@@ -43,7 +91,7 @@ def corpus(
         build_speech_corpus,
         missing_recordings,
     )
-    from joyvasa_lib.training.run import read_config
+    from joyvasa_lib.training.config import read_config
 
     recipe = read_config(config, SpeechCorpusConfig, "speech_corpus")
     total = len(missing_recordings(recipe, output))
@@ -58,6 +106,47 @@ def portrait(config: ConfigFile, run: RunFolder) -> None:
     from joyvasa_lib.training.portrait import train_portrait
 
     train_portrait(config, run)
+
+
+@app.command("emotion")
+def emotion(config: ConfigFile, run: RunFolder) -> None:
+    """Trains the map from action units to expression on heads whose deformation is known."""
+    from joyvasa_lib.training.emotion import train_emotion
+
+    train_emotion(config, run)
+
+
+@app.command("emotion-basis")
+def emotion_basis(
+    data: Annotated[Path, typer.Argument(help="Folder of motions, a table of units beside each.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Basis .safetensors")],
+    full_scale: Annotated[
+        float, typer.Option(help="Intensity in the tables that means 1, such as 5.")
+    ] = 1.0,
+    ridge: Annotated[
+        float | None, typer.Option(help="Strength of the ridge; tried out by default.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Learns what action units do in any motion space, from motions with labelled units."""
+    from dataclasses import asdict
+
+    from joyvasa_lib.emotion.basis import EmotionBasis
+    from joyvasa_lib.media.files import check_writable
+    from joyvasa_lib.training.labelled_units import read_labelled_clips
+
+    check_writable(output)
+    clips = read_labelled_clips(data, full_scale)
+    basis = EmotionBasis.fit([c.motion for c in clips], [c.units for c in clips], ridge=ridge)
+    basis.save(output)
+    fit = basis.fit_report
+    line = (
+        f"{output}: {len(basis.units)} units of space {basis.space.name}, explain "
+        f"{100 * fit.explained:.1f} % of clips left out"
+    )
+    values = {"output": str(output), "space": basis.space.name, "units": basis.units}
+    report(as_json, quiet, line, {**values, **asdict(fit)})
 
 
 @app.command("rig")

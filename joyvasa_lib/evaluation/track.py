@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, NoFaceError
-from joyvasa_lib.evaluation.eyes import EyeWatch
 from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving import compose_units
@@ -28,12 +28,10 @@ from joyvasa_lib.portrait.compact.calibration import (
     UPPER_INNER_LIP,
 )
 from joyvasa_lib.portrait.compact.head_rig import bundled_rig
+from joyvasa_lib.portrait.compact.lip_opening import eye_distance, lip_opening
 
 Curve = NDArray[np.float64]
 
-_EYE_CORNERS = (33, 263)
-_JAW_SHARE = 0.6
-"""Share of its largest effect by which opening the jaw lowers the lower lip, corners left out."""
 _STILL_POINT = 0.03
 """Rig units that no face unit moves a point of the bony face by."""
 
@@ -86,13 +84,11 @@ def track_motion(motion: Motion) -> FaceTrack:
     space = motion.space
     calm = np.zeros(len(space.face_unit_names), np.float32)
     units = compose_units(calm, motion.units, space=space)
-    upper, lower = _rig_lips()
-    per_unit = (rig.units[:, lower, 1] - rig.units[:, upper, 1]).mean(axis=1, dtype=np.float64)
     names = [rig.unit_index(name) for name in space.face_unit_names]
     blink = space.unit_indices(("eyeBlinkLeft", "eyeBlinkRight"))
     return FaceTrack(
         fps=motion.fps,
-        aperture=np.maximum(units @ per_unit[names], 0.0) / _eye_distance(),
+        aperture=np.maximum(units @ lip_opening(rig)[names], 0.0),
         lids=np.clip(units[:, blink].mean(axis=1), 0.0, 1.0).astype(np.float64),
         rotation=motion.rotation.astype(np.float64),
     )
@@ -167,25 +163,6 @@ def mean_face() -> Curve:
     return rig.mean[rig.landmark_vertex].astype(np.float64)
 
 
-def _eye_distance() -> float:
-    left, right = mean_face()[list(_EYE_CORNERS)]
-    return float(np.linalg.norm(left - right))
-
-
-@lru_cache(maxsize=1)
-def _rig_lips() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Vertices of the upper lip's inner edge, and those of the lower lip that they rest on.
-
-    The lips of the mean head nearly touch, so the lower ones are told by what the jaw moves.
-    """
-    rig = bundled_rig()
-    down = rig.units[rig.unit_index("jawOpen"), :, 1]
-    lower_face = np.flatnonzero(rig.skin_vertex & (down > _JAW_SHARE * down[rig.skin_vertex].max()))
-    upper = rig.landmark_vertex[list(UPPER_INNER_LIP)].astype(np.intp)
-    distance = np.linalg.norm(rig.mean[upper][:, None] - rig.mean[lower_face][None], axis=-1)
-    return upper, lower_face[distance.argmin(axis=1)]
-
-
 @lru_cache(maxsize=1)
 def bony_points() -> NDArray[np.intp]:
     """Mesh points that no expression moves: forehead, temples, bridge of the nose."""
@@ -212,5 +189,5 @@ def in_head_frame(landmarks: Curve) -> tuple[Curve, Curve]:
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
     turn = (u * sign) @ vt
     scale = float((s * sign).sum() / np.square(a).sum())
-    own = ((landmarks - middle) @ turn.T / max(scale, 1e-9) + centre) / _eye_distance()
+    own = ((landmarks - middle) @ turn.T / max(scale, 1e-9) + centre) / eye_distance(bundled_rig())
     return own, turn

@@ -22,6 +22,8 @@ SMALLEST, LARGEST = 256, 1024
 """Sides between which a crop keeps the picture's own pixels."""
 _FEWEST_PIXELS = 24
 """A face smaller than this shows neither lips nor lids."""
+_ROOM = 1.25
+"""Side of a square over that of all places where landmarks come in a video."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,49 @@ def crop_whole(picture: NDArray[np.uint8], face: Face, size: int | None = None) 
     side = max(height, width)
     square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
     return _cut(picture, face, square, size)
+
+
+def crop_square(
+    picture: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None = None
+) -> FaceCrop:
+    """Cuts a given square, as for the frames of a video, which all show the same one.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in picture pixels.
+        square: what to cut; beyond the picture's border its edge is repeated.
+        size: side of the crop in its own pixels; by default the native side kept within 256 and
+            1024.
+
+    Raises:
+        NoFaceError: the face is too small to animate, or has no finite place.
+        OptionError: ``size`` is unusable.
+        MediaError: the picture is not one of 8-bit pixels.
+    """
+    _check(face, size, 2.3)
+    return _cut(picture, face, square, size)
+
+
+def square_around(
+    landmarks: NDArray[np.floating], scale: float = 2.3, raise_by: float = 0.06
+) -> PixelSquare:
+    """The square that holds a face in all frames of a video; for one it is :func:`crop_face`'s.
+
+    Args:
+        landmarks: [t, n, 2 or 3] in picture pixels.
+        scale: side of the square over the median larger side of the landmarks' box; larger where
+            the face wanders so far that it would come within a tenth of the border.
+        raise_by: how far the square's centre lies above the landmarks', in sides (for the hair).
+    """
+    flat = np.asarray(landmarks, np.float64)[..., :2]
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    usual = float(np.median((high - low).max(axis=1)))
+    low, high = low.min(axis=0), high.max(axis=0)
+    side = round(max(usual * scale, float(max(high - low)) * _ROOM))
+    centre = (low + high) / 2
+    left = round(float(centre[0]) - side / 2)
+    top = round(float(centre[1]) - side / 2 - raise_by * side)
+    return PixelSquare(left, top, side)
 
 
 def _check(face: Face, size: int | None, scale: float) -> None:

@@ -126,8 +126,8 @@ def place_of(fit: MeshFit) -> _Place:
 def mean_mesh() -> NDArray[np.float32]:
     """[468, 3] a frontal, upright, mirror-symmetric face: mean 0, mean square radius 1.
 
-    The mean of what the network finds on photographs, paintings, a statue and a cartoon and on
-    their mirror images; x right, y down, z away from the viewer.
+    The mean of what the network finds on rendered heads and on their mirror images
+    (``joyvasa datasets mean-face``); x right, y down, z away from the viewer.
     """
     mesh: NDArray[np.float32] = np.load(_ASSETS / "mean_mesh.npy")
     mesh.flags.writeable = False

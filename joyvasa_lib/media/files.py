@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,3 +108,51 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary folder that becomes `path` when the block ends without an error.
+
+    A folder already at `path` is replaced as a whole; on any error, KeyboardInterrupt included, it
+    stays as it was and the temporary one is removed.
+
+    Args:
+        path: the folder to write.
+
+    Yields:
+        An empty folder beside it.
+
+    Raises:
+        OutputError: `path` is a file, its parent folder is missing or cannot be written to, or the
+            finished folder cannot be renamed.
+    """
+    target = Path(path).expanduser()
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file; give the name of a folder")
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder {target.parent} does not exist; create it first")
+    name = f".{target.name[:LONGEST_STEM]}-{secrets.token_hex(6)}"
+    temporary, old = target.with_name(name), target.with_name(f"{name}-old")
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
+        ) from error
+    try:
+        yield temporary
+        try:
+            if target.exists():
+                target.replace(old)
+            temporary.replace(target)
+        except OSError as error:
+            if old.exists() and not target.exists():
+                old.replace(target)
+            raise OutputError(
+                f"Cannot put the finished folder at {target} ({error.strerror}); choose another "
+                "place"
+            ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -39,8 +39,12 @@ SAFE_FORMATS = (
 )
 """Pillow formats that are plain pixels; EPS is left out because it starts Ghostscript."""
 
+SYNTHETIC_PICTURE = "This picture is synthetic: a portrait changed with joyvasa_lib."
+"""Note for pictures that show a face as it never was."""
+
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
+_EXIF_DESCRIPTION = 0x010E
 _REDUCIBLE = {"L", "RGB", "LA", "RGBA", "CMYK", "YCbCr"}
 _TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
 _pillow_limit_lock = threading.Lock()
@@ -83,12 +87,13 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     )
 
 
-def save_image(path: str | os.PathLike[str], image: Pixels) -> Path:
+def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = None) -> Path:
     """Writes a picture, whole or not at all; returns its path.
 
     Args:
         path: the file; its suffix chooses the format. PNG, BMP and TIFF keep every pixel.
         image: uint8 [h, w, 3] RGB.
+        note: a description that goes into the file's EXIF data; BMP has no place for it.
 
     Raises:
         MediaError: the image is not uint8 [h, w, 3].
@@ -104,9 +109,12 @@ def save_image(path: str | os.PathLike[str], image: Pixels) -> Path:
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise MediaError(f"save_image takes uint8 [h, w, 3], not {image.dtype} {image.shape}")
+    exif = Image.Exif()
+    if note is not None:
+        exif[_EXIF_DESCRIPTION] = note
     with atomic_path(target) as temporary:
         try:
-            Image.fromarray(image).save(temporary, quality=95)
+            Image.fromarray(image).save(temporary, quality=95, exif=exif)
         except (OSError, ValueError) as error:
             raise OutputError(f"Cannot write {target} ({error}); choose another place") from error
     return target

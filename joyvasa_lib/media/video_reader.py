@@ -39,7 +39,7 @@ class VideoReader:
         command += ["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]
         count = 0
         with FFmpeg(command, drain=True) as ffmpeg:
-            while (frame := _read_ppm(ffmpeg.stdout)) is not None:
+            while (frame := read_ppm(ffmpeg.stdout)) is not None:
                 count += 1
                 yield frame
             if ffmpeg.finish() != 0 or count == 0:
@@ -63,7 +63,7 @@ def read_video(path: str | os.PathLike[str]) -> VideoReader:
     return VideoReader(source, info.fps, info.size)
 
 
-def _read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:
+def read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:
     """One binary PPM picture uint8 [h, w, 3]; None at the end of the stream."""
     header = [stream.readline() for _ in range(3)]
     if not header[2]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Mode = Literal["absolute", "relative"]
 
 SMILE_UNITS = ("mouthSmileLeft", "mouthSmileRight")
+_FADES_BY = 2.0
+"""One over the strength of a mouth's change from which on its own expression may be gone."""
 ALL_REGIONS = frozenset({*REGIONS, "head"})
 
 
@@ -120,6 +122,25 @@ def compose_units(
         index = space.region_units(region)
         units[:, index] = source[index]
     return clip_units(reconcile_units(units, space), highest=highest)
+
+
+def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
+    """[u] what a picture's own mouth loses under a change of its face units [u].
+
+    Nothing without a change of the mouth or under one that is much like it, all under a strong one
+    that is not: a frown is not drawn over a smile. Units stay as far as the change raises them.
+    """
+    mouth = space.region_units("mouth")
+    assert space.face_unit_basis is not None
+    basis = space.face_unit_basis[mouth].reshape(len(mouth), -1)
+    before, added = np.maximum(own[mouth], 0.0) @ basis, change[mouth] @ basis
+    length = float(np.linalg.norm(before) * np.linalg.norm(added))
+    likeness = float(before @ added) / length if length > 1e-6 else 1.0
+    strength = min(1.0, _FADES_BY * float(np.abs(change[mouth]).max(initial=0.0)))
+    fading = np.zeros(len(own), np.float32)
+    fading[mouth] = strength * np.clip(1.0 - likeness, 0.0, 1.0) * np.maximum(own[mouth], 0.0)
+    raised = np.maximum(change, 0.0) / np.maximum(own, 1e-6)
+    return np.asarray(fading * np.maximum(1.0 - raised, 0.0), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,3 +67,40 @@ REGIONS: dict[str, tuple[str, ...]] = {
     "cheeks": tuple(name for name in FACE_UNITS if name.startswith(("cheek", "nose"))),
     "mouth": tuple(name for name in FACE_UNITS if name.startswith(("mouth", "jaw", "tongue"))),
 }
+
+ACTION_UNIT_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "AU1": ("inner brow raiser", ("browInnerUp",)),
+    "AU2": ("outer brow raiser", ("browOuterUpLeft", "browOuterUpRight")),
+    "AU4": ("brow lowerer", ("browDownLeft", "browDownRight")),
+    "AU5": ("upper lid raiser", ("eyeWideLeft", "eyeWideRight")),
+    "AU6": ("cheek raiser", ("cheekSquintLeft", "cheekSquintRight")),
+    "AU7": ("lid tightener", ("eyeSquintLeft", "eyeSquintRight")),
+    "AU8": ("lips toward each other", ("mouthClose",)),
+    "AU9": ("nose wrinkler", ("noseSneerLeft", "noseSneerRight")),
+    "AU10": ("upper lip raiser", ("mouthUpperUpLeft", "mouthUpperUpRight")),
+    "AU12": ("lip corner puller", ("mouthSmileLeft", "mouthSmileRight")),
+    "AU14": ("dimpler", ("mouthDimpleLeft", "mouthDimpleRight")),
+    "AU15": ("lip corner depressor", ("mouthFrownLeft", "mouthFrownRight")),
+    "AU16": ("lower lip depressor", ("mouthLowerDownLeft", "mouthLowerDownRight")),
+    "AU17": ("chin raiser", ("mouthShrugUpper", "mouthShrugLower")),
+    "AU18": ("lip pucker", ("mouthPucker",)),
+    "AU19": ("tongue show", ("tongueOut",)),
+    "AU20": ("lip stretcher", ("mouthStretchLeft", "mouthStretchRight")),
+    "AU22": ("lip funneler", ("mouthFunnel",)),
+    "AU24": ("lip pressor", ("mouthPressLeft", "mouthPressRight")),
+    "AU27": ("mouth stretch", ("jawOpen",)),
+    "AU28": ("lip suck", ("mouthRollUpper", "mouthRollLower")),
+    "AU29": ("jaw thrust", ("jawForward",)),
+    "AU30": ("jaw sideways", ("jawLeft", "jawRight")),
+    "AU34": ("cheek puff", ("cheekPuff",)),
+    "AU43": ("eye closure", ("eyeBlinkLeft", "eyeBlinkRight")),
+    "AU61": ("eyes turn left", ("eyeLookOutLeft", "eyeLookInRight")),
+    "AU62": ("eyes turn right", ("eyeLookInLeft", "eyeLookOutRight")),
+    "AU63": ("eyes up", ("eyeLookUpLeft", "eyeLookUpRight")),
+    "AU64": ("eyes down", ("eyeLookDownLeft", "eyeLookDownRight")),
+    "MS": ("mouth sideways", ("mouthLeft", "mouthRight")),
+}
+"""The action unit (Ekman, Friesen & Hager 2002) that each face unit belongs to: name, face units.
+
+The emotion room's table says more about them; a test keeps both together.
+"""

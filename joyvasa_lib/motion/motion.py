@@ -21,6 +21,8 @@ from joyvasa_lib.motion.space import Floats, MotionSpace, get_space, read_only
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from joyvasa_lib.motion.editing import MotionEdit
+
 Reference = Literal["source", "absolute"]
 
 FPS = 25.0
@@ -387,6 +389,25 @@ class Motion:
         from joyvasa_lib.motion.gains import Gains, apply_gains
 
         return apply_gains(self, Gains(head=head, blink=blink, mouth=mouth, brows=brows))
+
+    def edit(self, edit: MotionEdit, **options: Any) -> Motion:
+        """The motion with an emotion: ``motion.edit(Emotion.happiness(0.7))``.
+
+        Args:
+            edit: an ``Emotion``, an ``EmotionTimeline`` or an ``EmotionEditor``.
+            **options: ``strength``, ``protect_speech``, ``upper``, ``lower``, ``liveliness`` and
+                others: see :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
+
+        Returns:
+            A new motion; with strength 0 or a neutral emotion the very same numbers.
+
+        Raises:
+            OptionError: what is given cannot edit, or an option is unknown or out of range.
+            MotionError: the motion's space knows nothing of the emotion.
+        """
+        from joyvasa_lib.motion.editing import checked_edit
+
+        return checked_edit(edit).edit_motion(self, **options)
 
     def limit(self) -> Motion:
         """The motion within what pictures can show; see :mod:`~joyvasa_lib.motion.limits`."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.editing import MotionEdit, checked_edit
 from joyvasa_lib.motion.motion import Motion, checked_fps
 from joyvasa_lib.motion.resampling import reach, resample
 from joyvasa_lib.motion.space import MotionSpace
@@ -111,6 +113,19 @@ class Performance:
             self.fps,
             self.space,
             lambda: (piece.with_gains(**gains) for piece in self),
+        )
+
+    def edit(self, edit: MotionEdit, **options: Any) -> Performance:
+        """The performance with an emotion, as :meth:`Motion.edit`, still made piece by piece.
+
+        Raises:
+            OptionError: what is given cannot edit, or an option is unknown or out of range.
+            MotionError: the performance's space knows nothing of the emotion.
+        """
+        change = checked_edit(edit)
+        change.edit_motion(Motion.neutral(1, space=self.space), **options)  # checks now
+        return Performance(
+            self.n_frames, self.fps, self.space, lambda: change.edit_pieces(self, **options)
         )
 
     def retime(self, *, fps: float, n_frames: int) -> Performance:

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MissingDependencyError, MotionError
-from joyvasa_lib.motion.face_units import REGIONS
+from joyvasa_lib.motion.face_units import ACTION_UNIT_NAMES, REGIONS
 from joyvasa_lib.motion.motion import Motion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curves = NDArray[np.float32]
-Kind = Literal["curves", "heatmap"]
+Kind = Literal["curves", "heatmap", "action-units"]
 
 _PANEL_INCHES = {"sound": 0.8, "head": 1.6, "curves": 1.6, "unit": 0.14}
 _QUIET = 0.01
@@ -40,8 +40,9 @@ def plot_motion(
         motion: at least one frame.
         waveform: [n] sound to draw the envelope of, or None.
         sample_rate: of the waveform, Hz.
-        kind: ``"curves"`` draws the liveliest units of each region, ``"heatmap"`` all that move.
-            In a space without face units both draw keypoint groups.
+        kind: ``"curves"`` draws the liveliest units of each region, ``"heatmap"`` all that move,
+            ``"action-units"`` the same as the facial action units that they belong to, the
+            stronger of two sides. In a space without face units all draw keypoint groups.
         per_region: most curves in one panel.
         width: inches.
 
@@ -52,8 +53,8 @@ def plot_motion(
         MissingDependencyError: matplotlib is not installed.
         MotionError: an empty motion, or unknown kind.
     """
-    if kind not in ("curves", "heatmap"):
-        raise MotionError(f"A plot's kind is 'curves' or 'heatmap', not {kind!r}")
+    if kind not in ("curves", "heatmap", "action-units"):
+        raise MotionError(f"A plot's kind is 'curves' or 'heatmap' or 'action-units', not {kind!r}")
     if len(motion) == 0:
         raise MotionError("A motion without frames cannot be plotted")
     try:
@@ -64,7 +65,9 @@ def plot_motion(
         ) from error
 
     regions = _region_curves(motion, per_region if kind == "curves" else None)
-    heat = kind == "heatmap" and bool(regions)
+    if kind == "action-units" and motion.space.has_units:
+        regions = _action_units(motion)
+    heat = kind != "curves" and bool(regions)
     rows = sum(len(curves) for curves in regions.values())
     heights = [_PANEL_INCHES["sound"]] if waveform is not None else []
     heights.append(_PANEL_INCHES["head"])
@@ -113,6 +116,17 @@ def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curv
         if chosen:
             result[region] = {names[i]: units[:, i] for i in index if i in chosen}
     return result
+
+
+def _action_units(motion: Motion) -> dict[str, dict[str, Curves]]:
+    """Activation of the action units that move; of two sides the stronger."""
+    units, result = motion.units, {}
+    for code, (name, members) in ACTION_UNIT_NAMES.items():
+        index = motion.space.unit_indices(members)
+        curve = units[:, index].max(axis=1, initial=0.0)
+        if curve.max() > _QUIET:
+            result[f"{code} {name}"] = curve
+    return {"action units": result} if result else {}
 
 
 def _draw_envelope(panel: Any, waveform: Curves, sample_rate: int) -> None:

@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
+from joyvasa_lib.face.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.driving import check_reference
+
+_RENDERERS = {
+    "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "
+    "JoyVASAPipeline.from_official(folder)",
+    "compact-1": "load the bundled checkpoint, which does, with JoyVASAPipeline.from_pretrained()",
+}
+"""What to load for a motion of each space."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +47,29 @@ class PortraitModel(ABC):
     def space(self) -> MotionSpace:
         """The motion space this model renders."""
 
+    @property
+    def pivot(self) -> NDArray[np.float32]:
+        """[3] canonical point about which the head turns; the keypoints' origin by default."""
+        return np.zeros(3, np.float32)
+
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+
+    keeps_photo = True
+    """Whether a frame is the photograph itself where nothing moves, to the last grey level."""
+
+    def crop(self, picture: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
+        """The square of a picture that this model sees.
+
+        Args:
+            picture: [h, w, 3] uint8 RGB.
+            face: the face in it.
+            whole: whether the picture is a square crop of the face already.
+
+        Raises:
+            NoFaceError: the face is too small to animate, or has no finite place.
+        """
+        return crop_whole(picture, face) if whole else crop_face(picture, face)
 
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:
@@ -79,16 +108,47 @@ class PortraitModel(ABC):
                 of this space.
             OptionError: ``batch_size`` is below 1.
         """
-        if motion.space != self.space:
-            raise MotionError(
-                f"This portrait model renders motion of space {self.space.name!r}, "
-                f"not {motion.space.name!r}"
-            )
+        self.check_space(motion.space)
         if batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, not {batch_size}")
         if reference is not None:
             check_reference(reference, self.space)
         return self._render(portrait, motion, batch_size, reference)
+
+    def check_space(self, space: MotionSpace) -> None:
+        """Refuses motion of another space, and says what renders it.
+
+        Raises:
+            MotionError: the space is not this model's.
+        """
+        if space == self.space:
+            return
+        where = _RENDERERS.get(space.name)
+        raise MotionError(
+            f"This portrait model renders motion of space {self.space.name!r}, not {space.name!r}"
+            + (f"; {where}" if where else "")
+        )
+
+    def render_change(self, portrait: Portrait, change: Motion) -> NDArray[np.uint8]:
+        """The portrait with a change of its own expression, for a single picture.
+
+        Speech needs a mouth of its own, a picture keeps what it shows: no change gives the
+        portrait as it is.
+
+        Args:
+            portrait: result of :meth:`encode` of this model.
+            change: one frame in this model's space.
+
+        Returns:
+            [s, s, 3] uint8 RGB.
+
+        Raises:
+            MotionError: the change is of another space or not one frame.
+        """
+        if len(change) != 1:
+            raise MotionError(f"A picture is changed by one frame of motion, not by {len(change)}")
+        frames: NDArray[np.uint8] = next(self.render(portrait, change))
+        return frames[0]
 
     @abstractmethod
     def _render(

@@ -2,8 +2,7 @@
 
 Built as published with JoyVASA: sinusoidal step embedding, previous-motion tokens in front,
 post-norm decoder layers, and a cross attention that lets each motion frame see its own audio
-frame only. The
-parameters under ``denoising_net`` and beside it carry the official names.
+frame only. The parameters under ``denoising_net`` and beside it carry the official names.
 
 A softmax over one key is one. With the alignment width 1 the cross attention is therefore
 ``out_proj(W_v memory + b_v)``: independent of the tokens and of the diffusion step. It is computed
@@ -40,15 +39,22 @@ def sinusoidal_table(length: int, width: int) -> Tensor:
     return table
 
 
-def alignment_mask(frames: int, width: int) -> Tensor | None:
-    """Returns the boolean cross-attention mask [t, t], True = blocked; None if ``width`` <= 0.
+def alignment_mask(frames: int, width: int, columns: int = 1) -> Tensor | None:
+    """Returns the boolean cross-attention mask, True = blocked; None if ``width`` <= 0.
 
-    Row i opens columns ``i - (width - 1)`` to ``i + width - 1``.
+    Args:
+        frames: motion frames t.
+        width: row i opens the audio of frames ``i - (width - 1)`` to ``i + width - 1``.
+        columns: memory columns n for each frame; 1 in every published model.
+
+    Returns:
+        bool [t, t * n]: row i opens columns ``(i - (width - 1)) n`` to ``(i + width) n - 1``.
     """
     if width <= 0:
         return None
-    index = torch.arange(frames)
-    return (index[:, None] - index[None]).abs() >= width
+    row = torch.arange(frames)[:, None]
+    column = torch.arange(frames * columns)[None]
+    return (column < (row - width + 1) * columns) | (column >= (row + width) * columns)
 
 
 class Attention(nn.Module):
@@ -130,7 +136,7 @@ class DenoisingNet(nn.Module):
     """Noisy motion, previous motion and memory to clean motion: the net inside the denoiser."""
 
     TE: Tensor
-    PE: Tensor
+    PE: Tensor | None
 
     def __init__(
         self,
@@ -144,12 +150,21 @@ class DenoisingNet(nn.Module):
         align_width: int,
         positions: bool,
         dropout: float,
+        learned_frames: int = 0,
     ) -> None:
-        """Builds the net; ``in_channels`` counts the indicator."""
+        """Builds the net.
+
+        ``in_channels`` counts the indicator; ``learned_frames`` is the length of a learned
+        position table, 0 for the sinusoidal one.
+        """
         super().__init__()
-        self.align_width, self.positions = align_width, positions
+        self.align_width = align_width
         self.register_buffer("TE", sinusoidal_table(max_steps + 1, width), persistent=False)
-        self.register_buffer("PE", sinusoidal_table(600, width), persistent=False)
+        if learned_frames:
+            self.PE = nn.Parameter(torch.randn(1, learned_frames, width))
+        else:
+            table = sinusoidal_table(600, width) if positions else None
+            self.register_buffer("PE", table, persistent=False)
         self.diff_step_map = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
         )
@@ -166,8 +181,8 @@ class DenoisingNet(nn.Module):
         """Returns clean motion [b, t, c] for motion tokens [b, t, c (+ indicator)]."""
         embedding = self.diff_step_map(self.TE[step])[:, None]
         x = self.feature_proj(tokens)
-        if self.positions:
-            x = x + self.PE[: x.shape[1]]
+        if self.PE is not None:
+            x = x + self.PE[..., : x.shape[1], :]
         x = self.dropout(x) + embedding
         blocked = alignment_mask(x.shape[1], self.align_width)
         blocked = None if blocked is None else blocked.to(x.device)
@@ -201,6 +216,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         use_indicator: bool = False,
         use_positions: bool = True,
         dropout: float = 0.1,
+        learned_positions: bool = False,
     ) -> None:
         """Builds the network.
 
@@ -216,8 +232,10 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             n_diff_steps: diffusion steps T; steps are numbered 1..T.
             align_width: audio frames seen on either side, 1 = only the own, 0 = all.
             use_indicator: one more input channel that marks padded frames.
-            use_positions: add sinusoidal frame positions.
+            use_positions: add frame positions.
             dropout: in training.
+            learned_positions: with ``use_positions``, learn them, one for each of the p + l
+                tokens (the reference's has one too many and does not run); else sinusoidal.
         """
         super().__init__()
         self.audio_feature_map = nn.Linear(audio_dim, feature_dim)
@@ -235,6 +253,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             align_width,
             use_positions,
             dropout,
+            n_prev_motions + n_motions if use_positions and learned_positions else 0,
         )
 
     def cross_terms(self, memory: Tensor) -> list[Tensor] | None:

@@ -39,6 +39,9 @@ class Finisher:
         placed = self._units and options.blinks == "placed"
         self._blinks = BlinkTrack(options.seed, normalizer.fps) if placed else None
         self._gain = np.float32(options.head_motion)
+        self._smooth = options.smooth_pose
+        self._absolute = normalizer.reference == "absolute"
+        self._first: Floats | None = None  # pose of the first frame, where poses are absolute
         self._held: Floats | None = None
 
     def push(self, values: Floats, last: bool = False) -> Floats:
@@ -57,7 +60,8 @@ class Finisher:
         if ready == 0:
             return values
         face = self._face
-        values[:, face : face + 7] = smooth(held[:, face : face + 7])
+        if self._smooth:
+            values[:, face : face + 7] = smooth(held[:, face : face + 7])
         if not self._units:
             return self._with_head_gain(values)
         if self._blinks is not None:
@@ -71,6 +75,12 @@ class Finisher:
 
     def _with_head_gain(self, values: Floats) -> Floats:
         face = self._face
+        if self._absolute:  # what moves is the change from the first frame
+            pose = values[:, face : face + 7]
+            self._first = pose[0].copy() if self._first is None else self._first
+            if self._gain != 1.0:
+                pose[:] = self._first + self._gain * (pose - self._first)
+            return values
         if self._units:  # poses of the compact preset are relative to the portrait's own
             values[:, face] = 1.0 + (values[:, face] - 1.0) * self._gain
         values[:, face + 1 : face + 7] *= self._gain

@@ -6,10 +6,8 @@ Axis legend: ``n`` samples at 16 kHz, ``b`` batch, ``l`` frames of a window, ``p
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,62 +19,18 @@ from torch import Tensor
 from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
-from joyvasa_lib.speech.audio_encoder import FPS, AudioEncoder
+from joyvasa_lib.speech.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.normalizer import MotionNormalizer
-from joyvasa_lib.speech.schedulers import SCHEDULERS, make_scheduler
+from joyvasa_lib.speech.options import GenerationOptions, make_options
+from joyvasa_lib.speech.sampling import GuidedDenoiser, draw_noise, draw_window
+from joyvasa_lib.speech.schedulers import PREDICTIONS, make_scheduler
+
+__all__ = ["GenerationOptions", "MotionGenerator", "check_waveform", "make_options"]
 
 SCHEDULER_FILE = "scheduler_config.json"
-BLINKS = ("placed", "model")
 PIECE = 16000 * 10
 """Samples handed to the stream at once when the whole speech is there."""
-
-
-@dataclass(frozen=True)
-class GenerationOptions:
-    """How motion is drawn from the model.
-
-    Attributes:
-        seed: the same seed and speech give the same bytes of motion.
-        guidance_scale: 1 follows the speech as learned, more exaggerates what the speech adds.
-        num_inference_steps: denoising steps, 1 to the number of training steps.
-        scheduler: "ddim", "ddpm", "dpmsolver++", or a diffusers scheduler.
-        head_motion: factor on the head's rotation and translation, 0 keeps it still.
-        blinks: "placed" by a seeded rule at people's rate, or the "model"'s own. Only models of
-            face units can have them placed.
-        window_frames: frames drawn together; fewer answer sooner in a stream.
-
-    Raises:
-        OptionError: a value out of range; the message names it and what is allowed.
-    """
-
-    seed: int = 0
-    guidance_scale: float = 2.0
-    num_inference_steps: int = 10
-    scheduler: str | Any = "ddim"
-    head_motion: float = 1.0
-    blinks: str = "placed"
-    window_frames: int = 100
-
-    def __post_init__(self) -> None:
-        """Checks every value."""
-        if isinstance(self.scheduler, str) and self.scheduler not in SCHEDULERS:
-            names = ", ".join(SCHEDULERS)
-            raise OptionError(f"Unknown scheduler {self.scheduler!r}; choose one of {names}.")
-        if self.blinks not in BLINKS:
-            raise OptionError(f"Unknown blinks {self.blinks!r}; choose one of {', '.join(BLINKS)}.")
-        _check_range("seed", self.seed, 0, 2**63 - 1)
-        _check_range("guidance_scale", self.guidance_scale, 0.0, 20.0)
-        _check_range("num_inference_steps", self.num_inference_steps, 1, 1000)
-        _check_range("head_motion", self.head_motion, 0.0, 3.0)
-        _check_range("window_frames", self.window_frames, 12, 100)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise OptionError(f"{name} must be a number, not {value!r}.")
-    if not low <= value <= high:
-        raise OptionError(f"{name} must lie between {low:g} and {high:g}; got {value!r}.")
 
 
 class MotionGenerator:
@@ -90,6 +44,7 @@ class MotionGenerator:
         denoiser: MotionDenoiser,
         normalizer: MotionNormalizer,
         betas: NDArray[np.float32],
+        prediction_type: str = "sample",
     ) -> None:
         """Puts trained parts together.
 
@@ -98,11 +53,14 @@ class MotionGenerator:
             denoiser: diffusion transformer.
             normalizer: motion statistics.
             betas: noise variances [T] the denoiser was trained on.
+            prediction_type: what the denoiser predicts: ``"sample"``, clean motion, or
+                ``"epsilon"``, the noise.
         """
         self.audio_encoder = audio_encoder.eval()
         self.denoiser = denoiser.eval()
         self.normalizer = normalizer
         self.betas = np.asarray(betas, np.float32)
+        self.prediction_type = prediction_type
 
     @property
     def space(self) -> MotionSpace:
@@ -128,7 +86,9 @@ class MotionGenerator:
             **options: fields of :class:`GenerationOptions`.
 
         Returns:
-            ``round(n / 16000 * 25)`` frames at 25 fps, relative to the portrait's own pose.
+            :meth:`frame_count` frames at 25 fps: expression, and the head's pose as the
+            normalizer's ``reference`` says (compact preset: relative to the portrait's own;
+            official: as extracted from pictures).
 
         Raises:
             OptionError: an option is unknown or out of range.
@@ -147,12 +107,30 @@ class MotionGenerator:
         Yields:
             Motions of consecutive frames, as soon as their window of sound is complete.
         """
+        from joyvasa_lib.speech.joyvasa_windows import JoyVASAStream
         from joyvasa_lib.speech.streaming import MotionStream
 
-        stream = MotionStream(self, make_options(options))
+        checked = make_options(options)
+        kind = JoyVASAStream if checked.compat == "joyvasa" else MotionStream
+        stream = kind(self, checked)
         for chunk in chunks:
             yield from stream.push(chunk)
         yield from stream.finish()
+
+    def frame_count(self, samples: int, **options: Any) -> int:
+        """Returns how many frames :meth:`generate` makes of a number of samples.
+
+        ``round(samples / 640)``, the rounded duration at 25 fps; under ``compat="joyvasa"`` three
+        more, ``(samples + 1920) // 640``.
+
+        Raises:
+            OptionError: an option is unknown or out of range.
+        """
+        if make_options(options).compat == "joyvasa":
+            from joyvasa_lib.speech.joyvasa_windows import frame_count
+
+            return frame_count(samples)
+        return round(samples / SAMPLES_PER_FRAME)
 
     def check(self, **options: Any) -> None:
         """Refuses options that :meth:`generate` would refuse, without generating.
@@ -170,6 +148,8 @@ class MotionGenerator:
         prev_audio: Tensor,
         options: GenerationOptions,
         generator: torch.Generator,
+        noise: Tensor | None = None,
+        real_frames: int | None = None,
     ) -> Tensor:
         """Draws one window of model channels.
 
@@ -179,34 +159,25 @@ class MotionGenerator:
             prev_audio: features of the previous frames [1, p, d].
             options: guidance, steps and scheduler.
             generator: CPU generator, so that a seed means the same on every device.
+            noise: initial noise [1, l, c]; drawn if not given.
+            real_frames: frames from the first that are not padding; all if not given.
 
         Returns:
-            Channels [1, l, c]. With guidance s the prediction is ``null + s (speech - null)``
-            (Ho & Salimans 2022, eq. 6); the null entry keeps the real previous frames.
+            Channels [1, l, c].
         """
+        denoise = GuidedDenoiser(
+            self.denoiser,
+            audio,
+            prev_motion,
+            prev_audio,
+            options.guidance_scale,
+            options.dynamic_threshold,
+            real_frames,
+        )
+        if noise is None:
+            noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)
         scheduler = self._scheduler(options)
-        scheduler.set_timesteps(options.num_inference_steps, device=self.device)
-        guided = options.guidance_scale != 1.0
-        if guided:
-            null = self.denoiser.null_audio_feat.expand_as(audio)
-            audio = torch.cat([null, audio])
-            prev_motion, prev_audio = (torch.cat([x, x]) for x in (prev_motion, prev_audio))
-        cross = self.denoiser.cross_terms(torch.cat([prev_audio, audio], dim=1))
-        frames, channels = audio.shape[1], prev_motion.shape[2]
-        noise = torch.randn(1, frames, channels, generator=generator).to(self.device)
-        sample = noise * scheduler.init_noise_sigma
-        extra = {}
-        if "generator" in inspect.signature(scheduler.step).parameters:
-            extra["generator"] = generator
-        for time in scheduler.timesteps:
-            noisy = scheduler.scale_model_input(sample, time).expand(len(audio), -1, -1)
-            step = (time.long() + 1).expand(len(audio))
-            clean = self.denoiser(noisy, step, audio, prev_motion, prev_audio, cross=cross)
-            clean = clean[:, -frames:]
-            if guided:
-                clean = clean[:1] + options.guidance_scale * (clean[1:] - clean[:1])
-            sample = scheduler.step(clean, time, sample, **extra).prev_sample
-        return sample
+        return draw_window(denoise, scheduler, options.num_inference_steps, noise, generator)
 
     def _scheduler(self, options: GenerationOptions) -> Any:
         if isinstance(options.scheduler, str):
@@ -215,11 +186,21 @@ class MotionGenerator:
                     f"num_inference_steps must be at most {len(self.betas)}, the steps this model "
                     f"was trained with; got {options.num_inference_steps}."
                 )
-            return make_scheduler(options.scheduler, self.betas)
+            return make_scheduler(options.scheduler, self.betas, self.prediction_type)
         if not hasattr(options.scheduler, "set_timesteps"):
             raise OptionError(f"{options.scheduler!r} is not a diffusers scheduler.")
+        config = options.scheduler.config
+        found = config.get("prediction_type"), config.get("num_train_timesteps")
+        wanted = self.prediction_type, len(self.betas)
+        if found != wanted:
+            kind = type(options.scheduler).__name__
+            raise OptionError(
+                f"The {kind} is for prediction type {found[0]!r} and {found[1]} training steps, "
+                f"this model for {wanted[0]!r} and {wanted[1]}; make it with "
+                f"{kind}.from_config(make_scheduler('ddim', generator.betas).config)."
+            )
         # A fresh copy: some schedulers keep state between steps.
-        return type(options.scheduler).from_config(options.scheduler.config)
+        return type(options.scheduler).from_config(config)
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``."""
@@ -229,7 +210,8 @@ class MotionGenerator:
         self.audio_encoder.save_pretrained(folder / "audio_encoder", dtype)
         save_denoiser(self.denoiser, folder / "denoiser", dtype)
         self.normalizer.save_pretrained(folder / "normalizer")
-        make_scheduler("ddim", self.betas).save_pretrained(folder / "scheduler")
+        scheduler = make_scheduler("ddim", self.betas, self.prediction_type)
+        scheduler.save_pretrained(folder / "scheduler")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> MotionGenerator:
@@ -243,9 +225,15 @@ class MotionGenerator:
         folder = Path(folder)
         path = folder / "scheduler" / SCHEDULER_FILE
         try:
-            betas = json.loads(path.read_text(encoding="utf-8"))["trained_betas"]
+            about = json.loads(path.read_text(encoding="utf-8"))
+            betas, prediction_type = about["trained_betas"], about["prediction_type"]
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"No usable scheduler configuration at {path}.") from error
+        if prediction_type not in PREDICTIONS:
+            raise CheckpointError(
+                f"{path} says that the denoiser predicts {prediction_type!r}; known are "
+                f"{', '.join(PREDICTIONS)}."
+            )
         encoder = AudioEncoder.from_pretrained(folder / "audio_encoder")
         denoiser = load_denoiser(folder / "denoiser")
         normalizer = MotionNormalizer.from_pretrained(folder / "normalizer")
@@ -259,19 +247,7 @@ class MotionGenerator:
                 f"In {folder} the denoiser expects features of width {denoiser.config.audio_dim} "
                 f"and the speech encoder gives {encoder.feature_dim}."
             )
-        return cls(encoder, denoiser, normalizer, np.asarray(betas, np.float32))
-
-
-def make_options(options: dict[str, Any]) -> GenerationOptions:
-    """Returns checked options.
-
-    Raises:
-        OptionError: an unknown name or a value out of range.
-    """
-    known = GenerationOptions.__dataclass_fields__
-    if unknown := sorted(set(options) - set(known)):
-        raise OptionError(f"Unknown options {unknown}; known are {', '.join(known)}.")
-    return GenerationOptions(**options)
+        return cls(encoder, denoiser, normalizer, np.asarray(betas, np.float32), prediction_type)
 
 
 def check_waveform(waveform: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """Motion and the numbers the denoiser works on.
 
-The denoiser sees channels of mean 0 and spread 1: ``value = channel * scale + offset``. With the
-layout ``"units"`` (compact preset) a frame is 52 face units, scale, translation and rotation; with
-``"expression"`` (JoyVASA) it is the expression deformation in place of the units. Channels beyond
-these, if a checkpoint has some, are generated and dropped.
+The denoiser sees channels of mean 0 and spread 1, or of range 0 to 1:
+``value = channel * scale + offset``. With the layout ``"units"`` (compact preset) a frame is 52
+face units, scale, translation and rotation; with ``"expression"`` (JoyVASA) it is the expression
+deformation in place of the units. Channels beyond these, if a checkpoint has some, are generated
+and dropped.
 
 Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` face units.
 """
@@ -19,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.motion import Motion, Reference
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
 Floats = NDArray[np.float32]
 FILE_NAME = "normalizer.json"
+REFERENCES = ("source", "absolute")
 SMALLEST_SCALE = 0.02
 """Spread below which a channel counts as constant: noise there must not be blown up."""
 
@@ -38,6 +40,8 @@ class MotionNormalizer:
         layout: "units" or "expression".
         space_name: motion space of the motions.
         fps: frames per second.
+        reference: what the head's pose is relative to: the ``"source"`` portrait, or nothing
+            (``"absolute"``, as extracted from pictures).
     """
 
     offset: Floats
@@ -45,6 +49,7 @@ class MotionNormalizer:
     layout: str = "units"
     space_name: str = "compact-1"
     fps: float = 25.0
+    reference: Reference = "source"
 
     @property
     def space(self) -> MotionSpace:
@@ -55,6 +60,13 @@ class MotionNormalizer:
     def channels(self) -> int:
         """Number of model channels c."""
         return len(self.offset)
+
+    @property
+    def pose(self) -> slice:
+        """Where a frame's scale, translation and rotation are among its values."""
+        space = self.space
+        size = len(space.face_unit_names) if self.layout == "units" else 3 * space.keypoint_count
+        return slice(size, size + 7)
 
     @classmethod
     def fit(
@@ -73,7 +85,8 @@ class MotionNormalizer:
 
     def normalize(self, values: Floats) -> Floats:
         """Returns channels [..., c] of values [..., c] in their own units."""
-        return ((values - self.offset) / self.scale).astype(np.float32)
+        # A published template may have a constant channel; the reference adds 1e-9 to its spread.
+        return ((values - self.offset) / np.maximum(self.scale, 1e-9)).astype(np.float32)
 
     def denormalize(self, channels: Floats) -> Floats:
         """Returns values [..., c] of channels [..., c]."""
@@ -83,11 +96,17 @@ class MotionNormalizer:
         """Returns the channels [t, c] of a motion.
 
         Raises:
-            MotionError: the motion is of another space, or the model has channels a motion has not.
+            MotionError: the motion is of another space or reference, or the model has channels a
+                motion has not.
         """
         if motion.space != self.space:
             raise MotionError(
                 f"This normalizer is for space {self.space_name!r}; got {motion.space.name!r}."
+            )
+        if motion.reference != self.reference:
+            raise MotionError(
+                f"This normalizer is for poses of reference {self.reference!r}; got "
+                f"{motion.reference!r}."
             )
         face = (
             motion.units if self.layout == "units" else motion.expression.reshape(len(motion), -1)
@@ -101,21 +120,20 @@ class MotionNormalizer:
 
     def to_motion(self, values: Floats) -> Motion:
         """Returns the motion of denormalised values [t, c]."""
-        size = (
-            len(self.space.face_unit_names)
-            if self.layout == "units"
-            else 3 * self.space.keypoint_count
-        )
-        pose = values[:, size : size + 7]
+        size = self.pose.start
+        pose = values[:, self.pose]
         parts: dict[str, Any] = {
             "scale": pose[:, :1],
             "translation": pose[:, 1:4],
             "rotation": pose[:, 4:7],
+            "space": self.space,
+            "fps": self.fps,
+            "reference": self.reference,
         }
         if self.layout == "units":
-            return Motion.from_units(values[:, :size], space=self.space, fps=self.fps, **parts)
+            return Motion.from_units(values[:, :size], **parts)
         expression = values[:, :size].reshape(len(values), -1, 3)
-        return Motion(expression=expression, space=self.space, fps=self.fps, **parts)
+        return Motion(expression=expression, **parts)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes ``normalizer.json``."""
@@ -124,8 +142,9 @@ class MotionNormalizer:
             "layout": self.layout,
             "space": self.space_name,
             "fps": self.fps,
-            "offset": [round(float(value), 6) for value in self.offset],
-            "scale": [round(float(value), 6) for value in self.scale],
+            "reference": self.reference,
+            "offset": _decimals(self.offset),
+            "scale": _decimals(self.scale),
         }
         (Path(folder) / FILE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -140,9 +159,18 @@ class MotionNormalizer:
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             offset, scale = (np.asarray(about[key], np.float32) for key in ("offset", "scale"))
-            normalizer = cls(offset, scale, about["layout"], about["space"], float(about["fps"]))
+            reference = about.get("reference", "source")
+            normalizer = cls(
+                offset, scale, about["layout"], about["space"], float(about["fps"]), reference
+            )
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"No usable motion normalizer at {path}: {error!r}.") from error
-        if normalizer.layout not in ("units", "expression") or len(offset) != len(scale):
+        known = normalizer.layout in ("units", "expression") and reference in REFERENCES
+        if not known or len(offset) != len(scale):
             raise CheckpointError(f"The motion normalizer at {path} is inconsistent.")
         return normalizer
+
+
+def _decimals(values: Floats) -> list[float]:
+    """The shortest decimals that read back as the same float32 numbers."""
+    return [float(str(value)) for value in values.astype(np.float32)]

@@ -1,15 +1,19 @@
 """Which diffusers scheduler runs the denoiser, and the betas it runs on.
 
 No scheduler is written here: a name picks a class of diffusers, the checkpoint's configuration
-gives its betas.
+gives its betas and says what the network predicts.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from joyvasa_lib.errors import OptionError
 
@@ -28,26 +32,76 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Names a caller may give, the class in diffusers, and what it needs beside the betas."""
 
+PREDICTIONS = ("sample", "epsilon")
+"""What a network may predict: clean motion, as the released one, or the noise."""
+
+SMALLEST_BETA, LARGEST_BETA = 1e-4, 0.02
+
+
+def _linear(steps: int) -> Tensor:
+    return torch.linspace(SMALLEST_BETA, LARGEST_BETA, steps)
+
+
+def _quadratic(steps: int) -> Tensor:
+    return torch.linspace(SMALLEST_BETA**0.5, LARGEST_BETA**0.5, steps) ** 2
+
+
+def _sigmoid(steps: int) -> Tensor:
+    ramp = torch.sigmoid(torch.linspace(-5, 5, steps))
+    return ramp * (LARGEST_BETA - SMALLEST_BETA) + SMALLEST_BETA
+
+
+def _cosine(steps: int) -> Tensor:
+    progress = torch.linspace(0, steps, steps + 1) / steps
+    alpha_bar = torch.cos((progress + 0.008) / 1.008 * math.pi * 0.5) ** 2
+    alpha_bar = alpha_bar / alpha_bar[0]
+    return torch.clip(1 - alpha_bar[1:] / alpha_bar[:-1], 1e-4, 0.999)
+
+
+NOISE_SCHEDULES: dict[str, Callable[[int], Tensor]] = {
+    "cosine": _cosine,
+    "linear": _linear,
+    "quadratic": _quadratic,
+    "sigmoid": _sigmoid,
+}
+"""Names of the noise schedules; the released motion generator was trained on ``"cosine"``."""
+
+
+def noise_betas(schedule: str, steps: int) -> NDArray[np.float32]:
+    """Returns the noise variances of a schedule, float32 [steps].
+
+    Args:
+        schedule: ``"cosine"`` (Nichol & Dhariwal 2021, eq. 17, offset 0.008, clipped to
+            [1e-4, 0.999]); ``"linear"`` from 1e-4 to 0.02 (Ho et al. 2020); ``"quadratic"``,
+            linear in the square roots; ``"sigmoid"``, between the same ends.
+        steps: T.
+
+    Raises:
+        OptionError: unknown schedule.
+    """
+    if schedule not in NOISE_SCHEDULES:
+        names = ", ".join(NOISE_SCHEDULES)
+        raise OptionError(f"Unknown noise schedule {schedule!r}; choose one of {names}.")
+    # In single precision throughout, as the published tables are.
+    return NOISE_SCHEDULES[schedule](steps).to(torch.float32).numpy()
+
 
 def cosine_betas(steps: int) -> NDArray[np.float32]:
-    """Returns the noise variances of the cosine schedule, float32 [steps].
-
-    Source: Nichol & Dhariwal 2021, eq. 17, with offset 0.008, clipped to [1e-4, 0.999].
-    """
-    # In float32 throughout, as the published tables are.
-    progress = np.arange(steps + 1, dtype=np.float32) / np.float32(steps)
-    angle = (progress + np.float32(0.008)) / np.float32(1.008) * np.float32(np.pi / 2.0)
-    alpha_bar = np.cos(angle) ** 2
-    alpha_bar /= alpha_bar[0]
-    return np.clip(1.0 - alpha_bar[1:] / alpha_bar[:-1], 1e-4, 0.999).astype(np.float32)
+    """Returns :func:`noise_betas` of the cosine schedule."""
+    return noise_betas("cosine", steps)
 
 
-def make_scheduler(name: str, betas: NDArray[np.float32]) -> Any:
-    """Returns a diffusers scheduler by name, for networks that predict the clean sample.
+def make_scheduler(name: str, betas: NDArray[np.float32], prediction_type: str = "sample") -> Any:
+    """Returns a diffusers scheduler by name.
+
+    With all T steps ``"ddpm"`` is the published sampler: its posterior (Ho et al. 2020, eq. 7) is
+    ``x_{t-1} = c0 x_t + c1 x_0 + sigma_t z``. The other two are deterministic and made for 4 to 20
+    steps.
 
     Args:
         name: a key of ``SCHEDULERS``.
         betas: [T].
+        prediction_type: what the network predicts, one of ``PREDICTIONS``.
 
     Raises:
         OptionError: unknown name.
@@ -60,7 +114,7 @@ def make_scheduler(name: str, betas: NDArray[np.float32]) -> Any:
     common = {
         "num_train_timesteps": len(betas),
         "trained_betas": [float(beta) for beta in betas],
-        "prediction_type": "sample",
+        "prediction_type": prediction_type,
     }
     if kind != "DPMSolverMultistepScheduler":
         common["clip_sample"] = False

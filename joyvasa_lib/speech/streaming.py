@@ -2,8 +2,7 @@
 
 The whole-file path runs through here too, so both give the same motion. Frames come once their
 window and one second of sound after it are there; with the default windows of 100 frames that is
-five
-seconds after the start, with ``window_frames=25`` two.
+five seconds after the start, with ``window_frames=25`` two.
 
 Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``p`` previous frames, ``c`` motion channels,
 ``d`` width of the denoiser.
@@ -40,8 +39,9 @@ class MotionStream:
         """Starts a performance with its own noise."""
         self.model, self.options = model, options
         self._generator = torch.Generator().manual_seed(options.seed)
-        self._features = FeatureStream(model.audio_encoder, core=options.window_frames)
         denoiser = model.denoiser
+        self._frames = min(options.window_frames, int(denoiser.config.n_motions))
+        self._features = FeatureStream(model.audio_encoder, core=self._frames)
         self._prev_motion: Tensor = denoiser.start_motion_feat.detach()
         self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
         self._waiting = self._prev_audio[:, :0]  # features of frames not yet drawn [1, t, d]
@@ -79,8 +79,8 @@ class MotionStream:
         mapped = self.model.denoiser.audio_feature_map(features)[None]
         self._waiting = torch.cat([self._waiting, mapped], dim=1)
         held = 0 if self._tail is None else OVERLAP
-        while self._waiting.shape[1] + held >= self.options.window_frames:
-            yield from self._window(self.options.window_frames - held, last=False)
+        while self._waiting.shape[1] + held >= self._frames:
+            yield from self._window(self._frames - held, last=False)
             held = OVERLAP
 
     def _window(self, fresh: int, last: bool) -> Iterator[Motion]:
@@ -90,7 +90,12 @@ class MotionStream:
         frames = audio.shape[1]
         padded = torch.cat([audio, audio[:, -1:].expand(-1, max(0, SHORTEST - frames), -1)], dim=1)
         drawn = self.model.sample_window(
-            padded, self._prev_motion, self._prev_audio, self.options, self._generator
+            padded,
+            self._prev_motion,
+            self._prev_audio,
+            self.options,
+            self._generator,
+            real_frames=frames,
         )[:, :frames]
         if self._tail is not None:
             weight = torch.linspace(0, 1, OVERLAP + 2, device=drawn.device)[1:-1, None]

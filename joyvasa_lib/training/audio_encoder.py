@@ -24,8 +24,9 @@ from joyvasa_lib.motion.face_units import FACE_UNITS
 from joyvasa_lib.speech.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, resample_features
 from joyvasa_lib.speech.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 from joyvasa_lib.training.augmentation import augment, change_speed
+from joyvasa_lib.training.config import LoopConfig, read_config
 from joyvasa_lib.training.data import SpeechCorpus, SpeechItem
-from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
+from joyvasa_lib.training.run import TrainingRun
 
 MOUTH_UNITS: tuple[str, ...] = (
     "jawOpen",
@@ -138,9 +139,7 @@ def train_audio_encoder(
         encoder = AudioEncoder(network)
     labeller = SpeechLabeller(encoder, len(corpus.phonemes))
     run = TrainingRun(run_dir, labeller, loop)
-    run.describe(config)
-    if resume:
-        run.resume()
+    run.start("audio_encoder", config, resume)
     folder = Path(export_dir) if export_dir else run.folder / "audio_encoder"
     batches = _Batches(corpus, config, loop.seed)
 

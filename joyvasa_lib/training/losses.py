@@ -17,10 +17,31 @@ from torch import Tensor
 Criterion = Literal["l2", "l1"]
 
 
-def masked_error(
+@dataclass(frozen=True)
+class MaskedMean:
+    """A mean that is not taken yet, so that it can be taken over more than one batch.
+
+    Masks hide different numbers of frames in each batch. The mean over several processes or
+    accumulated batches is the sum of all ``total`` over the sum of all ``weight``, and not the mean
+    of their means.
+
+    Attributes:
+        total: scalar, sum of the errors that count.
+        weight: scalar, how many count.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    def over(self, weight: Tensor | None = None) -> Tensor:
+        """Returns the scalar ``total / weight``, with the batch's own weight if none is given."""
+        return self.total / (self.weight.clamp(min=1.0) if weight is None else weight)
+
+
+def masked_sum(
     predicted: Tensor, truth: Tensor, valid: Tensor, criterion: Criterion = "l2"
-) -> Tensor:
-    """Returns the mean error over valid frames and all channels, a scalar.
+) -> MaskedMean:
+    """Returns the error over valid frames and all channels, before the mean is taken.
 
     Args:
         predicted: [b, t, c].
@@ -31,23 +52,32 @@ def masked_error(
     error = predicted - truth
     error = error.square() if criterion == "l2" else error.abs()
     weight = valid.to(error)[..., None].expand_as(error)
-    return (error * weight).sum() / weight.sum().clamp(min=1.0)
+    return MaskedMean((error * weight).sum(), weight.sum())
+
+
+def masked_error(
+    predicted: Tensor, truth: Tensor, valid: Tensor, criterion: Criterion = "l2"
+) -> Tensor:
+    """Returns the mean error over valid frames and all channels, a scalar."""
+    return masked_sum(predicted, truth, valid, criterion).over()
 
 
 def velocity_error(
     predicted: Tensor, truth: Tensor, valid: Tensor, criterion: Criterion = "l2"
-) -> Tensor:
+) -> MaskedMean:
     """Returns the error of first differences; a difference counts where its later frame does."""
-    return masked_error(predicted.diff(dim=1), truth.diff(dim=1), valid[:, 1:], criterion)
+    return masked_sum(predicted.diff(dim=1), truth.diff(dim=1), valid[:, 1:], criterion)
 
 
-def smoothness(predicted: Tensor, valid: Tensor, criterion: Criterion = "l2") -> Tensor:
+def smoothness(predicted: Tensor, valid: Tensor, criterion: Criterion = "l2") -> MaskedMean:
     """Returns the error between successive predicted velocities: the mean acceleration."""
     velocity = predicted.diff(dim=1)
-    return masked_error(velocity[:, 1:], velocity[:, :-1], valid[:, 2:], criterion)
+    return masked_sum(velocity[:, 1:], velocity[:, :-1], valid[:, 2:], criterion)
 
 
-def seam_error(before: Tensor, after: Tensor, valid: Tensor, criterion: Criterion = "l2") -> Tensor:
+def seam_error(
+    before: Tensor, after: Tensor, valid: Tensor, criterion: Criterion = "l2"
+) -> tuple[MaskedMean, MaskedMean]:
     """Returns how abruptly velocity and acceleration change where two windows meet.
 
     Args:
@@ -57,14 +87,15 @@ def seam_error(before: Tensor, after: Tensor, valid: Tensor, criterion: Criterio
         criterion: squared or absolute differences.
 
     Returns:
-        Of six frames, velocities v0..v4 and accelerations a0..a3: the mean of v2-v1 and v3-v2 on
-        the first two frames after the seam, plus that of a1-a0, a2-a1, a3-a2 on the first three.
+        Of six frames, velocities v0..v4 and accelerations a0..a3: v2-v1 and v3-v2 on the first two
+        frames after the seam; and a1-a0, a2-a1, a3-a2 on the first three. The published term is
+        the sum of both means.
     """
     velocity = torch.cat([before[:, -3:], after[:, :3]], dim=1).diff(dim=1)
     acceleration = velocity.diff(dim=1)
-    change = masked_error(velocity[:, 2:4], velocity[:, 1:3], valid[:, :2], criterion)
-    jerk = masked_error(acceleration[:, 1:], acceleration[:, :-1], valid[:, :3], criterion)
-    return change + jerk
+    change = masked_sum(velocity[:, 2:4], velocity[:, 1:3], valid[:, :2], criterion)
+    jerk = masked_sum(acceleration[:, 1:], acceleration[:, :-1], valid[:, :3], criterion)
+    return change, jerk
 
 
 @dataclass(frozen=True)
@@ -100,10 +131,14 @@ class WindowPair:
     previous: int
 
 
-def motion_losses(
+SEAM, SEAM_JERK = "head_seam", "head_seam_jerk"
+"""The two halves of the seam term, which is their sum and has one weight."""
+
+
+def motion_terms(
     pair: WindowPair, expression_channels: int, criterion: Criterion = "l2"
-) -> dict[str, Tensor]:
-    """Returns the terms of one window by name.
+) -> dict[str, MaskedMean]:
+    """Returns the terms of one window by name, before their means are taken.
 
     The seam term exists where there are previous frames: three true ones before the seam and three
     predicted ones after it.
@@ -111,23 +146,49 @@ def motion_losses(
     predicted, truth, valid = pair.predicted, pair.truth, pair.valid
     e = expression_channels
     terms = {
-        "simple": masked_error(predicted, truth, valid, criterion),
-        "exp": masked_error(predicted[..., :e], truth[..., :e], valid, criterion),
+        "simple": masked_sum(predicted, truth, valid, criterion),
+        "exp": masked_sum(predicted[..., :e], truth[..., :e], valid, criterion),
         "exp_velocity": velocity_error(predicted[..., :e], truth[..., :e], valid, criterion),
         "exp_smooth": smoothness(predicted[..., :e], valid, criterion),
     }
     if predicted.shape[-1] > e:
         head, true_head = predicted[..., e:], truth[..., e:]
-        terms["head"] = masked_error(head, true_head, valid, criterion)
+        terms["head"] = masked_sum(head, true_head, valid, criterion)
         terms["head_velocity"] = velocity_error(head, true_head, valid, criterion)
         terms["head_smooth"] = smoothness(head, valid, criterion)
         if pair.previous >= 3:
             p = pair.previous
-            terms["head_seam"] = seam_error(true_head[:, :p], head[:, p:], valid[:, p:], criterion)
+            terms[SEAM], terms[SEAM_JERK] = seam_error(
+                true_head[:, :p], head[:, p:], valid[:, p:], criterion
+            )
     return terms
 
 
-def closure_error(predicted: Tensor, truth: Tensor, closed: Tensor, channels: list[int]) -> Tensor:
+def take_means(
+    terms: dict[str, MaskedMean], weights: dict[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """Returns the value of each term by name, the seam's two halves added.
+
+    Args:
+        terms: of one window.
+        weights: what each is divided by; its own weight if none are given.
+    """
+    means = {n: term.over(weights[n] if weights else None) for n, term in terms.items()}
+    if SEAM in means:
+        means[SEAM] = means[SEAM] + means.pop(SEAM_JERK)
+    return means
+
+
+def motion_losses(
+    pair: WindowPair, expression_channels: int, criterion: Criterion = "l2"
+) -> dict[str, Tensor]:
+    """Returns the mean of each of :func:`motion_terms`, the seam's two halves added."""
+    return take_means(motion_terms(pair, expression_channels, criterion))
+
+
+def closure_error(
+    predicted: Tensor, truth: Tensor, closed: Tensor, channels: list[int]
+) -> MaskedMean:
     """Returns the squared error of chosen channels on frames in which the lips touch.
 
     Args:
@@ -136,10 +197,10 @@ def closure_error(predicted: Tensor, truth: Tensor, closed: Tensor, channels: li
         closed: bool or float [b, t], weight of each frame.
         channels: those that close and open the lips.
     """
-    return masked_error(predicted[..., channels], truth[..., channels], closed)
+    return masked_sum(predicted[..., channels], truth[..., channels], closed)
 
 
-def lip_gap_error(predicted: Tensor, truth: Tensor, valid: Tensor, gap: Tensor) -> Tensor:
+def lip_gap_error(predicted: Tensor, truth: Tensor, valid: Tensor, gap: Tensor) -> MaskedMean:
     """Returns the squared error of the distance between the lips.
 
     Args:
@@ -149,7 +210,7 @@ def lip_gap_error(predicted: Tensor, truth: Tensor, valid: Tensor, gap: Tensor) 
         gap: [c] change of the lip gap per unit of each model channel (it is linear in the face
             units), scaled to unit spread.
     """
-    return masked_error((predicted @ gap)[..., None], (truth @ gap)[..., None], valid)
+    return masked_sum((predicted @ gap)[..., None], (truth @ gap)[..., None], valid)
 
 
 def combine(first: dict[str, Tensor], second: dict[str, Tensor], weights: LossWeights) -> Tensor:

@@ -1,166 +1,50 @@
 """Trains the motion denoiser on pairs of speech and motion, two windows at a time.
 
-The second window continues the first: its previous motion is the end of the first one's truth, so
-that generation can go on from window to window. The speech encoder is frozen; its features are
-computed once per augmented copy of a recording and kept.
+The second window continues the first: its previous motion is the end of the first one's truth (or
+of the model's own first window), so that generation can go on from window to window. The speech
+encoder is frozen; its features are computed once per augmented copy of a recording and kept.
 
-Axis legend: ``b`` batch, ``l`` frames of a window, ``p`` previous frames, ``c`` motion channels,
-``a`` width of the audio encoder.
+On several processes: ``accelerate launch -m joyvasa_lib.training.motion --config FILE --run DIR``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from joyvasa_lib.motion.face_units import FACE_UNITS
-from joyvasa_lib.speech.audio_encoder import AudioEncoder
+from joyvasa_lib.checkpoints.layout import INDEX
+from joyvasa_lib.errors import JoyVASAError, OptionError
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
-from joyvasa_lib.speech.normalizer import MotionNormalizer
-from joyvasa_lib.speech.schedulers import cosine_betas
-from joyvasa_lib.speech.storage import load_denoiser
-from joyvasa_lib.training.data import SpeechCorpus
-from joyvasa_lib.training.losses import (
-    LossWeights,
-    WindowPair,
-    closure_error,
-    combine,
-    lip_gap_error,
-    motion_losses,
-)
-from joyvasa_lib.training.motion_data import FeatureCache, MotionBatch, WindowSampler
+from joyvasa_lib.training.adaptation import add_lora, freeze, merged, save_adapter
+from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
+from joyvasa_lib.training.features import FeatureCache
+from joyvasa_lib.training.initial import Initial, prepare_initial
+from joyvasa_lib.training.model_card import write_model_card
+from joyvasa_lib.training.motion_agreement import agreement, perform
+from joyvasa_lib.training.motion_data import MotionBatch, WindowSampler, WorkAhead
 from joyvasa_lib.training.motion_metrics import measure
-from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
-
-LIP_UNITS = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
-             "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft",
-             "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")  # fmt: skip
-"""Units that close, open and round the lips."""
-LIP_GAP = {"jawOpen": 1.0, "mouthClose": -1.0, "mouthLowerDownLeft": 0.3,
-           "mouthLowerDownRight": 0.3, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15,
-           "mouthFunnel": 0.2, "mouthPressLeft": -0.1, "mouthPressRight": -0.1,
-           "mouthRollLower": -0.1, "mouthRollUpper": -0.1}  # fmt: skip
-"""Opening of the lips per unit, relative to the jaw's."""
-
-
-@dataclass(frozen=True)
-class MotionTraining:
-    """Recipe of the denoiser.
-
-    Attributes:
-        corpus: folder of the speech corpus.
-        audio_encoder: folder of the trained encoder.
-        network: fields of ``MotionDenoiser``.
-        initial: folder of a trained denoiser to start from, "" to start from nothing.
-        loss_weights: fields of ``LossWeights``.
-        batch_size: pairs of windows in a batch.
-        window_lengths: window lengths to draw from, frames.
-        window_weights: how often each.
-        null_audio: probability that a clip's speech is replaced by the null feature.
-        truncate: probability of truncation in the first and the second clip.
-        previous_noise: noise on the true previous motion, in standard deviations.
-        copies: augmented copies of each recording.
-        validation_seconds: held-out speech per validation.
-        guidance_scale: of validation.
-    """
-
-    corpus: str
-    audio_encoder: str
-    network: dict[str, Any] = field(default_factory=dict)
-    initial: str = ""
-    loss_weights: dict[str, float] = field(default_factory=dict)
-    batch_size: int = 16
-    window_lengths: tuple[int, ...] = (100, 50, 25)
-    window_weights: tuple[float, ...] = (0.8, 0.1, 0.1)
-    null_audio: float = 0.12
-    truncate: tuple[float, float] = (0.1, 0.15)
-    previous_noise: float = 0.1
-    copies: int = 4
-    validation_seconds: float = 90.0
-    guidance_scale: float = 1.5
-
-
-class MotionObjective(nn.Module):
-    """``forward`` is the loss of the denoiser it holds."""
-
-    betas: Tensor
-    alpha_bars: Tensor
-    gap: Tensor
-
-    def __init__(
-        self,
-        denoiser: MotionDenoiser,
-        normalizer: MotionNormalizer,
-        weights: LossWeights,
-        null_audio: float = 0.12,
-        previous_noise: float = 0.1,
-    ) -> None:
-        """Prepares noise levels and the lip gap in model channels."""
-        super().__init__()
-        self.denoiser = denoiser
-        self.weights, self.null_audio, self.previous_noise = weights, null_audio, previous_noise
-        betas = torch.from_numpy(cosine_betas(denoiser.config.n_diff_steps))
-        self.register_buffer("betas", betas, persistent=False)
-        alpha_bars = torch.cumprod(1.0 - betas.double(), 0).float()
-        self.register_buffer("alpha_bars", alpha_bars, persistent=False)
-        gap = torch.zeros(normalizer.channels)
-        for name, amount in LIP_GAP.items():
-            index = FACE_UNITS.index(name)
-            gap[index] = amount * float(normalizer.scale[index])
-        self.register_buffer("gap", gap / gap.norm().clamp(min=1e-8), persistent=False)
-        self.lip_channels = [FACE_UNITS.index(name) for name in LIP_UNITS]
-        self.expression_channels = len(FACE_UNITS)
-
-    def forward(self, batch: MotionBatch) -> dict[str, Tensor]:
-        """Returns the loss terms of a batch of window pairs and their weighted sum ``total``."""
-        denoiser, b = self.denoiser, len(batch.motion)
-        frames = batch.motion.shape[1] // 2
-        p = denoiser.config.n_prev_motions
-        clips = torch.cat([batch.motion[:, :frames], batch.motion[:, frames:]])
-        kept = torch.arange(frames, device=batch.end.device) < batch.end.T.reshape(-1, 1)
-        clips = clips * kept[..., None]
-        raw = torch.cat([batch.audio[:, :frames], batch.audio[:, frames:]]) * kept[..., None]
-        speech = denoiser.audio_feature_map(raw)
-        valid = torch.cat([batch.valid[:, :frames], batch.valid[:, frames:]]) * kept
-        previous = batch.motion[:, frames - p : frames]
-        noisy_previous = previous + self.previous_noise * torch.randn_like(previous)
-        prev_motion = torch.cat([denoiser.start_motion_feat.expand(b, -1, -1), noisy_previous])
-        heard = denoiser.audio_feature_map(batch.audio[:, frames - p : frames]).detach()
-        prev_audio = torch.cat([denoiser.start_audio_feat.expand(b, -1, -1), heard.float()])
-        dropped = torch.rand(2 * b, 1, 1, device=speech.device) < self.null_audio
-        speech = torch.where(dropped, denoiser.null_audio_feat.to(speech.dtype), speech)
-        step = torch.randint(1, len(self.betas) + 1, (2 * b,), device=speech.device)
-        alpha_bar = self.alpha_bars[step - 1][:, None, None]
-        noisy = alpha_bar.sqrt() * clips + (1.0 - alpha_bar).sqrt() * torch.randn_like(clips)
-        clean = denoiser(noisy, step, speech, prev_motion, prev_audio).float()
-        first = WindowPair(clean[:b, p:], clips[:b], valid[:b], 0)
-        known = torch.ones_like(valid[:b, :p])
-        second = WindowPair(
-            clean[b:],
-            torch.cat([previous, clips[b:]], dim=1),
-            torch.cat([known, valid[b:]], dim=1),
-            p,
-        )
-        closed = (batch.closed[:, :frames], torch.cat([known * 0.0, batch.closed[:, frames:]], 1))
-        terms = [
-            self._terms(pair, mask) for pair, mask in zip((first, second), closed, strict=True)
-        ]
-        total = combine(terms[0], terms[1], self.weights)
-        return {"total": total, **terms[1]}
-
-    def _terms(self, pair: WindowPair, closed: Tensor) -> dict[str, Tensor]:
-        terms = motion_losses(pair, self.expression_channels)
-        mask = closed * pair.valid
-        terms["closure"] = closure_error(pair.predicted, pair.truth, mask, self.lip_channels)
-        terms["lip_gap"] = lip_gap_error(pair.predicted, pair.truth, pair.valid, self.gap)
-        return terms
+from joyvasa_lib.training.motion_objective import MotionObjective
+from joyvasa_lib.training.motion_recipe import FREE, MotionTraining
+from joyvasa_lib.training.motion_source import CorpusSource, MotionSource
+from joyvasa_lib.training.run import TrainingRun
+from joyvasa_lib.training.run_folder import (
+    DATA_CARD,
+    RunFolder,
+    share_folder,
+    swap_folder,
+    write_whole,
+)
+from joyvasa_lib.training.step_loss import StepLoss
 
 
 def train_motion(
@@ -168,6 +52,8 @@ def train_motion(
     run_dir: str | Path,
     resume: bool = True,
     export_dir: str | Path | None = None,
+    changes: Iterable[str] = (),
+    source: MotionSource | None = None,
 ) -> Path:
     """Trains the denoiser and exports the whole generator after each validation.
 
@@ -176,61 +62,179 @@ def train_motion(
         run_dir: run folder; an interrupted run in it goes on.
         resume: start anew if false.
         export_dir: where the generator is written; ``run_dir/generator`` if not given.
+        changes: ``section.key=value``, over what the file says.
+        source: recordings of your own, instead of ``motion.data``.
 
     Returns:
-        The export folder, for ``MotionGenerator.from_pretrained``.
+        The export folder, for ``MotionGenerator.from_pretrained``. ``run_dir`` itself is what
+        ``JoyVASAPipeline.from_pretrained`` takes.
+
+    Raises:
+        OptionError: an option is unknown, out of range, or contradicts the data or the run.
+        MediaError: there is no data.
+        CheckpointError: weights to start from, or the run's state, do not load.
     """
-    config = read_config(config_path, MotionTraining, "motion")
-    loop = read_config(config_path, LoopConfig, "loop")
-    torch.manual_seed(loop.seed)
-    corpus = SpeechCorpus(config.corpus)
-    encoder = AudioEncoder.from_pretrained(config.audio_encoder)
-    normalizer = fitted_normalizer(corpus, Path(run_dir))
-    if config.initial:
-        denoiser = load_denoiser(Path(config.initial))
-    else:
-        denoiser = MotionDenoiser(
-            motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **config.network
+    recipe = read_recipe(config_path, changes)
+    config = take_section(recipe, MotionTraining, "motion")
+    loop = take_section(recipe, LoopConfig, "loop")
+    return MotionRun(config, loop, source or config.source(), run_dir, resume, export_dir).fit()
+
+
+class MotionRun:
+    """One run of the motion trainer: everything between the recipe and the loop."""
+
+    def __init__(
+        self,
+        config: MotionTraining,
+        loop: LoopConfig,
+        source: MotionSource,
+        run_dir: str | Path,
+        resume: bool = True,
+        export_dir: str | Path | None = None,
+    ) -> None:
+        """Loads what there is to start from or to go on with; see :func:`train_motion`."""
+        torch.manual_seed(loop.seed)
+        self.config, self.source = config, source
+        if not source.recordings("valid"):
+            raise OptionError("No recording is held out for validation; prepare more videos")
+        files = RunFolder(run_dir)
+        self.initial: Initial = prepare_initial(
+            config.initial, config.audio_encoder, config.network, source, files
         )
-    objective = MotionObjective(
-        denoiser, normalizer, LossWeights(**config.loss_weights), config.null_audio,
-        config.previous_noise,
-    )  # fmt: skip
-    run = TrainingRun(run_dir, objective, loop)
-    run.describe(config)
-    if resume:
-        run.resume()
-    folder = Path(export_dir) if export_dir else run.folder / "generator"
-    cache = FeatureCache(encoder, corpus, config.copies, loop.seed)
-    sampler = WindowSampler(cache, normalizer, config, loop.seed)
-
-    def loss(network: nn.Module, index: int) -> dict[str, Tensor]:
-        batch = sampler(index, run.accelerator.process_index).to(run.accelerator.device)
-        terms: dict[str, Tensor] = network(batch)
-        return terms
-
-    def generator(network: nn.Module) -> MotionGenerator:
-        assert isinstance(network, MotionObjective)
-        return MotionGenerator(encoder, network.denoiser, normalizer, network.betas.cpu().numpy())
-
-    def validate(network: nn.Module) -> dict[str, float]:
-        return measure(
-            generator(network), corpus.items("valid"), config.validation_seconds,
-            corpus.closures, guidance_scale=config.guidance_scale,
+        if config.preview_every and self.initial.checkpoint is None:
+            raise OptionError(
+                f"There is no portrait model for the motion space {source.space_name!r} to draw "
+                "previews with; set motion.preview_every to 0"
+            )
+        denoiser = self.initial.denoiser
+        self.adapter = None
+        if config.lora_rank:
+            alpha = config.lora_alpha or float(config.lora_rank)
+            self.adapter = add_lora(denoiser, config.lora_rank, alpha)
+        freeze(denoiser, config.freeze)
+        objective = MotionObjective(
+            denoiser, self.initial.normalizer, config.objective(), self.initial.betas,
+            self.initial.prediction_type,
         )  # fmt: skip
+        self.run = TrainingRun(run_dir, objective, loop)
+        self.run.start("motion", config, resume, FREE)
+        self.initial.encoder.to(self.run.accelerator.device)
+        self.folder = Path(export_dir) if export_dir else self.run.folder / "generator"
+        self.validations = self.run.step // loop.validate_every
+        cache = FeatureCache(
+            self.initial.encoder,
+            source.recordings("train"),
+            config.copies,
+            loop.seed,
+            self.run.folder / "features",
+        )
+        sampler = WindowSampler(cache, self.initial.normalizer, config, loop.seed)
+        process = self.run.accelerator.process_index
+        self.batches = WorkAhead(partial(_batch, sampler, process), config.loader_threads)
+        if self.run.accelerator.is_main_process:
+            self._write_data_card()
 
-    def export(network: nn.Module) -> None:
-        generator(network).save_pretrained(folder, torch.float16)
+    def fit(self) -> Path:
+        """Trains to the last step; returns the folder of the generator."""
+        try:
+            self.run.fit(StepLoss(self.run, self.batches), self.validate, self.export)
+        finally:
+            self.batches.close()
+        return self.folder
 
-    run.fit(loss, validate, export)
-    return folder
+    def generator(self, network: nn.Module) -> MotionGenerator:
+        """The generator of a network in training, adapters included."""
+        assert isinstance(network, MotionObjective)
+        return self._with(network.denoiser)
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Metrics on the held-out recordings."""
+        model, config = self.generator(network), self.config
+        if isinstance(self.source, CorpusSource):
+            corpus = self.source.corpus
+            return measure(
+                model, corpus.items("valid"), config.validation_seconds, corpus.closures,
+                guidance_scale=config.guidance_scale,
+            )  # fmt: skip
+        performances = perform(
+            model, self.source.recordings("valid"), config.validation_seconds,
+            guidance_scale=config.guidance_scale,
+        )  # fmt: skip
+        return agreement(performances, model.normalizer)
+
+    def export(self, network: nn.Module) -> None:
+        """Writes the generator, whole or not at all, with adapters, model card and preview."""
+        assert isinstance(network, MotionObjective)
+        start = self.initial
+        finished = self.folder.with_name(f"{self.folder.name}.partial")
+        if finished.exists():
+            shutil.rmtree(finished)
+        self._with(merged(network.denoiser)).save_pretrained(finished, torch.float16)
+        if start.checkpoint is not None:
+            share_folder(start.checkpoint / "portrait", finished / "portrait")
+            if (start.checkpoint / INDEX).is_file():
+                shutil.copy2(start.checkpoint / INDEX, finished / INDEX)
+        swap_folder(finished, self.folder)
+        if self.adapter is not None:
+            partial_adapter = self.run.folder / "adapter.partial"
+            save_adapter(network.denoiser, self.adapter, partial_adapter)
+            swap_folder(partial_adapter, self.run.folder / "adapter")
+        options = {"motion": asdict(self.config), "loop": asdict(self.run.config)}
+        normalizer = start.normalizer
+        write_model_card(
+            self.run.files, start.words, options, normalizer.space_name, normalizer.layout
+        )
+        self._preview()
+
+    def _with(self, denoiser: MotionDenoiser) -> MotionGenerator:
+        start = self.initial
+        return MotionGenerator(
+            start.encoder, denoiser, start.normalizer, start.betas, start.prediction_type
+        )
+
+    def _preview(self) -> None:
+        config = self.config
+        self.validations += 1
+        if not config.preview_every or self.validations % config.preview_every:
+            return
+        from joyvasa_lib.training.preview import render_preview
+
+        render_preview(
+            self.folder,
+            self.source.recordings("valid")[0].load().sound,
+            self.run.folder / "previews" / f"step-{self.run.step:06d}.mp4",
+            config.preview_portrait,
+            config.preview_seconds,
+        )
+
+    def _write_data_card(self) -> None:
+        card = self.source.card()
+        before = self.run.files.read(DATA_CARD)
+        if before and before.get("digest") != card["digest"]:
+            card["changed_at_step"] = self.run.step
+        write_whole(self.run.folder / DATA_CARD, json.dumps(card, indent=1))
 
 
-def fitted_normalizer(corpus: SpeechCorpus, run_dir: Path) -> MotionNormalizer:
-    """Returns the run's normalizer; fitted to the training frames when the run starts."""
-    folder = run_dir / "normalizer"
-    if (folder / "normalizer.json").exists():
-        return MotionNormalizer.from_pretrained(folder)
-    frames: NDArray[np.float32] = np.concatenate([item.values for item in corpus.items("train")])
-    MotionNormalizer.fit(frames).save_pretrained(folder)
-    return MotionNormalizer.from_pretrained(folder)
+def _batch(sampler: WindowSampler, process: int, index: int) -> MotionBatch:
+    batch = sampler(index, process)
+    return batch.pinned() if torch.cuda.is_available() else batch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The entry for ``accelerate launch``; returns the exit code."""
+    parser = argparse.ArgumentParser("joyvasa_lib.training.motion", description=__doc__)
+    parser.add_argument("--config", required=True, type=Path, help="YAML recipe, see configs/")
+    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--restart", action="store_true", help="start the run anew")
+    parser.add_argument("--set", action="append", default=[], metavar="section.key=value")
+    given = parser.parse_args(arguments)
+    try:
+        train_motion(given.config, given.run, not given.restart, changes=given.set)
+    except JoyVASAError as error:
+        sys.stderr.write(f"joyvasa: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

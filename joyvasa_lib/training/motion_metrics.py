@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.motion.face_units import FACE_UNITS
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.data import SpeechItem
+from joyvasa_lib.training.motion_agreement import seam_jump
 
 Floats = NDArray[np.float32]
 CORRELATED = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthPressLeft", "mouthClose",
@@ -63,6 +64,7 @@ def measure(
         Metrics by name. ``closure_over_chance``: share of closure centres with the lip gap under
         a quarter of its median on other voiced frames, minus that share over all spoken frames.
         ``wrong_audio_gain``: mouth error with another recording's motion over that with its own.
+        ``seam_jump``: see :func:`~joyvasa_lib.training.motion_agreement.seam_jump`.
     """
     made: list[Floats] = []
     truth: list[Floats] = []
@@ -87,6 +89,9 @@ def measure(
     metrics["wrong_audio_gain"] = _wrong_audio_gain(made, truth)
     metrics |= _liveliness(made, pose, total)
     metrics |= {f"true/{k}": v for k, v in _liveliness(truth, true_pose, total).items()}
+    jump = seam_jump(made)
+    if jump is not None:
+        metrics["seam_jump"] = jump
     silent = np.concatenate(phonemes) == 0
     jaw = np.concatenate([np.abs(np.diff(unit(u, "jawOpen"), prepend=u[0, 24])) for u in made])
     if silent.any() and (~silent).any():

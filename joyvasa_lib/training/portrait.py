@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from joyvasa_lib.portrait.compact.generator import PatchGenerator, RefinedPatch
 from joyvasa_lib.portrait.compact.patch_guides import GUIDES
+from joyvasa_lib.training.config import LoopConfig, read_config
 from joyvasa_lib.training.image_losses import (
     gradient_l1,
     hinge_critic,
@@ -26,7 +27,7 @@ from joyvasa_lib.training.image_losses import (
     weighted_ssim,
 )
 from joyvasa_lib.training.portrait_data import PatchBatch, PatchPairs
-from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
+from joyvasa_lib.training.run import TrainingRun
 
 KINDS = ("mouth", "eye")
 _INTERIOR = [6 + GUIDES.index(n) for n in ("teeth_upper", "teeth_lower", "tongue", "eyeball")]
@@ -193,9 +194,7 @@ def train_portrait(
     network = GeneratorInTraining(PatchGenerator(**config.network))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = TrainingRun(run_dir, network, loop)
-    run.describe(config)
-    if resume:
-        run.resume()
+    run.start("portrait", config, resume)
     pairs = PatchPairs(config.pairs, "train")
     folder = Path(export_dir) if export_dir else run.folder / "generator"
 

@@ -1,117 +1,61 @@
 """A training run: a folder that can be killed at any moment and goes on where it was.
 
-The folder holds ``config.yaml``, ``command.json`` (command line, versions, git revision),
-``metrics.jsonl`` (one JSON object a line) and ``state.pt`` (networks, optimiser, EMA, schedule,
-random number generators, step), which is replaced atomically.
+Batch ``i`` of process ``p``, and whatever is drawn while it is worked on, depend on the seed,
+``i`` and ``p`` alone. So a resumed run does what an unbroken one does, to the bit on a CPU.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import random
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, set_seed
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from joyvasa_lib.errors import CheckpointError, OptionError
+from joyvasa_lib.training.config import LoopConfig, learning_rate_factor, read_config
+from joyvasa_lib.training.run_folder import STATE, RunFolder, settle
 
-Config = TypeVar("Config")
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """What every training loop needs to know.
-
-    Attributes:
-        steps: optimiser steps in all; the cosine schedule ends there.
-        warmup_steps: linear warm-up.
-        learning_rate: peak.
-        final_learning_rate: last value, as a fraction of the peak.
-        weight_decay: of AdamW.
-        gradient_clip: largest gradient norm.
-        gradient_accumulation: batches per step; their gradients are averaged.
-        ema_decay: of the averaged weights, after its own warm-up.
-        validate_every: steps between validations.
-        checkpoint_minutes: wall-clock minutes between checkpoints.
-        mixed_precision: "no", "bf16" or "fp16".
-        seed: of weights, batches and noise.
-        threads: CPU threads, 0 for torch's own choice.
-        stop_after_minutes: stop cleanly, with a checkpoint, after this long; 0 for never.
-    """
-
-    steps: int = 10000
-    warmup_steps: int = 200
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 0.02
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    gradient_accumulation: int = 1
-    ema_decay: float = 0.999
-    validate_every: int = 250
-    checkpoint_minutes: float = 3.0
-    mixed_precision: str = "no"
-    seed: int = 0
-    threads: int = 0
-    stop_after_minutes: float = 0.0
-
-
-def read_config(path: str | Path, kind: type[Config], section: str | None = None) -> Config:
-    """Reads a YAML file (or one section of it) into a dataclass.
-
-    Raises:
-        OptionError: the file has a key that the dataclass has not.
-    """
-    values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    values = values.get(section, {}) if section else values
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - known):
-        raise OptionError(f"Unknown keys {unknown} in {path}; known are {sorted(known)}.")
-    return kind(**values)
-
-
-def learning_rate_factor(step: int, config: LoopConfig) -> float:
-    """Returns the factor of linear warm-up followed by a half cosine down to the final value."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    low = config.final_learning_rate
-    return low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+__all__ = ["LoopConfig", "TrainingRun", "learning_rate_factor", "read_config"]
 
 
 class TrainingRun:
     """Drives one network through ``LoopConfig.steps`` steps, with everything kept on disk."""
 
     def __init__(self, folder: str | Path, network: nn.Module, config: LoopConfig) -> None:
-        """Prepares optimiser, schedule and average; :meth:`resume` afterwards to go on.
+        """Prepares optimiser, schedule and average; :meth:`start` afterwards.
 
         Args:
             folder: run folder, made if missing.
-            network: the network to train.
+            network: the network to train; parameters that need no gradient stay as they are.
             config: the loop's options.
+
+        Raises:
+            OptionError: the folder cannot be made, or no parameter needs a gradient.
         """
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.files = RunFolder(folder)
+        self.folder = self.files.path
         self.config = config
         self.accelerator = Accelerator(
+            cpu=on_cpu(),
             mixed_precision=config.mixed_precision,
             gradient_accumulation_steps=config.gradient_accumulation,
+            log_with=list(config.trackers) or None,
+            project_dir=self.folder,
         )
         parameters = [p for p in network.parameters() if p.requires_grad]
+        if not parameters:
+            raise OptionError("Nothing is left to train: every parameter is frozen")
         optimizer = torch.optim.AdamW(
             parameters, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
@@ -119,6 +63,8 @@ class TrainingRun:
         self.ema.to(self.accelerator.device)
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.step = 0
+        self._terms: dict[str, list[Tensor | float]] = {}  # since the last line of the log
+        self._waited = 0.0  # seconds since then, for data
 
     def fit(
         self,
@@ -134,19 +80,27 @@ class TrainingRun:
             validate: averaged network to metrics.
             export: called with the averaged network after each validation.
         """
-        started = saved = time.monotonic()
-        spent: dict[str, list[float]] = {}
+        started = saved = logged = time.monotonic()
+        self._start_trackers()
+        if self.step == 0 and self.config.validate_at_start:
+            self._validate(validate, export)
+        last_logged = self.step
         while self.step < self.config.steps:
-            terms = self._update(loss)
-            for name, value in terms.items():
-                spent.setdefault(name, []).append(float(value.detach()))
+            for name, value in self._update(loss).items():
+                self._terms.setdefault(name, []).append(value.detach())
+            now = time.monotonic()
             last = self.step == self.config.steps
-            minutes = (time.monotonic() - started) / 60.0
-            stopping = 0.0 < self.config.stop_after_minutes <= minutes
-            if self.step % 50 == 0 or last:
-                means = {name: float(np.mean(values)) for name, values in spent.items()}
-                self.log({"minutes": minutes, "lr": self.optimizer.param_groups[0]["lr"], **means})
-                spent = {}
+            stopping = self._stops((now - started) / 60.0)
+            if self.step % self.config.log_every == 0 or last:
+                seconds = max(now - logged, 1e-9)
+                self._log_losses(
+                    {
+                        "minutes": (now - started) / 60.0,
+                        "steps_per_second": (self.step - last_logged) / seconds,
+                        "data_share": self._waited / seconds,
+                    }
+                )
+                logged, last_logged, self._waited = time.monotonic(), self.step, 0.0
             if self.step % self.config.validate_every == 0 or last or stopping:
                 self._validate(validate, export)
             if last or stopping or time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
@@ -154,6 +108,20 @@ class TrainingRun:
                 saved = time.monotonic()
             if stopping:
                 break
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time in the block as waiting for data."""
+        started = time.monotonic()
+        yield
+        self._waited += time.monotonic() - started
+
+    def seed(self, index: int) -> int:
+        """Returns the seed of all that is random about batch ``index`` of this process."""
+        parts = (self.config.seed, index, self.accelerator.process_index)
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     def _update(self, loss: Callable[[nn.Module, int], dict[str, Tensor]]) -> dict[str, Tensor]:
         self.network.train()
@@ -161,10 +129,11 @@ class TrainingRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         count = self.config.gradient_accumulation
-        terms: dict[str, Tensor] = {}
-        for index in range(count):
+        sums: dict[str, Tensor] = {}
+        for index in range(self.step * count, (self.step + 1) * count):
+            set_seed(self.seed(index))
             with self.accelerator.accumulate(self.network), self.accelerator.autocast():
-                terms = loss(self.network, self.step * count + index)
+                terms = loss(self.network, index)
                 self.accelerator.backward(terms["total"])
                 if self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(
@@ -172,36 +141,70 @@ class TrainingRun:
                     )
                 self.optimizer.step()
                 self.optimizer.zero_grad()
+            for name, value in terms.items():
+                part = value.detach() / count
+                sums[name] = sums[name] + part if name in sums else part
         self.ema.step(p for p in self.network.parameters() if p.requires_grad)
         self.step += 1
-        return terms
+        return sums
+
+    def _stops(self, minutes: float) -> bool:
+        """Whether to stop now: the main process's clock decides for all."""
+        if self.config.stop_after_minutes <= 0.0:
+            return False
+        decision = [minutes >= self.config.stop_after_minutes]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(decision)
+        return decision[0]
 
     def _validate(
         self,
         validate: Callable[[nn.Module], dict[str, float]],
         export: Callable[[nn.Module], None] | None,
     ) -> None:
-        if not self.accelerator.is_main_process:
-            return
+        if self.accelerator.is_main_process:
+            with self.averaged() as network:
+                self.log({f"valid/{name}": value for name, value in validate(network).items()})
+                if export is not None:
+                    export(network)
+        self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """Gives the bare network with its averaged weights, in evaluation mode."""
         network = self.accelerator.unwrap_model(self.network)
         parameters = [p for p in network.parameters() if p.requires_grad]
         self.ema.store(parameters)
         self.ema.copy_to(parameters)
-        random_state = torch.get_rng_state()
         network.eval()
-        with torch.no_grad():
-            self.log({f"valid/{name}": value for name, value in validate(network).items()})
-            if export is not None:
-                export(network)
-        torch.set_rng_state(random_state)
-        self.ema.restore(parameters)
+        try:
+            with torch.no_grad():
+                yield network
+        finally:
+            self.ema.restore(parameters)
+
+    def _log_losses(self, beside: dict[str, float]) -> None:
+        names = list(self._terms)
+        means = torch.tensor([float(np.mean([float(x) for x in self._terms[n]])) for n in names])
+        self._terms = {}
+        means = self.accelerator.reduce(means.to(self.accelerator.device), "mean")
+        beside["lr"] = self.optimizer.param_groups[0]["lr"]
+        self.log({**beside, **dict(zip(names, means.tolist(), strict=True))})
 
     def log(self, values: dict[str, float]) -> None:
-        """Appends one line to ``metrics.jsonl``."""
+        """Appends one line to ``metrics.jsonl`` and tells the trackers."""
         if self.accelerator.is_main_process:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                rounded = {name: round(value, 6) for name, value in values.items()}
-                file.write(json.dumps({"step": self.step, **rounded}) + "\n")
+            rounded = {name: round(value, 6) for name, value in values.items()}
+            self.files.append_metrics({"step": self.step, **rounded})
+            self.accelerator.log(rounded, step=self.step)
+
+    def _start_trackers(self) -> None:
+        if self.config.trackers:
+            known = {
+                k: v for k, v in asdict(self.config).items() if isinstance(v, int | float | str)
+            }
+            after = {"tensorboard": {"purge_step": self.step + 1}} if self.step else {}
+            self.accelerator.init_trackers("tensorboard", known, after)
 
     def save(self) -> None:
         """Writes ``state.pt``; a kill at any moment leaves the old or the new one, whole."""
@@ -212,15 +215,11 @@ class TrainingRun:
             "network": self.accelerator.unwrap_model(self.network).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict(),
-            "torch_random": torch.get_rng_state(),
-            "numpy_random": json.dumps(np.random.get_state(legacy=False), default=_plain),
-            "python_random": json.dumps(random.getstate()),
+            "terms": {name: [float(x) for x in values] for name, values in self._terms.items()},
         }
-        partial = self.folder / "state.pt.partial"
+        partial = self.folder / f"{STATE}.partial"
         torch.save(state, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(self.folder / "state.pt")
+        settle(partial, self.folder / STATE)
 
     def resume(self) -> bool:
         """Loads ``state.pt`` if the folder has one; returns whether it had.
@@ -228,7 +227,7 @@ class TrainingRun:
         Raises:
             CheckpointError: the state belongs to another network.
         """
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if not path.exists():
             return False
         state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
@@ -238,42 +237,50 @@ class TrainingRun:
             raise CheckpointError(f"{path} belongs to another network: {error}") from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema.load_state_dict(state["ema"])
-        torch.set_rng_state(state["torch_random"].cpu())
-        version, internal, gauss = json.loads(state["python_random"])
-        random.setstate((version, tuple(internal), gauss))
-        numpy_state = json.loads(state["numpy_random"])
-        numpy_state["state"]["key"] = np.array(numpy_state["state"]["key"], np.uint32)
-        np.random.set_state(numpy_state)
+        self._terms = state.get("terms", {})
         self.step = int(state["step"])
+        if self.accelerator.is_main_process:
+            self.files.cut_metrics(self.step)
         return True
 
-    def describe(self, config: Any) -> None:
-        """Writes the configuration (a dataclass) and where it came from into the folder."""
-        if not self.accelerator.is_main_process:
-            return
-        text = yaml.safe_dump({**asdict(config), "loop": asdict(self.config)}, sort_keys=False)
-        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
-        about = {
-            "command": sys.argv,
-            "python": sys.version.split()[0],
-            "torch": torch.__version__,
-            "revision": _git_revision(),
-        }
-        (self.folder / "command.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    def start(
+        self, section: str, config: Any, resume: bool = True, free: Collection[str] = ()
+    ) -> None:
+        """Resumes or starts: checks and writes the options, loads the state if there is one.
+
+        Args:
+            section: name of the recipe's section.
+            config: its options, a dataclass.
+            resume: whether to go on with what the folder holds; else that is removed.
+            free: options that a resumed run may have another value of.
+
+        Raises:
+            OptionError: the folder's run was started with other options.
+            CheckpointError: its state belongs to another network.
+        """
+        options = _plain({section: asdict(config), "loop": asdict(self.config)})
+        if not resume and self.accelerator.is_main_process:
+            self.files.clear()
+        self.accelerator.wait_for_everyone()
+        if (self.folder / STATE).exists():
+            self.files.check_unchanged(options, free)
+            self.resume()
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            about = {
+                "device": str(self.accelerator.device),
+                "processes": self.accelerator.num_processes,
+            }
+            self.files.describe(options, self.step, about)
+
+
+def on_cpu() -> bool:
+    """Whether there is no GPU. Accelerate must be told, or it makes no group of CPU processes."""
+    return not torch.accelerator.is_available()
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else int(value)
-
-
-def _git_revision() -> str:
-    try:
-        return subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    """Returns options with tuples as lists, as YAML knows them."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from joyvasa_lib.motion.face_units import FACE_UNITS
 from joyvasa_lib.portrait.compact.correction import lip_edges
 from joyvasa_lib.portrait.compact.fitting import HeadFit
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, Ints
@@ -20,6 +21,11 @@ LOWER_INNER_LIP = (88, 178, 87, 14, 317, 402, 318)
 _OVERLAP = 0.012
 """Rig units by which the edges of closed lips lie over each other."""
 _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
+BLINK = [FACE_UNITS.index(name) for name in _BLINK]
+_JAW = FACE_UNITS.index("jawOpen")
+_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
+UPPER_LIP_FOLLOWS_JAW = 0.22
+"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 _SEALING = (
     "jawOpen",
     "mouthUpperUpLeft",
@@ -34,6 +40,23 @@ _SEALING = (
 def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
     """Vertical distance of pairs of vertices in rig units, positive when open; [..., n]."""
     return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
+
+
+def applied_units(units: Floats, own: Floats, gain: Floats) -> Floats:
+    """What is put on the rig for face units: blinks that close the eye, a lip that follows the jaw.
+
+    Args:
+        units: [..., 52] activations of the motion.
+        own: [52] activations of the portrait itself.
+        gain: [2] see :func:`blink_gain`.
+
+    Returns:
+        [..., 52] a copy; affine in ``units``.
+    """
+    applied = units.copy()
+    applied[..., BLINK] = own[BLINK] + (units[..., BLINK] - own[BLINK]) * gain
+    applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * units[..., [_JAW]]
+    return applied
 
 
 def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Floats:

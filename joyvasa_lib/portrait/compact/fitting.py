@@ -66,10 +66,13 @@ class HeadFit:
         return np.asarray(self.scale * (vertices @ self.rotation) + self.translation, np.float32)
 
 
-def _weighted_pose(
+def similarity(
     model: NDArray[np.float64], points: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Similarity that takes ``model`` to ``points`` [n, 3] (Umeyama 1991), row vectors."""
+    """Rotation, scale, shift that take ``model`` to ``points``, both [n, 3] (Umeyama 1991).
+
+    Row vectors: ``points = scale * model @ rotation + shift``; ``weight`` [n] counts the points.
+    """
     w = weight / weight.sum()
     model_mean, point_mean = w @ model, w @ points
     a, b = model - model_mean, points - point_mean
@@ -152,7 +155,7 @@ def fit_head(
     upper = np.concatenate([np.full(n_id, 3.0), np.full(int(free.sum()), 1.0)])
     for _ in range(iterations):
         model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
-        rotation, scale, translation = _weighted_pose(model, points, weight)
+        rotation, scale, translation = similarity(model, points, weight)
         # Points back in the head's frame, where identity and units are linear.
         target = ((points - translation) / scale) @ rotation.T - mean
         if identity is not None:
@@ -169,7 +172,7 @@ def fit_head(
             w_id = solution[:n_id]
         w_unit[free] = solution[n_id:]
     model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
-    rotation, scale, translation = _weighted_pose(model, points, weight)
+    rotation, scale, translation = similarity(model, points, weight)
     difference = points - (scale * model @ rotation + translation)
     residual = float(np.sqrt((weight @ (difference[:, :2] ** 2).sum(1)) / weight.sum()))
 

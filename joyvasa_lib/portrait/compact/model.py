@@ -8,6 +8,7 @@ it there, and paints what the photograph never showed: the inside of the mouth, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.motion import FACE_UNITS, Motion, MotionSpace, get_space
+from joyvasa_lib.face.eyes import EyeWatch
+from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving import (
     DrivingOptions,
     Pose,
     compose_pose,
     compose_units,
+    fading_mouth,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
@@ -33,7 +36,12 @@ from joyvasa_lib.portrait.compact.appearance import (
     read_appearance,
     typical_skin,
 )
-from joyvasa_lib.portrait.compact.calibration import blink_gain, lip_seal
+from joyvasa_lib.portrait.compact.calibration import (
+    BLINK,
+    applied_units,
+    blink_gain,
+    lip_seal,
+)
 from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
@@ -51,13 +59,8 @@ Frames = NDArray[np.uint8]
 
 BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
 
-_BLINK = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
-_JAW = FACE_UNITS.index("jawOpen")
-_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
-_UPPER_LIP_FOLLOWS_JAW = 0.22
-"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
-
-
+_OPEN_EYE, _SHUT_EYE = 0.3, 0.8
+"""Closure seen in the pixels of an eye below which it is open, and above which it is shut."""
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
 
@@ -148,6 +151,11 @@ class CompactPortraitModel(PortraitModel):
         """The compact motion space: 64 keypoints, linear in 52 face units."""
         return get_space("compact-1")
 
+    @property
+    def pivot(self) -> Floats:
+        """[3] joint between head and neck."""
+        return self.rig.pivot
+
     def encode(self, crop: FaceCrop) -> CompactPortrait:
         """Fits the rig and reads the photograph; about half a second.
 
@@ -170,7 +178,7 @@ class CompactPortraitModel(PortraitModel):
         look = read_appearance(rig, fit, photo)
         gain = blink_gain(rig, fit, look.eye_margins[:, 1])
         shut = fit.units.copy()
-        shut[_BLINK] += gain * (1.0 - shut[_BLINK])
+        shut[BLINK] += gain * (1.0 - shut[BLINK])
         closed = fit.project(fit.shape + fit.parting + np.tensordot(shut, rig.units, 1))
         return CompactPortrait(
             size=len(photo),
@@ -186,23 +194,37 @@ class CompactPortraitModel(PortraitModel):
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
         """Face units and pose of every crop; the first crop decides identity.
 
+        The face mesh keeps its eyes open in a blink, so lids are read from the pixels. Place and
+        size count in the first crop, wherever the others are cut.
+
         Raises:
             NoFaceError: there is no crop, or one has no usable landmarks.
         """
+        first: FaceCrop | None = None
         identity: Floats | None = None
-        fits = []
+        eyes = EyeWatch(fps)
+        rows: dict[str, list[Floats]] = {"units": [], "angles": [], "shift": [], "scale": []}
         for crop in crops:
-            fit = fit_head(self.rig, crop.landmarks, identity=identity, correct=False)
+            first = first or crop
+            eyes.see(crop.image, replace(crop.face, landmarks=crop.landmarks))
+            landmarks = replace(crop, matrix=first.matrix).landmarks
+            fit = fit_head(self.rig, landmarks, identity=identity, correct=False)
             identity = fit.identity if identity is None else identity
-            fits.append((fit, crop.size))
-        if not fits:
+            shift = (fit.translation - first.size / 2) / fit.scale
+            rows["units"].append(fit.units)
+            rows["angles"].append(rotation_angles(fit.rotation))
+            rows["shift"].append(shift * np.array([1.0, 1.0, 0.0], np.float32))
+            rows["scale"].append(np.array([fit.scale / first.size], np.float32))
+        if first is None:
             raise NoFaceError("There is no frame to extract motion from")
-        centre = [(fit.translation - size / 2) / fit.scale for fit, size in fits]
+        units = np.stack(rows["units"])
+        closed = np.clip((eyes.closure() - _OPEN_EYE) / (_SHUT_EYE - _OPEN_EYE), 0.0, 1.0)
+        units[:, BLINK] = np.maximum(units[:, BLINK], closed[:, None])
         return Motion.from_units(
-            np.stack([fit.units for fit, _ in fits]),
-            rotation=np.stack([rotation_angles(fit.rotation) for fit, _ in fits]),
-            translation=np.stack(centre) * np.array([1.0, 1.0, 0.0]),
-            scale=np.array([[fit.scale / size] for fit, size in fits]),
+            units,
+            rotation=np.stack(rows["angles"]),
+            translation=np.stack(rows["shift"]),
+            scale=np.stack(rows["scale"]),
             fps=fps,
             space=self.space,
             reference="absolute",
@@ -233,17 +255,36 @@ class CompactPortraitModel(PortraitModel):
                 frames = self.refiner(frames, vertices, look, scale)
             yield frames
 
+    def render_change(self, portrait: Portrait, change: Motion) -> Frames:
+        """The portrait [s, s, 3] with a change of its own expression; see the base class.
+
+        The mouth's own expression gives way to one that it does not fit: a frown is not drawn over
+        the photograph's smile, while a smile is added to it.
+
+        Raises:
+            MotionError: the change is of another space or not one frame.
+        """
+        assert isinstance(portrait, CompactPortrait)
+        if change.space == self.space and len(change) == 1:
+            units = change.units[0]
+            units = units - fading_mouth(portrait.fit.units, units, self.space)
+            change = change.with_units(units[None])
+        _ = self.refiner  # loaded once, not by every copy
+        still = copy(self)
+        still.driving = replace(self.driving, expression="relative", mouth="relative")
+        return super(CompactPortraitModel, still).render_change(portrait, change)
+
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
         fit = portrait.fit
-        applied = units.copy()
-        blink = fit.units[_BLINK]
-        applied[:, _BLINK] = blink + (units[:, _BLINK] - blink) * portrait.blink_gain
-        applied[:, _LIFT] += _UPPER_LIP_FOLLOWS_JAW * units[:, [_JAW]]
+        applied = applied_units(units, fit.units, portrait.blink_gain)
         own = fit.parting
         if self.driving.mouth == "absolute":
             applied = applied + portrait.seal
             own = portrait.teeth
+        else:  # the photograph's own jaw has lifted its lip already
+            rest = applied_units(fit.units, fit.units, portrait.blink_gain)
+            applied = applied + (fit.units - rest)
         shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
         return self._posed(portrait, shape, pose)
 
@@ -272,8 +313,8 @@ class CompactPortraitModel(PortraitModel):
         self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
     ) -> Performance:
         """What is drawn: the driven head, and how far its lids have to be painted."""
-        own = portrait.fit.units[_BLINK]
-        closing = np.clip((units[:, _BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
+        own = portrait.fit.units[BLINK]
+        closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
         closed = closing[:, self._eye_side]
         painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)

@@ -1,0 +1,332 @@
+"""Measures emotions on rendered frames of real portraits that speak real sentences.
+
+    python benchmarks/emotion.py [--out FOLDER] [--portraits N] [--speech FILE] [--json]
+
+Portraits and speech are those of the folder that JOYVASA_REAL_INPUTS names, or else the bundled
+ones. Three questions:
+
+- Does each basic emotion move its own measures the right way, more with every level? The face mesh
+  looks at the rendered frames, and optical flow follows its points from the unedited to the edited
+  frame: the mesh alone hardly sees lids and brows that no usual face has.
+- Do lips keep opening and closing with the sound: correlation of the mouth-opening curve that the
+  mesh sees, edited against unedited? Portraits on which it does not follow the unedited lips are
+  left out and named.
+- Do closures stay closures?
+
+Targets are printed beside the numbers; nothing is asserted. A contact sheet is written for the eye.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.motion import Motion
+    from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+
+Curve = NDArray[np.float64]
+Frame = NDArray[np.uint8]
+
+LEVELS = (0.25, 0.5, 0.75, 1.0)
+BOTH, FLOW, MESH = ("mesh", "flow"), ("flow",), ("mesh",)
+OWN_MEASURES = {
+    "happiness": {"smile": BOTH},
+    "sadness": {"corner_drop": BOTH, "inner_brow": FLOW},
+    "surprise": {
+        "inner_brow": BOTH,
+        "outer_brow": BOTH,
+        "lids": FLOW,
+        "jaw": FLOW,
+        "aperture": MESH,
+    },
+    "fear": {"inner_brow": BOTH, "lids": FLOW, "smile": BOTH},
+    "anger": {"brow_drop": BOTH},
+    "disgust": {"nose": BOTH, "brow_drop": BOTH},
+    "contempt": {"one_corner": BOTH},
+}
+"""What each emotion must make larger, and who can see it.
+
+The mesh keeps its eyes open as usual and its brows in one piece; flow is lost between the lips.
+Fear's stretched lips count as width in ``smile``.
+"""
+UPPER = ("brow", "eye", "cheek")
+SILENCE_S = 1.0
+"""Seconds of silence before the sentence: the face is there before it speaks."""
+SIDE = 384
+"""Side of the rendered crops in pixels."""
+STRIDE = 4
+"""Every so many frames are enough for a mean; curves need all."""
+FOLLOWED = 0.85
+"""Correlation of the opening that the mesh sees with the motion's own from which on it follows."""
+CLOSED = 0.005
+"""Opening of a motion's lips, in distances of the eye corners, that counts as a closure."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number with what is wanted of it."""
+
+    what: str
+    value: str
+    target: str
+    met: bool
+
+
+def inputs(count: int) -> tuple[list[Path], list[Path]]:
+    """Portraits and speech: the bundled ones first, then those of JOYVASA_REAL_INPUTS."""
+    import joyvasa_lib
+
+    bundled = Path(joyvasa_lib.__file__).parent / "demo_assets"
+    portraits, speech = [bundled / "astronaut.jpg"], [bundled / "hello.flac"]
+    folder = os.environ.get("JOYVASA_REAL_INPUTS")
+    if folder:
+        portraits += sorted((Path(folder) / "portraits").iterdir())
+        speech = sorted((Path(folder) / "speech").iterdir())
+    return portraits[:count], speech
+
+
+def encode(pipe: JoyVASAPipeline, path: Path) -> PreparedPortrait:
+    """The portrait in a crop of :data:`SIDE` pixels."""
+    from joyvasa_lib.face.crop import crop_face
+    from joyvasa_lib.face.detector import select_face
+    from joyvasa_lib.media.image import load_image
+    from joyvasa_lib.pipeline import PreparedPortrait
+
+    picture = load_image(path)
+    face = select_face(pipe.detector.detect(picture), "largest")
+    crop = crop_face(picture, face, size=SIDE)
+    return PreparedPortrait(pipe.portrait_model.encode(crop), crop)
+
+
+def speech_motion(pipe: JoyVASAPipeline, path: Path, seconds: float) -> Motion:
+    """Motion of silence and then so many seconds of speech."""
+    from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech
+
+    waveform = load_speech(path).waveform[: round(seconds * SAMPLE_RATE)]
+    silence = np.zeros(round(SILENCE_S * SAMPLE_RATE), np.float32)
+    return pipe.generate_motion(np.concatenate([silence, waveform]), head_motion=0.5)
+
+
+def every(motion: Motion, stride: int) -> Motion:
+    """Every so many frames of a motion."""
+    names = ("expression", "rotation", "translation", "scale")
+    return replace(motion, **{name: getattr(motion, name)[::stride] for name in names})
+
+
+def measured(landmarks: NDArray[np.floating]) -> Curve:
+    from joyvasa_lib.evaluation.expression import NAMES, measure_face
+
+    values = measure_face(landmarks)
+    return np.array([getattr(values, name) for name in NAMES])
+
+
+def rendered(
+    pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion
+) -> Iterator[tuple[Frame, NDArray[np.float32] | None]]:
+    """Frames with the mesh [468, 3] of their face."""
+    from joyvasa_lib.evaluation.track import follow_face
+
+    for frame, face in follow_face(pipe.render(portrait, motion, paste_back=False).frames()):
+        yield frame, None if face is None else face.landmarks
+
+
+def opening(pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion) -> Curve:
+    """The mouth-opening curve [t] that the mesh sees."""
+    from joyvasa_lib.evaluation.expression import NAMES
+
+    column = NAMES.index("aperture")
+    return np.array(
+        [
+            np.nan if mesh is None else measured(mesh)[column]
+            for _, mesh in rendered(pipe, portrait, motion)
+        ]
+    )
+
+
+def level_changes(
+    pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion
+) -> dict[str, Curve]:
+    """Mean change of the measures under each emotion, percent: [levels, mesh and flow, measures].
+
+    The mesh sees either frame by itself; flow leads its points from one to the other.
+    """
+    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.evaluation.expression import follow_points
+
+    plain = list(rendered(pipe, portrait, every(motion, STRIDE)))
+    result = {}
+    for name in OWN_MEASURES:
+        changes = []
+        for level in LEVELS:
+            edited = every(motion.edit(Emotion.named(name, level)), STRIDE)
+            pairs = []
+            for (before, mesh), (after, other) in zip(
+                plain, rendered(pipe, portrait, edited), strict=True
+            ):
+                if mesh is None or other is None:
+                    continue
+                rest = measured(mesh)
+                led = measured(follow_points(before, after, mesh))
+                pairs.append([measured(other) - rest, led - rest])
+            changes.append(100.0 * np.mean(pairs, axis=0))
+        result[name] = np.array(changes)
+    return result
+
+
+def level_rows(
+    pipe: JoyVASAPipeline, portraits: list[PreparedPortrait], motion: Motion
+) -> Iterator[Row]:
+    from joyvasa_lib.evaluation.expression import NAMES
+
+    found = [level_changes(pipe, portrait, motion) for portrait in portraits]
+    for name, measures in OWN_MEASURES.items():
+        changes = np.stack([one[name] for one in found])  # [portraits, levels, how, measures]
+        for measure, observers in measures.items():
+            for how, observer in enumerate(BOTH):
+                if observer not in observers:
+                    continue
+                values = changes[..., how, NAMES.index(measure)]
+                mean = values.mean(axis=0)
+                alone = sum(map(rises, values))
+                text = " ".join(f"{value:+.2f}" for value in mean)
+                wanted = f"rises ({alone} of {len(values)} alone)"
+                yield Row(f"{name}: {measure}, {observer}", text, wanted, rises(mean))
+
+
+def speech_rows(
+    pipe: JoyVASAPipeline, portraits: dict[str, PreparedPortrait], motion: Motion
+) -> Iterator[Row]:
+    """How well lips keep the speech: correlation of opening curves, and closures."""
+    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.evaluation.curves import correlation
+    from joyvasa_lib.evaluation.scores import closed_below
+    from joyvasa_lib.evaluation.track import track_motion
+
+    meant = track_motion(motion).aperture
+    speaking = np.arange(len(motion)) >= round(SILENCE_S * motion.fps)
+    closing = speaking & (meant < CLOSED) & (_near(meant, 4) > 4 * CLOSED)
+    plain = {name: opening(pipe, portrait, motion) for name, portrait in portraits.items()}
+    follows = {name: correlation(curve, meant) for name, curve in plain.items()}
+    blind = [name for name, value in follows.items() if not value >= FOLLOWED]
+    for name, value in follows.items():
+        note = "left out: the mesh does not follow" if name in blind else ""
+        yield Row(f"opening seen against meant, {name}", f"{value:.3f}", note, True)
+    portraits = {name: one for name, one in portraits.items() if name not in blind}
+    plain = {name: plain[name] for name in portraits}
+    if not portraits:
+        return
+    limits = {name: closed_below(curve, speaking) for name, curve in plain.items()}
+    before = np.mean([(plain[name][closing] < at).mean() for name, at in limits.items()])
+    yield Row("closures seen, unedited", f"{100 * before:.0f} %", "", True)
+
+    def rows(what: str, emotion: Emotion, wanted: float, **options: bool) -> Iterator[Row]:
+        edited = motion.edit(emotion, **options)
+        curves = {name: opening(pipe, portrait, edited) for name, portrait in portraits.items()}
+        agreement = [correlation(curves[name], plain[name]) for name in portraits]
+        worst = min(agreement)
+        target = f">= {wanted:g}" if wanted else ""
+        values = f"{np.mean(agreement):.3f} (worst {worst:.3f})"
+        yield Row(f"opening curve, {what}", values, target, worst >= wanted)
+        kept = np.mean([(curves[name][closing] < at).mean() for name, at in limits.items()])
+        wish = "as unedited" if wanted else ""
+        value = f"{100 * kept:.0f} %"
+        yield Row(f"closures seen, {what}", value, wish, not wanted or kept >= before - 0.05)
+
+    for name in OWN_MEASURES:
+        emotion = Emotion.named(name)
+        if not emotion.only(*UPPER).is_neutral:
+            yield from rows(f"{name}, upper face", emotion.only(*UPPER), 0.9)
+        yield from rows(f"{name}, whole face", emotion, 0.8)
+    yield from rows("surprise, mouth left free", Emotion.surprise(), 0.0, protect_speech=False)
+
+
+def _near(curve: Curve, frames: int) -> Curve:
+    """The largest value within so many frames on either side."""
+    padded = np.pad(curve, frames, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * frames + 1).max(axis=1)
+
+
+def write_sheet(pipe: JoyVASAPipeline, portrait: PreparedPortrait, path: Path) -> None:
+    from joyvasa_lib.evaluation.contact_sheet import contact_sheet
+    from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
+
+    save_image(path, contact_sheet(pipe, portrait), SYNTHETIC_PICTURE)
+
+
+def edit_seconds(motion: Motion) -> float:
+    """Seconds that editing ten minutes of motion takes, the better of three."""
+    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.motion import Motion
+
+    repeats = -(-15000 // len(motion))
+    long = Motion.concatenate([motion] * repeats)[:15000]
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        long.edit(Emotion.fear())
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def rises(values: Curve) -> bool:
+    """Whether values [l] are above zero and each is above the one before."""
+    return bool((np.diff(np.concatenate([[0.0], values])) > 0).all())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures emotions on rendered frames.")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the sheets")
+    parser.add_argument("--portraits", type=int, default=7, help="at most so many")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of speech")
+    parser.add_argument("--speech", type=Path, help="another sound file")
+    for part in ("levels", "curves", "sheets"):
+        parser.add_argument(f"--no-{part}", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+
+    from joyvasa_lib.pipeline import JoyVASAPipeline
+
+    pipe = JoyVASAPipeline.from_pretrained()
+    paths, speech = inputs(options.portraits)
+    portraits = [encode(pipe, path) for path in paths]
+    motion = speech_motion(pipe, options.speech or speech[0], options.seconds)
+    rows: list[Row] = []
+
+    def add(row: Row) -> None:
+        rows.append(row)
+        if not options.json:
+            mark = "" if not row.target else "yes" if row.met else "NO"
+            sys.stdout.write(f"{row.what:48} {row.value:>30}  {row.target:20} {mark}\n")
+            sys.stdout.flush()
+
+    seconds = edit_seconds(motion)
+    add(Row("editing ten minutes", f"{seconds:.2f} s", "<= 1", seconds <= 1.0))
+    if not options.no_levels:
+        for row in level_rows(pipe, portraits, motion):
+            add(row)
+    if not options.no_curves:
+        names = [path.stem for path in paths]
+        for row in speech_rows(pipe, dict(zip(names, portraits, strict=True)), motion):
+            add(row)
+    if options.json:
+        sys.stdout.write(json.dumps([row.__dict__ for row in rows]) + "\n")
+    if not options.no_sheets:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for path, portrait in zip(paths, portraits, strict=True):
+            write_sheet(pipe, portrait, options.out / f"emotions_{path.stem}.png")
+
+
+if __name__ == "__main__":
+    main()

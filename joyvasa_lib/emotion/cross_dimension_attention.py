@@ -1,0 +1,244 @@
+"""The Cross-Dimension Attention Net: action units, a face's structure and its expression, combined.
+
+After LES-Talker (arXiv 2411.09268), of which abstract and introduction are public: an emotion is a
+vector over action units, and attention across the feature dimension (here the units) and across the
+structure dimension (here the canonical keypoints) carries it into the deformation of the face. The
+rest of the design is this library's own:
+
+* structure is attended once a person, units once a frame, so that a frame costs about a quarter of
+  a million multiplications;
+* the answer is the motion space's linear basis times *effective* activations: the wanted ones plus
+  a linear operator on them whose entries are read from the attended tokens. Without units there is
+  exactly no effect, whatever the weights;
+* the layer that reads the operator starts at zero, so that training starts at the linear basis.
+
+Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` face units of the
+space, ``k`` keypoints, ``d`` width, ``s`` summaries, ``r`` rank.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+_FAR = 4.0
+"""Deviations beyond which a keypoint counts as this far: faces like none seen in training."""
+_STRONGEST = 1.25
+"""Greatest activation that the tokens are told of, beyond what any face shows."""
+
+
+class Attention(nn.Module):
+    """Multi-head attention of some tokens to others, residual, normalised before."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Builds the layer."""
+        super().__init__()
+        self.heads = heads
+        self.norm, self.memory_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.memory = nn.Linear(width, 2 * width)
+
+    def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
+        """Returns tokens [p, i, d] after they have looked at memory [p, j, d]."""
+        query = self.query(self.norm(tokens))
+        key, value = self.memory(self.memory_norm(memory)).chunk(2, dim=-1)
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+        result: Tensor = tokens + self.out(mixed)
+        return result
+
+
+class FeedForward(nn.Module):
+    """Two residual layers on each token by itself."""
+
+    def __init__(self, width: int) -> None:
+        """Builds the layers."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Returns tokens [..., d]."""
+        result: Tensor = tokens + self.layers(tokens)
+        return result
+
+
+class CrossDimensionBlock(nn.Module):
+    """Units look across the face's structure, and structure across the units."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Builds both directions."""
+        super().__init__()
+        self.across_structure, self.across_units = (Attention(width, heads) for _ in range(2))
+        self.unit_layers, self.structure_layers = FeedForward(width), FeedForward(width)
+
+    def forward(self, units: Tensor, structure: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns unit tokens [p, u, d] and structure tokens [p, k, d]."""
+        units = self.unit_layers(self.across_structure(units, structure))
+        return units, self.structure_layers(self.across_units(structure, units))
+
+
+class PersonEncoder(nn.Module):
+    """What each unit means on a person's face, from where the keypoints lie."""
+
+    def __init__(self, units: int, keypoints: int, width: int, heads: int, layers: int) -> None:
+        """Builds embeddings and blocks."""
+        super().__init__()
+        self.units = nn.Parameter(torch.randn(units, width) / math.sqrt(width))
+        self.places = nn.Parameter(torch.randn(keypoints, width) / math.sqrt(width))
+        self.offset = nn.Linear(3, width)
+        self.blocks = nn.ModuleList(CrossDimensionBlock(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, offset: Tensor) -> Tensor:
+        """Returns unit codes [p, u, d] for keypoints [p, k, 3] in deviations from the mean face."""
+        structure = self.places + self.offset(offset.clamp(-_FAR, _FAR))
+        units = self.units.expand(len(offset), -1, -1)
+        for block in self.blocks:
+            units, structure = block(units, structure)
+        result: Tensor = self.norm(units)
+        return result
+
+
+class FrameAttention(nn.Module):
+    """Units of one frame know of each other through a few summaries, each an attention over units.
+
+    Induced attention (Lee et al. 2019, "Set Transformer", section 3.1), linear in the number of
+    units; each unit takes the summaries in through gates.
+    """
+
+    def __init__(self, width: int, summaries: int) -> None:
+        """Builds the layer; the summaries' queries are weights."""
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(summaries, width) / math.sqrt(width))
+        self.value, self.gate = nn.Linear(width, width), nn.Linear(width, summaries)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Returns tokens [p, t, u, d]."""
+        weight = (self.queries @ tokens.transpose(-1, -2)).softmax(dim=-1)
+        summary = weight @ self.value(tokens)
+        seen = self.gate(tokens).sigmoid() @ summary
+        result: Tensor = tokens + self.out(F.silu(tokens + seen))
+        return result
+
+
+class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Expression deformation of action units on a person's face that shows an expression already.
+
+    The weights work on the face units of a motion space. What these are, and which of them an
+    action unit is made of, belongs to the space and to the table of units: see :meth:`bind`.
+    """
+
+    table: Tensor
+    basis: Tensor
+    analysis: Tensor
+    mean_keypoints: Tensor
+    keypoint_spread: Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        face_units: int = 52,
+        keypoints: int = 64,
+        width: int = 32,
+        heads: int = 4,
+        layers: int = 2,
+        summaries: int = 8,
+        rank: int = 16,
+    ) -> None:
+        """Builds the network; until trained it is the linear basis.
+
+        Args:
+            face_units: face units u of the motion space.
+            keypoints: keypoints k.
+            width: channels d of every token.
+            heads: attention heads of the person encoder.
+            layers: cross-dimension blocks of the person encoder.
+            summaries: summaries s of the frame attention.
+            rank: rank r of the operator that mixes units.
+        """
+        super().__init__()
+        self.person = PersonEncoder(face_units, keypoints, width, heads, layers)
+        self.state = nn.Linear(3, width)
+        self.frame = FrameAttention(width, summaries)
+        self.collect = nn.Linear(width, rank)
+        self.readout = nn.Linear(width, rank + 2)
+        nn.init.zeros_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+        self.register_buffer("mean_keypoints", torch.zeros(keypoints, 3))
+        self.register_buffer("keypoint_spread", torch.ones(()))
+        for name, rows, columns in (
+            ("table", face_units, face_units),
+            ("basis", face_units, 3 * keypoints),
+            ("analysis", 3 * keypoints, face_units),
+        ):
+            self.register_buffer(name, torch.eye(rows, columns), persistent=False)
+
+    def bind(self, table: Tensor, basis: Tensor) -> None:
+        """Says what the activations and the expressions are.
+
+        Args:
+            table: [n, u] activation of each face unit for each action-unit component.
+            basis: [u, k, 3] deformation of each face unit at full activation.
+        """
+        weights = self.readout.weight
+        flat = basis.flatten(1).to(weights)
+        self.table, self.basis = table.to(weights), flat
+        self.analysis = torch.linalg.pinv(flat.double()).to(weights)
+
+    def see_faces(self, keypoints: Tensor) -> None:
+        """Takes mean and spread from the canonical keypoints [p, k, 3] of faces to train on."""
+        self.mean_keypoints.copy_(keypoints.mean(0))
+        self.keypoint_spread.copy_((keypoints - self.mean_keypoints).square().mean().sqrt())
+
+    def encode(self, keypoints: Tensor) -> Tensor:
+        """What the units mean on each face [p, u, d], for canonical keypoints [p, k, 3]."""
+        offset = (keypoints - self.mean_keypoints) / self.keypoint_spread
+        codes: Tensor = self.person(offset)
+        return codes
+
+    def effective(self, wanted: Tensor, present: Tensor, codes: Tensor) -> Tensor:
+        """Activations with which the linear basis gives the true deformation.
+
+        Args:
+            wanted: [p, t, u] what is to be added.
+            present: [p, t, u] what the face does otherwise.
+            codes: [p, u, d] result of :meth:`encode`.
+
+        Returns:
+            [p, t, u]; zero where all that is wanted is zero.
+        """
+        told = wanted.clamp(-_STRONGEST, _STRONGEST)
+        there = present.clamp(-_STRONGEST, _STRONGEST)
+        room = (there + told).clamp(0.0, 1.0) - there.clamp(0.0, 1.0)
+        state = self.state(torch.stack([told, there, room], dim=-1))
+        tokens = F.silu(self.frame(F.silu(codes[:, None] + state)))
+        read = self.readout(tokens)
+        own = read[..., 0] * wanted + read[..., 1] * room
+        gathered = room.unsqueeze(-2) @ self.collect(tokens)
+        mixed: Tensor = (read[..., 2:] @ gathered.transpose(-1, -2)).squeeze(-1)
+        return wanted + own + mixed
+
+    def forward(self, activations: Tensor, expression: Tensor, keypoints: Tensor) -> Tensor:
+        """Expression deformation [p, t, k, 3].
+
+        Args:
+            activations: [p, t, n] action-unit components in [-1, 1].
+            expression: [p, t, k, 3] what the face does otherwise.
+            keypoints: [p, k, 3] canonical keypoints of each person.
+        """
+        return self.deform(activations, expression, self.encode(keypoints))
+
+    def deform(self, activations: Tensor, expression: Tensor, codes: Tensor) -> Tensor:
+        """The same for persons encoded before: codes [p, u, d]."""
+        present = expression.flatten(-2) @ self.analysis
+        effective = self.effective(activations @ self.table, present, codes)
+        moved = effective @ self.basis
+        return moved.reshape(*moved.shape[:-1], -1, 3)

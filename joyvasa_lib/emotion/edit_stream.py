@@ -1,0 +1,154 @@
+"""One motion, edited while its pieces come in; memory and delay are bounded.
+
+Axis legend: ``t`` frames, ``n`` components of an emotion, ``k`` keypoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.emotion.action_units import COMPONENTS, pose_matrix
+from joyvasa_lib.emotion.liveliness import LOOK_AHEAD, LOOK_BACK, Liveliness
+from joyvasa_lib.emotion.mapping import UnitToExpression
+from joyvasa_lib.emotion.speech_guard import SpeechGuard, reach
+from joyvasa_lib.emotion.timeline import frame_times
+from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.joining import require_same_kind
+
+Curve = NDArray[np.float64]
+
+BLOCK = 2048
+"""Frames edited at once, so that a long motion needs no more memory than a short one."""
+_LIDS = ("AU43_left", "AU43_right")
+_LID_UNITS = ("eyeBlinkLeft", "eyeBlinkRight")
+
+
+class EditStream:
+    """Takes consecutive pieces of a motion, gives the edited ones.
+
+    Args:
+        emotion: vectors [t, n] in [-1, 1] at times [t] in seconds.
+        mapping: from action units to expression.
+        guard: what keeps the speech, or None.
+        lively: what keeps the expression alive, or None.
+        keypoints: [k, 3] canonical keypoints of the person, or None.
+    """
+
+    def __init__(
+        self,
+        emotion: Callable[[Curve], Curve],
+        mapping: UnitToExpression,
+        guard: SpeechGuard | None = None,
+        lively: Liveliness | None = None,
+        keypoints: NDArray[np.float32] | None = None,
+    ) -> None:
+        self._emotion, self._map, self._keypoints = emotion, mapping, keypoints
+        self._guard, self._lively = guard, lively
+        self._columns = np.array([COMPONENTS.index(name) for name in mapping.units])
+        self._lid_columns = [mapping.units.index(name) for name in _LIDS if name in mapping.units]
+        self._done = 0  # frames that have left
+        self._held: Motion | None = None  # frames that have not
+        self._openings: Curve = np.zeros(0)  # from `reach` frames before the first held one
+        self._closures: Curve = np.zeros((0, 2))  # of lids, from `behind` before it or the start
+
+    def push(self, piece: Motion) -> Iterator[Motion]:
+        """Takes the next frames; yields those that are done.
+
+        Raises:
+            MotionError: the piece is of another kind than the ones before.
+        """
+        if self._held is not None:
+            require_same_kind(self._held, piece)
+        if len(piece) == 0:
+            return
+        expression = piece.expression.astype(np.float64)
+        if self._guard is not None:
+            openings = self._guard.openings(expression)
+            if self._held is None:  # before the start the lips are as in the first frame
+                openings = np.concatenate([np.repeat(openings[:1], reach(piece.fps)), openings])
+            self._openings = np.concatenate([self._openings, openings])
+        if self._lively is not None:
+            self._closures = np.concatenate([self._closures, _lids(piece)])
+        held = piece if self._held is None else Motion.concatenate([self._held, piece])
+        self._held = held
+        yield from self._emit(len(held) - self._ahead(held.fps))
+
+    def finish(self) -> Iterator[Motion]:
+        """Ends the motion; yields the rest."""
+        if self._held is None:
+            return
+        if self._guard is not None:  # after the end they are as in the last frame
+            last = np.repeat(self._openings[-1:], reach(self._held.fps))
+            self._openings = np.concatenate([self._openings, last])
+        yield from self._emit(len(self._held))
+
+    def _ahead(self, fps: float) -> int:
+        """Frames that must be known after one that leaves."""
+        speech = reach(fps) if self._guard is not None else 0
+        return max(speech, math.ceil(LOOK_AHEAD * fps) if self._lively is not None else 0)
+
+    def _emit(self, ready: int) -> Iterator[Motion]:
+        assert self._held is not None
+        while ready > 0:
+            count = min(ready, BLOCK)
+            yield self._edited(self._held[:count])
+            self._held = self._held[count:]
+            self._done += count
+            ready -= count
+            if self._guard is not None:
+                self._openings = self._openings[count:]
+            if self._lively is not None:
+                behind = math.ceil(LOOK_BACK * self._held.fps) + 1
+                keep = min(len(self._closures), len(self._held) + behind)
+                self._closures = self._closures[len(self._closures) - keep :]
+
+    def _edited(self, motion: Motion) -> Motion:
+        """The next frames, which are the first of those held."""
+        times = frame_times(self._done, len(motion), motion.fps)
+        vectors = self._emotion(times)
+        if self._lively is not None:
+            vectors = np.clip(vectors * self._lively.waver(times), -1.0, 1.0)
+        activations = vectors[:, self._columns].astype(np.float32)
+        if self._lively is not None and self._lid_columns:
+            activations[:, self._lid_columns] += self._blinks(times, motion.fps)
+            activations = np.clip(activations, -1.0, 1.0)
+        expression = motion.expression.astype(np.float64)
+        deformation = self._map.deformation(activations, motion.expression, self._keypoints)
+        change = deformation.astype(np.float64)
+        if self._guard is not None:
+            assert self._held is not None
+            both_sides = self._openings[: len(motion) + 2 * reach(motion.fps)]
+            need = self._guard.need(both_sides, motion.fps)
+            change = self._guard.protect(expression, change, need)
+        pose = vectors @ pose_matrix()
+        turn = pose[:, :3]
+        if self._lively is not None:
+            turn = turn + self._lively.head(times, vectors)
+        return replace(
+            motion,
+            expression=(expression + change).astype(np.float32),
+            rotation=(motion.rotation + turn).astype(np.float32),
+            scale=(motion.scale * np.exp(pose[:, 3:])).astype(np.float32),
+        )
+
+    def _blinks(self, times: Curve, fps: float) -> NDArray[np.float32]:
+        """What blinks add [t, 2] to the lids' own closure, so that the deeper of both is seen."""
+        assert self._lively is not None and self._held is not None
+        before = len(self._closures) - len(self._held)
+        own = self._closures[before : before + len(times)]
+        known = frame_times(self._done - before, len(self._closures), fps)
+        blinks = self._lively.blinks(times, known, self._closures.max(axis=1))
+        return np.maximum(blinks[:, None] - own, 0.0).astype(np.float32)
+
+
+def _lids(motion: Motion) -> Curve:
+    """Closure [t, 2] of the lids; 0 where the space has no face units to tell."""
+    columns = motion.space.unit_indices(_LID_UNITS)
+    if len(columns) != len(_LID_UNITS):
+        return np.zeros((len(motion), len(_LID_UNITS)))
+    return np.clip(motion.units[:, columns].astype(np.float64), 0.0, 1.0)

@@ -1,0 +1,118 @@
+"""What a face shows, measured on its mesh: lips, brows, lids and nose without the head's motion.
+
+All measures are in distances of the outer eye corners, in the head's own frame
+(:func:`~joyvasa_lib.evaluation.track.in_head_frame`), and grow with what they are named after.
+
+Axis legend: ``n`` mesh points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.evaluation.track import in_head_frame
+from joyvasa_lib.portrait.compact.calibration import LOWER_INNER_LIP, UPPER_INNER_LIP
+
+Points = NDArray[np.float64]
+
+_CORNERS = (61, 291)
+"""Corners of the mouth, the person's right and left."""
+_OUTER_LIPS = (0, 17)
+_EYE_CORNERS = (33, 133, 362, 263)
+_INNER_BROWS, _OUTER_BROWS = (55, 107, 285, 336), (70, 105, 300, 334)
+_UPPER_LIDS, _LOWER_LIDS = (158, 159, 160, 385, 386, 387), (144, 145, 153, 373, 374, 380)
+_NOSTRILS = (48, 64, 98, 278, 294, 327)
+_NOSE_BASE = (2,)
+_CHIN = (152, 148, 377)
+
+
+@dataclass(frozen=True)
+class FaceMeasures:
+    """What one face shows.
+
+    Attributes:
+        smile: height of the corners of the mouth over the middle of the lips' outlines, and
+            half of how far they are apart.
+        corner_drop: how far the corners of the mouth lie below the middle of the lips.
+        one_corner: how much farther up and out the person's right corner lies than the left.
+        inner_brow: height of the inner brows over the corners of the eyes.
+        outer_brow: height of the outer brows.
+        brow_drop: how low inner and outer brows lie.
+        lids: distance of upper and lower lids.
+        nose: height of the nostrils' wings, relative to the corners of the eyes.
+        jaw: distance of nose and chin.
+        aperture: distance of the inner edges of the lips.
+    """
+
+    smile: float
+    corner_drop: float
+    one_corner: float
+    inner_brow: float
+    outer_brow: float
+    brow_drop: float
+    lids: float
+    nose: float
+    jaw: float
+    aperture: float
+
+
+NAMES = tuple(field.name for field in fields(FaceMeasures))
+
+
+def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
+    """Measures of a face.
+
+    Args:
+        landmarks: [468, 3] MediaPipe mesh points in pixels.
+    """
+    own, _ = in_head_frame(np.asarray(landmarks, dtype=np.float64))
+
+    def height(points: tuple[int, ...]) -> float:
+        return -float(own[list(points), 1].mean())
+
+    right, left = own[list(_CORNERS)]
+    nose = own[_NOSE_BASE[0]]
+    lift = height(_CORNERS) - height(_OUTER_LIPS)
+    eyes = height(_EYE_CORNERS)
+    return FaceMeasures(
+        smile=lift + 0.5 * float(left[0] - right[0]),
+        corner_drop=-lift,
+        one_corner=float((nose - right)[:2].sum() - (left[0] - nose[0]) - (nose[1] - left[1])),
+        inner_brow=height(_INNER_BROWS) - eyes,
+        outer_brow=height(_OUTER_BROWS) - eyes,
+        brow_drop=eyes - height(_INNER_BROWS + _OUTER_BROWS),
+        lids=height(_UPPER_LIDS) - height(_LOWER_LIDS),
+        nose=height(_NOSTRILS) - eyes,
+        jaw=height(_NOSE_BASE) - height(_CHIN),
+        aperture=height(UPPER_INNER_LIP) - height(LOWER_INNER_LIP),
+    )
+
+
+def follow_points(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[np.floating]
+) -> Points:
+    """Where points of one picture lie in another of the same face, by dense optical flow.
+
+    The face mesh is a habit of faces as much as a measurement: it hardly sees raised lids or a
+    wrinkled nose. Flow (DIS, Kroeger et al. 2016) follows the pixels themselves; it needs two
+    pictures that differ by little, such as one frame with and without an emotion.
+
+    Args:
+        before: [h, w, 3] uint8 RGB.
+        after: the other picture, of the same size.
+        points: [n, 2 or more] x, y in pixels of ``before``; other columns stay.
+
+    Returns:
+        [n, 2 or more] float64.
+    """
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    moved = np.array(points, dtype=np.float64)
+    x, y = (moved[:, axis].astype(np.float32)[None] for axis in (0, 1))
+    shift = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    moved[:, :2] += shift
+    return moved

@@ -1,0 +1,132 @@
+"""The seven networks of the official preset together, and their folder.
+
+A folder holds one subfolder for each network, with diffusers' ``config.json`` and safetensors, and
+``driving.json`` with the options of how motion meets the portrait.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.modeling_utils import ModelMixin
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from joyvasa_lib.errors import CheckpointError, MotionError
+from joyvasa_lib.motion.official_driving import OfficialDriving
+from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
+from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
+from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
+from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+DRIVING = "driving.json"
+
+
+@dataclass(frozen=True, eq=False)
+class LivePortraitNetworks:
+    """The networks of stage one; each is saved in a subfolder of the same name.
+
+    Attributes:
+        appearance_extractor: F, a photograph's feature volume.
+        motion_extractor: M, keypoints, expression and pose of a face.
+        warping: W, the volume moved to driving keypoints.
+        generator: G, the picture painted from it.
+        stitching: keeps shoulders and neck in place.
+        lip_retargeting: opens and closes lips.
+        eye_retargeting: opens and closes eyes.
+    """
+
+    appearance_extractor: AppearanceFeatureExtractor
+    motion_extractor: MotionExtractor
+    warping: WarpingNetwork
+    generator: SpadeGenerator
+    stitching: StitchingNetwork
+    lip_retargeting: RetargetingNetwork
+    eye_retargeting: RetargetingNetwork
+
+    def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Writes every network into an existing folder."""
+        for part in fields(self):
+            network = getattr(self, part.name)
+            network.save_config(folder / part.name)
+            weights = {
+                key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+                for key, value in network.state_dict().items()
+            }
+            save_file(weights, folder / part.name / WEIGHTS, metadata={"format": "pt"})
+
+    @classmethod
+    def load(cls, folder: Path) -> LivePortraitNetworks:
+        """Reads every network of a folder, in float32 and evaluation mode.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or its tensors do not fit its
+                configuration; the message names the file and the tensors.
+        """
+        kinds = {
+            "appearance_extractor": AppearanceFeatureExtractor,
+            "motion_extractor": MotionExtractor,
+            "warping": WarpingNetwork,
+            "generator": SpadeGenerator,
+            "stitching": StitchingNetwork,
+            "lip_retargeting": RetargetingNetwork,
+            "eye_retargeting": RetargetingNetwork,
+        }
+        return cls(**{name: _load(kind, folder / name) for name, kind in kinds.items()})
+
+
+def _load(kind: type[ModelMixin], folder: Path) -> Any:
+    """One network; ``assign`` keeps the file's memory instead of copying it."""
+    path = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        public = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in config.items()
+            if not key.startswith("_")
+        }
+        with torch.device("meta"):
+            network = kind(**public)
+        path = folder / WEIGHTS
+        weights = {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in load_file(path).items()
+        }
+        network.load_state_dict(weights, assign=True)
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} does not load ({error}); convert the published files again"
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def save_driving(options: OfficialDriving, folder: Path) -> None:
+    """Writes the driving options beside the networks."""
+    values = {
+        key: sorted(value) if isinstance(value, frozenset) else value
+        for key, value in asdict(options).items()
+    }
+    (folder / DRIVING).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def load_driving(folder: Path) -> OfficialDriving:
+    """Reads the driving options; the defaults where there is no such file.
+
+    Raises:
+        CheckpointError: the file holds something else.
+    """
+    path = folder / DRIVING
+    if not path.exists():
+        return OfficialDriving()
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        lists = {key: frozenset(value) for key, value in values.items() if isinstance(value, list)}
+        return OfficialDriving(**{**values, **lists})
+    except (OSError, ValueError, TypeError, AttributeError, MotionError) as error:
+        raise CheckpointError(f"{path} holds no driving options ({error})") from error
