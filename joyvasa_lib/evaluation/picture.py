@@ -43,7 +43,8 @@ class PictureScores:
         identity_drift: how far the bony face departs from its usual shape, root mean square over
             its points, median over frames, percent of the distance of the outer eye corners.
         identity_similarity: structural similarity of the face without mouth, chin and eyes to the
-            reference, shifted onto it, median over frames; 1 is the same. None where no frame could be compared.
+            reference, shifted onto it, median over frames; 1 is the same. None where no frame
+            could be compared.
         background_change: mean change of the pixels around the head, levels of 255; None where
             the head fills the picture or the reference has another size.
     """
