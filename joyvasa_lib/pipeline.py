@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,23 +15,33 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.checkpoints.layout import best_device, load_portrait_model, read_index
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.learned_map import load_unit_map
-from joyvasa_lib.emotion.mapping import UnitToExpression
-from joyvasa_lib.errors import NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop, crop_face
+from joyvasa_lib.emotion.mapping import UnitToExpression, linear_map
+from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, OptionError
+from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import FaceDetector, select_face
+from joyvasa_lib.face.manual import ManualFaceDetector
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
+from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.extracted import from_rest
+from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance
-from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
+from joyvasa_lib.portrait.compact.model import CompactPortrait
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
+from joyvasa_lib.portrait.watching import watch
 
 if TYPE_CHECKING:
+    import torch
+
+    from joyvasa_lib.face.liveportrait_landmarks import LivePortraitLandmarks
+    from joyvasa_lib.motion.official_driving import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 Frames = NDArray[np.uint8]
@@ -58,21 +68,29 @@ class JoyVASAPipeline:
 
     Args:
         portrait_model: stage one.
-        checkpoint: checkpoint folder of stage two; loaded when first used.
+        checkpoint: checkpoint folder of stage two, loaded when first used; or stage two itself;
+            None where only motion that is there already is rendered.
         device: torch device of stage two; the GPU if there is one by default.
         detector: finds the face; MediaPipe's by default.
+        subject: ``"human"`` or ``"animal"``, whose portraits the checkpoint is for.
+        landmarks: LivePortrait's landmark network, which places faces that the detector found.
     """
 
     def __init__(
         self,
         portrait_model: PortraitModel,
-        checkpoint: Path,
+        checkpoint: Path | MotionGenerator | None,
         device: str | None = None,
         detector: FaceDetector | None = None,
+        *,
+        subject: str = "human",
+        landmarks: LivePortraitLandmarks | None = None,
     ) -> None:
         self.portrait_model = portrait_model
         self.checkpoint = checkpoint
         self.detector: FaceDetector = detector or MediaPipeFaceDetector()
+        self.subject = subject
+        self.landmarks = landmarks
         self._device = device
 
     @classmethod
@@ -81,28 +99,103 @@ class JoyVASAPipeline:
     ) -> JoyVASAPipeline:
         """The pipeline of a checkpoint folder; of the bundled checkpoint for None.
 
+        Args:
+            path: a folder that was trained, saved, or converted from the published files.
+            device: torch device; the GPU if there is one by default.
+
         Raises:
             CheckpointError: the folder is missing, incomplete or unreadable.
+            OptionError: the device is unknown or not there.
         """
         folder = resolve_checkpoint(None if path is None else Path(path))
-        model = CompactPortraitModel.from_pretrained(folder / "portrait")
+        index = read_index(folder)
+        model = load_portrait_model(folder, index, device)
         Thread(target=model.prepare, name="joyvasa-prepare").start()
-        return cls(model, folder, device)
+        return cls(model, folder if index.speech else None, device, subject=index.subject)
+
+    @classmethod
+    def from_official(
+        cls,
+        directory: str | os.PathLike[str],
+        subject: str = "human",
+        device: str | None = None,
+        *,
+        with_speech: bool = True,
+        driving: OfficialDriving | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> JoyVASAPipeline:
+        """The pipeline of LivePortrait's and JoyVASA's files as they are published.
+
+        Nothing in the files is run. Loading takes some seconds; ``joyvasa convert`` writes a
+        folder that :meth:`from_pretrained` loads faster.
+
+        Args:
+            directory: a folder with the published layout, or with the files in any other.
+            subject: ``"human"`` or ``"animal"``.
+            device: torch device; the GPU if there is one by default.
+            with_speech: whether JoyVASA's own files are loaded; without them portraits are driven
+                by videos, templates and motions.
+            driving: how motion meets the portrait; the right rules by default, JoyVASA's own with
+                ``OfficialDriving(compat="joyvasa")``.
+            dtype: what frames are computed with; see
+                :class:`~joyvasa_lib.portrait.liveportrait.model.LivePortraitModel`.
+
+        Raises:
+            CheckpointError: files are missing, there twice, damaged, unsafe or of other networks;
+                the message names each and says what to do.
+            OptionError: another subject, or the device is unknown or not there.
+        """
+        from joyvasa_lib.checkpoints.official import load_official
+
+        parts = load_official(directory, subject, device, dtype, driving, with_speech=with_speech)
+        Thread(target=parts.model.prepare, name="joyvasa-prepare").start()
+        return cls(parts.model, parts.generator, device, subject=subject, landmarks=parts.landmarks)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes an official pipeline as a folder that :meth:`from_pretrained` reads bit for bit.
+
+        The folder appears only when it is complete. The landmark network is not part of it.
+
+        Args:
+            folder: replaced as a whole where it is there already.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: the pipeline is of the compact preset, which is a folder already.
+            OutputError: the folder cannot be written.
+        """
+        from joyvasa_lib.checkpoints.layout import save_checkpoint
+
+        generator = None if self.checkpoint is None else self.motion_generator
+        return save_checkpoint(folder, self.portrait_model, generator, self.subject)
 
     @cached_property
     def motion_generator(self) -> MotionGenerator:
         """Stage two, loaded on first use.
 
         Raises:
+            CheckpointError: it is not part of what was loaded, or does not load.
             OptionError: the device is unknown or not there.
         """
         import torch
 
         from joyvasa_lib.speech.motion_generator import MotionGenerator
 
-        device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if self.checkpoint is None:
+            raise CheckpointError(
+                "Only stage one was loaded, which cannot make motion from speech; load it "
+                "with_speech=True, or drive the portrait with a video or a motion"
+            )
+        device = best_device(self._device)
+        generator = (
+            MotionGenerator.from_pretrained(self.checkpoint)
+            if isinstance(self.checkpoint, Path)
+            else self.checkpoint
+        )
         try:
-            return MotionGenerator.from_pretrained(self.checkpoint).to(torch.device(device))
+            return generator.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:
             raise OptionError(
                 f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
@@ -178,8 +271,13 @@ class JoyVASAPipeline:
             raise NoFaceError(
                 f"No face was found in the picture of {width} x {height} pixels; use one with a "
                 "visible face, or give the face's box or landmarks by hand"
+                + (" (nine points for an animal)" if self.subject == "animal" else "")
             )
-        crop = crop_face(picture, select_face(faces, face))
+        chosen = select_face(faces, face)
+        if self.landmarks is not None and detector is None:
+            chosen = self.landmarks.refine(picture, chosen)
+        whole = isinstance(detector, ManualFaceDetector) and detector.whole_picture
+        crop = self.portrait_model.crop(picture, chosen, whole=whole)
         return PreparedPortrait(self.portrait_model.encode(crop), crop)
 
     def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
@@ -273,6 +371,107 @@ class JoyVASAPipeline:
             lambda: self._frames(portrait, performance, paste_back, batch_size),
         )
 
+    def extract_motion(
+        self,
+        video: str | os.PathLike[str] | Iterable[Frames],
+        *,
+        fps: float | None = None,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Motion:
+        """The motion of one person in a video, to drive portraits with or to keep.
+
+        The person is followed from the first frame with a face. Where the face is not seen, motion
+        goes in a straight line from where it was lost to where it is found again.
+
+        Args:
+            video: a video file, or frames [h, w, 3] uint8 RGB; read once, a frame at a time.
+            fps: frames a second, for frames; a file has its own.
+            face: ``"largest"`` or the rank by size, in the first frame with a face.
+            detector: another detector than the pipeline's.
+            progress: called with the number of frames done after each.
+
+        Returns:
+            One frame for each of the video's, ``reference="absolute"``, in this portrait model's
+            space.
+
+        Raises:
+            MediaError: the video cannot be read.
+            NoFaceError: the face is seen in less than half of the frames.
+            MotionError: ``fps`` is missing or not a positive number.
+        """
+        frames, rate = _frames_of(video, fps)
+        finder = detector or self.detector
+        return watch(
+            self.portrait_model, frames, rate, face=face, detector=finder, progress=progress
+        )
+
+    def drive(
+        self,
+        portrait: ImageSource | PreparedPortrait,
+        driving: str | os.PathLike[str] | Motion | Performance,
+        *,
+        speech: SpeechSource | None = None,
+        sample_rate: int | None = None,
+        face: str | int = "largest",
+        driving_face: str | int = "largest",
+        paste_back: bool = True,
+        fps: float | None = None,
+        batch_size: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Animation:
+        """Makes the portrait do what another person does.
+
+        Args:
+            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            driving: a video with a face; a motion file of this library (``.safetensors``) or a
+                LivePortrait driving template (``.pkl``); or a motion.
+            speech: sound of the result; the driving video's own by default.
+            sample_rate: samples a second, for arrays and tensors.
+            face: ``"largest"`` or the rank by size, in the portrait.
+            driving_face: the same, in the first frame of the driving video with a face.
+            paste_back: whether frames are the whole picture or the square around the face.
+            fps: frames a second of the result; the driving motion's own by default.
+            batch_size: frames drawn together.
+            progress: called with the number of frames of a driving video that are read.
+
+        Raises:
+            MediaError: the picture, the video or the sound cannot be used.
+            NoFaceError: a face is not there.
+            CheckpointError: a template cannot be read safely.
+            MotionError: the motion is of a space that this portrait model does not render.
+        """
+        from joyvasa_lib.checkpoints.motion_files import load_motion_file
+
+        if not isinstance(driving, Motion | Performance):
+            path = Path(driving)
+            found = load_motion_file(path)
+            if found is None:
+                if speech is None and probe(path).has_audio:
+                    speech = path
+                if not isinstance(portrait, PreparedPortrait):
+                    portrait = self.encode(portrait, face=face)  # before the long work
+                found = self.extract_motion(path, face=driving_face, progress=progress)
+            driving = found
+        if isinstance(driving, Motion):
+            self.portrait_model.check_space(driving.space)
+            driving = Performance.of(from_rest(driving))
+        if fps is not None:
+            seconds = len(driving) / driving.fps
+            driving = driving.retime(fps=fps, n_frames=max(1, round(seconds * fps)))
+        prepared = (
+            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+        )
+        return self.render(
+            prepared,
+            driving,
+            speech,
+            sample_rate=sample_rate,
+            paste_back=paste_back,
+            batch_size=batch_size,
+        )
+
     def edit(
         self,
         portrait: ImageSource | PreparedPortrait,
@@ -305,7 +504,7 @@ class JoyVASAPipeline:
             return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
-        return PasteBack(prepared.crop, prepared.portrait.mask)(frame) if paste_back else frame
+        return self._paste_back(prepared)(frame) if paste_back else frame
 
     def editor(
         self, emotion: EmotionSource, portrait: PreparedPortrait | None = None, **options: Any
@@ -362,7 +561,14 @@ class JoyVASAPipeline:
             CheckpointError: the checkpoint's map is damaged.
             MotionError: nothing is known about the motion space.
         """
-        return load_unit_map(self.checkpoint, self.portrait_model.space)
+        space = self.portrait_model.space
+        if isinstance(self.checkpoint, Path):
+            return load_unit_map(self.checkpoint, space)
+        return linear_map(space)
+
+    def _paste_back(self, prepared: PreparedPortrait) -> PasteBack:
+        unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
+        return PasteBack(prepared.crop, prepared.portrait.mask, unchanged)
 
     def _frames(
         self,
@@ -371,7 +577,7 @@ class JoyVASAPipeline:
         paste_back: bool,
         batch_size: int,
     ) -> Iterator[Frames]:
-        paste = PasteBack(prepared.crop, prepared.portrait.mask) if paste_back else None
+        paste = self._paste_back(prepared) if paste_back else None
         reference: Motion | None = None  # rest of the whole performance, not of each piece
         for motion in motions:
             if reference is None and len(motion) and motion.reference == "absolute":
@@ -380,3 +586,14 @@ class JoyVASAPipeline:
             for batch in batches:
                 for frame in batch:
                     yield frame if paste is None else paste(frame)
+
+
+def _frames_of(
+    video: str | os.PathLike[str] | Iterable[Frames], fps: float | None
+) -> tuple[Iterable[Frames], float]:
+    if isinstance(video, str | os.PathLike):
+        reader = read_video(video)
+        return reader, reader.fps
+    if fps is None:
+        raise MotionError("Frames have no rate of their own; give fps=...")
+    return video, checked_fps(fps)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +54,7 @@ class Talk:
 
 
 @pytest.fixture(scope="module")
-def talk(astronaut: NDArray[np.uint8], speech_like) -> Talk:  # type: ignore[no-untyped-def]
+def talk(astronaut: NDArray[np.uint8], speech_like: Callable[..., NDArray[np.float32]]) -> Talk:
     """Under two seconds: the jaw opens and closes, the lids blink once, the head turns a little."""
     time = np.arange(FRAMES) / 25.0
     units = np.zeros((FRAMES, len(FACE_UNITS)), np.float32)
@@ -483,3 +485,24 @@ def test_the_command_names_a_missing_folder_on_one_line(tmp_path: Path) -> None:
     done = subprocess.run([*command, "nowhere", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "joyvasa: There is no folder nowhere; check the name\n"
+
+
+def test_the_page_names_options_and_reasons_that_exist(
+    made: tuple[Path, Prepared], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from typer.main import get_command
+
+    from joyvasa_lib.cli import app
+
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "prepare.md").read_text("utf-8")
+    command = get_command(app).commands["prepare"]  # type: ignore[attr-defined]
+    known = {name for parameter in command.params for name in parameter.opts}
+    assert set(re.findall(r"--[a-z][a-z-]*", page)) <= known
+    reasons = re.findall(r"^\| ([a-z, ]+) \|", page, re.MULTILINE)[1:]
+    named = {name for row in reasons for name in row.split(", ")}
+    assert named == {r.value for r in Reason} - {"kept", "too short", "failed"}
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(made[0].parent)
+    exec(code.replace("data/people", made[0].name), {})
+    told = capsys.readouterr().out
+    assert "(2, " in told and "bob" in told

@@ -247,13 +247,22 @@ def test_expression_friendly_puts_every_change_on_the_source_in_its_size() -> No
     np.testing.assert_allclose(x[:, others], relative[:, others], atol=1e-5)
 
 
-def test_a_motion_relative_to_the_source_drives_as_what_it_came_from() -> None:
-    # In units of the driving head: places of a source-relative motion are kept as they are.
-    level = replace(DRIVING, scale=np.ones_like(DRIVING.scale))
-    relative = relative_motion(level)
-    np.testing.assert_allclose(
-        drive_keypoints(SOURCE, relative, BARE), drive_keypoints(SOURCE, level, BARE), atol=1e-5
+def test_a_motion_relative_to_the_source_is_a_change_already() -> None:
+    relative = replace(BARE, mouth="relative")
+    still = Motion.neutral(4, space=LIVEPORTRAIT_21)
+    assert moved(drive_keypoints(SOURCE, still, relative)) == set()
+    change = replace(
+        DRIVING,
+        expression=DRIVING.expression - DRIVING.expression[:1],
+        rotation=relative_motion(DRIVING).rotation,
+        translation=DRIVING.translation - DRIVING.translation[:1],
+        scale=DRIVING.scale / DRIVING.scale[:1],
+        reference="source",
     )
+    wanted = drive_keypoints(SOURCE, DRIVING, relative)
+    np.testing.assert_allclose(drive_keypoints(SOURCE, change, relative), wanted, atol=1e-5)
+    later = drive_keypoints(SOURCE, change[3:], relative)  # needs no first frame
+    np.testing.assert_allclose(later, wanted[3:], atol=1e-5)
 
 
 def test_an_animal_keeps_its_size_and_its_lips_are_relative() -> None:

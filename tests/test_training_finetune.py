@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("accelerate")
 
+from official_motion import small_generator
 from training_sets import NETWORK, speaking_tones, write_encoder, write_prepared, write_recipe
 
 from joyvasa_lib import JoyVASAPipeline, Motion
@@ -35,7 +36,7 @@ from joyvasa_lib.training.adaptation import add_lora, freeze, merged
 from joyvasa_lib.training.features import FeatureCache
 from joyvasa_lib.training.motion import train_motion
 from joyvasa_lib.training.motion_agreement import Performance, seam_jump, wrong_audio_error
-from joyvasa_lib.training.motion_data import MotionBatch, WorkAhead
+from joyvasa_lib.training.motion_data import MotionBatch, WorkAhead, with_extra_channels
 from joyvasa_lib.training.motion_objective import Draws, MotionObjective, ObjectiveOptions
 from joyvasa_lib.training.motion_source import MotionSource, PreparedSource
 from joyvasa_lib.training.push import push_run
@@ -181,6 +182,60 @@ def test_options_that_contradict_each_other_are_refused(
         train_motion(recipe(**options), tmp_path / "run")
 
 
+def test_the_official_kind_of_generator_is_tuned_on_keypoints_as_extracted(tmp_path: Path) -> None:
+    data = write_prepared(tmp_path / "data", [120], [60], official=True)
+    small_generator().save_pretrained(tmp_path / "base")
+    options = {
+        "initial": str(tmp_path / "base"), "network": None, "batch_size": 2, "lora_rank": 2,
+        "window_lengths": [20], "learning_rate": 1e-2, "validate_at_start": True, "steps": 2,
+    }  # fmt: skip
+    path = write_recipe(tmp_path / "r.yaml", data, tmp_path, audio_encoder=None, **options)
+    folder = train_motion(path, tmp_path / "run")
+    tuned = MotionGenerator.from_pretrained(folder)
+    assert tuned.normalizer.channels == 73  # three more than the recordings have
+    motion = tuned.generate(speaking_tones(30, 3)[0].astype(np.float32) / 32768)
+    assert (motion.space.name, motion.reference, len(motion)) == ("liveportrait-21", "absolute", 30)
+    first, last = validations(tmp_path / "run")
+    assert np.isfinite(list(last.values())).all()
+    assert last["valid/error"] < first["valid/error"]
+    with pytest.raises(OptionError, match="no portrait model"):
+        train_motion(path, tmp_path / "preview", changes=["motion.preview_every=1"])
+    compact = write_prepared(tmp_path / "compact", [60], [30])
+    with pytest.raises(OptionError, match="compact-1 / units / source"):
+        train_motion(path, tmp_path / "mixed", changes=[f"motion.data={compact}"])
+
+
+def test_channels_that_the_recordings_lack_are_held_at_the_models_zero() -> None:
+    offset = np.linspace(1.0, 2.0, 73, dtype=np.float32)
+    normalizer = MotionNormalizer(offset, np.full(73, 2.0, np.float32), "expression")
+    values = np.random.default_rng(0).normal(size=(5, 70)).astype(np.float32)
+    channels = normalizer.normalize(with_extra_channels(values, normalizer))
+    np.testing.assert_allclose(channels[:, :70], (values - offset[:70]) / 2.0, rtol=1e-5)
+    assert not channels[:, 70:].any()
+
+
+def test_a_network_that_predicts_noise_is_compared_with_the_noise() -> None:
+    sizes: dict[str, Any] = {**NETWORK, "dropout": 0.0}
+    network = MotionDenoiser(motion_dim=59, audio_dim=4, **sizes)
+    normalizer = MotionNormalizer(np.zeros(59, np.float32), np.ones(59, np.float32))
+    model = MotionObjective(network, normalizer, prediction_type="epsilon")
+    random = torch.Generator().manual_seed(0)
+    batch = MotionBatch(
+        torch.randn(2, 24, 59, generator=random), torch.randn(2, 24, 4, generator=random),
+        torch.ones(2, 24), torch.zeros(2, 24), torch.tensor([[12, 12], [12, 12]]),
+    )  # fmt: skip
+    draws = model.draw(batch, random)
+    predicted: list[torch.Tensor] = []
+    network.register_forward_hook(lambda *parts: predicted.append(parts[2]))
+    terms = model(batch, draws)
+    assert terms.keys() == {"total", "simple"}
+    error = (predicted[0][:, 4:] - draws.noise).square().mean()
+    assert float(terms["total"].detach()) == pytest.approx(float(error.detach()), rel=1e-5)
+    assert model.weigh(batch, draws).tolist() == [2 * 12 * 59] * 2
+    with pytest.raises(OptionError, match="own_previous"):
+        MotionObjective(network, normalizer, ObjectiveOptions(own_previous=0.1), None, "epsilon")
+
+
 def test_one_clip_is_learned_by_heart_and_only_with_its_own_sound(
     encoder: Path, tmp_path: Path, astronaut: NDArray[np.uint8]
 ) -> None:
@@ -317,20 +372,22 @@ def test_features_are_computed_once_and_are_those_of_generation(
     network = AudioEncoder.from_pretrained(encoder)
     recordings = PreparedSource(data).recordings("train")
     cache = FeatureCache(network, recordings, 2, 0, tmp_path)
-    first, noisy = cache.features(1, 0), cache.features(1, 1)
-    assert isinstance(first, np.memmap)
-    assert not np.array_equal(first, noisy)
+    first, noisy = cache.read(1, 0), cache.read(1, 1, 20, 45)
+    assert cache.length(1, 0) == len(first.values) == 150
+    assert np.array_equal(first.values, recordings[1].load().values)
+    assert not np.array_equal(first.features[20:45], noisy.features)
+    assert np.array_equal(first.values[20:45], noisy.values)
     stream = FeatureStream(network)
     with torch.inference_mode():
         parts = [*stream.push(recordings[1].load().sound), *stream.finish()]
-    np.testing.assert_allclose(first, torch.cat(parts).numpy(), atol=2e-3)
+    np.testing.assert_allclose(first.features, torch.cat(parts).numpy(), atol=2e-3)
     monkeypatch.setattr("joyvasa_lib.training.features.encode", None)
     again = FeatureCache(network, recordings, 2, 0, tmp_path)
-    assert np.array_equal(again.features(1, 1), noisy)
+    assert np.array_equal(again.read(1, 1, 20, 45).features, noisy.features)
     with torch.no_grad():
         next(network.parameters()).add_(0.1)
     with pytest.raises(TypeError):  # other weights: not the features that lie there
-        FeatureCache(network, recordings, 2, 0, tmp_path).features(1, 1)
+        FeatureCache(network, recordings, 2, 0, tmp_path).read(1, 1)
 
 
 def test_work_done_ahead_comes_in_order_and_hands_errors_on() -> None:

@@ -19,6 +19,7 @@ from joyvasa_lib.datasets.prepared import (
 )
 from joyvasa_lib.datasets.statistics import Moments
 from joyvasa_lib.motion.face_units import FACE_UNITS
+from joyvasa_lib.motion.space import LIVEPORTRAIT_21
 from joyvasa_lib.speech.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 from joyvasa_lib.speech.normalizer import SMALLEST_SCALE, MotionNormalizer
@@ -58,29 +59,50 @@ def speaking_tones(frames: int, seed: int) -> tuple[NDArray[np.int16], NDArray[n
     return (sound * 32767).astype(np.int16), values
 
 
-def write_prepared(folder: Path, train: list[int], valid: list[int], seed: int = 0) -> Path:
+def as_keypoints(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same speech for LivePortrait's keypoints, as extracted: float32 [t, 70]."""
+    values = np.zeros((len(units), 70), np.float32)
+    mouth = [3 * keypoint + 1 for keypoint in LIVEPORTRAIT_21.keypoint_groups["mouth"]]
+    values[:, mouth] = 0.02 * units[:, 24:25]
+    values[:, 63], values[:, 66] = 1.4, 0.05
+    values[:, 67:70] = 3.0 * np.sin(np.arange(len(units)) / np.array([[20.0], [31.0], [43.0]])).T
+    return values
+
+
+def write_prepared(
+    folder: Path, train: list[int], valid: list[int], official: bool = False
+) -> Path:
     """A prepared set with clips of the given lengths in frames."""
+    space, layout, reference, channels = (
+        ("liveportrait-21", "expression", "absolute", 70)
+        if official
+        else ("compact-1", "units", "source", 59)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     shards, training = [], []
     for split, lengths in (("train", train), ("valid", valid)):
         clips = []
         for index, frames in enumerate(lengths):
-            sound, values = speaking_tones(frames, 100 * seed + 10 * index + (split == "valid"))
+            sound, values = speaking_tones(frames, 10 * index + (split == "valid"))
+            values = as_keypoints(values) if official else values
             name = f"{split}{index}"
             info = ClipInfo(name, f"{name}.mp4", f"person{index}", 0.0, frames, 200.0, 1.0)
             clips.append(Clip(info, sound, values))
         file = f"{split}-00000.safetensors"
-        size = write_shard(folder / file, clips, 59)
+        size = write_shard(folder / file, clips, channels)
         shards.append(ShardInfo(file, split, len(clips), sum(lengths), size))
         training += [clip.values for clip in clips if split == "train"]
     moments = Moments.of(np.concatenate(training))
     MotionNormalizer(
         moments.mean.astype(np.float32),
-        np.maximum(moments.spread, SMALLEST_SCALE).astype(np.float32),
+        np.maximum(moments.spread, 1e-4 if official else SMALLEST_SCALE).astype(np.float32),
+        layout,
+        space,
     ).save_pretrained(folder)
-    PreparedIndex("compact-1", "units", "source", 59, 0, "person", {}, tuple(shards), moments).save(
-        folder
+    index = PreparedIndex(
+        space, layout, reference, channels, 0, "person", {}, tuple(shards), moments
     )
+    index.save(folder)
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from joyvasa_lib.checkpoints.layout import INDEX, read_index
 from joyvasa_lib.errors import CheckpointError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -19,6 +20,15 @@ IN_A_RUN = ("generator", "generator.old")
 """Where a training run keeps its checkpoint. It goes by the second name for the moment in which a
 new one takes its place, and stays there if the run is killed in that moment."""
 
+PUBLISHED = (
+    "appearance_feature_extractor",
+    "motion_extractor",
+    "warping_module",
+    "spade_generator",
+    "motion_template",
+)
+"""Names, without endings, by which published files are told."""
+
 
 def resolve_checkpoint(path: str | Path | None = None) -> Path:
     """The checkpoint folder to load: the given one, or the bundled one for None.
@@ -27,17 +37,25 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
         path: a checkpoint folder, or the folder of a training run.
 
     Raises:
-        CheckpointError: the folder is missing or lacks a file, which is named.
+        CheckpointError: the folder is missing, lacks a file, which is named, or holds the files of
+            LivePortrait and JoyVASA as they are published.
     """
     folder = BUNDLED if path is None else Path(path).expanduser()
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the path")
+    if not read_index(folder).speech:
+        return folder
     for candidate in (folder, *(folder / name for name in IN_A_RUN)):
         if not _missing(candidate):
             return candidate
     if (folder / "metrics.jsonl").is_file():
         raise CheckpointError(
             f"The training run in {folder} has no checkpoint yet; its first validation writes one"
+        )
+    if looks_official(folder):
+        raise CheckpointError(
+            f"{folder} holds LivePortrait's or JoyVASA's published files; load them with "
+            f"JoyVASAPipeline.from_official, or once and for all: joyvasa convert {folder} NEW"
         )
     raise CheckpointError(
         f"{folder} is not a complete checkpoint: {', '.join(_missing(folder))} is missing; "
@@ -47,3 +65,14 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
 
 def _missing(folder: Path) -> list[str]:
     return [name for name in REQUIRED if not (folder / name).is_file()]
+
+
+def looks_official(folder: Path) -> bool:
+    """Whether a folder holds published files instead of a checkpoint of this library."""
+    if (folder / INDEX).is_file() or (folder / "denoiser").is_dir():
+        return False
+    return any(
+        path.suffix in (".pth", ".pt") or path.stem in PUBLISHED
+        for pattern in ("*", "*/*", "*/*/*", "*/*/*/*")
+        for path in folder.glob(pattern)
+    )

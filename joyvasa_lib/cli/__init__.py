@@ -8,7 +8,18 @@ from typing import Any
 
 import typer
 
-from joyvasa_lib.cli import animate, datasets, doctor, emotion, evaluate, prepare, train
+from joyvasa_lib.cli import (
+    animate,
+    convert,
+    datasets,
+    doctor,
+    download,
+    drive,
+    emotion,
+    evaluate,
+    prepare,
+    train,
+)
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -23,11 +34,14 @@ app = typer.Typer(
 app.command("animate")(animate.animate)
 app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
+app.command("drive")(drive.drive)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)
+app.command("convert")(convert.convert)
+app.add_typer(download.app, name="download")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(train.app, name="train")
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import Checkpoint, Device, Json, Quiet, hand_given, progress, report
+from joyvasa_lib.cli.common import (
+    Checkpoint,
+    Device,
+    Json,
+    Quiet,
+    Subject,
+    load_pipeline,
+    progress,
+    report,
+)
 from joyvasa_lib.cli.emotion import (
     EmotionText,
     Liveliness,
@@ -18,6 +27,7 @@ from joyvasa_lib.cli.emotion import (
     Units,
     chosen_emotion,
 )
+from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for, given_face
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -54,13 +64,13 @@ def animate(
         bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
     ] = True,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
-    face: Annotated[str, typer.Option(help="largest, or rank by size from 0.")] = "largest",
-    box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = "",
-    landmarks: Annotated[
-        Path | None, typer.Option(help="Face by hand: JSON list of 5 or 468 points.")
-    ] = None,
+    face: FaceRank = "largest",
+    box: Box = "",
+    landmarks: Landmarks = None,
+    square: Square = False,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -69,7 +79,6 @@ def animate(
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.files import check_writable
     from joyvasa_lib.media.video import check_video_path
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     started = time.perf_counter()
     if not 1 <= fps <= 120:
@@ -77,13 +86,13 @@ def animate(
     check_video_path(output)
     if motion_out is not None:
         check_writable(motion_out)
+    given_face(box, landmarks, square)  # refuses what is wrong before the long work
     editor = chosen_emotion(
         emotion, emotion_timeline, au, emotion_strength, protect_speech, liveliness, seed
     )
-    detector = hand_given(box, landmarks)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, subject)
     speech = load_speech(audio)
-    prepared = pipe.encode(portrait, face=face, detector=detector)
+    prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     encoded = time.perf_counter()
     performance = pipe.perform(
         speech,
@@ -113,6 +122,7 @@ def animate(
             "fps": animation.fps,
             "seconds": animation.duration,
             "size": list(animation.size),
+            "face_score": round(prepared.crop.face.score, 3),
             "timings": {
                 "encode": round(encoded - started, 3),
                 "motion": round(performance.seconds, 3),
@@ -149,15 +159,15 @@ def motion(
     head_motion: Head = 1.0,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Generates the motion of AUDIO and saves it, independent of any portrait."""
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     check_writable(output)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, subject)
     result: Motion = pipe.generate_motion(
         str(audio),
         seed=seed,

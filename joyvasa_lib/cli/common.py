@@ -1,4 +1,4 @@
-"""What several commands share: options, faces given by hand, progress and the closing line."""
+"""What several commands share: options, progress and the closing line."""
 
 from __future__ import annotations
 
@@ -11,49 +11,62 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.table import Table
 
-    from joyvasa_lib.face.detector import FaceDetector
+    from joyvasa_lib.pipeline import JoyVASAPipeline
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; the best there is by default.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Checkpoint folder; the bundled one.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="Checkpoint folder, or LivePortrait's and JoyVASA's files; the bundled one."),
+]
+Subject = Annotated[
+    str | None, typer.Option(help="human or animal, with LivePortrait's and JoyVASA's files.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no closing line.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
-def hand_given(box: str, landmarks: Path | None) -> FaceDetector | None:
-    """The detector of a face given by hand; None where none is given.
+def load_pipeline(
+    checkpoint: Path | None,
+    device: str | None,
+    subject: str | None = None,
+    *,
+    with_speech: bool = True,
+) -> JoyVASAPipeline:
+    """The pipeline of a checkpoint folder, of the published files, or of the bundled checkpoint.
+
+    Args:
+        checkpoint: the folder, of either kind.
+        device: torch device; the best there is by default.
+        subject: ``"human"`` or ``"animal"``; a checkpoint folder is for one of them.
+        with_speech: whether stage two is needed.
 
     Raises:
-        OptionError: the box is not four numbers.
-        MediaError: the landmarks cannot be read.
+        CheckpointError: the folder cannot be used.
+        OptionError: the checkpoint is for the other subject.
     """
-    if not box and landmarks is None:
-        return None
-    from joyvasa_lib.face.manual import ManualFaceDetector
+    from joyvasa_lib.checkpoints.bundled import looks_official
+    from joyvasa_lib.pipeline import JoyVASAPipeline
 
-    if box:
-        try:
-            numbers = [float(part) for part in box.split(",")]
-        except ValueError as error:
-            raise OptionError(
-                f"--box is left,top,right,bottom in pixels, such as 100,80,300,320; not {box!r}"
-            ) from error
-        return ManualFaceDetector(box=numbers)
-    assert landmarks is not None
-    try:
-        points = json.loads(landmarks.read_text())
-        return ManualFaceDetector(landmarks=points)
-    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise MediaError(
-            f"Cannot read landmarks from {landmarks} ({error}); it must hold a JSON list of 5 or "
-            "468 [x, y] points"
-        ) from error
+    if subject not in (None, "human", "animal"):
+        raise OptionError(f"--subject is human or animal, not {subject!r}")
+    if checkpoint is not None and looks_official(checkpoint):
+        return JoyVASAPipeline.from_official(
+            checkpoint, subject or "human", device, with_speech=with_speech
+        )
+    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    if subject not in (None, pipe.subject):
+        raise OptionError(
+            f"--subject {subject} needs LivePortrait's files for it as --checkpoint; this one is "
+            f"for subject {pipe.subject!r}"
+        )
+    return pipe
 
 
 @contextmanager

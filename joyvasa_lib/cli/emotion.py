@@ -14,11 +14,13 @@ from joyvasa_lib.cli.common import (
     Device,
     Json,
     Quiet,
-    hand_given,
+    Subject,
+    load_pipeline,
     print_wide,
     progress,
     report,
 )
+from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -56,13 +58,13 @@ def edit(
     full: Annotated[
         bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
     ] = True,
-    face: Annotated[str, typer.Option(help="largest, or rank by size from 0.")] = "largest",
-    box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = "",
-    landmarks: Annotated[
-        Path | None, typer.Option(help="Face by hand: JSON list of 5 or 468 points.")
-    ] = None,
+    face: FaceRank = "largest",
+    box: Box = "",
+    landmarks: Landmarks = None,
+    square: Square = False,
     device: Device = None,
     checkpoint: Checkpoint = None,
+    subject: Subject = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -93,14 +95,13 @@ def edit(
         values |= {"frames": len(motion), "fps": motion.fps}
     else:
         from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
-        from joyvasa_lib.pipeline import JoyVASAPipeline
 
         if emotion_timeline is not None:
             raise OptionError("--emotion-timeline is for motions; a picture has one moment")
         if output.suffix == ".safetensors":
             raise OptionError(f"An edited picture is a picture file, not {output.name}")
-        pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
-        prepared = pipe.encode(source, face=face, detector=hand_given(box, landmarks))
+        pipe = load_pipeline(checkpoint, device, subject, with_speech=False)
+        prepared = pipe.encode(source, face=face, detector=face_for(pipe, box, landmarks, square))
         picture = pipe.edit(prepared, editor, paste_back=full)
         save_image(output, picture, SYNTHETIC_PICTURE)
         height, width = picture.shape[:2]
@@ -188,10 +189,9 @@ def _draw_sheet(
     from joyvasa_lib.evaluation.contact_sheet import contact_sheet, emotion_cells, unit_cells
     from joyvasa_lib.media.files import check_writable
     from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
-    from joyvasa_lib.pipeline import JoyVASAPipeline
 
     check_writable(output)
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    pipe = load_pipeline(checkpoint, device, with_speech=False)
     prepared = pipe.encode(portrait)
     groups = [emotion_cells(), unit_cells()]
     total = 1 + sum(map(len, groups))

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, NoFaceError
-from joyvasa_lib.evaluation.eyes import EyeWatch
 from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving import compose_units

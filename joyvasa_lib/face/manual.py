@@ -75,6 +75,7 @@ class ManualFaceDetector:
         if result == "given" and landmarks is None:
             raise OptionError("result='given' needs landmarks; a box has none of its own")
         self.result = result
+        self.whole_picture = whole_picture
         self.box = None if box is None else _checked_box(box)
         self.landmarks: Points | None = None
         self._set: LandmarkSet | None = None

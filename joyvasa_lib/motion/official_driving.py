@@ -246,11 +246,11 @@ def drive_keypoints(
 
     Args:
         source: the portrait's keypoints.
-        driving: motion of the space ``liveportrait-21``. With ``reference="source"`` its pose is
-            a change already.
+        driving: motion of the space ``liveportrait-21``; with ``reference="source"`` it is a
+            change of the source already, from the motion in which nothing moves.
         options: how they meet.
-        first: one frame that changes count from, where ``driving`` is a later piece of a
-            performance; its own first frame by default.
+        first: one frame that changes of an absolute motion count from, where ``driving`` is a
+            later piece of a performance; its own first frame by default.
         stitch: the stitching network; needed where the options ask for stitching.
         lip_retarget: the lip network; needed to close parted lips and to retarget the mouth.
         lip_ratio: how far the source's lips are open (``lip_open_ratio``); unknown lips are not
@@ -296,6 +296,8 @@ def drive_keypoints(
 
 
 def _first_frame(driving: Motion, first: Motion | None) -> Motion:
+    from joyvasa_lib.motion.motion import Motion
+
     start = driving[:1] if first is None else first
     for motion in (driving, start):
         if motion.space != LIVEPORTRAIT_21:
@@ -305,7 +307,7 @@ def _first_frame(driving: Motion, first: Motion | None) -> Motion:
             )
     if len(start) != 1 and len(driving):
         raise MotionError(f"first must be a motion of one frame, not of {len(start)}")
-    return start
+    return start if driving.reference == "absolute" else Motion.neutral(1, space=driving.space)
 
 
 def _posed(
@@ -318,11 +320,10 @@ def _posed(
     elif options.mode == "absolute" and driving.reference == "absolute":
         scale = source.scale
     else:
-        if driving.reference == "absolute":
-            turn = turn @ rotation_matrix(start.rotation[0]).T
-            scale, shift = scale / start.scale, shift - start.translation
-        turn, shift = turn @ own_turn, source.translation + shift
-        scale = source.scale * scale if options.subject == "human" else source.scale
+        turn = turn @ rotation_matrix(start.rotation[0]).T @ own_turn
+        shift = source.translation + shift - start.translation
+        grown = scale / start.scale if options.subject == "human" else np.float32(1.0)
+        scale = source.scale * grown
     expression = _expression(source, driving, start, options)
     return source.pose(turn, expression, scale, shift)
 

@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
+from joyvasa_lib.face.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.driving import check_reference
+
+_RENDERERS = {
+    "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "
+    "JoyVASAPipeline.from_official(folder)",
+    "compact-1": "load the bundled checkpoint, which does, with JoyVASAPipeline.from_pretrained()",
+}
+"""What to load for a motion of each space."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +54,22 @@ class PortraitModel(ABC):
 
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+
+    keeps_photo = True
+    """Whether a frame is the photograph itself where nothing moves, to the last grey level."""
+
+    def crop(self, picture: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
+        """The square of a picture that this model sees.
+
+        Args:
+            picture: [h, w, 3] uint8 RGB.
+            face: the face in it.
+            whole: whether the picture is a square crop of the face already.
+
+        Raises:
+            NoFaceError: the face is too small to animate, or has no finite place.
+        """
+        return crop_whole(picture, face) if whole else crop_face(picture, face)
 
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:
@@ -84,16 +108,26 @@ class PortraitModel(ABC):
                 of this space.
             OptionError: ``batch_size`` is below 1.
         """
-        if motion.space != self.space:
-            raise MotionError(
-                f"This portrait model renders motion of space {self.space.name!r}, "
-                f"not {motion.space.name!r}"
-            )
+        self.check_space(motion.space)
         if batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, not {batch_size}")
         if reference is not None:
             check_reference(reference, self.space)
         return self._render(portrait, motion, batch_size, reference)
+
+    def check_space(self, space: MotionSpace) -> None:
+        """Refuses motion of another space, and says what renders it.
+
+        Raises:
+            MotionError: the space is not this model's.
+        """
+        if space == self.space:
+            return
+        where = _RENDERERS.get(space.name)
+        raise MotionError(
+            f"This portrait model renders motion of space {self.space.name!r}, not {space.name!r}"
+            + (f"; {where}" if where else "")
+        )
 
     def render_change(self, portrait: Portrait, change: Motion) -> NDArray[np.uint8]:
         """The portrait with a change of its own expression, for a single picture.

@@ -34,13 +34,14 @@ from joyvasa_lib.emotion.learned_map import LearnedUnitMap, save_unit_map
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.portrait.compact.head_rig import bundled_rig
+from joyvasa_lib.training.config import LoopConfig, read_config
 from joyvasa_lib.training.emotion_metrics import (
     Explained,
     fitted_change,
     linear_change,
     measure_change,
 )
-from joyvasa_lib.training.run import LoopConfig, TrainingRun, read_config
+from joyvasa_lib.training.run import TrainingRun
 
 HIGHEST = 1.1
 """Greatest activation that the compact preset draws."""
@@ -67,7 +68,7 @@ class EmotionTraining:
     batch_heads: int = 8
     batch_moments: int = 64
     drawable: float = 0.5
-    simple: float = 1.0
+    simple: float = 4.0
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,25 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.training.augmentation import augment
-from joyvasa_lib.training.motion_source import Recording, Take
+from joyvasa_lib.training.motion_source import Recording
 
 Halves = NDArray[np.float16]
 BLOCK = 16000 * 10
 """Samples given to the encoder's stream at once."""
+OPEN_FILES = 128
 
 
 @torch.inference_mode()
@@ -40,11 +45,27 @@ def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int) ->
     return features[:frames]
 
 
-class FeatureCache:
-    """Features of augmented copies of each recording, computed when first asked for.
+class Piece(NamedTuple):
+    """A stretch of a copy of a recording.
 
-    One file for each copy, mapped into memory while it is read. Several threads and processes may
-    ask at once: a file appears whole, and two that make the same one make the same bytes.
+    Attributes:
+        features: float16 [t, a].
+        values: float32 [t, c].
+        closed: float32 [t].
+    """
+
+    features: NDArray[np.float16]
+    values: NDArray[np.float32]
+    closed: NDArray[np.float32]
+
+
+class FeatureCache:
+    """Copies of each recording with their features, computed when first asked for.
+
+    Copy 0 is the recording itself; the others were heard through rooms, microphones and noise, and
+    are takes of their own where a recording has such. Each is a file, of which only what is asked
+    for is read. Several threads and processes may ask at once: a file appears whole, and two that
+    make the same one make the same bytes.
     """
 
     def __init__(
@@ -60,46 +81,55 @@ class FeatureCache:
         Args:
             encoder: the network, which must not change while the cache is used.
             recordings: what to encode.
-            copies: of each recording; copy 0 is the recording itself, the others are augmented.
+            copies: of each recording.
             seed: of the augmentation.
-            folder: where the features are kept; features of other weights, recordings and seeds
-                may lie in it, too.
+            folder: where the copies are kept; those of other weights, recordings and seeds may lie
+                in it, too.
         """
         self.encoder, self.recordings, self.copies, self.seed = encoder, recordings, copies, seed
         self.folder = Path(folder) / f"{fingerprint(encoder)}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._encoding = threading.Lock()
 
-    def take(self, index: int, copy: int) -> Take:
-        """Returns a copy of the recording ``index``, its sound before rooms and microphones."""
-        recording = self.recordings[index]
-        take = recording.load()
-        if copy and recording.vary is not None:
-            return recording.vary(take, self._rng(index, copy))
-        return take
+    def length(self, index: int, copy: int) -> int:
+        """Returns how many frames a copy of the recording ``index`` has."""
+        return int(self._file(index, copy).get_slice("values").get_shape()[0])
 
-    def features(self, index: int, copy: int) -> Halves:
-        """Returns the features [t, a] of a copy of the recording ``index``, mapped from disk."""
+    def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Piece:
+        """Returns frames ``start`` to ``stop`` of a copy of the recording ``index``."""
+        file = self._file(index, copy)
+        return Piece(*(file.get_slice(name)[start:stop] for name in Piece._fields))
+
+    def _file(self, index: int, copy: int) -> Any:
         recording = self.recordings[index]
         # The augmentation is drawn by index, so the index is part of what the features are.
         key = f"{index}\t{recording.name}\t{recording.frames}\t{copy}"
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         if not path.exists():
             with self._encoding:
                 if not path.exists():
                     self._write(path, index, copy)
-        mapped: Halves = np.load(path, mmap_mode="r")
-        return mapped
+        return _opened(path)
 
     def _write(self, path: Path, index: int, copy: int) -> None:
-        take = self.take(index, copy)
+        recording = self.recordings[index]
+        varied = recording.vary if copy else None
+        take = varied(self._rng(index, copy)) if varied else recording.load()
         waveform = augment(take.sound, self._rng(index, copy, 1)) if copy else take.sound
-        features = encode(self.encoder, waveform, len(take.values))
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, features)
+        frames = len(take.values)
+        features = encode(self.encoder, waveform, frames)
+        closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
+        parts = Piece(features, take.values, closed)._asdict()
+        with atomic_path(path) as temporary:
+            save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
 
     def _rng(self, *number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *number))
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _opened(path: Path) -> Any:
+    return safe_open(path, framework="numpy")
 
 
 def fingerprint(encoder: AudioEncoder) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.bundled import BUNDLED, resolve_checkpoint
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.motion.space import COMPACT_SPACE_NAME
 from joyvasa_lib.speech.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -34,7 +35,8 @@ class Initial:
         denoiser: what is.
         normalizer: motion statistics; they do not change either.
         betas: noise variances [T].
-        portrait: folder of the portrait model's weights that go with the result, if there are any.
+        prediction_type: what the denoiser predicts, ``"sample"`` or ``"epsilon"``.
+        checkpoint: checkpoint folder whose portrait model goes with the result, if there is one.
         words: all this in words, for the model card.
     """
 
@@ -42,7 +44,8 @@ class Initial:
     denoiser: MotionDenoiser
     normalizer: MotionNormalizer
     betas: NDArray[np.float32]
-    portrait: Path | None
+    prediction_type: str
+    checkpoint: Path | None
     words: str
 
 
@@ -74,7 +77,8 @@ def prepare_initial(
         start = MotionGenerator.from_pretrained(resolve_checkpoint(folder))
         encoder, denoiser = start.audio_encoder, start.denoiser
         normalizer, betas = start.normalizer, start.betas
-        portrait = resolve_checkpoint(folder) / "portrait"
+        prediction_type = start.prediction_type
+        checkpoint = resolve_checkpoint(folder)
         if audio_encoder:
             encoder = AudioEncoder.from_pretrained(audio_encoder)
     else:
@@ -88,14 +92,22 @@ def prepare_initial(
             denoiser = MotionDenoiser(
                 motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **network
             )
-        betas = cosine_betas(int(denoiser.config.n_diff_steps))
-        portrait = BUNDLED / "portrait"
+        betas, prediction_type = cosine_betas(int(denoiser.config.n_diff_steps)), "sample"
+        checkpoint = BUNDLED
     _check(encoder, denoiser, normalizer, source)
-    if normalizer.space_name != source.space_name or not portrait.is_dir():
-        portrait = BUNDLED / "portrait"
-    compact = normalizer.layout == "units"
+    drawn: Path | None = checkpoint
+    if not (checkpoint / "portrait").is_dir():
+        drawn = BUNDLED if normalizer.space_name == COMPACT_SPACE_NAME else None
     words = f"the weights of `{folder.name}`" if initial else "random weights"
-    return Initial(encoder, denoiser, normalizer, betas, portrait if compact else None, words)
+    return Initial(
+        encoder,
+        denoiser,
+        normalizer,
+        betas,
+        prediction_type,
+        drawn,
+        words,
+    )
 
 
 def fitted_normalizer(source: MotionSource, run: RunFolder) -> MotionNormalizer:
@@ -120,12 +132,12 @@ def _check(
     normalizer: MotionNormalizer,
     source: MotionSource,
 ) -> None:
-    has = (source.space_name, source.layout)
-    wants = (normalizer.space_name, normalizer.layout)
+    has = (source.space_name, source.layout, source.reference)
+    wants = (normalizer.space_name, normalizer.layout, normalizer.reference)
     if has != wants:
         raise OptionError(
-            f"The recordings hold {has[1]} of the motion space {has[0]!r}, the weights to start "
-            f"from {wants[1]} of {wants[0]!r}; prepare the videos with the encoder of that space"
+            f"The recordings hold motion of the kind {' / '.join(has)}, the weights to start from "
+            f"make {' / '.join(wants)}; prepare the videos with the encoder of that space"
         )
     if denoiser.config.audio_dim != encoder.feature_dim:
         raise OptionError(

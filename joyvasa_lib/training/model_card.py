@@ -12,7 +12,7 @@ from joyvasa_lib.training.run_folder import CARD, COMMAND, DATA_CARD, RunFolder,
 LINES = {
     "sync_gain": "error with wrong speech over error with the right one",
     "wrong_audio_gain": "error with wrong speech over error with the right one",
-    "mouth_error": "squared error of the mouth, in units of its channels' spread",
+    "mouth_error": "squared error of the mouth over the variance of the truth",
     "mouth_correlation": "correlation of the mouth's channels",
     "amplitude_ratio": "amplitude of the mouth against the truth",
     "velocity_ratio": "speed of the mouth against the truth",

@@ -21,7 +21,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from joyvasa_lib.checkpoints.layout import INDEX
 from joyvasa_lib.errors import JoyVASAError, OptionError
+from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.adaptation import add_lora, freeze, merged, save_adapter
 from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
@@ -35,7 +37,13 @@ from joyvasa_lib.training.motion_objective import MotionObjective
 from joyvasa_lib.training.motion_recipe import FREE, MotionTraining
 from joyvasa_lib.training.motion_source import CorpusSource, MotionSource
 from joyvasa_lib.training.run import TrainingRun
-from joyvasa_lib.training.run_folder import DATA_CARD, RunFolder, swap_folder, write_whole
+from joyvasa_lib.training.run_folder import (
+    DATA_CARD,
+    RunFolder,
+    share_folder,
+    swap_folder,
+    write_whole,
+)
 from joyvasa_lib.training.step_loss import StepLoss
 
 
@@ -93,6 +101,11 @@ class MotionRun:
         self.initial: Initial = prepare_initial(
             config.initial, config.audio_encoder, config.network, source, files
         )
+        if config.preview_every and self.initial.checkpoint is None:
+            raise OptionError(
+                f"There is no portrait model for the motion space {source.space_name!r} to draw "
+                "previews with; set motion.preview_every to 0"
+            )
         denoiser = self.initial.denoiser
         self.adapter = None
         if config.lora_rank:
@@ -100,8 +113,9 @@ class MotionRun:
             self.adapter = add_lora(denoiser, config.lora_rank, alpha)
         freeze(denoiser, config.freeze)
         objective = MotionObjective(
-            denoiser, self.initial.normalizer, config.objective(), self.initial.betas
-        )
+            denoiser, self.initial.normalizer, config.objective(), self.initial.betas,
+            self.initial.prediction_type,
+        )  # fmt: skip
         self.run = TrainingRun(run_dir, objective, loop)
         self.run.start("motion", config, resume, FREE)
         self.initial.encoder.to(self.run.accelerator.device)
@@ -131,8 +145,7 @@ class MotionRun:
     def generator(self, network: nn.Module) -> MotionGenerator:
         """The generator of a network in training, adapters included."""
         assert isinstance(network, MotionObjective)
-        start = self.initial
-        return MotionGenerator(start.encoder, network.denoiser, start.normalizer, start.betas)
+        return self._with(network.denoiser)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Metrics on the held-out recordings."""
@@ -156,12 +169,11 @@ class MotionRun:
         finished = self.folder.with_name(f"{self.folder.name}.partial")
         if finished.exists():
             shutil.rmtree(finished)
-        model = MotionGenerator(
-            start.encoder, merged(network.denoiser), start.normalizer, start.betas
-        )
-        model.save_pretrained(finished, torch.float16)
-        if start.portrait is not None:
-            shutil.copytree(start.portrait, finished / "portrait")
+        self._with(merged(network.denoiser)).save_pretrained(finished, torch.float16)
+        if start.checkpoint is not None:
+            share_folder(start.checkpoint / "portrait", finished / "portrait")
+            if (start.checkpoint / INDEX).is_file():
+                shutil.copy2(start.checkpoint / INDEX, finished / INDEX)
         swap_folder(finished, self.folder)
         if self.adapter is not None:
             partial_adapter = self.run.folder / "adapter.partial"
@@ -173,6 +185,12 @@ class MotionRun:
             self.run.files, start.words, options, normalizer.space_name, normalizer.layout
         )
         self._preview()
+
+    def _with(self, denoiser: MotionDenoiser) -> MotionGenerator:
+        start = self.initial
+        return MotionGenerator(
+            start.encoder, denoiser, start.normalizer, start.betas, start.prediction_type
+        )
 
     def _preview(self) -> None:
         config = self.config

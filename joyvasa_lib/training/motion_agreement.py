@@ -1,9 +1,10 @@
 """How far generated motion agrees with the truth, for any motion space and any recordings.
 
-Channels are compared in the model's own units, in which each has about the same spread.
+Values are compared in their own units, face units or deformations of keypoints, so that what can be
+seen counts and noise in channels that hardly move does not.
 :mod:`~joyvasa_lib.training.motion_metrics` has more for recordings whose phonemes are known.
 
-Axis legend: ``t`` frames at 25 fps, ``c`` channels.
+Axis legend: ``t`` frames at 25 fps, ``c`` values of a frame.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.face_units import REGIONS
-from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.speech.streaming import OVERLAP
-from joyvasa_lib.training.motion_source import Recording
+from joyvasa_lib.training.motion_source import Recording, values_of
 
 Floats = NDArray[np.float32]
-STILL = 1e-3
+STILL = 1e-5
 """Spread of a channel below which it counts as not moving."""
 
 
 @dataclass(frozen=True)
 class Performance:
-    """Motion generated for a recording beside what was recorded, both [t, c] channels."""
+    """Motion generated for a recording beside what was recorded, both [t, c] values."""
 
     made: Floats
     truth: Floats
@@ -54,31 +54,16 @@ def perform(
         take = recording.load()
         if model.normalizer.layout == "units":
             options.setdefault("blinks", "model")
-        made = channels(model.generate(take.sound, seed=index, **options), model.normalizer)
-        truth = to_channels(take.values, model.normalizer)
-        frames = min(len(made), len(truth))
-        performances.append(Performance(made[:frames], truth[:frames]))
+        motion = model.generate(take.sound, seed=index, **options)
+        made = values_of(motion, model.normalizer.layout)
+        frames = min(len(made), len(take.values))
+        performances.append(Performance(made[:frames], take.values[:frames]))
         total += frames / model.fps
     return performances
 
 
-def to_channels(values: Floats, normalizer: MotionNormalizer) -> Floats:
-    """Returns values [t, c] in the model's units, without channels that only the model has."""
-    size = values.shape[-1]
-    scale = np.maximum(normalizer.scale[:size], 1e-9)
-    return np.asarray((values - normalizer.offset[:size]) / scale, np.float32)
-
-
-def channels(motion: Motion, normalizer: MotionNormalizer) -> Floats:
-    """Returns a motion's face and pose [t, c] in the model's units."""
-    units = normalizer.layout == "units"
-    face = motion.units if units else motion.expression.reshape(len(motion), -1)
-    values = np.concatenate([face, motion.scale, motion.translation, motion.rotation], axis=1)
-    return to_channels(values, normalizer)
-
-
 def mouth_channels(normalizer: MotionNormalizer) -> list[int]:
-    """Returns the channels that shape the mouth."""
+    """Returns which values of a frame shape the mouth."""
     space = normalizer.space
     if normalizer.layout == "units":
         return [space.face_unit_names.index(name) for name in REGIONS["mouth"]]
@@ -90,10 +75,11 @@ def agreement(
 ) -> dict[str, float]:
     """Returns what is right and wrong with generated motion, by name.
 
-    * ``error``, ``mouth_error``: mean squared error of the face's and the mouth's channels.
+    * ``error``, ``mouth_error``: squared error of the face and the mouth over the variance of the
+      truth; 1 is what a face that keeps still in the mean position would have.
     * ``wrong_audio_error``: of the mouth, with motion made for another recording.
     * ``sync_gain``: ``wrong_audio_error / mouth_error``; 1 where speech makes no difference.
-    * ``mouth_correlation``: mean over the mouth's channels that move.
+    * ``mouth_correlation``: mean over the mouth's values that move, each by its spread.
     * ``amplitude_ratio``, ``velocity_ratio``: spread and speed of the mouth over the true ones.
     * ``head_amplitude_ratio``, ``head_velocity_ratio``: the same of the head's rotation.
     * ``seam_jump``: :func:`seam_jump`; only where there are seams.
@@ -104,15 +90,16 @@ def agreement(
         window: frames of a window of the generation.
     """
     mouth = mouth_channels(normalizer)
-    space = normalizer.space
-    face = len(space.face_unit_names) if normalizer.layout == "units" else 3 * space.keypoint_count
+    face = normalizer.pose.start
     rotation = [face + 4, face + 5, face + 6]
     made = np.concatenate([p.made for p in performances])
     truth = np.concatenate([p.truth for p in performances])
-    right = float(np.square(made[:, mouth] - truth[:, mouth]).mean())
-    wrong = wrong_audio_error(performances, mouth)
+    spread = np.maximum(truth.var(axis=0, dtype=np.float64), 1e-12)
+    errors = np.square(made - truth, dtype=np.float64).mean(axis=0)
+    right = float(errors[mouth].sum() / spread[mouth].sum())
+    wrong = wrong_audio_error(performances, mouth) * len(mouth) / float(spread[mouth].sum())
     found = {
-        "error": float(np.square(made[:, :face] - truth[:, :face]).mean()),
+        "error": float(errors[:face].sum() / spread[:face].sum()),
         "mouth_error": right,
         "wrong_audio_error": wrong,
         "sync_gain": wrong / max(right, 1e-9),
@@ -120,21 +107,22 @@ def agreement(
     moving = [c for c in mouth if truth[:, c].std() > STILL and made[:, c].std() > STILL]
     if moving:
         each = [float(np.corrcoef(made[:, c], truth[:, c])[0, 1]) for c in moving]
-        found["mouth_correlation"] = float(np.mean(each))
+        found["mouth_correlation"] = float(np.average(each, weights=spread[moving] ** 0.5))
     for prefix, part in (("", mouth), ("head_", rotation)):
-        spread = truth[:, part].std(0).sum()
+        wide = truth[:, part].std(0).sum()
         speeds = [
             np.concatenate([np.abs(np.diff(x[:, part], axis=0)) for x in curves]).mean()
             for curves in ([p.made for p in performances], [p.truth for p in performances])
         ]
-        found[f"{prefix}amplitude_ratio"] = float(made[:, part].std(0).sum() / max(spread, 1e-9))
+        found[f"{prefix}amplitude_ratio"] = float(made[:, part].std(0).sum() / max(wide, 1e-9))
         found[f"{prefix}velocity_ratio"] = float(speeds[0] / max(speeds[1], 1e-9))
-    jump = seam_jump([p.made for p in performances], window)
+    size = np.maximum(normalizer.scale[: made.shape[1]], 1e-9)
+    jump = seam_jump([np.asarray(p.made / size, np.float32) for p in performances], window)
     return found if jump is None else {**found, "seam_jump": jump}
 
 
 def wrong_audio_error(performances: Sequence[Performance], part: Sequence[int]) -> float:
-    """Returns the error of each truth against motion made for the next recording's speech.
+    """Returns the mean squared error of each truth against motion made for the next one's speech.
 
     A single recording is compared with its own motion half its length later.
     """

@@ -75,8 +75,7 @@ class WindowSampler:
     ) -> None:
         """Prepares to draw from the cache's recordings, longer ones more often."""
         self.cache, self.normalizer, self.config, self.seed = cache, normalizer, config, seed
-        self.recordings = cache.recordings
-        lengths = np.array([recording.frames for recording in self.recordings], np.float64)
+        lengths = np.array([recording.frames for recording in cache.recordings], np.float64)
         self.chances = lengths / lengths.sum()
 
     def __call__(self, index: int, process: int = 0) -> MotionBatch:
@@ -89,24 +88,23 @@ class WindowSampler:
         return MotionBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
     def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
-        which = int(rng.choice(len(self.recordings), p=self.chances))
+        which = int(rng.choice(len(self.chances), p=self.chances))
         copy = int(rng.integers(self.cache.copies))
-        take, features = self.cache.take(which, copy), self.cache.features(which, copy)
-        length = len(take.values)
+        length = self.cache.length(which, copy)
         start = int(rng.integers(max(1, length - 2 * frames + 1)))
-        index = start + np.arange(2 * frames)
-        valid = (index < length).astype(np.float32)
-        index = np.minimum(index, length - 1)
-        motion = self.normalizer.normalize(with_extra_channels(take.values[index], self.normalizer))
-        audio = features[index].astype(np.float32)
+        piece = self.cache.read(which, copy, start, start + 2 * frames)
+        valid = (start + np.arange(2 * frames) < length).astype(np.float32)
+        index = np.minimum(np.arange(2 * frames), len(piece.values) - 1)
+        values = with_extra_channels(piece.values[index], self.normalizer)
+        motion = self.normalizer.normalize(values)
+        audio = piece.features[index].astype(np.float32)
         end = np.array(
             [
                 rng.integers(1, frames) if rng.random() < chance else frames
                 for chance in self.config.truncate
             ]
         )
-        closed = np.zeros_like(valid) if take.closed is None else take.closed[index] * valid
-        return motion, audio, valid, closed.astype(np.float32), end
+        return motion, audio, valid, piece.closed[index] * valid, end
 
 
 def with_extra_channels(

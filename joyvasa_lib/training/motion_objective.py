@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.face_units import FACE_UNITS
 from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.normalizer import MotionNormalizer
@@ -26,6 +27,7 @@ from joyvasa_lib.training.losses import (
     closure_error,
     combine,
     lip_gap_error,
+    masked_sum,
     motion_terms,
     take_means,
 )
@@ -93,6 +95,7 @@ class MotionObjective(nn.Module):
         normalizer: MotionNormalizer,
         options: ObjectiveOptions | None = None,
         betas: NDArray[np.float32] | None = None,
+        prediction_type: str = "sample",
     ) -> None:
         """Prepares noise levels and the lip gap in model channels.
 
@@ -101,10 +104,20 @@ class MotionObjective(nn.Module):
             normalizer: says what its channels are.
             options: chances and weights.
             betas: noise variances [T]; the cosine schedule if not given.
+            prediction_type: what the network predicts: clean motion (``"sample"``), or the noise
+                (``"epsilon"``), to which the term ``simple`` alone applies.
+
+        Raises:
+            OptionError: a network that predicts noise has no first window to go on from.
         """
         super().__init__()
         self.denoiser = denoiser
         self.options = options or ObjectiveOptions()
+        self.predicts_noise = prediction_type == "epsilon"
+        if self.predicts_noise and self.options.own_previous > 0.0:
+            raise OptionError(
+                "own_previous must be 0 for a network that predicts noise: it draws no first window"
+            )
         steps = int(denoiser.config.n_diff_steps)
         noise = torch.from_numpy(cosine_betas(steps) if betas is None else np.array(betas))
         self.register_buffer("betas", noise, persistent=False)
@@ -112,14 +125,13 @@ class MotionObjective(nn.Module):
         self.register_buffer("alpha_bars", alpha_bars, persistent=False)
         space = normalizer.space
         gap = torch.zeros(normalizer.channels)
+        self.expression_channels = normalizer.pose.start
         if normalizer.layout == "units":
-            self.expression_channels = len(space.face_unit_names)
             self.lip_channels = [FACE_UNITS.index(name) for name in LIP_UNITS]
             for name, amount in LIP_GAP.items():
                 index = FACE_UNITS.index(name)
                 gap[index] = amount * float(normalizer.scale[index])
         else:
-            self.expression_channels = 3 * space.keypoint_count
             mouth = space.keypoint_groups.get("mouth", ())
             self.lip_channels = [3 * keypoint + axis for keypoint in mouth for axis in range(3)]
         self.register_buffer("gap", gap / gap.norm().clamp(min=1e-8), persistent=False)
@@ -163,7 +175,7 @@ class MotionObjective(nn.Module):
             clean = torch.cat([first, self._denoise(windows, draws, slice(b, 2 * b))])
         else:
             clean = self._denoise(windows, draws, slice(0, 2 * b))
-        terms = self._terms(batch, windows, clean)
+        terms = self._terms(batch, windows, clean, draws)
         means = [take_means(clip) for clip in terms] if weights is None else []
         if weights is not None:
             values = iter(weights.unbind())
@@ -182,11 +194,11 @@ class MotionObjective(nn.Module):
         if self.options.own_previous > 0.0:
             windows = windows.going_on_from(windows.clips[:b], batch, draws)
         blank = windows.clips.new_zeros(2 * b, p + windows.clips.shape[1], windows.clips.shape[2])
-        terms = self._terms(batch, windows, blank)
+        terms = self._terms(batch, windows, blank, draws)
         return torch.stack([term.weight for clip in terms for term in clip.values()])
 
     def _denoise(self, windows: _Windows, draws: Draws, rows: slice) -> Tensor:
-        """Returns the clean motion [rows, p + l, c] that the network predicts."""
+        """Returns what the network predicts for noisy windows, [rows, p + l, c]."""
         clips, step = windows.clips[rows], draws.step[rows]
         dropped = draws.dropped[rows]
         null = self.denoiser.null_audio_feat.to(windows.speech.dtype)
@@ -199,10 +211,16 @@ class MotionObjective(nn.Module):
         return clean.float()
 
     def _terms(
-        self, batch: MotionBatch, windows: _Windows, clean: Tensor
+        self, batch: MotionBatch, windows: _Windows, clean: Tensor, draws: Draws
     ) -> tuple[dict[str, MaskedMean], dict[str, MaskedMean]]:
         b, frames = len(batch.motion), batch.motion.shape[1] // 2
         p, own = windows.previous.shape[1], windows.own
+        if self.predicts_noise:
+            each = zip(
+                clean[:, p:].chunk(2), draws.noise.chunk(2), windows.valid.chunk(2), strict=True
+            )
+            ones = [{"simple": masked_sum(*part, self.options.criterion)} for part in each]
+            return ones[0], ones[1]
         first = WindowPair(clean[:b, p:], windows.clips[:b], windows.valid[:b], 0)
         known = torch.ones_like(windows.valid[:b, :p])
         given = torch.where(own, windows.previous, clean[b:, :p])

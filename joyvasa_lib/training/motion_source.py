@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.prepared import FPS, PreparedSet
 from joyvasa_lib.datasets.statistics import Moments
 from joyvasa_lib.errors import MediaError
+from joyvasa_lib.motion.motion import Motion, Reference
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME, get_space
 from joyvasa_lib.speech.normalizer import SMALLEST_SCALE, MotionNormalizer
 from joyvasa_lib.training.data import SpeechCorpus, SpeechItem
@@ -58,14 +59,29 @@ class Recording:
         frames: t.
         load: reads it; called again and again, from several threads at once.
         person: who speaks, as far as known.
-        vary: what else may happen around the same speech; used for all copies but the first.
+        vary: another take of it, which may be longer; None where there is no other.
     """
 
     name: str
     frames: int
     load: Callable[[], Take]
     person: str = ""
-    vary: Callable[[Take, np.random.Generator], Take] | None = None
+    vary: Callable[[np.random.Generator], Take] | None = None
+
+
+def values_of(motion: Motion, layout: str = "units") -> Floats:
+    """Returns a motion as the numbers that training works on, float32 [t, c].
+
+    Args:
+        motion: at 25 fps.
+        layout: ``"units"``: face units first; ``"expression"``: the flattened deformation first.
+
+    Raises:
+        MotionError: the motion's space has no face units.
+    """
+    face = motion.units if layout == "units" else motion.expression.reshape(len(motion), -1)
+    parts = [face, motion.scale, motion.translation, motion.rotation]
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 class MotionSource(ABC):
@@ -79,7 +95,7 @@ class MotionSource(ABC):
 
     space_name: str = COMPACT_SPACE_NAME
     layout: str = "units"
-    reference: str = "source"
+    reference: Reference = "source"
 
     @abstractmethod
     def recordings(self, split: Split) -> Sequence[Recording]:
@@ -105,6 +121,8 @@ class MotionSource(ABC):
             np.maximum(moments.spread, SMALLEST_SCALE).astype(np.float32),
             self.layout,
             self.space_name,
+            FPS,
+            self.reference,
         )
 
     def card(self) -> dict[str, Any]:
@@ -134,7 +152,7 @@ class MotionSource(ABC):
 class CorpusSource(MotionSource):
     """The synthetic speech corpus: phonemes are known, and so where lips must touch.
 
-    Its recordings begin and end with the speech; copies have silence around it.
+    Its recordings begin and end with speech; their other takes have silence around it.
     """
 
     def __init__(self, corpus: SpeechCorpus) -> None:
@@ -161,12 +179,13 @@ class CorpusSource(MotionSource):
         def load(item: SpeechItem) -> Take:
             return Take(item.sound(), item.values, item.closed(closures))
 
-        def vary(take: Take, rng: np.random.Generator) -> Take:
-            closed = np.zeros(len(take.values), np.float32) if take.closed is None else take.closed
-            return Take(*with_silence(take.sound, take.values, closed, rng))
+        def vary(item: SpeechItem, rng: np.random.Generator) -> Take:
+            return load(with_silence(item, rng))
 
         return [
-            Recording(item.name, len(item.values), partial(load, item), item.speaker, vary)
+            Recording(
+                item.name, len(item.values), partial(load, item), item.speaker, partial(vary, item)
+            )
             for item in self.corpus.items(split)
         ]
 
@@ -183,14 +202,15 @@ class PreparedSource(MotionSource):
         self.set = PreparedSet(folder)
         index = self.set.index
         self.space_name, self.layout = index.space, index.layout
-        self.reference = index.reference
+        self.reference = "absolute" if index.reference == "absolute" else "source"
         self._recordings = {split: self._wrap(split) for split in ("train", "valid")}
         if not self._recordings["train"]:
             raise MediaError(f"The prepared set {folder} has no clip for training")
 
     def normalizer(self) -> MotionNormalizer:
         """Statistics that the set has of itself."""
-        return MotionNormalizer.from_pretrained(self.set.folder)
+        found = MotionNormalizer.from_pretrained(self.set.folder)
+        return replace(found, reference=self.reference)
 
     def recordings(self, split: Split) -> Sequence[Recording]:
         """Clips in the set's order."""

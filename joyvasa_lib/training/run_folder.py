@@ -167,6 +167,18 @@ def swap_folder(finished: Path, folder: Path) -> None:
         shutil.rmtree(old)
 
 
+def share_folder(source: Path, target: Path) -> None:
+    """Makes a copy of a folder that takes no room where the file system has hard links."""
+
+    def link(file: str, place: str) -> None:
+        try:
+            os.link(file, place)
+        except OSError:
+            shutil.copy2(file, place)
+
+    shutil.copytree(source, target, copy_function=link)
+
+
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested options as ``section.key``."""
     flat: dict[str, Any] = {}

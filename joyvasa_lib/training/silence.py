@@ -8,10 +8,13 @@ Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.face_units import FACE_UNITS, REGIONS
+from joyvasa_lib.training.data import SpeechItem
 
 Floats = NDArray[np.float32]
 SAMPLES_PER_FRAME = 640
@@ -22,34 +25,34 @@ SETTLING = 4
 _MOUTH = [FACE_UNITS.index(name) for name in REGIONS["mouth"]]
 
 
-def with_silence(
-    sound: Floats, values: Floats, closed: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats]:
+def with_silence(item: SpeechItem, rng: np.random.Generator) -> SpeechItem:
     """A recording with up to two seconds of silence or breath at each end.
 
     Head, lids and brows go on as they went, mirrored in time; the mouth is at rest.
 
     Args:
-        sound: float32 [n], 16 kHz.
-        values: float32 [t, c], of which the first 52 are the face units.
-        closed: float32 [t], see :class:`~joyvasa_lib.training.motion_source.Take`.
+        item: the recording, whose length is a whole number of frames.
         rng: source of every random choice.
 
     Returns:
-        The three, longer: [640 t'], [t', c], [t'].
+        The longer recording.
     """
-    frames = len(values)
+    frames = len(item.values)
     most = min(LONGEST, frames - 1)
     before, after = (int(rng.integers(most + 1)) if rng.random() < 0.75 else 0 for _ in range(2))
-    sound = sound[: frames * SAMPLES_PER_FRAME]
+    sound = item.sound(0, frames * SAMPLES_PER_FRAME)
     sound = np.pad(sound, (0, frames * SAMPLES_PER_FRAME - len(sound)))
-    level = np.float32(np.sqrt(np.mean(np.square(sound))) + 1e-9)
-    quiet = [_breath(count, rng) * level for count in (before, after)]
-    longer = np.pad(values, ((before, after), (0, 0)), mode="reflect")
-    longer[:before, _MOUTH] = _easing(before)[:, None] * values[0, _MOUTH]
-    longer[before + frames :, _MOUTH] = _easing(after)[::-1, None] * values[-1, _MOUTH]
-    whole = np.concatenate([quiet[0], sound, quiet[1]]).astype(np.float32)
-    return whole, longer, np.pad(closed, (before, after))
+    level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-9
+    quiet = [_breath(count, rng) * np.float32(level) for count in (before, after)]
+    values = np.pad(item.values, ((before, after), (0, 0)), mode="reflect")
+    values[:before, _MOUTH] = _easing(before)[:, None] * item.values[0, _MOUTH]
+    values[before + frames :, _MOUTH] = _easing(after)[::-1, None] * item.values[-1, _MOUTH]
+    return replace(
+        item,
+        waveform=np.concatenate([quiet[0], sound, quiet[1]]).astype(np.float32),
+        values=values,
+        phonemes=np.pad(item.phonemes[: 2 * frames], (2 * before, 2 * after)),
+    )
 
 
 def _easing(frames: int) -> Floats:

@@ -192,7 +192,7 @@ class PairMaker:
         """
         portrait = pairs.portrait
         look = portrait.appearance
-        frames = self.model.composite(portrait, pairs.units, pairs.vertices)
+        frames = self.model.composite(portrait, pairs.units, pairs.pose, pairs.vertices)
         found: dict[str, list[NDArray[np.generic]]] = {}
         for kind in KINDS:
             affine = self.cutter.affine(pairs.vertices, kind)

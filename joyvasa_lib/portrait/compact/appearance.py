@@ -28,7 +28,7 @@ from joyvasa_lib.portrait.compact.lookup import (
     SKIN,
     UPPER,
 )
-from joyvasa_lib.portrait.compact.own_teeth import pale
+from joyvasa_lib.portrait.compact.palette import pale
 from joyvasa_lib.portrait.compact.person import displacement_reach
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
 
@@ -202,7 +202,10 @@ def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
     layer = _with_lip_edges(layer, pale(photo, typical_skin(photo, layer)), fit.scale)
     margins = eye_margins(rig, photo, vertices)
-    reach = displacement_reach(photo, triangle >= 0, fit.scale / side)
+    trusted = _trusted(rig, vertices)
+    reach, reach_expression = displacement_reach(
+        photo, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
+    )
     return Appearance(
         photo=photo,
         vertices=vertices,
@@ -214,6 +217,6 @@ def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
         shown_layer=_shown_layer(rig),
         paintable=paintable(rig),
         extension=build_extension(
-            triangle, _trusted(rig, vertices), vertices, rig.triangles, reach
+            triangle, trusted, vertices, rig.triangles, reach, reach_expression
         ),
     )

@@ -19,19 +19,16 @@ from joyvasa_lib.portrait.compact.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.frame_threads import for_each_frame
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
-from joyvasa_lib.portrait.compact.lookup import Window, flow_to_photo, look_up
-from joyvasa_lib.portrait.compact.mouth_shade import mouth_shade
+from joyvasa_lib.portrait.compact.lookup import flow_to_photo, look_up
+from joyvasa_lib.portrait.compact.mouth_shade import open_sky
 from joyvasa_lib.portrait.compact.paint import Paint
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
+from joyvasa_lib.portrait.compact.resolve import resolve
 
 Frames = NDArray[np.uint8]
 
 _FINE = 120.0
 """Samples per rig unit that windows have at least, up to three along one side of a pixel."""
-_TORN, _PARTLY = 4.0, 0.25
-"""Within a pixel, distance on the photograph (pixels) and share of paint that make an edge."""
-_SEEN = 0.02
-"""Share of painting below which the photograph is left alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +37,14 @@ class Performance:
 
     Attributes:
         vertices: [b, v, 3] driven head in crop pixels.
+        carried: [b, v, 3] the photograph's head in the driven pose, without its new expression.
         trust: [b, v] share of the photograph's own pixels, [0, 1].
         shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
         tolerance: pixels by which a point may lie behind the photograph's surface.
     """
 
     vertices: Floats
+    carried: Floats
     trust: Floats
     shut: Floats
     tolerance: float
@@ -78,7 +77,10 @@ def draw_frames(
     flow, kind = flow_to_photo(
         triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer
     )
-    around = look.extension.backward(performance.vertices[..., :2] - look.vertices[..., :2])
+    carried = performance.carried[..., :2]
+    around = look.extension.backward(
+        carried - look.vertices[..., :2], performance.vertices[..., :2] - carried
+    )
     frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
     line = np.arange(side, dtype=np.float32)
     parts = feature_parts(rig)
@@ -139,66 +141,5 @@ def _draw_part(
         (int(left), int(top)), finer, paint.place[part.vertex], paint.tint[part.vertex],
         paint.picture,
     )  # fmt: skip
-    where = window.flow
-    where[..., 0] += np.arange(size[1], dtype=np.float32)
-    where[..., 1] += np.arange(size[0], dtype=np.float32)[:, None]
-    torn = _torn(window, where, finer)
-    if not torn.any() and not (window.unseen > _SEEN).any():
-        return
-    _blend(window, where, torn, look, paint, scale, finer, frame[top:bottom, left:right])
-
-
-def _blend(
-    window: Window,
-    where: Floats,
-    torn: NDArray[np.bool_],
-    look: Appearance,
-    paint: Paint,
-    scale: float,
-    finer: int,
-    area: Frames,
-) -> None:
-    """Puts a fine window into its part of the frame [h, w, 3], in place.
-
-    Paint is laid over the frame with its coverage; where layers meet, the pixel becomes the mean of
-    its samples instead, since the frame's own sample of the photograph is on one layer only.
-    """
-    size = area.shape[1::-1]
-    alpha = cv2.blur(window.unseen, (3, 3))[..., None]
-    shade = mouth_shade(window.layer, scale * finer, paint.light)
-    fill = window.fill
-    if shade is not None:
-        fill = fill * shade
-    covered = cv2.resize(alpha * fill, size, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    mixed = area * (1.0 - share[..., None]) + covered
-    if torn.any():
-        warped = cv2.remap(
-            look.photo, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        samples = warped + alpha * (fill - warped)
-        mixed[torn] = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)[torn]
-    change = torn | (share > _SEEN)
-    area[change] = np.clip(mixed[change] + 0.5, 0, 255).astype(np.uint8)
-
-
-def _torn(window: Window, where: Floats, finer: int) -> NDArray[np.bool_]:
-    """[h, w] pixels of the frame in which layers meet that lie apart on the photograph."""
-    layers = _cells(window.layer, finer)
-    low, high = layers.min(-1), layers.max(-1)
-    apart = _spread(where[..., 0], finer) + _spread(where[..., 1], finer) > _TORN
-    edge = (low != high) & apart | (_spread(window.unseen, finer) > _PARTLY)
-    return np.asarray(edge & (low > 0))
-
-
-def _cells(values: NDArray[np.generic], finer: int) -> NDArray[np.generic]:
-    """[h, w, n] the samples of each pixel of finer values [n h, n w]."""
-    height, width = values.shape[0] // finer, values.shape[1] // finer
-    cells = values.reshape(height, finer, width, finer).transpose(0, 2, 1, 3)
-    return cells.reshape(height, width, -1)
-
-
-def _spread(values: Floats, finer: int) -> Floats:
-    """[h, w] difference between the largest and the smallest sample of each pixel."""
-    cells = _cells(values, finer)
-    return np.asarray(cells.max(-1) - cells.min(-1), dtype=np.float32)
+    sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
+    resolve(window, sky, paint.light, look.photo, finer, frame[top:bottom, left:right])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.appearance import paintable
 from joyvasa_lib.portrait.compact.head_rig import HeadRig, Ints
 
-_HIDING = 0.45
+_HIDING = 1.6
 """Rig units around what is painted within which skin may hide it."""
 _MOUTH = ("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")
 
@@ -27,6 +27,7 @@ class FeaturePart:
         vertex: [n] the rig's vertices.
         triangles: [m, 3] indices into ``vertex``.
         triangle: [m] the rig's triangles.
+        inside: whether it opens into the mouth.
         bounding: [k] indices into ``vertex`` of those that say where the part lies.
     """
 
@@ -34,6 +35,7 @@ class FeaturePart:
     triangles: Ints
     triangle: Ints
     bounding: Ints
+    inside: bool
 
 
 @lru_cache(maxsize=2)
@@ -61,5 +63,6 @@ def _part(rig: HeadRig, painted: NDArray[np.bool_], inner: tuple[str, ...]) -> F
         vertex=vertex.astype(np.int32),
         triangles=np.ascontiguousarray(triangles.reshape(-1, 3), dtype=np.int32),
         triangle=triangle.astype(np.int32),
+        inside=inner == _MOUTH,
         bounding=np.flatnonzero(painted[vertex]).astype(np.int32),
     )

@@ -3,9 +3,10 @@
 Outside the part of the face that the photograph shows well, the displacement ``u`` of the picture
 solves the screened Poisson equation ``laplacian(u) = u / reach^2`` with the face's displacement as
 its boundary value: it continues without a step at the silhouette and fades with distance.
-``reach`` is a picture, long on the person and short on the background. The equation is linear and
-its domain is the photograph, so it is solved once per portrait, as a matrix from the displacement
-along the face's edge to that of every cell of a coarse grid.
+``reach`` is a picture, long on the person and short on the background. An open jaw does not carry
+the collar along as a turned head does: expression has a shorter reach than the head's own motion.
+The equation is linear and its domain is the photograph, so it is solved once per portrait, as
+matrices from the displacement along the face's edge to that of every cell of a coarse grid.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the picture, ``g`` side of
 the coarse grid, ``k`` cells of the face, ``e`` those at its edge, ``o`` cells outside.
@@ -41,7 +42,9 @@ class FlowExtension:
         outside: [o] flat indices of the others.
         average: [k, v] sparse: mean displacement of a cell from those of the vertices.
         edge: [e] positions in ``inside`` of the cells next to an outside cell.
-        spread: [o, e] displacement of the outside cells from that of the edge cells.
+        spread: [o, e] displacement of the outside cells from that of the edge cells, as far as the
+            head as a whole moves.
+        spread_expression: [o, e] the same as far as its expression changes.
     """
 
     side: int
@@ -50,37 +53,44 @@ class FlowExtension:
     average: sparse.csr_matrix
     edge: Ints
     spread: Floats
+    spread_expression: Floats
 
-    def forward(self, displacement: Floats) -> Floats:
+    def forward(self, head: Floats, expression: Floats) -> Floats:
         """Where the photograph's cells go.
 
         Args:
-            displacement: [b, v, 2] of the head's vertices, pixels.
+            head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.
+            expression: [b, v, 2] the rest of their displacement.
 
         Returns:
             [b, g, g, 2] pixels.
         """
-        batch = len(displacement)
-        flat = np.asarray(displacement, np.float32).transpose(1, 0, 2).reshape(-1, 2 * batch)
+        batch = len(head)
+        both = np.concatenate([head, expression]).astype(np.float32, copy=False)
+        flat = both.transpose(1, 0, 2).reshape(-1, 4 * batch)
         known = np.asarray(self.average @ flat, dtype=np.float32)
+        moved, bent = known[:, : 2 * batch], known[:, 2 * batch :]
         field = np.empty((GRID * GRID, 2 * batch), dtype=np.float32)
-        field[self.inside] = known
-        field[self.outside] = self.spread @ known[self.edge]
+        field[self.inside] = moved + bent
+        field[self.outside] = (
+            self.spread @ moved[self.edge] + self.spread_expression @ bent[self.edge]
+        )
         return np.ascontiguousarray(
             field.reshape(GRID, GRID, batch, 2).transpose(2, 0, 1, 3), dtype=np.float32
         )
 
-    def backward(self, displacement: Floats) -> Floats:
+    def backward(self, head: Floats, expression: Floats) -> Floats:
         """Where on the photograph each cell of the frame comes from.
 
         Args:
-            displacement: [b, v, 2] of the head's vertices, pixels.
+            head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.
+            expression: [b, v, 2] the rest of their displacement.
 
         Returns:
             [b, g, g, 2] flow from the frame to the photograph, pixels.
         """
         cell = self.side / GRID
-        forward = self.forward(displacement) / cell
+        forward = self.forward(head, expression) / cell
         return np.stack([invert_displacement(field) for field in forward]) * np.float32(cell)
 
 
@@ -102,7 +112,12 @@ def invert_displacement(field: Floats, steps: int = _INVERSION_STEPS) -> Floats:
 
 
 def build_extension(
-    triangle: Ints, trusted: NDArray[np.bool_], vertices: Floats, triangles: Ints, reach: Floats
+    triangle: Ints,
+    trusted: NDArray[np.bool_],
+    vertices: Floats,
+    triangles: Ints,
+    reach: Floats,
+    reach_expression: Floats,
 ) -> FlowExtension:
     """Solves the extension for one portrait.
 
@@ -111,7 +126,8 @@ def build_extension(
         trusted: [f] triangles whose own displacement counts.
         vertices: [v, 3] the head on the photograph, pixels.
         triangles: [f, 3] vertex indices.
-        reach: [s, s] fading distance in units of the picture's side.
+        reach: [s, s] fading distance of the head's motion in units of the picture's side.
+        reach_expression: [s, s] the same of its expression.
     """
     side = len(triangle)
     shown = np.append(trusted, False)[triangle]
@@ -134,22 +150,26 @@ def build_extension(
     adjacency = (adjacency + adjacency.T).tocsr()
     touching = np.asarray(adjacency[inside][:, outside].sum(1)).ravel() > 0
     edge = np.flatnonzero(touching)
-    small = cv2.resize(reach, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    screening = (1.0 / (GRID * np.maximum(small, 1e-3))) ** 2
-    degree = np.asarray(adjacency.sum(1)).ravel() + screening.ravel()
-    system = sparse.diags(degree[outside]) - adjacency[outside][:, outside]
     coupling = adjacency[outside][:, inside[edge]].toarray()
-    if len(outside) and len(edge):
-        spread = splu(sparse.csc_matrix(system)).solve(coupling)
-    else:
-        spread = np.zeros((len(outside), len(edge)))
+    inner = adjacency[outside][:, outside]
+    degree = np.asarray(adjacency.sum(1)).ravel()
+
+    def spread(far: Floats) -> Floats:
+        if not len(outside) or not len(edge):
+            return np.zeros((len(outside), len(edge)), np.float32)
+        small = cv2.resize(far, (GRID, GRID), interpolation=cv2.INTER_AREA)
+        screening = (1.0 / (GRID * np.maximum(small, 1e-3))) ** 2
+        system = sparse.diags((degree + screening.ravel())[outside]) - inner
+        return np.asarray(splu(sparse.csc_matrix(system)).solve(coupling), np.float32)
+
     return FlowExtension(
         side=side,
         inside=inside.astype(np.int32),
         outside=outside.astype(np.int32),
         average=average,
         edge=edge.astype(np.int32),
-        spread=spread.astype(np.float32),
+        spread=spread(reach),
+        spread_expression=spread(reach_expression),
     )
 
 

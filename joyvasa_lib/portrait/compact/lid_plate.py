@@ -41,7 +41,7 @@ _CORNERS = ((362, 263), (33, 133))
 """Mesh points of the eyes' corners, person's left eye first, from the picture's left."""
 _BINS = 15
 """Points along the line of the lashes."""
-_BULGE, _FOLD = 0.05, 0.07
+_BULGE, _FOLD = 0.05, 0.04
 """How much lighter the middle of a closed lid is, and how much darker its fold and edge."""
 _LASHES = 0.8
 """Opacity of the darkest lashes."""

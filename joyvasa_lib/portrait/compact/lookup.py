@@ -32,13 +32,13 @@ class Window:
     """A window of one frame, looked up on the photograph.
 
     Attributes:
-        flow: [h, w, 2] from the window's pixels to the photograph's; unset outside the head.
+        where: [h, w, 2] pixel of the photograph; unset outside the head.
         unseen: [h, w] share that has to be painted, [0, 1].
         fill: [h, w, 3] the paint, [0, 255]; unset where nothing is unseen.
         layer: [h, w] layer of the head.
     """
 
-    flow: Floats
+    where: Floats
     unseen: Floats
     fill: Floats
     layer: Bytes
@@ -71,7 +71,7 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _look_up_one(  # type: ignore[no-untyped-def]
     triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-    paintable, tolerance, origin, finer, place, tint, picture, flow, unseen, fill, kind,
+    paintable, tolerance, origin, finer, place, tint, picture, where, unseen, fill, kind,
 ):  # fmt: skip
     height, width = triangle.shape
     source_side = source_layer.shape[0]
@@ -95,8 +95,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
             y = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1]
             z = wa * source[i, 2] + wb * source[j, 2] + wc * source[k, 2]
-            flow[row, column, 0] = x - column
-            flow[row, column, 1] = y - row
+            where[row, column, 0] = x
+            where[row, column, 1] = y
             mine = layer[f]
             kind[row, column] = mine
             painted = wa * paintable[i] + wb * paintable[j] + wc * paintable[k]
@@ -223,6 +223,6 @@ def look_up(
     _look_up_one(
         triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
         paintable, np.float32(tolerance), start, np.float32(finer), place, tint, picture,
-        window.flow, window.unseen, window.fill, window.layer,
+        window.where, window.unseen, window.fill, window.layer,
     )  # fmt: skip
     return window

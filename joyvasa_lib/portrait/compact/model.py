@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving import (
     DrivingOptions,
@@ -58,6 +59,8 @@ Frames = NDArray[np.uint8]
 
 BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
 
+_OPEN_EYE, _SHUT_EYE = 0.3, 0.8
+"""Closure seen in the pixels of an eye below which it is open, and above which it is shut."""
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
 
@@ -191,23 +194,37 @@ class CompactPortraitModel(PortraitModel):
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
         """Face units and pose of every crop; the first crop decides identity.
 
+        The face mesh keeps its eyes open in a blink, so lids are read from the pixels. Place and
+        size count in the first crop, wherever the others are cut.
+
         Raises:
             NoFaceError: there is no crop, or one has no usable landmarks.
         """
+        first: FaceCrop | None = None
         identity: Floats | None = None
-        fits = []
+        eyes = EyeWatch(fps)
+        rows: dict[str, list[Floats]] = {"units": [], "angles": [], "shift": [], "scale": []}
         for crop in crops:
-            fit = fit_head(self.rig, crop.landmarks, identity=identity, correct=False)
+            first = first or crop
+            eyes.see(crop.image, replace(crop.face, landmarks=crop.landmarks))
+            landmarks = replace(crop, matrix=first.matrix).landmarks
+            fit = fit_head(self.rig, landmarks, identity=identity, correct=False)
             identity = fit.identity if identity is None else identity
-            fits.append((fit, crop.size))
-        if not fits:
+            shift = (fit.translation - first.size / 2) / fit.scale
+            rows["units"].append(fit.units)
+            rows["angles"].append(rotation_angles(fit.rotation))
+            rows["shift"].append(shift * np.array([1.0, 1.0, 0.0], np.float32))
+            rows["scale"].append(np.array([fit.scale / first.size], np.float32))
+        if first is None:
             raise NoFaceError("There is no frame to extract motion from")
-        centre = [(fit.translation - size / 2) / fit.scale for fit, size in fits]
+        units = np.stack(rows["units"])
+        closed = np.clip((eyes.closure() - _OPEN_EYE) / (_SHUT_EYE - _OPEN_EYE), 0.0, 1.0)
+        units[:, BLINK] = np.maximum(units[:, BLINK], closed[:, None])
         return Motion.from_units(
-            np.stack([fit.units for fit, _ in fits]),
-            rotation=np.stack([rotation_angles(fit.rotation) for fit, _ in fits]),
-            translation=np.stack(centre) * np.array([1.0, 1.0, 0.0]),
-            scale=np.array([[fit.scale / size] for fit, size in fits]),
+            units,
+            rotation=np.stack(rows["angles"]),
+            translation=np.stack(rows["shift"]),
+            scale=np.stack(rows["scale"]),
             fps=fps,
             space=self.space,
             reference="absolute",
@@ -232,7 +249,7 @@ class CompactPortraitModel(PortraitModel):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
             vertices = self.driven_vertices(portrait, units[rows], part)
-            frames = self.composite(portrait, units[rows], vertices)
+            frames = self.composite(portrait, units[rows], part, vertices)
             if self.refiner is not None:
                 look, scale = portrait.appearance, portrait.fit.scale
                 frames = self.refiner(frames, vertices, look, scale)
@@ -269,24 +286,31 @@ class CompactPortraitModel(PortraitModel):
             rest = applied_units(fit.units, fit.units, portrait.blink_gain)
             applied = applied + (fit.units - rest)
         shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
+        return self._posed(portrait, shape, pose)
+
+    def _posed(self, portrait: CompactPortrait, shape: Floats, pose: Pose) -> Floats:
+        """Crop pixels [b, v, 3] of heads [b or 1, v, 3] in rig units under a pose."""
         turned = shape @ rotation_matrix(pose.rotation)
         moved = pose.scale[:, None] * turned + pose.translation[:, None]
         follow = self.rig.head_weight[:, None]
-        return np.asarray(fit.project(shape) * (1 - follow) + moved * follow, dtype=np.float32)
+        still = portrait.fit.project(shape)
+        return np.asarray(still * (1 - follow) + moved * follow, dtype=np.float32)
 
-    def composite(self, portrait: CompactPortrait, units: Floats, vertices: Floats) -> Frames:
-        """[b, s, s, 3] procedural frames for face units [b, 52] and driven vertices [b, v, 3]."""
+    def composite(
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
+    ) -> Frames:
+        """[b, s, s, 3] procedural frames for units [b, 52], pose, driven vertices [b, v, 3]."""
         return draw_frames(
             self.rig,
             portrait.appearance,
             portrait.paint,
-            self._performance(portrait, units, vertices),
+            self._performance(portrait, units, pose, vertices),
             portrait.mask,
             portrait.fit.scale,
         )
 
     def _performance(
-        self, portrait: CompactPortrait, units: Floats, vertices: Floats
+        self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
     ) -> Performance:
         """What is drawn: the driven head, and how far its lids have to be painted."""
         own = portrait.fit.units[BLINK]
@@ -294,8 +318,11 @@ class CompactPortraitModel(PortraitModel):
         closed = closing[:, self._eye_side]
         painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
+        fit = portrait.fit
+        expressed = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
         return Performance(
             vertices,
+            carried=self._posed(portrait, expressed[None], pose),
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
             tolerance=0.25 * portrait.fit.scale,

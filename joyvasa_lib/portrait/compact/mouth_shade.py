@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.head_rig import Floats
 from joyvasa_lib.portrait.compact.lookup import MOUTH_LAYERS
 
 _REACH = 0.09
@@ -25,23 +24,20 @@ LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).asty
 _INSIDE = np.isin(np.arange(256), MOUTH_LAYERS).astype(np.uint8) * 255
 
 
-def mouth_shade(layer: NDArray[np.uint8], scale: float, light: Floats) -> Floats | None:
-    """Factors [h, w, 3] for the paint inside the mouth; None if no mouth is open.
+def open_sky(layer: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """How much of the sky each place in the mouth sees [h, w]; 255 outside the mouth.
 
     Args:
         layer: [h, w] layer of the head.
         scale: pixels per rig unit.
-        light: [256, 3] factors for places that see so much of the sky.
     """
-    inside = cv2.LUT(layer, _INSIDE)
+    inside = np.asarray(cv2.LUT(layer, _INSIDE))
     if not inside.any():
-        return None
+        return np.full_like(layer, 255)
     reach = 2 * round(_REACH * scale) + 1
-    open_sky = cv2.blur(cv2.blur(inside, (reach, reach)), (reach, reach))
+    sky = cv2.blur(cv2.blur(inside, (reach, reach)), (reach, reach))
     down = round(_FROM_ABOVE * scale)
-    if 0 < down < len(open_sky):
-        open_sky[down:] = open_sky[:-down].copy()
-        open_sky[:down] = open_sky[down]
-    factors = light[open_sky]
-    factors[inside == 0] = 1.0
-    return np.asarray(factors)
+    if 0 < down < len(sky):
+        sky[down:] = sky[:-down].copy()
+        sky[:down] = sky[down]
+    return np.asarray(cv2.max(sky, 255 - inside))

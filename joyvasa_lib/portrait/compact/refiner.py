@@ -21,8 +21,10 @@ from joyvasa_lib.portrait.compact.patches import KINDS, PatchCutter
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-_DARK, _BRIGHTER = 0.02, 2.0
-"""Luminance below which ratios say little, and the largest ratio."""
+_DARK = 0.02
+"""Luminance below which ratios say little."""
+_BRIGHTER = {"mouth": 1.12, "eye": 1.3}
+"""How much lighter a pixel may become: lips of rendered heads shine more than people's."""
 _OPEN_PIXELS = 24.0
 """A patch with fewer open pixels than this stays as it is."""
 
@@ -82,13 +84,14 @@ class PatchRefiner:
         self, composite: Floats, source: Floats, guides: Floats, gate: Floats, kind: str
     ) -> Floats:
         """[n, p, p, 3] refined minus composite."""
+        network = kind.partition("_")[0]
         stacked = np.concatenate([composite, source, guides], -1).transpose(0, 3, 1, 2)
         inputs = torch.from_numpy(stacked).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            made = self.generator(inputs, torch.from_numpy(gate[:, None]), kind.partition("_")[0])
+            made = self.generator(inputs, torch.from_numpy(gate[:, None]), network)
         own, light = inputs[:, :3], inputs.new_tensor(LUMA)[:, None, None]
         before, after = ((picture * light).sum(1, keepdim=True) for picture in (own, made.image))
         # Rendered heads taught the generator light and shape; colours are the portrait's.
         ratio = (after.clamp(min=0.0) + _DARK) / (before.clamp(min=0.0) + _DARK)
-        change = own * (ratio.clamp(max=_BRIGHTER) - 1.0)
+        change = own * (ratio.clamp(max=_BRIGHTER[network]) - 1.0)
         return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)

@@ -52,7 +52,7 @@ def compile_kernels(rig: HeadRig) -> None:
         np.ones((256, 3), np.float32),
     )
     ones = np.ones((1, count), np.float32)
-    performance = Performance(vertices, ones, 0.0 * ones, 0.25 * scale)
+    performance = Performance(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
     draw_frames(rig, look, paint, performance, np.ones((_SIDE, _SIDE), np.float32), scale)
     cutter = PatchCutter(rig)
     cutter.guides(vertices, cutter.affine(vertices, "mouth"), look, "mouth", 0.25 * scale)
@@ -68,4 +68,5 @@ def _still(vertices: int) -> FlowExtension:
         average=sparse.csr_matrix((0, vertices), dtype=np.float32),
         edge=none,
         spread=np.zeros((GRID * GRID, 0), np.float32),
+        spread_expression=np.zeros((GRID * GRID, 0), np.float32),
     )

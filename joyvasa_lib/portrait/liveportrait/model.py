@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.crop import FaceCrop, crop_upright, crop_whole
+from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.landmark_sets import landmark_set
 from joyvasa_lib.face.paste_back import border_mask
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
@@ -192,6 +193,17 @@ class LivePortraitModel(PortraitModel):
         """Prepares W and G, some seconds."""
         _ = self.renderer
 
+    keeps_photo = False
+
+    def crop(self, picture: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
+        """The square that LivePortrait sees: turned so that the face stands upright.
+
+        Raises:
+            NoFaceError: the face is too small to animate, or has no finite place.
+        """
+        cut = crop_whole if whole else crop_upright
+        return cut(picture, face, self.size)
+
     @torch.inference_mode()
     def encode(self, crop: FaceCrop) -> LivePortraitPortrait:
         """Appearance and motion of the photograph: F and M, once.
@@ -226,24 +238,29 @@ class LivePortraitModel(PortraitModel):
     def extract_motion(self, crops: Iterable[FaceCrop], fps: float) -> Motion:
         """Expression and pose of every crop, as M sees them.
 
+        Place and size count in the first crop, wherever the others are cut.
+
         Args:
-            crops: of one person, cut alike.
+            crops: of one person, turned alike.
             fps: frames a second.
 
         Raises:
             NoFaceError: there is no crop.
         """
+        first: FaceCrop | None = None
         parts: list[Motion] = []
         remaining = iter(crops)
         while batch := list(islice(remaining, _EXTRACTION_BATCH)):
+            first = first or batch[0]
             images = torch.cat([self._picture(crop) for crop in batch])
             found = self.networks.motion_extractor(images)
+            zoom, shift = _relative_places(first, batch)
             parts.append(
                 Motion(
                     expression=_array(found.expression),
                     rotation=_array(found.rotation),
-                    translation=_array(found.translation),
-                    scale=_array(found.scale),
+                    translation=zoom * _array(found.translation) + shift,
+                    scale=zoom * _array(found.scale),
                     fps=fps,
                     space=self.space,
                     reference="absolute",
@@ -375,6 +392,20 @@ def _source_keypoints(found: ExtractedMotion) -> SourceKeypoints:
         translation=_array(found.translation[0]),
         scale=_array(found.scale[0]),
     )
+
+
+def _relative_places(first: FaceCrop, crops: Iterable[FaceCrop]) -> tuple[Floats, Floats]:
+    """How crops lie in the first one, in units of M, whose crop reaches from -1 to 1.
+
+    Returns:
+        Zoom [b, 1] and shift [b, 3]: a point ``x`` of a crop is ``zoom * x + shift`` of the first.
+    """
+    side = first.size / 2
+    maps = np.stack([first.matrix @ np.linalg.inv(crop.matrix) for crop in crops])
+    zoom = np.hypot(maps[:, 0, 0], maps[:, 1, 0])
+    centre = np.stack([maps[:, axis, 2] for axis in (0, 1)], 1) + zoom[:, None] * (side - 0.5)
+    shift = np.pad((centre - (side - 0.5)) / side, ((0, 0), (0, 1)))
+    return zoom[:, None].astype(np.float32), shift.astype(np.float32)
 
 
 def _array(values: Tensor) -> Floats:

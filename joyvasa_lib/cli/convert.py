@@ -1,0 +1,54 @@
+"""``joyvasa convert``: published files become a checkpoint folder of this library."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joyvasa_lib.cli.common import Json, Quiet, report
+from joyvasa_lib.errors import OutputError
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Folder of LivePortrait's and JoyVASA's files.")],
+    destination: Annotated[Path, typer.Argument(help="The new checkpoint folder.")],
+    subject: Annotated[str, typer.Option(help="human or animal.")] = "human",
+    portrait_only: Annotated[
+        bool, typer.Option("--portrait-only", help="LivePortrait's files alone, to be driven.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder already there.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Reads the published files safely and writes safetensors and JSON, whole or not at all.
+
+    The result is loaded by --checkpoint and JoyVASAPipeline.from_pretrained, bit for bit the same.
+    """
+    from joyvasa_lib.pipeline import JoyVASAPipeline
+
+    started = time.perf_counter()
+    target = destination.expanduser()
+    if target.exists() and not force and (target.is_file() or any(target.iterdir())):
+        raise OutputError(f"{target} is there already; choose another name or give --force")
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder {target.parent} does not exist; create it first")
+    pipe = JoyVASAPipeline.from_official(source, subject, "cpu", with_speech=not portrait_only)
+    pipe.save_pretrained(target)
+    files = sorted(path for path in target.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    report(
+        as_json,
+        quiet,
+        f"{target}: {len(files)} files, {size / 1e6:.0f} MB, in "
+        f"{time.perf_counter() - started:.1f} s",
+        {
+            "output": str(target),
+            "subject": subject,
+            "speech": not portrait_only,
+            "files": [str(path.relative_to(target)) for path in files],
+            "bytes": size,
+        },
+    )

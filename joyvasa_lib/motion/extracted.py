@@ -1,0 +1,72 @@
+"""What is done to motion that was extracted from pictures before it drives somebody else.
+
+Axis legend: ``t`` frames, ``u`` face units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.motion import Motion
+
+REST = 0.1
+"""Quantile of a face unit over a performance that counts as the person's own face at rest."""
+
+
+def fill_gaps(motion: Motion, seen: Sequence[int], n_frames: int) -> Motion:
+    """The motion of all frames of a video, where it is known for some of them.
+
+    Between two known frames numbers go in a straight line; before the first and after the last
+    they stay.
+
+    Args:
+        motion: [t] of the frames that were seen.
+        seen: [t] their numbers, increasing, from 0 on.
+        n_frames: frames of the video.
+
+    Raises:
+        MotionError: the numbers do not fit the motion or the video.
+    """
+    known = np.asarray(seen, dtype=np.int64)
+    if len(known) != len(motion) or len(known) == 0 or (np.diff(known) <= 0).any():
+        raise MotionError(
+            f"A motion of {len(motion)} frames needs as many increasing frame numbers, "
+            f"not {len(known)}"
+        )
+    if known[0] < 0 or known[-1] >= n_frames:
+        raise MotionError(f"Frame {known[-1]} is not one of a video of {n_frames} frames")
+    if len(known) == n_frames:
+        return motion
+    curves = motion.vector.astype(np.float64)
+    curves[:, -3:] = np.unwrap(curves[:, -3:], period=360.0, axis=0)
+    every = np.arange(n_frames)
+    filled = np.stack([np.interp(every, known, curve) for curve in curves.T], axis=1)
+    return Motion.from_vector(
+        filled, space=motion.space, fps=motion.fps, reference=motion.reference
+    )
+
+
+def from_rest(motion: Motion, quantile: float = REST) -> Motion:
+    """The motion with face units counted from the driving person's own face at rest.
+
+    A fitted head explains part of how a person looks (thin lips, high brows) as expression. Driving
+    somebody else by it would put that look on them; what changes over time is expression.
+
+    Args:
+        motion: extracted motion. In a space without face units, and where nothing is absolute, it
+            is returned as it is.
+        quantile: of each unit over the performance, which is taken off.
+
+    Raises:
+        MotionError: ``quantile`` is outside [0, 0.5].
+    """
+    if not 0.0 <= quantile <= 0.5:
+        raise MotionError(f"quantile must lie in [0, 0.5], not {quantile}")
+    if not motion.space.has_units or motion.reference != "absolute" or len(motion) == 0:
+        return motion
+    units = motion.units
+    rest = np.quantile(units, quantile, axis=0).astype(np.float32)
+    return motion.with_units(np.maximum(units - np.maximum(rest, 0.0), 0.0))
