@@ -308,11 +308,14 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, help="another sound file")
     for part in ("levels", "curves", "sheets"):
         parser.add_argument(f"--no-{part}", action="store_true")
+    parser.add_argument("--only", nargs="*", choices=list(OWN_MEASURES), help="these emotions")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
+    for name in set(OWN_MEASURES) - set(options.only or OWN_MEASURES):
+        del OWN_MEASURES[name]
     pipe = JoyVASAPipeline.from_pretrained()
     paths, speech = inputs(options.portraits)
     portraits = [encode(pipe, path) for path in paths]
