@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,3 +243,28 @@ def test_recipes_that_the_training_page_names_exist() -> None:
     recipes = set(re.findall(r"configs/[\w/]+\.yaml", text))
     assert recipes
     assert all((ROOT / name).is_file() for name in recipes)
+
+
+def test_commands_of_the_finetuning_page_are_understood() -> None:
+    text = (ROOT / "docs" / "finetuning.md").read_text(encoding="utf-8")
+    lines = [line for _, code in FENCE.findall(text) for line in code.splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("joyvasa ")]
+    assert len(commands) >= 6
+    for arguments in commands:
+        understand(typer.main.get_command(app), "joyvasa", arguments)
+
+
+def understand(command: Any, name: str, arguments: list[str], parent: Any = None) -> None:
+    """Parses a command line down to its last option, and does nothing."""
+    context = command.make_context(name, list(arguments), parent=parent)
+    if hasattr(command, "commands"):
+        rest = [*context._protected_args, *context.args]
+        understand(command.commands[rest[0]], rest[0], rest[1:], context)
+
+
+def test_python_of_the_finetuning_page_runs(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("test_docs.joyvasa", lambda *_: None)
+    names = run("docs/finetuning.md")
+    recordings = names["Silence"]().recordings("train")  # type: ignore[operator]
+    assert recordings[0].load().values.shape == (recordings[0].frames, 59)
+    assert probe("talking.mp4").duration == pytest.approx(0.4, abs=0.04)

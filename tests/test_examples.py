@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from itertools import pairwise
@@ -30,7 +31,7 @@ def one_second(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(name: str, *arguments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(name: str, *arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
@@ -64,9 +65,54 @@ def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
     assert video.duration == pytest.approx(1.0, abs=0.04)
 
 
-def test_the_notebook_is_stored_without_outputs() -> None:
+def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nbformat = pytest.importorskip("nbformat")
-    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("peft")
+    monkeypatch.setenv("JOYVASA_SECONDS", "1.2")
+    monkeypatch.setenv("JOYVASA_STEPS", "6")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(EXAMPLES / "finetune_motion.ipynb", as_version=4)
+    nbclient.NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    text = "".join(output.get("text", "") for output in outputs)
+    assert [text.count(f"step {step:4d}: amplitude") for step in (0, 3, 6)] == [1, 1, 1]
+    shown = [output["data"] for output in outputs if "data" in output]
+    assert sum("image/png" in data for data in shown) == 2
+    assert sum("<video" in data.get("text/html", "") for data in shown) == 1
+    assert (tmp_path / "run" / "adapter" / "adapter_config.json").is_file()
+
+
+def test_data_of_another_form_trains_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("accelerate")
+    changes = (
+        "loop.steps=1", "loop.threads=1", "loop.trackers=[]", "loop.validate_at_start=false",
+        "motion.batch_size=1", "motion.preview_every=0", "motion.validation_seconds=1.0",
+        "motion.window_lengths=[25]", "motion.window_weights=[1.0]",
+    )  # fmt: skip
+    run("custom_dataset.py", tmp_path / "data", tmp_path / "run", *changes, monkeypatch=monkeypatch)
+    card = json.loads((tmp_path / "run" / "data_card.json").read_text())
+    assert (card["kind"], card["train"]["recordings"], card["valid"]["recordings"]) == (
+        "Pairs", 3, 1,
+    )  # fmt: skip
+    assert (tmp_path / "run" / "generator" / "denoiser").is_dir()
+
+
+@pytest.mark.parametrize("name", ["quickstart", "finetune_motion"])
+def test_the_notebook_is_stored_without_outputs(name: str) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)

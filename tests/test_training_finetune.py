@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -36,9 +37,15 @@ from joyvasa_lib.training.adaptation import add_lora, freeze, merged
 from joyvasa_lib.training.features import FeatureCache
 from joyvasa_lib.training.motion import train_motion
 from joyvasa_lib.training.motion_agreement import Performance, seam_jump, wrong_audio_error
-from joyvasa_lib.training.motion_data import MotionBatch, WorkAhead, with_extra_channels
+from joyvasa_lib.training.motion_data import (
+    MotionBatch,
+    WindowSampler,
+    WorkAhead,
+    with_extra_channels,
+)
 from joyvasa_lib.training.motion_objective import Draws, MotionObjective, ObjectiveOptions
-from joyvasa_lib.training.motion_source import MotionSource, PreparedSource
+from joyvasa_lib.training.motion_recipe import MotionTraining
+from joyvasa_lib.training.motion_source import MotionSource, PreparedSource, Recording, Take
 from joyvasa_lib.training.push import push_run
 
 
@@ -388,6 +395,43 @@ def test_features_are_computed_once_and_are_those_of_generation(
         next(network.parameters()).add_(0.1)
     with pytest.raises(TypeError):  # other weights: not the features that lie there
         FeatureCache(network, recordings, 2, 0, tmp_path).read(1, 1)
+
+
+def test_what_a_short_recording_lacks_does_not_count(encoder: Path, tmp_path: Path) -> None:
+    data = write_prepared(tmp_path / "data", [30], [30])
+    source, network = PreparedSource(data), AudioEncoder.from_pretrained(encoder)
+    cache = FeatureCache(network, source.recordings("train"), 1, 0, tmp_path)
+    config = MotionTraining(batch_size=2, window_lengths=(25,), window_weights=(1.0,), copies=1)
+    batch = WindowSampler(cache, source.normalizer(), config, 0)(0)
+    assert batch.motion.shape == (2, 50, 59)
+    assert batch.valid[0].tolist() == [1.0] * 30 + [0.0] * 20
+    truth = source.normalizer().normalize(source.recordings("train")[0].load().values)
+    assert np.array_equal(batch.motion[0, :30].numpy(), truth)
+
+
+def test_memory_does_not_grow_with_the_recordings(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, count = 500, 150  # 50 minutes, 200 MB as they are read
+    values = np.ones((frames, 59), np.float32)
+    recordings = [
+        Recording(str(i), frames, lambda: Take(np.zeros(640 * frames, np.float32), values.copy()))
+        for i in range(count)
+    ]
+    features = np.zeros((frames, 512), np.float16)
+    monkeypatch.setattr("joyvasa_lib.training.features.encode", lambda *_: features)
+    cache = FeatureCache(AudioEncoder.from_pretrained(encoder), recordings, 1, 0, tmp_path)
+    normalizer = MotionNormalizer(np.zeros(59, np.float32), np.ones(59, np.float32))
+    config = MotionTraining(batch_size=4, window_lengths=(25,), window_weights=(1.0,), copies=1)
+    sampler = WindowSampler(cache, normalizer, config, 0)
+    sampler(0)
+    tracemalloc.start()
+    for index in range(200):
+        sampler(index)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(list(cache.folder.iterdir())) > 0.9 * count
+    assert peak < 8e6
 
 
 def test_work_done_ahead_comes_in_order_and_hands_errors_on() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
+from joyvasa_lib.checkpoints.layout import load_portrait_model, read_index
 from joyvasa_lib.datasets.candidates import Candidate, Refusal, choose
 from joyvasa_lib.datasets.clips import channels_of, make_clips
 from joyvasa_lib.datasets.look import look
@@ -26,7 +27,6 @@ from joyvasa_lib.datasets.videos import Piece
 from joyvasa_lib.datasets.voice import Floats, lip_sound, speech_frames
 from joyvasa_lib.errors import JoyVASAError, MediaError, OutputError
 from joyvasa_lib.media.stretch import StretchReader
-from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.model import PortraitModel
 
 STAGING = ".staging"
@@ -75,7 +75,7 @@ def load_encoder(name: str) -> PortraitModel:
         CheckpointError: the folder is missing or incomplete.
     """
     folder = resolve_checkpoint(None if name == "bundled" else name)
-    return CompactPortraitModel.from_pretrained(folder / "portrait")
+    return load_portrait_model(folder, read_index(folder), None)
 
 
 def prepare_piece(job: PieceJob) -> PieceDone:

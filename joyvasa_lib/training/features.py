@@ -96,8 +96,9 @@ class FeatureCache:
         return int(self._file(index, copy).get_slice("values").get_shape()[0])
 
     def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Piece:
-        """Returns frames ``start`` to ``stop`` of a copy of the recording ``index``."""
-        file = self._file(index, copy)
+        """Returns frames ``start`` to ``stop``, or as far as they go, of a copy of a recording."""
+        file, length = self._file(index, copy), self.length(index, copy)
+        stop = length if stop is None else min(stop, length)
         return Piece(*(file.get_slice(name)[start:stop] for name in Piece._fields))
 
     def _file(self, index: int, copy: int) -> Any:
