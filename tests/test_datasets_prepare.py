@@ -127,7 +127,8 @@ def test_motion_is_the_one_that_was_rendered(made: tuple[Path, Prepared], talk: 
     for name in ("ann/a.mp4", "ann/b.avi"):  # at 25 and at 30 frames a second
         clip = next(clip for clip in found.clips("train") if clip.video == name)
         values = found.read(clip.name).values
-        assert agreement(curve(values, "jawOpen"), curve(talk.motion.units, "jawOpen")) > 0.9
+        # The mesh sees half of a jaw's opening, and lips that part before the jaw as a part of it.
+        assert agreement(curve(values, "jawOpen"), curve(talk.motion.units, "jawOpen")) > 0.85
         blink = agreement(curve(values, "eyeBlinkLeft"), curve(talk.motion.units, "eyeBlinkLeft"))
         assert blink > 0.85
         yaw = values[:, 57]

@@ -68,8 +68,9 @@ def _missing(folder: Path) -> list[str]:
 
 
 def looks_official(folder: Path) -> bool:
-    """Whether a folder holds published files instead of a checkpoint of this library."""
-    if (folder / INDEX).is_file() or (folder / "denoiser").is_dir():
+    """Whether a folder holds published files instead of a checkpoint or run of this library."""
+    ours = (INDEX, "denoiser", "metrics.jsonl", *IN_A_RUN)
+    if any((folder / name).exists() for name in ours):
         return False
     return any(
         path.suffix in (".pth", ".pt") or path.stem in PUBLISHED
