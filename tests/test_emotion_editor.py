@@ -340,7 +340,7 @@ def test_blinks_of_liveliness_keep_away_from_those_that_are_there() -> None:
     blink = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
     units[:, blink] = (seconds % 2.2 < 0.2)[:, None]
     busy = Motion.from_units(units)
-    lively = busy.edit(Emotion.fear(), liveliness=1.0)
+    lively = busy.edit(Emotion.fear(), liveliness=1.0, mapping=LINEAR)
     np.testing.assert_allclose(lively.units[:, blink], units[:, blink], atol=1e-3)
 
 
