@@ -210,13 +210,13 @@ def speech_rows(
 ) -> Iterator[Row]:
     """How well lips keep the speech: correlation of opening curves, and closures."""
     from joyvasa_lib.emotion.emotion_space import Emotion
-    from joyvasa_lib.evaluation.curves import correlation
+    from joyvasa_lib.evaluation.curves import correlation, runs
     from joyvasa_lib.evaluation.scores import closed_below
     from joyvasa_lib.evaluation.track import track_motion
 
     meant = track_motion(motion).aperture
     speaking = np.arange(len(motion)) >= round(SILENCE_S * motion.fps)
-    closing = speaking & (meant < CLOSED) & (_near(meant, 4) > 4 * CLOSED)
+    closures = runs(speaking & (meant < CLOSED) & (_near(meant, 4) > 4 * CLOSED))
     plain = {name: opening(pipe, portrait, motion) for name, portrait in portraits.items()}
     follows = {name: correlation(curve, meant) for name, curve in plain.items()}
     blind = [name for name, value in follows.items() if not value >= FOLLOWED]
@@ -228,8 +228,22 @@ def speech_rows(
     if not portraits:
         return
     limits = {name: closed_below(curve, speaking) for name, curve in plain.items()}
-    before = np.mean([(plain[name][closing] < at).mean() for name, at in limits.items()])
-    yield Row("closures seen, unedited", f"{100 * before:.0f} %", "", True)
+
+    def kept(curves: dict[str, Curve]) -> float:
+        """Share of the closures meant in which the lips are seen to meet, half a frame of slack."""
+        return float(
+            np.mean(
+                [
+                    np.nanmin(curves[name][max(start - 1, 0) : stop + 1]) < at
+                    for name, at in limits.items()
+                    for start, stop in closures
+                ]
+            )
+        )
+
+    before = kept(plain)
+    count = len(closures) * len(portraits)
+    yield Row("closures seen, unedited", f"{100 * before:.0f} % of {count}", "", True)
 
     def rows(what: str, emotion: Emotion, wanted: float, **options: bool) -> Iterator[Row]:
         edited = motion.edit(emotion, **options)
@@ -239,10 +253,11 @@ def speech_rows(
         target = f">= {wanted:g}" if wanted else ""
         values = f"{np.mean(agreement):.3f} (worst {worst:.3f})"
         yield Row(f"opening curve, {what}", values, target, worst >= wanted)
-        kept = np.mean([(curves[name][closing] < at).mean() for name, at in limits.items()])
+        share = kept(curves)
         wish = "as unedited" if wanted else ""
-        value = f"{100 * kept:.0f} %"
-        yield Row(f"closures seen, {what}", value, wish, not wanted or kept >= before - 0.05)
+        slack = 1.5 / count  # one closure more or less is the mesh's own doubt
+        value = f"{100 * share:.0f} %"
+        yield Row(f"closures seen, {what}", value, wish, share >= before - slack)
 
     for name in OWN_MEASURES:
         emotion = Emotion.named(name)
@@ -293,11 +308,14 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, help="another sound file")
     for part in ("levels", "curves", "sheets"):
         parser.add_argument(f"--no-{part}", action="store_true")
+    parser.add_argument("--only", nargs="*", choices=list(OWN_MEASURES), help="these emotions")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
+    for name in set(OWN_MEASURES) - set(options.only or OWN_MEASURES):
+        del OWN_MEASURES[name]
     pipe = JoyVASAPipeline.from_pretrained()
     paths, speech = inputs(options.portraits)
     portraits = [encode(pipe, path) for path in paths]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-# Before anything starts a thread pool: tests run beside others on small machines.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+# Before anything starts a thread pool: tests run beside others on small machines, and one process
+# of several needs no threads of its own.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 # The same examples every time, and no deadline: a loaded machine is not a failure.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=50)

@@ -130,6 +130,8 @@ def test_a_state_dict_of_something_else_is_refused() -> None:
         ({"n_motions": 100}, "n_motions is 100 .*alignment_mask says 20"),
         ({"n_diff_steps": 500}, "n_diff_steps is 500 .*diffusion_sched.betas says 50"),
         ({"fps": 30}, "fps is 30"),
+        ({"feature_dim": "wide"}, "feature_dim is 'wide' in args, which is no number"),
+        ({"n_diff_steps": 10**9}, "n_diff_steps is 1000000000 in args, which is no number"),
         ({"audio_model": "whisper"}, "'whisper'.*hubert_zh_ori"),
     ],
 )
@@ -168,6 +170,19 @@ def test_numbers_that_are_not_finite_are_named() -> None:
 def test_what_is_no_tensor_is_named() -> None:
     with pytest.raises(CheckpointError, match=r"no tensors.*null_audio_feat"):
         build({**small(), "null_audio_feat": "nothing"})
+    with pytest.raises(CheckpointError, match=r"no tensors.*null_audio_feat"):
+        build({**small(), "null_audio_feat": np.array([None])})
+
+
+def test_a_gap_in_the_layers_is_named() -> None:
+    tensors = {
+        key.replace("layers.1.", "layers.7.") if key.startswith("denoising_net") else key: value
+        for key, value in small().items()
+    }
+    with pytest.raises(
+        CheckpointError, match=r"18 missing: .*layers\.1\..*18 unexpected: .*s\.7\."
+    ):
+        build(tensors)
 
 
 # Spellings and variants

@@ -128,8 +128,27 @@ def test_where_only_the_other_subject_is_there_that_is_said(copy: Callable[[], P
     folder = copy()
     for name in BASE:
         (folder / base(name, "animal")).unlink()
-    with pytest.raises(CheckpointError, match="files for humans are there: subject='human'"):
+    with pytest.raises(CheckpointError, match="files for subject='human' are there"):
         find_official_files(folder, "animal")
+
+
+def test_loose_files_and_the_animals_folder_alone_are_of_the_subject_asked_for(
+    official_folder: Path, tmp_path: Path
+) -> None:
+    for path in (*(base(name) for name in BASE), STITCHING):
+        os.link(official_folder / path, tmp_path / Path(path).name)
+    for subject in ("human", "animal"):
+        files = find_official_files(tmp_path, subject, with_speech=False)
+        assert files.portrait["motion_extractor"] == tmp_path / "motion_extractor.pth"
+    folder = tmp_path / "liveportrait_animals"
+    for name in BASE:
+        (folder / "base_models").mkdir(parents=True, exist_ok=True)
+        os.link(official_folder / base(name), folder / "base_models" / f"{name}.pth")
+    os.link(official_folder / STITCHING, folder / "stitching_retargeting_module.pth")
+    files = find_official_files(folder, "animal", with_speech=False)
+    assert files.portrait["warping_module"].parent.name == "base_models"
+    with pytest.raises(CheckpointError, match="those for 'human' are not"):
+        find_official_files(folder, "human", with_speech=False)
 
 
 def test_two_files_of_one_name_are_both_named(copy: Callable[[], Path]) -> None:
@@ -224,13 +243,3 @@ def test_malicious_files_run_nothing(copy: Callable[[], Path], tmp_path: Path) -
     with pytest.raises(CheckpointError, match=r"contains posix\.mkdir, which is not data"):
         load_motion_generator(find_official_files(folder))
     assert not (tmp_path / "owned").exists()
-
-
-def test_everything_that_is_published_is_read(official_folder: Path) -> None:
-    files = find_official_files(official_folder)
-    networks = load_portrait_networks(files)
-    assert networks.lip_retargeting.config.widths[0] == 65
-    assert networks.eye_retargeting.config.widths[0] == 66
-    generator = load_motion_generator(files)
-    assert generator.space.name == "liveportrait-21"
-    assert len(generator.betas) == 50

@@ -395,6 +395,15 @@ def test_a_memo_index_of_a_billion_takes_no_table(tmp_path: Path) -> None:
     assert read_bytes(tmp_path, data) == 7
 
 
+def test_a_pickle_of_too_many_steps_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joyvasa_lib.checkpoints.pickle_machine.MOST_OPCODES", 1000)
+    data = opcodes(b"]" * 2000)  # one byte each, but a list of 56 bytes in memory
+    with pytest.raises(CheckpointError, match="more than 1000 opcodes"):
+        read_bytes(tmp_path, data)
+
+
 def rewritten(tmp_path: Path, **changes: Any) -> Path:
     """A torch archive of one tensor with some of its entries replaced, added or left out."""
     path, other = tmp_path / "file.pt", tmp_path / "other.pt"

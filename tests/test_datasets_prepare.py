@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Talk:
 
 
 @pytest.fixture(scope="module")
-def talk(astronaut: NDArray[np.uint8], speech_like) -> Talk:  # type: ignore[no-untyped-def]
+def talk(astronaut: NDArray[np.uint8], speech_like: Callable[..., NDArray[np.float32]]) -> Talk:
     """Under two seconds: the jaw opens and closes, the lids blink once, the head turns a little."""
     time = np.arange(FRAMES) / 25.0
     units = np.zeros((FRAMES, len(FACE_UNITS)), np.float32)

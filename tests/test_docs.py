@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from joyvasa_lib import EmotionTimeline, JoyVASAPipeline
+from joyvasa_lib.checkpoints.official_parts import PARTS
 from joyvasa_lib.cli import app, main
 from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
@@ -172,6 +173,49 @@ def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) 
     before = finished.stat().st_mtime_ns
     run("docs/how-to/batch.md")
     assert finished.stat().st_mtime_ns == before
+
+
+def test_a_portrait_is_driven_in_every_way_the_page_names(
+    run: Runner, desk: Path, pipe: JoyVASAPipeline
+) -> None:
+    portrait = pipe.encode("portrait.jpg")
+    acted = pipe.generate_motion("speech.wav")[:6]
+    pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
+    names = run("docs/how-to/reenactment.md")
+    assert len(names["motion"]) == 6  # type: ignore[arg-type]
+    assert probe(desk / "driven.mp4").has_audio
+    assert probe(desk / "again.mp4").has_audio
+    assert probe(desk / "start.mp4", count_frames=True).n_frames == 5
+
+
+def test_what_the_page_on_official_checkpoints_says_is_there(
+    desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "how-to" / "official.md").read_text(encoding="utf-8")
+    blocks = FENCE.findall(text)
+    asked: list[object] = []
+    monkeypatch.setattr(
+        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or pipe
+    )
+    names: dict[str, object] = {}
+    for code in (code for language, code in blocks if language == "python"):
+        exec(compile(code, "official.md", "exec"), names)
+    assert len(asked) == 2
+    assert (desk / "talking.mp4").is_file()
+    commands = typer.main.get_command(app)
+    lines = [line for language, code in blocks if not language for line in code.splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        options = {word for word in shlex.split(line) if word.startswith("-")}
+        command = commands
+        for word in shlex.split(line)[1:3]:
+            command = getattr(command, "commands", {}).get(word, command)
+        known = {name for option in command.params for name in option.opts}
+        assert options <= known, line
+    for name in re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE):
+        part = PARTS[name]
+        (row,) = re.findall(rf"^\| `{name}` \| {part.repository} \| (.*)$", text, re.MULTILINE)
+        assert part.non_commercial == ("non-commercial" in row)
 
 
 def test_a_basis_is_learned_from_labelled_motions(run: Runner, desk: Path) -> None:

@@ -79,6 +79,15 @@ def test_another_mouth_is_the_same_person_and_another_face_is_not(
     assert similarity(masked) < 0.7
 
 
+def test_landmarks_that_waver_do_not_make_another_person(astronaut: Picture, face: Face) -> None:
+    points = face.landmarks + np.array([2.0, -1.5, 0.0], np.float32)
+    watch = PictureWatch(astronaut, face)
+    watch.see(astronaut, Face(face.box, points, 1.0, face.scheme))
+    similarity = watch.scores(no_track(1)).identity_similarity
+    assert similarity is not None
+    assert similarity > 0.97
+
+
 def test_background_counts_and_the_head_does_not(astronaut: Picture, face: Face) -> None:
     def change(edit: slice, level: int) -> float:
         watch = PictureWatch()

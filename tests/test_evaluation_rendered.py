@@ -60,7 +60,7 @@ def test_blinks_head_identity_and_lengths_are_seen_as_they_were_meant(
     assert seen.picture is not None
     assert seen.picture.identity_drift < 1.0
     assert seen.picture.identity_similarity is not None
-    assert seen.picture.identity_similarity > 0.85
+    assert seen.picture.identity_similarity > 0.95
 
 
 def test_the_lips_are_seen_to_open_as_they_were_meant_to(motion: Motion, video: Path) -> None:

@@ -62,6 +62,17 @@ def spoken(pipe: JoyVASAPipeline, words: Path) -> Motion:
     return pipe.generate_motion(str(words), num_inference_steps=STEPS)
 
 
+def test_every_published_network_is_where_it_belongs(pipe: JoyVASAPipeline) -> None:
+    model, generator = pipe.portrait_model, pipe.motion_generator
+    assert isinstance(model, LivePortraitModel)
+    assert model.networks.stitching.config.widths[-1] == 65
+    assert model.networks.lip_retargeting.config.widths[0] == 65
+    assert model.networks.eye_retargeting.config.widths[0] == 66
+    assert model.size == 512
+    assert generator.space == model.space
+    assert len(generator.betas) == 50
+
+
 def test_a_portrait_and_speech_become_a_video(
     pipe: JoyVASAPipeline, prepared: PreparedPortrait, words: Path, tmp_path: Path
 ) -> None:

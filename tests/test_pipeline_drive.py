@@ -167,6 +167,12 @@ def test_a_video_without_a_face_is_told_in_numbers(pipe: JoyVASAPipeline) -> Non
         pipe.extract_motion(empty(3), fps=25)
 
 
+def test_a_person_who_is_not_in_the_video_is_told(pipe: JoyVASAPipeline, video: Path) -> None:
+    frames = [*empty(1), next(iter(read_video(video)))]
+    with pytest.raises(NoFaceError, match="Face 1 was asked for but the picture has 1"):
+        pipe.extract_motion(frames, fps=FPS, face=1)
+
+
 def test_frames_in_which_the_face_is_hidden_are_bridged(
     pipe: JoyVASAPipeline, video: Path, extracted: Motion
 ) -> None:

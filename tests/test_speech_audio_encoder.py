@@ -143,8 +143,11 @@ def test_a_published_folder_may_hold_heads_but_must_hold_the_network(tmp_path: P
     save_file(weights, path, metadata={"format": "pt"})
     assert AudioEncoder.from_pretrained(tmp_path).feature_dim == 8
     del weights["wav2vec2.encoder.layer_norm.weight"]
+    weights["wav2vec2.encoder.extra"] = weights["lm_head.weight"].clone()
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"lack encoder\.layer_norm\.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"lack encoder\.layer_norm\.weight and hold unknown .*encoder\.extra"
+    ):
         AudioEncoder.from_pretrained(tmp_path)
 
 

@@ -6,7 +6,9 @@ module's work; here are keys, shapes and meanings.
 
 Dimensions come from the tensors' shapes; args only fill what shapes cannot tell, and must not
 contradict them. The reference passes six of its args to the network: what else they record, such
-as ``n_layers`` or ``use_indicator``, has no bearing on the weights and is not looked at.
+as ``n_layers`` or ``use_indicator``, has no bearing on the weights and is not looked at. Where a
+computed table is not in the file, it is the one that the reference's constructor always makes:
+sinusoidal positions, alignment width 1, the cosine schedule.
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ OLDER_NAMES = {
 """The two spellings of weight norm, by library version: newer, older."""
 
 RELEASED = {"motion_feat_dim": 73, "n_motions": 100, "n_prev_motions": 10, "feature_dim": 256}
+LARGEST_COUNT = 10_000
+"""Of any dimension that args may give; more is a damaged file."""
 HEADS = 8
 """Not to be had from shapes; the reference's constructor always builds eight."""
 
@@ -98,7 +102,8 @@ def _tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
         for newer, older in OLDER_NAMES.items():
             renamed = re.sub(rf"(pos_conv_embed\.conv)\.{older}$", rf"\1.{newer}", name)
             name = name if renamed in weights else renamed
-        if not isinstance(value, (Tensor, np.ndarray)) or name in tensors:
+        numeric = value.dtype.kind in "fiub" if isinstance(value, np.ndarray) else True
+        if not isinstance(value, (Tensor, np.ndarray)) or not numeric or name in tensors:
             strange.append(published)
         else:
             tensors[name] = value.detach() if isinstance(value, Tensor) else torch.tensor(value)
@@ -143,14 +148,18 @@ def _denoiser_options(tensors: Mapping[str, Tensor], args: Mapping[str, Any]) ->
         for name, (value, key) in found.items()
         if value is not None and said[name] is not None and said[name] != value
     ]
+    wrong += [
+        f"{name} is {value!r} in args, which is no number of them"
+        for name, value in said.items()
+        if value is not None and not (isinstance(value, int) and 0 < value <= LARGEST_COUNT)
+    ]
     if args.get("fps") not in (None, FPS):
         wrong.append(f"fps is {args['fps']!r} in args, and only {FPS} is supported")
     if wrong:
         raise CheckpointError(f"The motion generator contradicts itself: {'; '.join(wrong)}.")
     sizes: dict[str, int] = {}
     for name, (value, key) in found.items():
-        arg = said[name]
-        count = value or (arg if isinstance(arg, int) and arg > 0 else RELEASED.get(name))
+        count = value or said[name] or RELEASED.get(name)
         if count is None:
             raise CheckpointError(
                 f"Neither {key} nor {name} in args says how many diffusion steps the motion "
@@ -161,14 +170,14 @@ def _denoiser_options(tensors: Mapping[str, Tensor], args: Mapping[str, Any]) ->
     if width % HEADS:
         raise CheckpointError(f"{projected} has {width} rows; {HEADS} heads need a multiple of it.")
     layer = r"denoising_net\.transformer\.layers\.(\d+)\."
-    layers = [int(match[1]) for key in tensors if (match := re.match(layer, key))]
+    layers = {match[1] for key in tensors if (match := re.match(layer, key))}
     return {
         "motion_dim": channels,
         "audio_dim": size("audio_feature_map.weight", 1, 2) or 768,
         "feature_dim": width,
         "n_motions": sizes["n_motions"],
         "n_prev_motions": sizes["n_prev_motions"],
-        "n_layers": max(layers, default=7) + 1,
+        "n_layers": len(layers) or 8,
         "n_heads": HEADS,
         "hidden_dim": size("denoising_net.transformer.layers.0.linear1.weight", 0, 2) or 4 * width,
         "n_diff_steps": sizes["n_diff_steps"],
@@ -183,8 +192,11 @@ def _betas(tensors: Mapping[str, Tensor], steps: int) -> NDArray[np.float32]:
     if BETAS not in tensors:
         return cosine_betas(steps)
     betas = tensors[BETAS].float()
-    if betas.ndim != 1 or betas[0] != 0 or not bool(((betas[1:] > 0) & (betas[1:] < 1)).all()):
-        raise CheckpointError(f"{BETAS} must start with 0 and then lie between 0 and 1.")
+    fits = betas.shape == (steps + 1,) and bool(betas[0] == 0)
+    if not fits or not bool(((betas[1:] > 0) & (betas[1:] < 1)).all()):
+        raise CheckpointError(
+            f"{BETAS} must be {steps + 1} numbers that start with 0 and then lie between 0 and 1."
+        )
     bars = tensors.get(ALPHA_BARS)
     if bars is not None and not _close(bars, torch.cumprod(1 - betas.double(), 0).float()):
         raise CheckpointError(f"{ALPHA_BARS} does not follow from {BETAS}; the file is damaged.")
@@ -193,19 +205,16 @@ def _betas(tensors: Mapping[str, Tensor], steps: int) -> NDArray[np.float32]:
 
 def _check_tables(tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
     width = options["feature_dim"]
-    expected: dict[str, Tensor | None] = {
-        MASK: alignment_mask(
-            options["n_prev_motions"] + options["n_motions"], options["align_width"]
-        )
-    }
+    expected: dict[str, Tensor | None] = {}
+    if MASK in tensors:
+        tokens = options["n_prev_motions"] + options["n_motions"]
+        expected[MASK] = alignment_mask(tokens, options["align_width"])
     for key in (TE, PE):
         if key in tensors:
             rows = tensors[key].shape[-2] if tensors[key].ndim > 1 else 0
             expected[key] = sinusoidal_table(rows, width)[None]
     wrong = [
-        key
-        for key, value in expected.items()
-        if key in tensors and (value is None or not _close(tensors[key], value))
+        key for key, value in expected.items() if value is None or not _close(tensors[key], value)
     ]
     if wrong:
         raise CheckpointError(

@@ -1,7 +1,8 @@
 """Finds LivePortrait's and JoyVASA's files in a folder: the published layout, or loose files.
 
 A file is found by its published name, wherever it lies, and else by what is in it. Human and animal
-sets have the same names; files below a folder with ``animal`` in its name are the animals'.
+sets have the same names: what lies below ``liveportrait_animals`` is the animals', below
+``liveportrait`` people's; loose files are of the subject that was asked for.
 """
 
 from __future__ import annotations
@@ -133,9 +134,12 @@ class _Shelf:
             elif depth and entry.is_dir():
                 yield from self._walk(entry, depth - 1)
 
-    def is_animal(self, path: Path) -> bool:
-        """Whether a file belongs to the animal set."""
-        return any("animal" in part.lower() for part in path.relative_to(self.root).parts[:-1])
+    def subject(self, path: Path) -> str | None:
+        """Whose networks a file holds, told by the folders it lies in; None where they do not."""
+        folders = [part.lower() for part in path.relative_to(self.root.parent).parts[:-1]]
+        if any(part.startswith("liveportrait_animal") or part == "animal" for part in folders):
+            return "animal"
+        return "human" if any(part in ("liveportrait", "human") for part in folders) else None
 
     def named(self, *patterns: str) -> Path | None:
         """The first file of a name."""
@@ -151,9 +155,8 @@ class _Shelf:
         Raises:
             CheckpointError: there are several.
         """
-        fitting = [
-            path for path in self.files if animals is None or self.is_animal(path) == animals
-        ]
+        others = {None: "", True: "human", False: "animal"}[animals]
+        fitting = [path for path in self.files if self.subject(path) != others]
         for pattern in NAMES[name]:
             matches = [path for path in fitting if path.match(pattern)]
             if matches:
@@ -191,11 +194,11 @@ class _Shelf:
 
     def others(self, animals: bool) -> str:
         """A hint where the files of the other subject are there."""
+        wanted, there = ("animal", "human") if animals else ("human", "animal")
         base = [path for path in self.files for name in BASE if path.match(NAMES[name][0])]
-        if not base or any(self.is_animal(path) == animals for path in base):
+        if {self.subject(path) for path in base} != {there}:
             return ""
-        there, wanted = ("humans", "human") if animals else ("animals", "animal")
-        return f" (the files for {there} are there: subject={wanted!r})"
+        return f" (the files for subject={there!r} are there, those for {wanted!r} are not)"
 
 
 def _recognised(path: Path) -> str | None:

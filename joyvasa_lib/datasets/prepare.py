@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -120,6 +120,8 @@ def prepare_videos(
     """
     source, folder = Path(videos).expanduser(), Path(output).expanduser()
     recipe = recipe or PrepareRecipe()
+    if Path(recipe.encoder).is_dir():  # workers may be started elsewhere
+        recipe = replace(recipe, encoder=str(Path(recipe.encoder).resolve()))
     space = load_encoder(recipe.encoder).space
     with _locked(folder):
         _begin(folder, recipe)

@@ -42,7 +42,7 @@ def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], about: Mapping
             mode = temporary.stat().st_mode & 0o777
             save_file(dict(tensors), temporary, metadata=header)
             temporary.chmod(mode)  # as of any other file; safetensors lets its owner alone read it
-            with temporary.open("rb") as file:
+            with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
             size = temporary.stat().st_size
     except (OSError, SafetensorError) as error:

@@ -31,8 +31,8 @@ NEAR = 0.08
 """Seconds on either side within which lips that move are seen to."""
 _LOWER_SHARE = 0.8
 """Share of the lower face's emotion that is left while speech goes on."""
-_PAUSE_OPENING = 0.35
-"""Share of an emotion's lip opening that comes back in pauses; more would drown speech's own."""
+_PAUSE_OPENING = 0.15
+"""Share of an emotion's lip opening that comes back in pauses; more drowns speech."""
 _ROUNDING = 0.5
 """Share by which fully rounded lips hold back what spreads them."""
 _PARTING = 0.015

@@ -25,6 +25,8 @@ SIDE = 160
 HEAD = (0.55, 0.75, 0.55, 0.9)
 """Room for hair, ears and neck around the box of the landmarks, in its sides: left, top, right,
 bottom."""
+_FARTHEST_SHIFT = 8.0
+"""Pixels of the upright square by which landmarks of one face may waver."""
 _FACE_SHARE = 0.62
 """Width of the face in the upright square."""
 _MOUTH_AND_CHIN = (205, 50, 137, 177, 215, 138, 135, 169, 170, 140, 171, 175, 396, 369, 395, 394,
@@ -41,7 +43,8 @@ class PictureScores:
         identity_drift: how far the bony face departs from its usual shape, root mean square over
             its points, median over frames, percent of the distance of the outer eye corners.
         identity_similarity: structural similarity of the face without mouth, chin and eyes to the
-            reference, median over frames; 1 is the same. None where no frame could be compared.
+            reference, shifted onto it, median over frames; 1 is the same. None where no frame
+            could be compared.
         background_change: mean change of the pixels around the head, levels of 255; None where
             the head fills the picture or the reference has another size.
     """
@@ -87,7 +90,8 @@ class PictureWatch:
                 upright, seen = upright_face(frame, face)
                 both = self._mask & seen
                 if both.any():
-                    similarity = structural_similarity(upright, self._face)
+                    registered = _registered(upright, self._face, both)
+                    similarity = structural_similarity(registered, self._face)
                     self._similarity.append(float(similarity[both].mean()))
         if self._first is None:
             self._first = frame.copy()
@@ -142,6 +146,24 @@ def upright_face(picture: Picture, face: Face) -> tuple[Picture, Mask]:
     whole = np.full(picture.shape[:2], 255, np.uint8)
     inside = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_NEAREST)
     return np.asarray(image, np.uint8), np.asarray(inside) > 0
+
+
+def _registered(upright: Picture, reference: Picture, mask: Mask) -> Picture:
+    """The upright face shifted onto the reference: landmarks waver by a pixel or two.
+
+    By the peak of the phase correlation of what the mask shows (Kuglin and Hines 1975).
+    """
+    weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3.0)
+    parts = []
+    for picture in (reference, upright):
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        parts.append((grey - grey[mask].mean()) * weight)
+    (x, y), _ = cv2.phaseCorrelate(*parts)
+    if np.hypot(x, y) > _FARTHEST_SHIFT:
+        return upright
+    matrix = np.array([[1.0, 0.0, -x], [0.0, 1.0, -y]])
+    shifted = cv2.warpAffine(upright, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(shifted, np.uint8)
 
 
 def calm_skin(face: Face) -> Mask:

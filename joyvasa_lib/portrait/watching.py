@@ -45,13 +45,16 @@ def watch(
         One frame for each of the video's, ``reference="absolute"``.
 
     Raises:
-        NoFaceError: the face is seen in less than half of the frames.
+        NoFaceError: the face is seen in less than half of the frames, or the first frame with
+            faces has not the one that was asked for.
+        OptionError: ``face`` is neither ``"largest"`` nor a rank.
     """
     seen: list[int] = []
     count = 0
+    ended = False
 
     def crops() -> Iterator[FaceCrop]:
-        nonlocal count
+        nonlocal count, ended
         steady = SteadyCrop()
         for frame, found in follow_person(frames, fps, which=face, detector=detector):
             count += 1
@@ -60,12 +63,13 @@ def watch(
                 yield steady(frame, found)
             if progress is not None:
                 progress(count)
+        ended = True
 
     motion: Motion | None = None
     try:
         motion = model.extract_motion(crops(), fps)
     except NoFaceError:
-        if seen:
+        if seen or not ended:  # otherwise there was no crop at all
             raise
     if motion is None or len(seen) < SEEN * count:
         raise NoFaceError(

@@ -20,6 +20,8 @@ WHISPER = "whisper-frames"
 RAW_WAVEFORM = ("wav2vec2", "hubert")
 KINDS = (WHISPER, COMPACT, *RAW_WAVEFORM)
 """Values of ``model_type`` in a ``config.json``."""
+HEADS = ("lm_head.", "quantizer.", "project_q.", "project_hid.", "projector.", "classifier.")
+"""Parts of published wav2vec 2.0 and HuBERT files that features do not need."""
 
 
 def empty_network(config: Mapping[str, Any]) -> nn.Module:
@@ -123,9 +125,12 @@ def _load_transformers(folder: Path, kind: str) -> nn.Module:
         )
     # Published files may lack the embedding that only training uses, and hold heads of other tasks.
     missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
-    if missing:
+    unexpected = sorted(key for key in report["unexpected_keys"] if not key.startswith(HEADS))
+    if missing or unexpected:
+        found = [f"lack {', '.join(missing)}"] if missing else []
+        found += [f"hold unknown {', '.join(unexpected)}"] if unexpected else []
         raise CheckpointError(
-            f"The {kind} weights in {folder} lack {', '.join(missing)}; fetch the files again."
+            f"The {kind} weights in {folder} {' and '.join(found)}; fetch the files again."
         )
     result: nn.Module = loaded
     return result

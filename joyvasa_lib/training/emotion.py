@@ -68,7 +68,7 @@ class EmotionTraining:
     batch_heads: int = 8
     batch_moments: int = 64
     drawable: float = 0.5
-    simple: float = 1.0
+    simple: float = 4.0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from joyvasa_lib.portrait.compact.lookup import (
     SKIN,
     UPPER,
 )
-from joyvasa_lib.portrait.compact.own_teeth import pale
+from joyvasa_lib.portrait.compact.palette import pale
 from joyvasa_lib.portrait.compact.person import displacement_reach
 from joyvasa_lib.portrait.compact.rasterizer import rasterize
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.appearance import paintable
 from joyvasa_lib.portrait.compact.head_rig import HeadRig, Ints
 
-_HIDING = 0.45
+_HIDING = 1.6
 """Rig units around what is painted within which skin may hide it."""
 _MOUTH = ("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.fitting import HeadFit
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig
-from joyvasa_lib.portrait.compact.palette import colourfulness, luminance
+from joyvasa_lib.portrait.compact.palette import pale
 
 Bytes = NDArray[np.uint8]
 
@@ -34,15 +34,6 @@ _MIDDLE = 0.16
 """Rig units on both sides of the midline where front teeth are."""
 _BEHIND_LIP = 0.05
 """Rig units below the upper lip within which front teeth begin."""
-
-
-def pale(pixels: NDArray[np.uint8], skin: Floats) -> NDArray[np.bool_]:
-    """[...] pixels [..., 3] that are as light as skin [3] and paler: teeth, if in a mouth."""
-    values = pixels.astype(np.float32)
-    light = luminance(values)
-    colour = np.ptp(values, axis=-1) / np.maximum(light, 1.0)
-    most = max(0.95 * colourfulness(skin), 0.12)
-    return np.asarray((light > 0.8 * luminance(skin)) & (colour < most))
 
 
 def place_teeth(

@@ -32,8 +32,15 @@ _HUE_OF_WHITE = 0.5
 _WHITER_THAN_SKIN = 1.22
 _RED = np.array([1.30, 0.84, 0.90], dtype=np.float32)
 """Lips against skin, by channel, in a picture in full colour where none are seen."""
-_FULL_COLOUR = 0.2
-"""Difference of the channels, by luminance, of skin in full colour."""
+_FULL_COLOUR, _TONES = 0.2, 0.08
+"""Difference of skin's channels by luminance, and range of the logarithm of red by green over the
+picture, from which on it is in full colour."""
+_TELLING = 24.0
+"""Luminance from which on a pixel tells its colour."""
+_AS_LIGHT, _AS_RED = 0.8, 1.05
+"""White things by luminance and by red over green, against skin."""
+_FEWEST = 12
+"""Pixels from which on a colour is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +94,12 @@ def hue(colour: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(colour / np.maximum(luminance(colour), 1.0)[..., None])
 
 
-def colourfulness(colour: NDArray[np.floating]) -> float:
-    """Difference of the channels of one colour over its luminance."""
-    return float(np.ptp(hue(colour)))
+def pale(pixels: Bytes, skin: Floats) -> NDArray[np.bool_]:
+    """[...] pixels [..., 3] nearly as light as skin [3] or lighter, and no redder: white things."""
+    values = pixels.astype(np.float32) + 1.0
+    redness = values[..., 0] / values[..., 1]
+    most = _AS_RED * (skin[0] + 1.0) / (skin[1] + 1.0)
+    return np.asarray((luminance(values) > _AS_LIGHT * luminance(skin)) & (redness < most))
 
 
 def _white(photo: Bytes, layer: Bytes, skin: Floats) -> Floats:
@@ -108,24 +118,22 @@ def _white(photo: Bytes, layer: Bytes, skin: Floats) -> Floats:
 
 def _bright_and_pale(pixels: Bytes, skin: Floats) -> Floats | None:
     """[3] typical colour of the white things among pixels [n, 3]; None if there are none."""
-    if len(pixels) < 12:
+    if len(pixels) < _FEWEST:
         return None
-    values = pixels.astype(np.float32)
-    light = luminance(values)
-    bright = values[light >= np.percentile(light, 70)]
-    colour = np.median(bright, axis=0)
-    pale = colourfulness(colour) <= max(0.9 * colourfulness(skin), 0.12)
-    lit = float(luminance(colour)) >= 0.72 * float(luminance(skin))
-    return np.asarray(colour, np.float32) if pale and lit else None
+    light = luminance(pixels.astype(np.float32))
+    bright = pixels[light >= np.percentile(light, 70)]
+    white = bright[pale(bright, skin)]
+    if len(white) < 0.5 * len(bright):
+        return None
+    return np.asarray(np.median(white, axis=0), dtype=np.float32)
 
 
 def _red(rig: HeadRig, photo: Bytes, vertices: Floats, skin: Floats) -> Floats:
     """Tongue and gums: as much redder than the lips as lips are redder than skin."""
-    colourful = min(colourfulness(skin) / _FULL_COLOUR, 1.0)
-    ratio = _RED**colourful
+    ratio = _RED ** _in_colour(photo, skin)
     level = 0.66
     lips = _lip_pixels(rig, photo, vertices)
-    if len(lips) >= 12:
+    if len(lips) >= _FEWEST:
         colour = np.median(lips, axis=0)
         seen = float(luminance(colour) / luminance(skin))
         if seen > 0.35:  # darker ones are under a beard or in shadow
@@ -135,6 +143,14 @@ def _red(rig: HeadRig, photo: Bytes, vertices: Floats, skin: Floats) -> Floats:
     return np.asarray(
         np.clip(level * luminance(skin) * red / float(luminance(red)), 0.0, 235.0), np.float32
     )
+
+
+def _in_colour(photo: Bytes, skin: Floats) -> float:
+    """1 for a picture in full colour, 0 for a grey or a toned one, whatever its tone."""
+    values = cv2.resize(photo, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) + 1.0
+    tone = np.log(values[:, 0] / values[:, 1])[luminance(values) > _TELLING]
+    spread = float(np.ptp(np.percentile(tone, (10, 90)))) if len(tone) else 0.0
+    return min(float(np.ptp(hue(skin))) / _FULL_COLOUR, spread / _TONES, 1.0)
 
 
 def _lip_pixels(rig: HeadRig, photo: Bytes, vertices: Floats) -> NDArray[np.float32]:
