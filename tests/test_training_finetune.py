@@ -21,6 +21,8 @@ from official_motion import small_generator
 from training_sets import NETWORK, speaking_tones, write_encoder, write_prepared, write_recipe
 
 from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.checkpoints.layout import CheckpointIndex, write_index
+from joyvasa_lib.datasets.piece_work import load_encoder
 from joyvasa_lib.errors import OptionError, OutputError
 from joyvasa_lib.evaluation import FaceTracker, track_motion
 from joyvasa_lib.evaluation.curves import correlation
@@ -531,3 +533,33 @@ def test_a_pushed_run_is_a_checkpoint_for_others_and_tells_no_paths(
         assert str(tmp_path) not in path.read_text(), path
     with pytest.raises(OutputError, match="403 Forbidden"):
         push_run(tmp_path / "run", "nobody/voice")
+
+
+def test_videos_are_prepared_with_the_checkpoints_own_preset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def load(folder: Path, device: str) -> str:
+        asked.append(folder)
+        return "LivePortrait's motion extractor"
+
+    monkeypatch.setattr(
+        "joyvasa_lib.portrait.liveportrait.model.LivePortraitModel.from_pretrained", load
+    )
+    write_index(tmp_path, CheckpointIndex("liveportrait", "human", speech=False))
+    assert load_encoder(str(tmp_path)) == "LivePortrait's motion extractor"
+    assert asked == [tmp_path / "portrait"]
+    assert isinstance(load_encoder("bundled"), CompactPortraitModel)
+
+
+def test_the_options_that_a_run_wrote_are_a_recipe(
+    recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    train_motion(recipe(steps=2), tmp_path / "first")
+    train_motion(tmp_path / "first" / "config.yaml", tmp_path / "second")
+    lines = [
+        [json.loads(x)["total"] for x in (tmp_path / run / "metrics.jsonl").open() if "total" in x]
+        for run in ("first", "second")
+    ]
+    assert lines[0] == lines[1]
