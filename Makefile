@@ -40,7 +40,7 @@ docs: $(DEV) ## the documentation in site/, broken links are errors
 	$(BIN)/mkdocs build --strict --quiet
 
 unit: $(DEV) ## the tests alone
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 format: $(DEV) ## mend what can be mended without a person
 	$(BIN)/ruff check --fix .

@@ -125,7 +125,7 @@ def test_a_video_is_animated_with_an_emotion(
     editor = pipe.editor("happiness:0.7,AU2_left:0.5", pipe.encode(ASTRONAUT))
     assert after == before.edit(editor)
     brow = after.units[:, FACE_UNITS.index("browOuterUpLeft")]
-    assert brow.mean() - before.units[:, FACE_UNITS.index("browOuterUpLeft")].mean() > 0.45
+    assert brow.mean() - before.units[:, FACE_UNITS.index("browOuterUpLeft")].mean() > 0.4
 
 
 def test_the_pipeline_takes_an_emotion_wherever_it_makes_motion(
