@@ -221,6 +221,8 @@ def _begin(folder: Path, recipe: PrepareRecipe) -> None:
     else:
         write_text(path, json.dumps(recipe.to_dict(), indent=1) + "\n")
     leftovers = [path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)]
+    for inside in (folder, folder / STAGING):
+        leftovers += inside.glob(".tmp??????")  # safetensors' own unfinished files
     for leftover in [*leftovers, *(folder / STAGING).glob(".*.safetensors")]:
         leftover.unlink(missing_ok=True)
 
