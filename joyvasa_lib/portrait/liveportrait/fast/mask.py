@@ -67,24 +67,31 @@ class SpectralConv3d:
         self.kernel = spectrum.flatten(2).permute(2, 1, 0).to(torch.complex64).contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Returns float32 [b, d, h, w, o] of [b, d, h, w, c]."""
+        """Returns float32 [b, d, h, w, o] of [b, d, h, w, c], one row of tiles after another."""
         batch, depth, height, width, channels = x.shape
-        reach = self.side // 2
-        down, across = -(-height // TILE), -(-width // TILE)
-        padded = x.new_zeros(
-            batch, channels, depth, down * TILE + self.side - 1, across * TILE + self.side - 1
-        )
-        padded[..., reach : reach + height, reach : reach + width] = x.permute(0, 4, 1, 2, 3)
-        tiles = padded.unfold(3, self.size[1], TILE).unfold(4, self.size[2], TILE)
-        tiles = tiles.permute(0, 3, 4, 1, 2, 5, 6).flatten(0, 2)  # [n, c, d, tile, tile]
+        reach, across = self.side // 2, -(-width // TILE)
+        out = x.new_empty(batch, depth, height, width, self.outputs)
+        band = x.new_empty(depth, channels, self.size[1], across * TILE + self.side - 1)
+        for picture in range(batch):
+            for top in range(0, height, TILE):
+                first, last = max(0, top - reach), min(height, top + TILE + reach)
+                start = first - (top - reach)
+                band.zero_()
+                band[:, :, start : start + last - first, reach : reach + width] = x[
+                    picture, :, first:last
+                ].permute(0, 3, 1, 2)
+                rows = min(TILE, height - top)
+                out[picture, :, top : top + rows] = self._tiles(band)[:, :rows, :width]
+        return out.add_(self.bias)
+
+    def _tiles(self, band: Tensor) -> Tensor:
+        """[d, tile, n tile, o] results of the tiles of a band [d, c, tile + k - 1, ...]."""
+        depth = len(band)
+        tiles = band.unfold(3, self.size[2], TILE).permute(3, 1, 0, 2, 4)  # [n, c, d, ., .]
         spectrum = torch.fft.rfftn(tiles, s=self.size).flatten(2)
         products = torch.bmm(spectrum.permute(2, 0, 1).contiguous(), self.kernel)
         products = products.permute(1, 2, 0).reshape(len(tiles), -1, *self.spectrum_shape)
-        out = torch.fft.irfftn(products, s=self.size)
-        # The correlation of cell i starts at i - reach: depth wraps round, tiles were padded.
-        out = out.roll(reach, dims=2)[:, :, :depth, :TILE, :TILE]
-        out = out.view(batch, down, across, self.outputs, depth, TILE, TILE)
-        out = out.permute(0, 4, 1, 5, 2, 6, 3).reshape(
-            batch, depth, down * TILE, across * TILE, self.outputs
-        )
-        return out[:, :, :height, :width] + self.bias
+        found = torch.fft.irfftn(products, s=self.size)
+        # Rows and columns begin at the border, which the band has; depth has none and wraps round.
+        found = found.roll(self.side // 2, dims=2)[:, :, :depth, :TILE, :TILE]
+        return found.permute(2, 3, 0, 4, 1).reshape(depth, TILE, -1, self.outputs)
