@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from joyvasa_lib.datasets.synthetic.portrait_pairs import (
     HeadPairs,
@@ -174,6 +175,19 @@ def test_the_checkpoint_is_half_precision_and_loads_for_rendering(tmp_path: Path
     refiner = PatchRefiner.from_pretrained(bundled_rig(), tmp_path)
     for mine, theirs in zip(generator.parameters(), refiner.generator.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, atol=2e-3, rtol=1e-3)
+
+
+def test_a_checkpoint_with_a_missing_or_a_strange_weight_is_refused(tmp_path: Path) -> None:
+    save_half(small(), tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    save_file({**weights, "strange": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="strange"):
+        PatchRefiner.from_pretrained(bundled_rig(), tmp_path)
+    weights.pop("mouth.out.weight")
+    save_file(weights, path)
+    with pytest.raises(CheckpointError, match=r"mouth\.out\.weight"):
+        PatchRefiner.from_pretrained(bundled_rig(), tmp_path)
 
 
 def test_measures_of_equal_pictures_and_known_errors() -> None:

@@ -5,11 +5,14 @@ Axis legend: ``b`` frames, ``s`` side of the frame, ``v`` vertices, ``p`` side o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.portrait.compact.appearance import Appearance
@@ -21,6 +24,7 @@ from joyvasa_lib.portrait.compact.patches import KINDS, PatchCutter
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _DARK = 0.02
 """Luminance below which ratios say little."""
 _BRIGHTER = {"mouth": 1.12, "eye": 1.3}
@@ -47,11 +51,15 @@ class PatchRefiner:
         """Loads the generator of a checkpoint folder.
 
         Raises:
-            CheckpointError: the folder holds no usable generator.
+            CheckpointError: a file is missing, or keys or shapes differ; the message names them.
         """
+        folder = Path(folder)
         try:
-            generator = PatchGenerator.from_pretrained(folder, torch_dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError) as error:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            public = {key: value for key, value in config.items() if not key.startswith("_")}
+            generator = PatchGenerator(**public)
+            generator.load_state_dict(load_file(folder / _WEIGHTS))
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
                 f"Cannot read the portrait generator {folder}: {error}"
             ) from error
