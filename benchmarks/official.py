@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from main_job import machine
+from main_job import machine, peak_megabytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -318,8 +317,7 @@ def render_for_memory(kind: str) -> float:
             source = renderer.prepare(volume, keypoints[0])
             for driving in keypoints:
                 renderer.image(source, driving)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return peak_megabytes()
 
 
 # What is shown
