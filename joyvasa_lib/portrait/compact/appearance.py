@@ -198,6 +198,7 @@ def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
         fit: the rig fitted to this crop.
         photo: [s, s, 3] uint8 RGB crop.
     """
+    photo = np.require(photo, np.uint8, ["C", "W"])  # one type for compiled code
     side = len(photo)
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
     layer = _with_lip_edges(layer, pale(photo, typical_skin(photo, layer)), fit.scale)

@@ -142,4 +142,4 @@ def _draw_part(
         paint.picture,
     )  # fmt: skip
     sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
-    resolve(window, sky, paint.light, look.photo, finer, frame[top:bottom, left:right])
+    resolve(window, sky, paint.light, look.photo, finer, (int(left), int(top)), frame)

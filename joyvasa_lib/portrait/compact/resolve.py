@@ -23,15 +23,16 @@ _SEEN = 0.02
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _resolve(  # type: ignore[no-untyped-def]
-    where, unseen, fill, layer, sky, light, photo, finer, area
+    where, unseen, fill, layer, sky, light, photo, finer, left_edge, top_edge, frame
 ):
     one, zero = np.float32(1.0), np.float32(0.0)
     last = np.float32(photo.shape[0] - 1.001)
     count = np.float32(finer * finer)
     mean = np.zeros(3, dtype=np.float32)
     paint = np.zeros(3, dtype=np.float32)
-    for row in range(area.shape[0]):
-        for column in range(area.shape[1]):
+    for row in range(layer.shape[0] // finer):
+        for column in range(layer.shape[1] // finer):
+            pixel = frame[top_edge + row, left_edge + column]
             low, high = 255, 0
             least, most, cover = one, zero, zero
             left = top = np.float32(1e9)
@@ -73,14 +74,20 @@ def _resolve(  # type: ignore[no-untyped-def]
                 if edge:
                     value = (mean[c] + paint[c]) / count
                 else:
-                    value = area[row, column, c] * (one - cover) + paint[c] / count
-                area[row, column, c] = np.uint8(min(max(value + np.float32(0.5), zero), 255.0))
+                    value = pixel[c] * (one - cover) + paint[c] / count
+                pixel[c] = np.uint8(min(max(value + np.float32(0.5), zero), 255.0))
 
 
 def resolve(
-    window: Window, sky: Bytes, light: Floats, photo: Bytes, finer: int, area: Bytes
+    window: Window,
+    sky: Bytes,
+    light: Floats,
+    photo: Bytes,
+    finer: int,
+    origin: tuple[int, int],
+    frame: Bytes,
 ) -> None:
-    """Puts a window into its part of the frame, in place.
+    """Puts a window into the frame, in place.
 
     Paint covers the frame's own pixels by the share of samples that it has. Where layers meet that
     lie apart on the photograph, the pixel becomes the mean of its samples instead, since the
@@ -92,8 +99,10 @@ def resolve(
         light: [256, 3] factors of the paint.
         photo: [s, s, 3] RGB.
         finer: samples along one side of a pixel.
-        area: [h, w, 3] the part of the frame.
+        origin: column and row of the window's first pixel on the frame.
+        frame: [s, s, 3] what is drawn on.
     """
     _resolve(
-        window.where, window.unseen, window.fill, window.layer, sky, light, photo, finer, area
+        window.where, window.unseen, window.fill, window.layer, sky, light, photo, finer,
+        origin[0], origin[1], frame,
     )  # fmt: skip
