@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.eye_regions import find_eye
 from joyvasa_lib.face.landmark_sets import (
     Indices,
     LandmarkSet,
@@ -19,6 +20,7 @@ from joyvasa_lib.face.landmark_sets import (
     take,
 )
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.sampling import as_rgb
 
 _BENT = ("five", "animal9", "ibug68")
 """Sets that the mesh can be laid through."""
@@ -28,6 +30,8 @@ _SMALLEST_EYES = 4.0
 _WHOLE_SIDE, _WHOLE_CENTRE = 1.0 / 2.3, (0.5, 0.56)
 """Where a face lies in a picture that is a crop already: as the crops of this library have it."""
 
+_PERSON = 0.5
+"""Score of the mesh from which on it knows a person's eyes."""
 _REACH, _FINE_REACH = 0.6, 0.2
 """How far a given point pulls the mesh with it, in distances between the eyes."""
 _STIFFNESS = 0.005
@@ -48,7 +52,8 @@ class ManualFaceDetector:
         landmarks: points in pixels, ``[n, 2]``: 5 (the eyes, the tip of the nose, the corners of
             the mouth); 9 (two corners of each eye, the nose, the corners of the mouth, the upper
             and the lower lip); 68 iBUG points; 468 mesh points, these also ``[468, 3]``. Of 5 and
-            9 points left and right may be exchanged: the face stands upright on its mouth.
+            9 points left and right may be exchanged: the face stands upright on its mouth. Where
+            they are not a person's, the lids follow the eyes that the picture shows.
         whole_picture: the picture is a square crop already, with the face in its middle.
         result: ``"mesh"`` for 468 landmarks, which the bundled preset needs; ``"given"`` for the
             landmarks as they are, which crops as the official animal pipeline does.
@@ -222,7 +227,40 @@ def _lay_mesh(
     if marks.name != "five":
         groups = conversion_groups("mediapipe468", marks.name)
         points = _bend(points, groups, given, _FINE_REACH * float(np.hypot(*eyes)))
-    return _face(points.astype(np.float32), "mediapipe468", face.score)
+    found = _face(points.astype(np.float32), "mediapipe468", face.score)
+    return found if marks.eyes else _with_own_eyes(found, image, marks.name == "animal9")
+
+
+def _with_own_eyes(face: Face, image: NDArray[np.uint8], corners_given: bool) -> Face:
+    """The mesh with its lids around the eyes that the picture shows, unless it is a person's.
+
+    Args:
+        face: a face of 468 landmarks.
+        image: the picture, RGB with grey and alpha allowed.
+        corners_given: the corners of the eyes stay as they are, not only the middle between them.
+    """
+    if face.score >= _PERSON:
+        return face
+    points = face.landmarks.astype(np.float64)
+    left, right, _ = anchor_points(points[:, :2])
+    axis = (right - left) / np.hypot(*(right - left))
+    down = np.array([-axis[1], axis[0]])
+    groups: list[Indices] = []
+    wanted: list[Floats] = []
+    for eye in landmark_set("mediapipe468").eyes or ():
+        start, end = (take(points[:, :2], ids) for ids in (eye.start, eye.end))
+        middle = (start + end) / 2
+        found = find_eye(as_rgb(image), middle, right - left)
+        if found is None:
+            return face
+        if not corners_given:
+            start, end = middle - found.half_width * axis, middle + found.half_width * axis
+        middle = middle + ((found.centre - middle) @ down) * down
+        groups += [eye.start, eye.end, eye.upper, eye.lower]
+        wanted += [start, end, middle - found.half_height * down, middle + found.half_height * down]
+    reach = _FINE_REACH * float(np.hypot(*(right - left)))
+    bent = _bend(points, tuple(groups), np.stack(wanted), reach)
+    return _face(bent.astype(np.float32), face.scheme, face.score)
 
 
 def _own(points: Floats, groups: tuple[Indices, ...]) -> Floats:
