@@ -11,7 +11,6 @@ from liveportrait_official import assert_close, keypoint_networks, parity
 
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.detector import Face
-from joyvasa_lib.portrait.liveportrait import model as liveportrait
 from joyvasa_lib.portrait.liveportrait.fast.renderer import to_pixels
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.motion_extractor import bins_to_degrees
@@ -50,7 +49,7 @@ def test_keypoints_are_stitched_and_retargeted_as_in_the_reference() -> None:
 def test_the_networks_see_the_crop_as_the_reference_resizes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(liveportrait, "NETWORK_SIDE", 48)
+    monkeypatch.setattr(LivePortraitModel, "image_side", 48)
     points = np.zeros((5, 3), np.float32)
     face = Face(np.zeros(4, np.float32), points, 1.0, "five")
     crop = FaceCrop(PASTE["image"], PASTE["img_crop"], np.eye(3), face)

@@ -46,7 +46,7 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
     if not read_index(folder).speech:
         return folder
     for candidate in (folder, *(folder / name for name in IN_A_RUN)):
-        if not _missing(candidate):
+        if not _missing(candidate) or not read_index(candidate).speech:
             return candidate
     if (folder / "metrics.jsonl").is_file():
         raise CheckpointError(

@@ -42,6 +42,7 @@ class AppearanceFeatureExtractor(ModelMixin, ConfigMixin):  # type: ignore[misc]
         volume_channels: int = 32,
         volume_depth: int = 16,
         n_resblocks: int = 6,
+        image_side: int = 256,
     ) -> None:
         """Builds the network.
 
@@ -50,6 +51,8 @@ class AppearanceFeatureExtractor(ModelMixin, ConfigMixin):  # type: ignore[misc]
             volume_channels: c of the volume.
             volume_depth: d of the volume.
             n_resblocks: residual blocks on the volume.
+            image_side: of the pictures that this and the motion extractor are trained on; any other
+                divisible by 32 works, but the keypoints' network expects this one.
         """
         super().__init__()
         self.first = ConvBlock2d(3, widths[0])

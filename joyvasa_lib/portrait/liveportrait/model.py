@@ -46,9 +46,6 @@ from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 Frames = NDArray[np.uint8]
 
-NETWORK_SIDE = 256
-"""Side of the pictures that F and M see."""
-VOLUME_SIDE = 64
 _EXTRACTION_BATCH = 8
 
 
@@ -174,9 +171,13 @@ class LivePortraitModel(PortraitModel):
 
     @cached_property
     def size(self) -> int:
-        """Side of rendered frames in pixels: 512 with the published generator."""
-        config = self.networks.generator.config
-        return int(VOLUME_SIDE * 2 ** len(config.up_widths) * config.image_upscale)
+        """Side of rendered frames in pixels: 512 with the published networks."""
+        return self.networks.size
+
+    @cached_property
+    def image_side(self) -> int:
+        """Side of the pictures that F and M see: 256 with the published networks."""
+        return self.networks.image_side
 
     @property
     def renderer(self) -> FastRenderer:
@@ -357,11 +358,11 @@ class LivePortraitModel(PortraitModel):
             yield pixels.cpu().numpy()
 
     def _picture(self, crop: FaceCrop) -> Tensor:
-        """[1, 3, 256, 256] in [0, 1]."""
-        image = crop.image
-        if crop.size != NETWORK_SIDE:
-            method = cv2.INTER_AREA if crop.size > NETWORK_SIDE else cv2.INTER_CUBIC
-            image = np.asarray(cv2.resize(image, (NETWORK_SIDE,) * 2, interpolation=method))
+        """[1, 3, 256, 256] in [0, 1]; with networks of another size, of theirs."""
+        image, side = crop.image, self.image_side
+        if crop.size != side:
+            method = cv2.INTER_AREA if crop.size > side else cv2.INTER_CUBIC
+            image = np.asarray(cv2.resize(image, (side, side), interpolation=method))
         return self._tensor(image).permute(2, 0, 1)[None] / 255.0
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:

@@ -50,6 +50,19 @@ class LivePortraitNetworks:
     lip_retargeting: RetargetingNetwork
     eye_retargeting: RetargetingNetwork
 
+    @property
+    def image_side(self) -> int:
+        """Side of the pictures that F and M see."""
+        return int(self.appearance_extractor.config.image_side)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures that G paints."""
+        halvings = len(self.appearance_extractor.config.widths) - 1
+        config = self.generator.config
+        volume_side = self.image_side // 2**halvings
+        return int(volume_side * 2 ** len(config.up_widths) * config.image_upscale)
+
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes every network into an existing folder."""
         for part in fields(self):

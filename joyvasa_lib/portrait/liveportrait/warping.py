@@ -156,7 +156,8 @@ class DenseMotionNetwork(nn.Module):
         maps = heatmaps(volume.shape[2:], driving, source)
         x = self.hourglass(torch.cat([maps[:, :, None], features], dim=2).flatten(1, 2))
         weights = torch.softmax(self.mask(x), dim=1)
-        deformation = torch.einsum("bedhw,bedhwx->bdhwx", weights, motions)
+        with torch.autocast(x.device.type, enabled=False):  # positions need all their digits
+            deformation = torch.einsum("bedhw,bedhwx->bdhwx", weights.to(motions), motions)
         return DenseMotion(deformation, torch.sigmoid(self.occlusion(x.flatten(1, 2))))
 
 

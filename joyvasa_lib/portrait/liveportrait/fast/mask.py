@@ -42,6 +42,8 @@ class SlicedConv3d:
         out = self.bias.expand(*taps.shape[:4], -1).contiguous()
         for tap in range(self.side):
             first, last = max(0, reach - tap), min(depth, depth + reach - tap)
+            if last <= first:  # a volume shallower than the kernel
+                continue
             out[:, first:last] += taps[:, first + tap - reach : last + tap - reach, ..., tap, :]
         return out
 
