@@ -39,6 +39,27 @@ def heads(
         typer.echo(f"{len(paths)} shards in {output}")
 
 
+@app.command("head-frames")
+def head_frames(
+    output: Annotated[Path, typer.Argument(help="Folder of the set; existing shards are kept.")],
+    heads: Annotated[int, typer.Option(min=1, help="Heads to learn from.")] = 100,
+    valid_heads: Annotated[int, typer.Option(min=1, help="Held-out heads.")] = 8,
+    frames: Annotated[int, typer.Option(min=2, help="Pictures of each head.")] = 12,
+    size: Annotated[int, typer.Option(min=64, help="Side of the pictures, pixels.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the set.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Renders heads in several poses and expressions, for train portrait of preset liveportrait."""
+    from tqdm import tqdm
+
+    from joyvasa_lib.datasets.synthetic.head_frames import HeadFramesConfig, write_head_frames
+
+    config = HeadFramesConfig(heads, valid_heads, frames, size, seed=seed)
+    with tqdm(total=heads + valid_heads, unit="head", disable=quiet) as bar:
+        paths = write_head_frames(output, config, lambda done, _: bar.update(done - bar.n))
+    typer.echo(f"{len(paths)} shards in {output}")
+
+
 @app.command("mean-face")
 def mean_face(
     output: Annotated[Path, typer.Argument(help="The mesh, an .npy file.")],

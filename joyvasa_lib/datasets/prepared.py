@@ -290,8 +290,8 @@ class PreparedSet:
         start = 0 if frame == 0 else int(ends[frame - 1])
         return decode_picture(file.get_slice(f"{name}/pictures")[start : int(ends[frame])])
 
-    def landmarks(self, name: str) -> NDArray[np.float32]:
-        """Reads the landmarks [t, m, 3] of a clip in crop pixels.
+    def landmarks(self, name: str, frame: int | None = None) -> NDArray[np.float32]:
+        """Reads the landmarks [t, m, 3] of a clip in crop pixels, or [m, 3] of one frame alone.
 
         Raises:
             KeyError: there is no such clip.
@@ -301,8 +301,10 @@ class PreparedSet:
             raise MediaError(
                 f"{self.folder} has no pictures and landmarks; prepare it with --crop 256"
             )
-        found = opened(self._where[name][0]).get_tensor(f"{name}/landmarks")
-        return np.asarray(found, np.float32)
+        file = opened(self._where[name][0])
+        if frame is None:
+            return np.asarray(file.get_tensor(f"{name}/landmarks"), np.float32)
+        return np.asarray(file.get_slice(f"{name}/landmarks")[frame : frame + 1], np.float32)[0]
 
 
 @dataclass(frozen=True, eq=False)
