@@ -101,11 +101,20 @@ def corpus(
 
 
 @app.command("portrait")
-def portrait(config: ConfigFile, run: RunFolder) -> None:
-    """Trains the compact preset's generator on rendered heads."""
+def portrait(
+    config: ConfigFile,
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option(help="Pictures to learn from, instead of the recipe's.")
+    ] = None,
+    changes: Changes = None,
+    restart: Restart = False,
+) -> None:
+    """Trains stage one: the compact preset's generator, or LivePortrait's networks on videos."""
     from joyvasa_lib.training.portrait import train_portrait
 
-    train_portrait(config, run)
+    options = [] if data is None else [f"portrait.data={data}"]
+    train_portrait(config, run, resume=not restart, changes=[*(changes or ()), *options])
 
 
 @app.command("emotion")

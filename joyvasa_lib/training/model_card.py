@@ -85,13 +85,101 @@ to it, and do not present results as recordings.
     return files.path / CARD
 
 
-def _data(card: dict[str, Any]) -> str:
-    rows = ["| | recordings | minutes | people |", "|---|---|---|---|"]
+PORTRAIT_LINES = {
+    "l1": "error of the made picture, 8-bit levels",
+    "l1_of_source": "the same of the source taken for it",
+    "psnr": "peak signal-to-noise ratio, decibels",
+    "ssim": "structural similarity",
+    "keypoint_error": "keypoints of the made against the true picture, pixels of a crop of 256",
+    "guide_error": "guided keypoints against landmarks, pixels of a crop of 256",
+    "rotation_error": "head rotation against the data, degrees",
+    "shoulders": "change below the chin, stitched, 8-bit levels",
+    "shoulders_unstitched": "the same without stitching",
+    "eyes": "opening of the eyes against the wanted one",
+    "eyes_before": "the same without retargeting",
+    "lips": "opening of the lips against the wanted one",
+    "lips_before": "the same without retargeting",
+    "probe_explained": "share of the openings that the probe explains",
+}
+"""The same for networks of stage one."""
+
+
+def write_portrait_card(
+    files: RunFolder, base: str, judges: str, options: dict[str, Any], speech: bool
+) -> Path:
+    """Writes the ``README.md`` of a run of preset liveportrait; returns its path.
+
+    Args:
+        files: the run.
+        base: what the weights started from, in words.
+        judges: what the pictures were compared by, a sentence or two.
+        options: every option, by section.
+        speech: whether stage two is in the checkpoint.
+    """
+    about, data = files.read(COMMAND), files.read(DATA_CARD)
+    shared = data.get("people_in_both", 0)
+    note = f"\n\n{shared} people are in both: the numbers flatter." if shared else ""
+    use = (
+        'pipe("portrait.jpg", "speech.wav").save("talking.mp4")'
+        if speech
+        else 'pipe.drive("portrait.jpg", "somebody.mp4").save("driven.mp4")'
+    )
+    text = f"""---
+library_name: joyvasa-lib
+tags: [talking-head, portrait-animation]
+---
+
+# {files.path.name}
+
+Portrait animation by implicit keypoints, in the structure of LivePortrait: a checkpoint of
+joyvasa_lib. It started from {base}.
+
+{judges}
+
+```python
+from joyvasa_lib import JoyVASAPipeline
+
+pipe = JoyVASAPipeline.from_pretrained("path/of/this/folder")
+{use}
+```
+
+## Data
+
+{_data(data, "pictures")}{note}
+
+## Metrics
+
+On held-out pairs of pictures of one clip, one made from the other.
+
+{_metrics(files.metrics(), PORTRAIT_LINES)}
+
+## Training
+
+joyvasa_lib {about.get("joyvasa_lib", "?")}, revision {about.get("revision", "unknown")}, torch
+{about.get("torch", "?")}, {about.get("processes", 1)} process(es) on {about.get("device", "?")}.
+
+```yaml
+{yaml.safe_dump(_without_paths(options), sort_keys=False).rstrip()}
+```
+
+## Limits and use
+
+What the pictures do not show the networks cannot have learned. The licence of the pictures and of
+the weights it started from decides what these weights may be used for. Animate portraits only of
+people who agreed to it, and do not present results as recordings.
+"""
+    write_whole(files.path / CARD, text)
+    return files.path / CARD
+
+
+def _data(card: dict[str, Any], unit: str = "minutes") -> str:
+    rows = [f"| | recordings | {unit} | people |", "|---|---|---|---|"]
     for split, name in (("train", "trained on"), ("valid", "held out")):
         part = card.get(split, {})
-        minutes = part.get("seconds", 0.0) / 60.0
+        minutes = f"{part.get('seconds', 0.0) / 60.0:.1f}"
+        amount = minutes if unit == "minutes" else part.get(unit, 0)
         rows.append(
-            f"| {name} | {part.get('recordings', 0)} | {minutes:.1f} | {part.get('people', '?')} |"
+            f"| {name} | {part.get('recordings', 0)} | {amount} | {part.get('people', '?')} |"
         )
     table = "\n".join(rows)
     return (
@@ -99,7 +187,7 @@ def _data(card: dict[str, Any]) -> str:
     )
 
 
-def _metrics(lines: list[dict[str, float]]) -> str:
+def _metrics(lines: list[dict[str, float]], named: dict[str, str] = LINES) -> str:
     found = [line for line in lines if any(name.startswith("valid/") for name in line)]
     if not found:
         return "No validation yet."
@@ -108,7 +196,7 @@ def _metrics(lines: list[dict[str, float]]) -> str:
         f"| | step {first['step']} | step {last['step']} |",
         "|---|---|---|",
     ]
-    for name, words in LINES.items():
+    for name, words in named.items():
         key = f"valid/{name}"
         if key in last:
             before = f"{first[key]:.3g}" if key in first else ""

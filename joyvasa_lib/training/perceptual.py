@@ -35,7 +35,10 @@ _SMALLEST = 16
 class PyramidPerceptual(nn.Module):
     """Colours, differences of neighbours and structural similarity at several sizes."""
 
-    words = "colours, edges and structure on a pyramid (no perceptual network was given)"
+    words = (
+        "Pictures were compared by colours, edges and structure on a pyramid: no perceptual "
+        "network was given."
+    )
 
     def __init__(self, levels: int = 3) -> None:
         """Compares ``levels`` sizes, each half of the one before."""
@@ -122,7 +125,7 @@ class VggPerceptual(nn.Module):
     (arXiv 2003.00196) and face-vid2vid.
     """
 
-    words = "features of the VGG-19 that was given"
+    words = "Pictures were compared by features of a VGG-19 that was given."
 
     def __init__(self, features: VggFeatures, levels: int = 3) -> None:
         """Compares ``levels`` sizes, each half of the one before."""

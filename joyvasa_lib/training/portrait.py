@@ -1,11 +1,18 @@
-"""Trains the compact preset's generator on patches of rendered heads.
+"""Trains stage one: the compact preset's generator, or the networks of preset liveportrait.
+
+The compact preset's generator learns from patches of rendered heads, which is all that this file
+holds; :mod:`~joyvasa_lib.training.portrait_run` trains the networks of preset liveportrait.
+
+On several processes: ``accelerate launch -m joyvasa_lib.training.portrait --config F --run DIR``.
 
 Axis legend: ``n`` patches, ``p`` side of a patch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from joyvasa_lib.errors import JoyVASAError, OptionError
 from joyvasa_lib.portrait.compact.generator import PatchGenerator, RefinedPatch
 from joyvasa_lib.portrait.compact.patch_guides import GUIDES
-from joyvasa_lib.training.config import LoopConfig, read_config
+from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
+from joyvasa_lib.training.frame_source import FrameSource, open_frames
 from joyvasa_lib.training.image_losses import (
     gradient_l1,
     hinge_critic,
@@ -27,6 +36,9 @@ from joyvasa_lib.training.image_losses import (
     weighted_ssim,
 )
 from joyvasa_lib.training.portrait_data import PatchBatch, PatchPairs
+from joyvasa_lib.training.portrait_objective import Embedding
+from joyvasa_lib.training.portrait_recipe import NetworksTraining
+from joyvasa_lib.training.portrait_run import PortraitRun
 from joyvasa_lib.training.run import TrainingRun
 
 KINDS = ("mouth", "eye")
@@ -176,20 +188,70 @@ def train_portrait(
     run_dir: str | Path,
     export_dir: str | Path | None = None,
     resume: bool = True,
+    changes: Iterable[str] = (),
+    source: FrameSource | None = None,
+    identity: Embedding | None = None,
 ) -> Path:
-    """Trains the generator and exports it in half precision after each validation.
+    """Trains stage one by a recipe and exports it after each validation.
 
     Args:
-        config_path: YAML file with the sections ``portrait`` and ``loop``.
+        config_path: YAML file with the sections ``portrait`` and ``loop``. ``portrait.preset`` says
+            whose networks: ``"compact"``, where it is not given, or ``"liveportrait"``.
         run_dir: run folder; an interrupted run in it goes on.
-        export_dir: where the generator is written; ``run_dir/generator`` if not given.
+        export_dir: where the result is written; ``run_dir/generator`` if not given.
         resume: start anew if false.
+        changes: ``section.key=value``, over what the file says.
+        source: pictures of your own, instead of ``portrait.data``; preset liveportrait only.
+        identity: embedding of faces, from pictures [b, 3, s, s] in [0, 1] to [b, c], for
+            ``loss_weights.identity``; preset liveportrait only. None is part of this package.
 
     Returns:
-        The export folder.
+        The export folder: of preset compact the generator's, in half precision; of preset
+        liveportrait a checkpoint folder.
+
+    Raises:
+        OptionError: an option is unknown, out of range, or contradicts the data or the run.
+        MediaError: there is no data.
+        CheckpointError: weights to start from, or the run's state, do not load.
     """
-    config = read_config(config_path, PortraitTraining, "portrait")
-    loop = read_config(config_path, LoopConfig, "loop")
+    recipe = read_recipe(config_path, changes)
+    loop = take_section(recipe, LoopConfig, "loop")
+    section = recipe.get("portrait", {})
+    preset = section.get("preset", "compact")
+    if preset == "liveportrait":
+        options = take_section(recipe, NetworksTraining, "portrait")
+        check_identity(options, identity)
+        pictures = source or open_frames(options.data)
+        return PortraitRun(options, loop, pictures, run_dir, resume, export_dir, identity).fit()
+    if preset != "compact":
+        raise OptionError(f"portrait.preset must be compact or liveportrait, not {preset!r}")
+    own = {name: value for name, value in section.items() if name != "preset"}
+    config = take_section({**recipe, "portrait": own}, PortraitTraining, "portrait")
+    return _train_compact(config, loop, run_dir, export_dir, resume)
+
+
+def check_identity(config: NetworksTraining, identity: Embedding | None) -> None:
+    """Refuses a weight of the identity loss without a network for it.
+
+    Raises:
+        OptionError: ``loss_weights.identity`` is not 0 and there is no network.
+    """
+    if config.loss_weights.get("identity", 0.0) and identity is None:
+        raise OptionError(
+            "loss_weights.identity needs a network that embeds faces, and none is part of this "
+            "package, for those there are may not be used freely; give yours from Python: "
+            "train_portrait(..., identity=network)"
+        )
+
+
+def _train_compact(
+    config: PortraitTraining,
+    loop: LoopConfig,
+    run_dir: str | Path,
+    export_dir: str | Path | None,
+    resume: bool,
+) -> Path:
+    """Trains the compact preset's generator; see :func:`train_portrait`."""
     torch.manual_seed(loop.seed)
     network = GeneratorInTraining(PatchGenerator(**config.network))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -236,3 +298,23 @@ def _validator(config: PortraitTraining) -> Callable[[nn.Module], dict[str, floa
         return found
 
     return validate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The entry for ``accelerate launch``; returns the exit code."""
+    parser = argparse.ArgumentParser("joyvasa_lib.training.portrait", description=__doc__)
+    parser.add_argument("--config", required=True, type=Path, help="YAML recipe, see configs/")
+    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--restart", action="store_true", help="start the run anew")
+    parser.add_argument("--set", action="append", default=[], metavar="section.key=value")
+    given = parser.parse_args(arguments)
+    try:
+        train_portrait(given.config, given.run, resume=not given.restart, changes=given.set)
+    except JoyVASAError as error:
+        sys.stderr.write(f"joyvasa: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
