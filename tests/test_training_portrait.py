@@ -43,6 +43,7 @@ from joyvasa_lib.motion import LIVEPORTRAIT_21
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion
 from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
+from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
 from joyvasa_lib.training.face_regions import (
     CHIN,
     LIPS,
@@ -73,7 +74,12 @@ from joyvasa_lib.training.perceptron_stage import (
 from joyvasa_lib.training.portrait import main, train_portrait
 from joyvasa_lib.training.portrait_networks import NetworkSizes
 from joyvasa_lib.training.portrait_objective import PortraitObjective, reconstruct, resized
-from joyvasa_lib.training.portrait_recipe import NETWORKS, VIEWS, NetworksTraining
+from joyvasa_lib.training.portrait_recipe import (
+    NETWORKS,
+    VIEWS,
+    NetworksTraining,
+    NetworkWeights,
+)
 
 SIDE = 64
 SIZES: dict[str, Any] = {
@@ -407,10 +413,13 @@ def test_views_weigh_what_they_are_told(pairs: PairSampler) -> None:
     assert min(alone) > 0.0
 
 
-def test_critics_wait_for_their_step(pairs: PairSampler) -> None:
-    terms = objective()(pairs(0), adversarial=False)
+def test_critics_learn_before_they_are_heard(pairs: PairSampler) -> None:
+    network = objective()
+    terms = network(pairs(0), adversarial=False)
     assert "adversarial" not in terms
-    assert float(terms["critic"]) == 0.0
+    assert network.critics is not None
+    terms["total"].backward()
+    assert all(p.grad is not None for p in network.critics.parameters())
 
 
 def test_an_identity_network_joins_if_it_is_given(pairs: PairSampler) -> None:
@@ -749,6 +758,16 @@ def test_the_command_line_ends_with_two_and_no_traceback(
         joyvasa()
     assert end.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_recipe_that_ships_names_every_option_and_fits() -> None:
+    path = Path(__file__).parents[1] / "configs" / "portrait.yaml"
+    written = read_recipe(path)
+    for section, kind in (("portrait", NetworksTraining), ("loop", LoopConfig)):
+        assert set(written[section]) == {part.name for part in fields(kind)}
+        take_section(written, kind, section)
+    config = take_section(written, NetworksTraining, "portrait")
+    assert config.network_weights() == NetworkWeights()  # the file tells the defaults
 
 
 def test_a_compact_checkpoint_is_not_the_start_of_these_networks(tmp_path: Path) -> None:

@@ -92,19 +92,28 @@ class Critics(nn.Module):
         )
 
     def forward(
-        self, made: Mapping[str, Tensor], true: Mapping[str, Tensor], weights: Mapping[str, float]
+        self,
+        made: Mapping[str, Tensor],
+        true: Mapping[str, Tensor],
+        weights: Mapping[str, float],
+        heard: bool = True,
     ) -> dict[str, Tensor]:
-        """Terms of all views, weighed: ``adversarial``, ``matching`` and ``critic``.
+        """Terms of all views: ``critic``, and if they are heard ``adversarial`` and ``matching``.
 
-        The first two reach what made the pictures, with the critics' weights detached; the last
-        one reaches the critics alone, with the pictures detached. So all can be minimised at once.
+        The first reaches the critics alone, with the pictures detached; the others, weighed by
+        view, reach what made the pictures, with the critics' weights detached. So all can be
+        minimised at once.
         """
-        sums: dict[str, list[Tensor]] = {"adversarial": [], "matching": [], "critic": []}
+        sums: dict[str, list[Tensor]] = {}
         for view, critic in self.views.items():
-            frozen = {name: p.detach() for name, p in critic.named_parameters()}
-            seen: Judgement = functional_call(critic, frozen, (made[view],))
             real, fake = critic(true[view]), critic(made[view].detach())
-            sums["adversarial"].append(weights[view] * generator_hinge(seen.scores))
-            sums["matching"].append(weights[view] * feature_matching(real.features, seen.features))
-            sums["critic"].append(critic_hinge(real.scores, fake.scores))
+            found = {"critic": critic_hinge(real.scores, fake.scores)}
+            if heard:
+                frozen = {name: p.detach() for name, p in critic.named_parameters()}
+                seen: Judgement = functional_call(critic, frozen, (made[view],))
+                found["adversarial"] = weights[view] * generator_hinge(seen.scores)
+                matched = feature_matching(real.features, seen.features)
+                found["matching"] = weights[view] * matched
+            for name, value in found.items():
+                sums.setdefault(name, []).append(value)
         return {name: torch.stack(parts).sum() for name, parts in sums.items()}

@@ -10,7 +10,7 @@ Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of a picture.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import torch
@@ -175,7 +175,7 @@ class PortraitObjective(nn.Module):
 
         Args:
             batch: pictures of side :attr:`picture_side`.
-            adversarial: whether the critics take part.
+            adversarial: whether the networks hear what the critics say; critics learn anyway.
         """
         made = reconstruct(self, batch)
         true = resized(batch.driving, self.size)
@@ -186,13 +186,11 @@ class PortraitObjective(nn.Module):
         terms["perceptual"] = self._perceptual(seen, wanted)
         if (embed := self._identity[0]) is not None:
             terms["identity"] = identity_loss(embed(seen["face"]), embed(wanted["face"]))
-        own = true.new_zeros(())
-        if self.critics is not None and adversarial:
-            judged = self.critics(seen, wanted, self.config.views)
-            own = judged["critic"]
-            terms |= {name: judged[name] for name in ("adversarial", "matching")}
-        weighed = [getattr(self.weights, name) * value for name, value in terms.items()]
-        return {**terms, "critic": own, "total": torch.stack([*weighed, own]).sum()}
+        weights = {**asdict(self.weights), "critic": 1.0}
+        if self.critics is not None:
+            terms |= self.critics(seen, wanted, self.config.views, adversarial)
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return {**terms, "total": total}
 
     def _perceptual(self, seen: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
         judge = self._asked[0]

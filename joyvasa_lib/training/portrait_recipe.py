@@ -98,7 +98,7 @@ class NetworksTraining:
         keypoint_depth: mean depth of the keypoints.
         warp: spread of the affine map and of the spline by which pictures are warped.
         critic_width: channels of the critics' first layer.
-        critic_from: step at which the critics join.
+        critic_from: step from which the networks hear the critics, which learn from the first.
         batch_size: pairs in a batch of one process.
         colours: by how much the colours of both pictures vary.
         loader_threads: threads that make batches ahead; 0 to make them when they are needed.

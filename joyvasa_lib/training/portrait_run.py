@@ -73,8 +73,7 @@ class PortraitRun:
             self.stage = NetworksStage(self.start, config, pairs, identity)
         else:
             self.stage = PerceptronStage(self.start, config, pairs)
-        waits = config.stage == "networks" and config.critic_from > 0
-        self.run = TrainingRun(run_dir, self.stage.objective, loop, parts_rest=waits)
+        self.run = TrainingRun(run_dir, self.stage.objective, loop)
         self.run.start("portrait", config, resume, FREE)
         self.stage.to(self.run.accelerator.device)
         self.folder = Path(export_dir) if export_dir else self.run.folder / "generator"

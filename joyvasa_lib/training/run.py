@@ -16,11 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import (
-    DistributedDataParallelKwargs,
-    broadcast_object_list,
-    set_seed,
-)
+from accelerate.utils import broadcast_object_list, set_seed
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
@@ -34,21 +30,13 @@ __all__ = ["LoopConfig", "TrainingRun", "learning_rate_factor", "read_config"]
 class TrainingRun:
     """Drives one network through ``LoopConfig.steps`` steps, with everything kept on disk."""
 
-    def __init__(
-        self,
-        folder: str | Path,
-        network: nn.Module,
-        config: LoopConfig,
-        parts_rest: bool = False,
-    ) -> None:
+    def __init__(self, folder: str | Path, network: nn.Module, config: LoopConfig) -> None:
         """Prepares optimiser, schedule and average; :meth:`start` afterwards.
 
         Args:
             folder: run folder, made if missing.
             network: the network to train; parameters that need no gradient stay as they are.
             config: the loop's options.
-            parts_rest: whether there are steps in which some parameters take no part, which several
-                processes must know of.
 
         Raises:
             OptionError: the folder cannot be made, or no parameter needs a gradient.
@@ -64,7 +52,6 @@ class TrainingRun:
             gradient_accumulation_steps=config.gradient_accumulation,
             log_with=list(config.trackers) or None,
             project_dir=self.folder,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=parts_rest)],
         )
         parameters = [p for p in network.parameters() if p.requires_grad]
         if not parameters:
