@@ -79,6 +79,7 @@ from joyvasa_lib.training.portrait_recipe import (
     VIEWS,
     NetworksTraining,
     NetworkWeights,
+    PerceptronWeights,
 )
 
 SIDE = 64
@@ -768,6 +769,11 @@ def test_the_recipe_that_ships_names_every_option_and_fits() -> None:
         take_section(written, kind, section)
     config = take_section(written, NetworksTraining, "portrait")
     assert config.network_weights() == NetworkWeights()  # the file tells the defaults
+    second = read_recipe(path.with_name("stitching.yaml"))
+    assert set(second["loop"]) == {part.name for part in fields(LoopConfig)}
+    config = take_section(second, NetworksTraining, "portrait")
+    assert config.perceptron_weights() == PerceptronWeights()
+    assert set(config.loss_weights) == {part.name for part in fields(PerceptronWeights)}
 
 
 def test_a_compact_checkpoint_is_not_the_start_of_these_networks(tmp_path: Path) -> None:
