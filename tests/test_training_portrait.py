@@ -36,10 +36,13 @@ from joyvasa_lib.datasets.synthetic.head_frames import (
     write_head_frames,
 )
 from joyvasa_lib.errors import CheckpointError, JoyVASAError, MediaError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.evaluation.track import in_head_frame
+from joyvasa_lib.face.crop import FaceCrop, crop_upright
+from joyvasa_lib.face.crop_geometry import FaceSquare
 from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.motion import LIVEPORTRAIT_21
+from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion
 from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
@@ -54,7 +57,7 @@ from joyvasa_lib.training.face_regions import (
     inside,
     lip_square,
 )
-from joyvasa_lib.training.frame_pairs import PairBatch, PairSampler
+from joyvasa_lib.training.frame_pairs import PairBatch, PairSampler, recolour, reframed
 from joyvasa_lib.training.frame_source import (
     Frame,
     FrameClip,
@@ -155,6 +158,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, heads: Path) -> Path:
     return folder / "run"
 
 
+def face_of(landmarks: NDArray[np.float32]) -> Face:
+    box = np.concatenate([landmarks[:, :2].min(0), landmarks[:, :2].max(0)])
+    return Face(box, landmarks, 1.0, "mediapipe468")
+
+
 def small(seed: int = 0) -> LivePortraitNetworks:
     torch.manual_seed(seed)
     return NetworkSizes.of(SIZES).build()
@@ -217,13 +225,42 @@ def test_a_batch_depends_on_its_number_alone_and_pairs_two_pictures(pairs: PairS
     assert ((one.source - one.driving).abs().amax((1, 2, 3)) > 0.05).all()
 
 
+def test_pictures_are_framed_as_the_pipeline_frames_a_portrait(heads: Path) -> None:
+    source = open_frames(heads)
+    frames = {
+        (c.name, i): source.frame(c.name, i) for c in source.clips("train") for i in range(c.frames)
+    }
+    batch = PairSampler(source, 3, SIDE, 0)(0)
+    for row in range(3):
+        crops = [crop_upright(f.picture, face_of(f.landmarks), SIDE) for f in frames.values()]
+        pixels = [torch.from_numpy(c.image).permute(2, 0, 1) / 255.0 for c in crops]
+        errors = [float((p - batch.source[row]).abs().max()) for p in pixels]
+        best = int(np.argmin(errors))
+        assert errors[best] < 1e-6
+        marks = in_crop_units(crops[best].landmarks, SIDE)
+        np.testing.assert_allclose(batch.source_marks[row], marks, atol=1e-4)
+
+
+def test_a_turned_picture_has_a_turned_head(head: RenderedFrames) -> None:
+    frame = Frame(head.pictures[0], head.landmarks[0], head.rotation[0])
+    square = FaceSquare(np.array([30.0, 33.0]), 50.0, 0.6)
+    there = reframed(frame, square, SIDE)
+    measured, told = (
+        before.T @ after
+        for before, after in (
+            [in_head_frame(f.landmarks.astype(np.float64))[1] for f in (frame, there)],
+            [rotation_matrix(f.rotation.astype(np.float64)) for f in (frame, there)],
+        )
+    )
+    np.testing.assert_allclose(told, measured, atol=1e-3)
+    assert np.degrees(np.arccos((np.trace(told) - 1) / 2)) == pytest.approx(np.degrees(0.6))
+
+
 def test_colours_vary_alike_in_both_pictures(heads: Path) -> None:
     source = open_frames(heads)
     plain, varied = (PairSampler(source, 2, SIDE, 0, amount)(1) for amount in (0.0, 0.3))
     assert not torch.equal(plain.source, varied.source)
     same = PairSampler(source, 2, SIDE, 0, 0.3)._draw("train", 2, np.random.default_rng(9))
-    from joyvasa_lib.training.frame_pairs import recolour
-
     twice = recolour(replace(same, driving=same.source), np.random.default_rng(1), 0.3)
     assert torch.equal(twice.source, twice.driving)
 
@@ -239,7 +276,9 @@ def test_rendered_heads_tell_their_landmarks_openings_and_pose(heads: Path) -> N
     assert np.abs(frame.picture.astype(int) - truth.pictures[1]).mean() < 4.0  # JPEG
     people = {c.person for c in source.clips("train")} & {c.person for c in source.clips("valid")}
     assert people == set()
-    batch = PairSampler(source, 1, SIDE, 0)._draw("valid", 1, np.random.default_rng(0))
+    batch = PairSampler(source, 1, SIDE, 0, framing="whole")._draw(
+        "valid", 1, np.random.default_rng(0)
+    )
     names = source.clips("valid")
     shown = [source.frame(names[0].name, i).landmarks for i in range(3)]
     openings = [np.append(eye_open_ratio(x), lip_open_ratio(x)) for x in shown]
@@ -588,8 +627,7 @@ def test_a_run_leaves_card_data_card_preview_and_checkpoint(trained: Path) -> No
 
 
 def crop_of(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> FaceCrop:
-    box = np.concatenate([landmarks[:, :2].min(0), landmarks[:, :2].max(0)])
-    return FaceCrop(picture, picture, np.eye(3), Face(box, landmarks, 1.0, "mediapipe468"))
+    return FaceCrop(picture, picture, np.eye(3), face_of(landmarks))
 
 
 def test_the_checkpoint_paints_what_the_networks_paint(trained: Path, head: RenderedFrames) -> None:

@@ -14,7 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from joyvasa_lib.face.crop_geometry import FaceSquare, apply_matrix, face_square
+from joyvasa_lib.face.mediapipe import SCHEME
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
+from joyvasa_lib.face.sampling import sample
+from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.training.face_regions import in_crop_units
 from joyvasa_lib.training.frame_source import Frame, FrameSource, Split
 
@@ -66,7 +70,13 @@ class PairSampler:
     """
 
     def __init__(
-        self, source: FrameSource, batch_size: int, side: int, seed: int, colours: float = 0.0
+        self,
+        source: FrameSource,
+        batch_size: int,
+        side: int,
+        seed: int,
+        colours: float = 0.0,
+        framing: str = "upright",
     ) -> None:
         """Prepares to draw.
 
@@ -77,9 +87,11 @@ class PairSampler:
             seed: of the draws.
             colours: by how much gain, tint and saturation are varied, for both pictures of a pair
                 alike; 0 for not at all.
+            framing: ``"upright"``: both pictures are cut as a portrait is, by the source's face, so
+                that networks see in training what they will see; ``"whole"``: as they are.
         """
         self.source, self.batch_size, self.side = source, batch_size, side
-        self.seed, self.colours = seed, colours
+        self.seed, self.colours, self.framing = seed, colours, framing
 
     def __call__(self, index: int, process: int = 0) -> PairBatch:
         """Returns training batch ``index``."""
@@ -100,8 +112,11 @@ class PairSampler:
         for which in random.choice(len(clips), count, p=lengths / lengths.sum()):
             first, second = random.choice(clips[which].frames, 2, replace=False)
             pair = [self.source.frame(clips[which].name, int(i)) for i in (first, second)]
-            rows.append([part for frame in zip(*map(self._parts, pair), strict=True)
-                         for part in frame])  # fmt: skip
+            if self.framing == "upright":
+                square = face_square(pair[0].landmarks, SCHEME)
+                pair = [reframed(frame, square, self.side) for frame in pair]
+            shown = (self._parts(frame) for frame in pair)
+            rows.append([part for both in zip(*shown, strict=True) for part in both])
         parts = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
         return PairBatch(*parts)
 
@@ -114,6 +129,28 @@ class PairSampler:
         pixels = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255.0)
         openings = [eye_open_ratio(frame.landmarks), lip_open_ratio(frame.landmarks)]
         return pixels, marks, frame.rotation, np.concatenate(openings).astype(np.float32)
+
+
+def reframed(frame: Frame, square: FaceSquare, side: int) -> Frame:
+    """What a picture shows in a square, with landmarks and pose as seen there.
+
+    Args:
+        frame: the picture.
+        square: in its pixels, turned or not.
+        side: of the new picture.
+    """
+    matrix = square.matrix(side)
+    turn = np.eye(3)
+    turn[:2, :2] = matrix[:2, :2] * (square.side / side)
+    flat = apply_matrix(matrix, frame.landmarks[:, :2])
+    depth = frame.landmarks[:, 2:] * (side / square.side)
+    # Row vectors: the head's own turn first, then the picture's.
+    rotation = rotation_angles(rotation_matrix(frame.rotation.astype(np.float64)) @ turn.T)
+    return Frame(
+        sample(frame.picture, matrix, side),
+        np.concatenate([flat, depth], 1).astype(np.float32),
+        np.asarray(rotation, np.float32),
+    )
 
 
 def recolour(batch: PairBatch, random: np.random.Generator, amount: float) -> PairBatch:

@@ -88,6 +88,8 @@ to it, and do not present results as recordings.
 PORTRAIT_LINES = {
     "l1": "error of the made picture, 8-bit levels",
     "l1_of_source": "the same of the source taken for it",
+    "face_l1": "the first in the face alone",
+    "face_l1_of_source": "the second in the face alone",
     "psnr": "peak signal-to-noise ratio, decibels",
     "ssim": "structural similarity",
     "keypoint_error": "keypoints of the made against the true picture, pixels of a crop of 256",

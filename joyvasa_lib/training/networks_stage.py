@@ -12,9 +12,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
+from joyvasa_lib.training.face_regions import cut, face_square
 from joyvasa_lib.training.frame_pairs import PairBatch, PairSampler
 from joyvasa_lib.training.guides import nearest_guides, usual_guides
 from joyvasa_lib.training.image_losses import psnr, weighted_l1, weighted_ssim
@@ -22,6 +24,7 @@ from joyvasa_lib.training.keypoint_losses import WING_PIXELS
 from joyvasa_lib.training.perceptual import perceptual_loss
 from joyvasa_lib.training.portrait_networks import InitialPortrait, posed
 from joyvasa_lib.training.portrait_objective import (
+    SMALLEST_VIEW,
     Embedding,
     PortraitObjective,
     reconstruct,
@@ -139,7 +142,8 @@ def reconstruction_errors(
 
     Returns:
         ``l1`` in 8-bit levels, ``psnr`` in decibels and ``ssim`` of the made pictures;
-        ``l1_of_source`` of the source taken for the result; ``keypoint_error`` between keypoints
+        ``l1_of_source`` of the source taken for the result; ``face_l1`` and ``face_l1_of_source``
+        the same in the face's square alone; ``keypoint_error`` between keypoints
         of the made and the true picture and ``guide_error`` between guided keypoints and their
         landmarks, both in pixels of a crop of 256; ``rotation_error`` of M against the data, mean
         of the three angles in degrees.
@@ -156,9 +160,14 @@ def reconstruction_errors(
         moved = (posed(again, made.canonical) - made.driving)[..., :2]
         turned = (made.found.rotation - batch.driving_rotation).abs()
         weight = torch.ones_like(true[:, :1])
+        square = face_square(batch.driving_marks)
+        faces = [cut(x, square, max(SMALLEST_VIEW, networks.size // 2)) for x in
+                 (picture, true, source)]  # fmt: skip
         found = {
             "l1": 255.0 * weighted_l1(picture, true, weight),
             "l1_of_source": 255.0 * weighted_l1(source, true, weight),
+            "face_l1": 255.0 * F.l1_loss(faces[0], faces[1]),
+            "face_l1_of_source": 255.0 * F.l1_loss(faces[2], faces[1]),
             "psnr": psnr(picture, true, weight),
             "ssim": weighted_ssim(picture, true, weight),
             "keypoint_error": WING_PIXELS * moved.norm(dim=-1).mean(),

@@ -100,6 +100,8 @@ class NetworksTraining:
         critic_width: channels of the critics' first layer.
         critic_from: step from which the networks hear the critics, which learn from the first.
         batch_size: pairs in a batch of one process.
+        framing: ``"upright"``: pictures are cut as a portrait is, by the source's face;
+            ``"whole"``: they stay as they are.
         colours: by how much the colours of both pictures vary.
         loader_threads: threads that make batches ahead; 0 to make them when they are needed.
         statistics_batches: batches by which batch norms are measured anew before a validation, for
@@ -129,6 +131,7 @@ class NetworksTraining:
     critic_width: int = 64
     critic_from: int = 0
     batch_size: int = 4
+    framing: str = "upright"
     colours: float = 0.2
     loader_threads: int = 0
     statistics_batches: int = 16
@@ -140,6 +143,7 @@ class NetworksTraining:
         """Checks the values."""
         one_of("preset", self.preset, ("liveportrait",))
         one_of("stage", self.stage, STAGES)
+        one_of("framing", self.framing, ("upright", "whole"))
         one_of("batch_norm", self.batch_norm, ("train", "frozen"))
         one_of("pose_teacher", self.pose_teacher, ("", "landmarks", "initial"))
         for name in self.train:

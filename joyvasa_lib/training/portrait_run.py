@@ -67,7 +67,9 @@ class PortraitRun:
         self.start = prepare_networks(config.initial, config.network)
         networks = self.start.networks
         side = max(networks.size, networks.image_side)
-        pairs = PairSampler(source, config.batch_size, side, loop.seed, config.colours)
+        pairs = PairSampler(
+            source, config.batch_size, side, loop.seed, config.colours, config.framing
+        )
         self.stage: NetworksStage | PerceptronStage
         if config.stage == "networks":
             self.stage = NetworksStage(self.start, config, pairs, identity)
