@@ -43,9 +43,13 @@ from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.motion import LIVEPORTRAIT_21
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
-from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion
+from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, MotionExtractor
 from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
+from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
+from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
 from joyvasa_lib.training.face_regions import (
     CHIN,
@@ -69,8 +73,8 @@ from joyvasa_lib.training.frame_source import (
 )
 from joyvasa_lib.training.guides import nearest_guides, usual_guides
 from joyvasa_lib.training.networks_stage import measured_anew
+from joyvasa_lib.training.opening_probe import OpeningProbe
 from joyvasa_lib.training.perceptron_stage import (
-    OpeningProbe,
     PerceptronObjective,
     perceptron_errors,
 )
@@ -363,20 +367,20 @@ def test_sizes_that_do_not_fit_are_named() -> None:
 
 
 def test_the_default_sizes_are_the_published_ones() -> None:
+    eyes = (66, 256, 256, 128, 128, 64, 63)
     with torch.device("meta"):
-        networks = NetworkSizes(image_side=256)
-        built = {
-            "appearance": sum(p.numel() for p in _appearance(networks).parameters()),
-        }
-    assert built["appearance"] == pytest.approx(0.836e6, rel=0.01)
-
-
-def _appearance(sizes: NetworkSizes) -> torch.nn.Module:
-    from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
-
-    return AppearanceFeatureExtractor(
-        sizes.appearance_widths, sizes.volume_channels, sizes.volume_depth, sizes.appearance_blocks
-    )
+        built = NetworkSizes().build()
+        published = LivePortraitNetworks(
+            AppearanceFeatureExtractor(), MotionExtractor(), WarpingNetwork(), SpadeGenerator(),
+            StitchingNetwork(), RetargetingNetwork(), RetargetingNetwork(eyes),
+        )  # fmt: skip
+    for part in fields(LivePortraitNetworks):
+        shapes, expected = (
+            {key: tuple(x.shape) for key, x in getattr(n, part.name).state_dict().items()}
+            for n in (built, published)
+        )
+        assert shapes == expected, part.name
+    assert (built.image_side, built.size) == (256, 512)
 
 
 def test_new_networks_start_spread_out_facing_the_viewer_and_stitch_nothing(

@@ -59,7 +59,7 @@ class PatchJudge(nn.Module):
         for block in self.blocks:
             x = F.leaky_relu(block(x), LEAKY_SLOPE)
             features.append(x)
-        return self.last(x), features
+        return self.last(x).float(), features
 
 
 class MultiScaleCritic(nn.Module):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,49 +19,13 @@ from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.training.face_regions import below_the_chin, eye_squares, inside, lip_square
 from joyvasa_lib.training.frame_pairs import PairBatch, PairSampler
 from joyvasa_lib.training.image_losses import weighted_l1
+from joyvasa_lib.training.opening_probe import OpeningProbe
 from joyvasa_lib.training.portrait_losses import retargeting_loss, stitching_loss
 from joyvasa_lib.training.portrait_networks import InitialPortrait, posed
 from joyvasa_lib.training.portrait_objective import resized
 from joyvasa_lib.training.portrait_recipe import PERCEPTRONS, NetworksTraining
 
 _PROBE_BATCHES = 64
-_RIDGE = 1e-3
-"""Of the probe, in parts of the mean variance of its inputs."""
-
-
-class OpeningProbe(nn.Module):
-    """How far eyes and lips are open, read linearly from what M says of a picture.
-
-    Landmarks of a made picture cannot be had with a gradient; what M says can. The map is fitted
-    once, by ridge regression, to pictures whose openings are known.
-    """
-
-    def __init__(self, inputs: int) -> None:
-        """Answers 0 until it is fitted."""
-        super().__init__()
-        self.register_buffer("weight", torch.zeros(3, inputs))
-        self.register_buffer("bias", torch.zeros(3))
-        self.weight: Tensor
-        self.bias: Tensor
-
-    def forward(self, found: ExtractedMotion) -> Tensor:
-        """Returns [b, 3] the openings of left eye, right eye and lips."""
-        return self._inputs(found) @ self.weight.T + self.bias
-
-    def fit(self, found: ExtractedMotion, openings: Tensor) -> float:
-        """Fits the map to n pictures with openings [n, 3]; returns the share that it explains."""
-        x, y = (t.detach().double().cpu().numpy() for t in (self._inputs(found), openings))
-        centre, level = x.mean(0), y.mean(0)
-        a, b = x - centre, y - level
-        size = max(float(np.square(a).mean()), 1e-12)
-        gram = a.T @ a + _RIDGE * size * len(a) * np.eye(a.shape[1])
-        weight = np.linalg.solve(gram, a.T @ b)
-        self.weight.copy_(torch.from_numpy(weight.T))
-        self.bias.copy_(torch.from_numpy(level - centre @ weight))
-        return float(1.0 - np.square(b - a @ weight).sum() / max(np.square(b).sum(), 1e-12))
-
-    def _inputs(self, found: ExtractedMotion) -> Tensor:
-        return torch.cat([found.keypoints.flatten(1), found.expression.flatten(1)], 1)
 
 
 @dataclass(frozen=True, eq=False)
