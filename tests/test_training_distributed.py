@@ -16,7 +16,11 @@ pytest.importorskip("accelerate")
 
 from distributed_step import four_rows, objective, take
 from distributed_step import main as take_step
+from portrait_sets import HEADS
+from portrait_sets import write_recipe as write_portrait_recipe
 from training_sets import write_encoder, write_prepared, write_recipe
+
+from joyvasa_lib.datasets.synthetic.head_frames import write_head_frames
 
 HERE = Path(__file__).parent
 # "multi_gpu" is accelerate's word for several processes, on the CPU where there is no GPU.
@@ -43,14 +47,17 @@ def agree(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 
 
 def launch(processes: int, *arguments: object) -> None:
+    accelerated(processes, HERE / "distributed_step.py", *arguments)
+
+
+def accelerated(processes: int, *arguments: object) -> None:
     environment = {
         **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path),
         "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
-    script = [str(HERE / "distributed_step.py"), *map(str, arguments)]
     done = subprocess.run(
-        [*LAUNCH, str(processes), *script], env=environment, capture_output=True, text=True,
-        timeout=300,
+        [*LAUNCH, str(processes), *map(str, arguments)], env=environment, capture_output=True,
+        text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -92,3 +99,14 @@ def test_the_mean_of_the_batches_own_gradients_would_not_do(
         for name, parameter in model.named_parameters():
             sums[name] += parameter.grad / 2
     assert not agree(sums, expected)
+
+
+def test_two_processes_train_portrait_networks_and_write_one_run(tmp_path: Path) -> None:
+    write_head_frames(tmp_path / "heads", HEADS)
+    recipe = write_portrait_recipe(tmp_path / "portrait.yaml", tmp_path / "heads", critic_from=1)
+    module = "joyvasa_lib.training.portrait"
+    accelerated(2, "-m", module, "--config", recipe, "--run", tmp_path / "run")
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 2]
+    assert json.loads((tmp_path / "run" / "command.json").read_text())["processes"] == 2
+    assert (tmp_path / "run" / "generator" / "portrait" / "warping" / "config.json").is_file()
