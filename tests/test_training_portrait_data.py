@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -184,6 +185,16 @@ def test_a_set_of_heads_goes_on_and_keeps_to_its_options(heads: Path, tmp_path: 
     assert {path: path.stat().st_mtime_ns for path in heads.glob("*.safetensors")} == before
     with pytest.raises(OptionError, match="size 64 -> 96"):
         write_head_frames(heads, replace(HEADS, size=96))
+
+
+def test_a_set_of_heads_that_is_not_finished_is_none(heads: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(heads, half)
+    (half / "train-00001.safetensors").unlink()
+    with pytest.raises(MediaError, match="2 heads and is not finished"):
+        open_frames(half)
+    write_head_frames(half, HEADS)
+    assert len(open_frames(half).clips("train")) == 2
 
 
 def test_prepared_crops_are_read_one_by_one_with_the_pose_of_their_landmarks(

@@ -160,20 +160,29 @@ class HeadFrames(FrameSource):
         """Reads the shards' headers.
 
         Raises:
-            MediaError: the folder holds no rendered heads.
+            MediaError: the folder holds no rendered heads, or not yet all of them.
         """
         self.folder = Path(folder)
+        about = _about_heads(self.folder)
+        if about is None:
+            raise MediaError(f"{folder} holds no rendered heads")
         self.name = self.folder.name
         self._clips: dict[Split, list[FrameClip]] = {split: [] for split in SPLITS}
         self._where: dict[str, Path] = {}
         for split in SPLITS:
             for path in sorted(self.folder.glob(f"{split}-*.safetensors")):
-                about = read_about(path)
-                if about.get("format") != HEADS_FORMAT:
+                shard = read_about(path)
+                if shard.get("format") != HEADS_FORMAT:
                     raise MediaError(f"{path} is no shard of rendered heads; choose another folder")
-                for name in about["heads"]:
-                    self._clips[split].append(FrameClip(name, int(about["frames"]), name))
+                for name in shard["heads"]:
+                    self._clips[split].append(FrameClip(name, int(shard["frames"]), name))
                     self._where[name] = path
+        found = [len(self._clips[split]) for split in SPLITS]
+        if found != [about.get("heads"), about.get("valid_heads")]:
+            raise MediaError(
+                f"{folder} has {sum(found)} heads and is not finished; run joyvasa datasets "
+                "head-frames again with the same options"
+            )
 
     def clips(self, split: Split) -> Sequence[FrameClip]:
         """Heads in order of their seeds."""
@@ -202,7 +211,7 @@ def open_frames(folder: str | Path) -> FrameSource:
     source: FrameSource
     if (path / PREPARED_INDEX).is_file():
         source = PreparedFrames(path)
-    elif _is_heads(path):
+    elif _about_heads(path) is not None:
         source = HeadFrames(path)
     else:
         raise MediaError(
@@ -224,9 +233,10 @@ def check_frames(source: FrameSource, where: str = "the source") -> None:
             raise MediaError(f"No clip of {where} is {lack}; prepare more videos")
 
 
-def _is_heads(folder: Path) -> bool:
+def _about_heads(folder: Path) -> dict[str, Any] | None:
+    """The index of a set of rendered heads; None where there is none."""
     try:
         about = json.loads((folder / HEADS_INDEX).read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(about, dict) and about.get("format") == HEADS_FORMAT
+        return None
+    return about if isinstance(about, dict) and about.get("format") == HEADS_FORMAT else None

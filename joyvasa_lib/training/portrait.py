@@ -225,6 +225,11 @@ def train_portrait(
         return PortraitRun(options, loop, pictures, run_dir, resume, export_dir, identity).fit()
     if preset != "compact":
         raise OptionError(f"portrait.preset must be compact or liveportrait, not {preset!r}")
+    if source is not None or identity is not None:
+        raise OptionError(
+            "Pictures of your own and an identity network are for preset liveportrait; the compact "
+            "preset learns from rendered heads alone"
+        )
     own = {name: value for name, value in section.items() if name != "preset"}
     config = take_section({**recipe, "portrait": own}, PortraitTraining, "portrait")
     return _train_compact(config, loop, run_dir, export_dir, resume)
