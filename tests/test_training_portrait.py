@@ -50,14 +50,15 @@ from joyvasa_lib.training.frame_source import (
     open_frames,
 )
 from joyvasa_lib.training.guides import nearest_guides, usual_guides
-from joyvasa_lib.training.networks_stage import measured_anew
+from joyvasa_lib.training.keypoint_losses import keypoint_prior_loss
+from joyvasa_lib.training.networks_stage import NetworksStage, measured_anew
 from joyvasa_lib.training.opening_probe import OpeningProbe
 from joyvasa_lib.training.perceptron_stage import (
     PerceptronObjective,
     perceptron_errors,
 )
 from joyvasa_lib.training.portrait import main, train_portrait
-from joyvasa_lib.training.portrait_networks import NetworkSizes
+from joyvasa_lib.training.portrait_networks import NetworkSizes, prepare_networks
 from joyvasa_lib.training.portrait_objective import PortraitObjective, reconstruct
 from joyvasa_lib.training.portrait_recipe import (
     NETWORKS,
@@ -430,6 +431,18 @@ def test_the_run_folder_is_a_pipeline(trained: Path, astronaut: NDArray[np.uint8
     assert frames[0].shape == (SIDE, SIDE, 3)
 
 
+def test_trained_keypoints_are_kept_at_their_own_depth(trained: Path, pairs: PairSampler) -> None:
+    config = NetworksTraining(initial=str(trained), critic_width=4)
+    stage = NetworksStage(prepare_networks(str(trained), {}), config, pairs)
+    made = [reconstruct(stage.objective, pairs(i)) for i in range(16)]
+    depth = torch.cat([one.source[..., 2].mean(1) for one in made]).mean()
+    torch.testing.assert_close(stage.objective.depth, depth.detach())
+    assert abs(depth.item() - 0.33) > 0.001
+    batch, driving = pairs(0), made[0].driving
+    prior = keypoint_prior_loss(driving, config.keypoint_distance, depth)
+    torch.testing.assert_close(stage.objective(batch)["keypoint_prior"], prior)
+
+
 def test_fine_tuning_starts_as_exactly_the_model_it_tunes(
     recipe: Callable[..., Path], trained: Path, tmp_path: Path
 ) -> None:
@@ -588,7 +601,5 @@ def test_the_recipe_that_ships_names_every_option_and_fits() -> None:
 
 
 def test_a_compact_checkpoint_is_not_the_start_of_these_networks(tmp_path: Path) -> None:
-    from joyvasa_lib.training.portrait_networks import prepare_networks
-
     with pytest.raises(CheckpointError, match="preset liveportrait"):
         prepare_networks(str(tmp_path), {})

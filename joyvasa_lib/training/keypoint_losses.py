@@ -39,7 +39,7 @@ def equivariance_loss(keypoints: Tensor, returned: Tensor) -> Tensor:
 
 
 def keypoint_prior_loss(
-    keypoints: Tensor, least: float = LEAST_DISTANCE, depth: float = MEAN_DEPTH
+    keypoints: Tensor, least: float = LEAST_DISTANCE, depth: float | Tensor = MEAN_DEPTH
 ) -> Tensor:
     """Keeps keypoints apart and at one mean depth; a scalar.
 

@@ -67,9 +67,11 @@ class NetworksStage:
         teacher = None
         if start.loaded and config.pose_teacher != "landmarks":
             teacher = copy.deepcopy(start.networks.motion_extractor)
-        guides = self._guides() if start.loaded else usual_guides()
+        guides, depth = usual_guides(), config.keypoint_depth
+        if start.loaded:
+            guides, depth = self._as_trained()
         self.objective = PortraitObjective(
-            start.networks, config, guides, perceptual, teacher, identity
+            start.networks, config, guides, perceptual, teacher, identity, depth
         )
 
     def to(self, device: torch.device) -> None:
@@ -118,7 +120,8 @@ class NetworksStage:
             yield batch.to(device)
 
     @torch.no_grad()
-    def _guides(self) -> Tensor:
+    def _as_trained(self) -> tuple[Tensor, float]:
+        """Guides and mean depth that the keypoints of trained networks have already."""
         networks = self.start.networks
         points, marks = [], []
         for index in range(_GUIDE_BATCHES):
@@ -126,7 +129,8 @@ class NetworksStage:
             found = networks.motion_extractor(resized(batch.source, networks.image_side))
             points.append(posed(found, found.keypoints))
             marks.append(batch.source_marks)
-        return nearest_guides(torch.cat(points), torch.cat(marks))
+        keypoints = torch.cat(points)
+        return nearest_guides(keypoints, torch.cat(marks)), float(keypoints[..., 2].mean())
 
 
 @torch.no_grad()

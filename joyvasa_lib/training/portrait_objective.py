@@ -26,6 +26,7 @@ from joyvasa_lib.training.critics import Critics
 from joyvasa_lib.training.face_regions import cut, eye_squares, face_square, lip_square
 from joyvasa_lib.training.frame_pairs import PairBatch
 from joyvasa_lib.training.keypoint_losses import (
+    MEAN_DEPTH,
     deformation_prior_loss,
     equivariance_loss,
     guide_loss,
@@ -112,6 +113,7 @@ class PortraitObjective(nn.Module):
         perceptual: nn.Module | None = None,
         teacher: MotionExtractor | None = None,
         identity: Embedding | None = None,
+        depth: float = MEAN_DEPTH,
     ) -> None:
         """Frees the networks that learn and freezes the others, in place.
 
@@ -122,6 +124,7 @@ class PortraitObjective(nn.Module):
             perceptual: judges likeness; without a network if None. It is not trained.
             teacher: network whose poses are taken for the truth; those of the batch if None.
             identity: embedding of faces, whose weights stay as they are.
+            depth: mean depth at which the keypoints are kept.
         """
         super().__init__()
         self.appearance_extractor = networks.appearance_extractor
@@ -131,7 +134,9 @@ class PortraitObjective(nn.Module):
         self.config, self.weights = config, config.network_weights()
         self.image_side, self.size = networks.image_side, networks.size
         self.register_buffer("guides", guides.long())
+        self.register_buffer("depth", torch.tensor(depth))
         self.guides: Tensor
+        self.depth: Tensor
         for name in NETWORKS:
             self.get_submodule(name).requires_grad_(name in config.train)
         self.critics: Critics | None = None
@@ -201,11 +206,10 @@ class PortraitObjective(nn.Module):
         if "motion_extractor" not in self.config.train:
             return {}
         keypoints, points = self.guides.T
-        config = self.config
         return {
             "equivariance": self._equivariance(batch, made),
             "keypoint_prior": keypoint_prior_loss(
-                made.driving, config.keypoint_distance, config.keypoint_depth
+                made.driving, self.config.keypoint_distance, self.depth
             ),
             "head_pose": head_pose_loss(made.found.rotation, self.taught(batch)),
             "deformation_prior": deformation_prior_loss(made.found.expression),

@@ -95,7 +95,8 @@ class NetworksTraining:
             ``"initial"``: as the networks of the start see it, which keeps the meaning of poses;
             "": ``"initial"`` where there is one.
         keypoint_distance: squared distance below which keypoints are too near.
-        keypoint_depth: mean depth of the keypoints.
+        keypoint_depth: mean depth of the keypoints of networks that start from nothing; trained
+            ones keep theirs.
         warp: spread of the affine map and of the spline by which pictures are warped.
         critic_width: channels of the critics' first layer.
         critic_from: step from which the networks hear the critics, which learn from the first.
