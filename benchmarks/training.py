@@ -1,4 +1,4 @@
-"""Throughput of preparing and of motion training on this machine, as a table:
+"""Throughput of preparing and of training on this machine, as a table:
 
     python benchmarks/training.py [--json] [--steps N] [--quick]
 
@@ -123,6 +123,44 @@ def measure_training(network: str, batch: int, loader_threads: int, steps: int, 
     )  # fmt: skip
 
 
+def measure_portrait(size: str, batch: int, loader_threads: int, steps: int) -> Row:
+    import torch
+    import yaml
+    from portrait_sets import SIZES
+
+    from joyvasa_lib.datasets.synthetic.head_frames import HeadFramesConfig, write_head_frames
+    from joyvasa_lib.training.portrait import train_portrait
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_head_frames(folder / "heads", HeadFramesConfig(4, 1, 4, 256))
+        gpu = torch.cuda.is_available()
+        portrait = {
+            "preset": "liveportrait", "data": str(folder / "heads"), "batch_size": batch,
+            "network": SIZES if size == "tiny" else {}, "loader_threads": loader_threads,
+            "statistics_batches": 0, "validation_pairs": 1, "preview_every": 0,
+        }  # fmt: skip
+        loop = {
+            "steps": 1, "validate_every": 10**6, "log_every": 10**6, "checkpoint_minutes": 60.0,
+            "mixed_precision": "bf16" if gpu else "no",
+        }  # fmt: skip
+        recipe = folder / "recipe.yaml"
+        recipe.write_text(yaml.safe_dump({"portrait": portrait, "loop": loop}))
+        train_portrait(recipe, folder / "run")  # warms up
+        with Utilisation(gpu) as busy:
+            train_portrait(recipe, folder / "run", changes=[f"loop.steps={1 + steps}"])
+        lines = [json.loads(x) for x in (folder / "run" / "metrics.jsonl").open()]
+        found = [line for line in lines if "steps_per_second" in line][-1]
+    device = torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} threads"
+    beside = f"{found['steps_per_second'] * batch:.2f} pairs/s, data {found['data_share']:.1%}" + (
+        f", GPU {busy.mean:.0%}" if gpu else ""
+    )
+    return Row(
+        f"portrait, {size} size, batch {batch}, loaders {loader_threads}", device,
+        found["steps_per_second"], "steps/s", beside,
+    )  # fmt: skip
+
+
 def _fill_cache(recipe: Path, run: Path) -> None:
     """Encodes the speech once, as the first epoch of a real run does."""
     from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
@@ -184,6 +222,10 @@ def tasks(steps: int, quick: bool) -> list[list[Any]]:
             found.append(["measure_training", network, batch, threads, steps, 0])
     if not quick:
         found.append(["measure_training", "bundled", batch, 2, steps, 8])
+        found.append(["measure_portrait", "tiny", 4, 0, steps])
+        # A step of the published size takes most of a minute of a CPU.
+        gpu = torch.cuda.is_available()
+        found.append(["measure_portrait", "published", *((8, 4, steps) if gpu else (1, 0, 2))])
     return found
 
 
@@ -221,9 +263,11 @@ def main() -> None:
 
 
 def _has_gpu(task: list[Any]) -> bool:
+    """Whether a row is measured on a GPU and again without."""
     import torch
 
-    return task[0] == "measure_training" and torch.cuda.is_available()
+    both = task[0] != "measure_prepare" and "published" not in task
+    return both and torch.cuda.is_available()
 
 
 if __name__ == "__main__":
