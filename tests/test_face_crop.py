@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop, PixelSquare, crop_face, crop_upright, crop_whole
+from joyvasa_lib.face.crop import (
+    FaceCrop,
+    PixelSquare,
+    crop_face,
+    crop_stretched,
+    crop_upright,
+    crop_whole,
+    stretch_to_square,
+)
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square, source_size
 from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.face_mesh import mean_mesh
@@ -230,6 +238,22 @@ def test_a_whole_picture_that_is_not_square_is_filled_up() -> None:
     assert crop.square == PixelSquare(0, -50, 400)
     np.testing.assert_array_equal(crop.image[50:350], picture)
     assert (crop.image[:50] == picture[0]).all()
+
+
+def test_without_a_crop_pictures_are_resized_as_in_the_reference() -> None:
+    found = stretch_to_square(PASTE["img_crop"], 40).astype(int)
+    assert np.abs(found - PASTE["linear_resized"]).max() <= 2
+
+
+def test_a_stretched_picture_knows_where_its_points_come_from() -> None:
+    picture = smooth_picture(300, 600)
+    crop = crop_stretched(picture, face_at(150, 160, 130), 300)
+    assert crop.image.shape == (300, 300, 3)
+    for x, y in ((0, 0), (599, 299), (421, 133)):  # the edges of a pixel's area, too
+        seen = apply_matrix(crop.matrix, np.array([x, y]))
+        np.testing.assert_allclose(seen, [(x + 0.5) / 2 - 0.5, y], atol=1e-9)
+        colour = crop.image[y, int(seen[0])].astype(int)
+        assert np.abs(colour - picture[y, x]).max() <= 6
 
 
 @pytest.mark.parametrize("name", CROPPERS)

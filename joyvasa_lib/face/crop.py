@@ -2,7 +2,8 @@
 
 Three framings: :func:`crop_face` cuts whole pixels of the picture along its own axes (the bundled
 preset), :func:`crop_upright` turns the face upright as LivePortrait does (the official networks),
-:func:`crop_whole` takes the picture as it is. None of them stretches the face.
+:func:`crop_whole` takes the picture as it is. None of them stretches the face;
+:func:`crop_stretched` does, to compare with code that does.
 """
 
 from __future__ import annotations
@@ -182,6 +183,54 @@ def crop_whole(picture: NDArray[np.uint8], face: Face, size: int | None = None) 
     side = max(height, width)
     square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
     return _cut(picture, face, square, size)
+
+
+@dataclass(frozen=True, eq=False)
+class StretchedCrop(FaceCrop):
+    """A whole picture pulled to a square; ``matrix`` scales x and y by factors of their own."""
+
+
+def crop_stretched(picture: NDArray[np.uint8], face: Face, size: int = 512) -> StretchedCrop:
+    """Takes the whole picture without keeping its shape, as JoyVASA's code does without a crop.
+
+    A face in a picture that is not square comes out wide or narrow, which the networks were not
+    trained on; :func:`crop_whole` is the right thing to do.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in picture pixels.
+        size: side of the crop in its own pixels.
+
+    Raises:
+        NoFaceError: the face is too small to animate, or has no finite place.
+        OptionError: ``size`` is unusable.
+        MediaError: the picture is not one of 8-bit pixels.
+    """
+    _check(face, size, 2.3)
+    image = stretch_to_square(picture, size)
+    height, width = picture.shape[:2]
+    factors = np.array([size / width, size / height])
+    matrix = np.diag([*factors, 1.0])
+    matrix[:2, 2] = 0.5 * factors - 0.5
+    return StretchedCrop(picture, image, matrix, face)
+
+
+def stretch_to_square(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """[size, size, 3] a picture of any shape, its sides scaled by factors of their own.
+
+    Of four pixels for each, without averaging, as the published code of LivePortrait resizes a
+    picture that is not cropped.
+
+    Args:
+        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        size: side of the result in pixels.
+
+    Raises:
+        MediaError: the picture is not one of 8-bit pixels.
+    """
+    pixels = np.ascontiguousarray(as_rgb(picture))
+    resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def crop_square(

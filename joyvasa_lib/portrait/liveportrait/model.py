@@ -25,7 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop, crop_upright, crop_whole
+from joyvasa_lib.face.crop import (
+    FaceCrop,
+    StretchedCrop,
+    crop_stretched,
+    crop_upright,
+    crop_whole,
+    stretch_to_square,
+)
 from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.landmark_sets import landmark_set
 from joyvasa_lib.face.paste_back import border_mask
@@ -199,9 +206,16 @@ class LivePortraitModel(PortraitModel):
     def crop(self, picture: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
         """The square that LivePortrait sees: turned so that the face stands upright.
 
+        Under ``compat="joyvasa"`` it has the published code's pixels: black beyond the picture, and
+        a whole picture that is not square is stretched.
+
         Raises:
             NoFaceError: the face is too small to animate, or has no finite place.
         """
+        if self.driving.compat == "joyvasa":
+            if whole:
+                return crop_stretched(picture, face, self.size)
+            return crop_upright(picture, face, self.size, border="black", method="bilinear")
         cut = crop_whole if whole else crop_upright
         return cut(picture, face, self.size)
 
@@ -225,10 +239,10 @@ class LivePortraitModel(PortraitModel):
         image = self._picture(crop)
         volume = self.networks.appearance_extractor(image)
         source = _source_keypoints(self.networks.motion_extractor(image))
-        marks, points = landmark_set(crop.face.scheme), crop.landmarks
+        marks, points = landmark_set(crop.face.scheme), crop.face.landmarks
         return LivePortraitPortrait(
             size=self.size,
-            mask=border_mask(self.size),
+            mask=self._mask(crop),
             source=source,
             warp=self.renderer.prepare(volume, self._tensor(source.posed)[None]),
             lip_ratio=None if marks.mouth is None else float(lip_open_ratio(points, marks.name)[0]),
@@ -357,10 +371,17 @@ class LivePortraitModel(PortraitModel):
                 pixels = to_pixels(self.renderer.image(source, rows), truncate=truncate)
             yield pixels.cpu().numpy()
 
+    def _mask(self, crop: FaceCrop) -> NDArray[np.float32]:
+        """Weight of a frame in the picture: soft towards the border, beyond which there is more."""
+        whole = isinstance(crop, StretchedCrop)
+        return np.ones((self.size, self.size), np.float32) if whole else border_mask(self.size)
+
     def _picture(self, crop: FaceCrop) -> Tensor:
         """[1, 3, 256, 256] in [0, 1]; with networks of another size, of theirs."""
         image, side = crop.image, self.image_side
-        if crop.size != side:
+        if isinstance(crop, StretchedCrop):
+            image = stretch_to_square(crop.picture, side)
+        elif crop.size != side:
             method = cv2.INTER_AREA if crop.size > side else cv2.INTER_CUBIC
             image = np.asarray(cv2.resize(image, (side, side), interpolation=method))
         return self._tensor(image).permute(2, 0, 1)[None] / 255.0
