@@ -204,7 +204,7 @@ def test_what_the_page_on_official_checkpoints_says_is_there(
     assert (desk / "talking.mp4").is_file()
     commands = typer.main.get_command(app)
     lines = [line for language, code in blocks if not language for line in code.splitlines()]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         options = {word for word in shlex.split(line) if word.startswith("-")}
         command = commands

@@ -24,7 +24,7 @@ from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, Option
 from joyvasa_lib.face.crop import FaceCrop, crop_upright
 from joyvasa_lib.face.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
-from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe
+from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.pipeline import PreparedPortrait
 from joyvasa_lib.portrait.liveportrait.fast.renderer import FastRenderer
@@ -347,6 +347,46 @@ def test_the_commands_take_published_files_and_nine_points(
     assert told["size"] == [512, 512]
     assert told["frames"] == 3
     assert probe(output).has_audio
+
+
+@pytest.mark.usefixtures("keypoints_for_pictures")
+def test_the_published_code_s_numbers_come_from_one_option(
+    pipe: JoyVASAPipeline, converted: Path, words: Path, tmp_path: Path
+) -> None:
+    assert isinstance(pipe.portrait_model, LivePortraitModel)
+    options = ("--checkpoint", converted, "--compat", "joyvasa", "--device", "cpu", "--crop")
+    output = tmp_path / "talk.mp4"
+    saved = ("--motion-out", tmp_path / "motion.safetensors", "--steps", STEPS)
+    result = run("animate", ASTRONAUT, words, "-o", output, *saved, *options)
+    assert result.exit_code == 0, (result.output, result.exception)
+    published = pipe.generate_motion(
+        str(words), compat="joyvasa", scheduler="ddpm", num_inference_steps=STEPS
+    )
+    assert len(published) == 3 + 3
+    assert Motion.load(tmp_path / "motion.safetensors").allclose(published, atol=1e-4)
+
+    result = run("drive", ASTRONAUT, template(tmp_path), "-o", output, *options)
+    assert result.exit_code == 0, (result.output, result.exception)
+    before = pipe.portrait_model.driving
+    try:
+        pipe.portrait_model.driving = replace(before, compat="joyvasa")
+        wanted = list(pipe.drive(ASTRONAUT, template(tmp_path), paste_back=False).frames())
+    finally:
+        pipe.portrait_model.driving = before
+    others = list(pipe.drive(ASTRONAUT, template(tmp_path), paste_back=False).frames())
+    found = [frame.astype(int) for frame in read_video(output)]
+    for frame, ours, default in zip(found, wanted, others, strict=True):
+        assert np.abs(frame - ours).mean() < 0.5 * np.abs(frame - default).mean()
+
+
+def test_compat_is_refused_where_there_is_no_such_code(tmp_path: Path, words: Path) -> None:
+    output = tmp_path / "out.mp4"
+    result = run("animate", ASTRONAUT, words, "-o", output, "--compat", "joyvasa")
+    assert "needs LivePortrait's and JoyVASA's files" in str(result.exception)
+    for command in ("animate", "drive"):
+        result = run(command, ASTRONAUT, words, "-o", output, "--compat", "sadtalker")
+        assert "--compat is joyvasa or left out, not 'sadtalker'" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_convert_refuses_before_it_reads(official_folder: Path, tmp_path: Path) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from joyvasa_lib.cli.common import (
     Checkpoint,
+    Compat,
     Device,
     Json,
     Quiet,
     Subject,
+    check_compat,
     load_pipeline,
     progress,
     report,
@@ -32,13 +34,18 @@ from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.motion import Motion
+    from joyvasa_lib.pipeline import JoyVASAPipeline
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
 
 Seed = Annotated[int, typer.Option(help="Same seed, same motion.")]
 Guidance = Annotated[float, typer.Option(help="How strongly speech drives the motion.")]
-Steps = Annotated[int, typer.Option(help="Denoising steps.")]
-SchedulerName = Annotated[str, typer.Option(help="ddim, ddpm or dpmsolver++.")]
+Steps = Annotated[
+    int | None, typer.Option(help="Denoising steps; 10, or all of training with --compat.")
+]
+SchedulerName = Annotated[
+    str | None, typer.Option(help="ddim, ddpm or dpmsolver++; ddim, or ddpm with --compat.")
+]
 Head = Annotated[float, typer.Option(help="Factor on head motion; 0 keeps the head still.")]
 
 
@@ -48,8 +55,8 @@ def animate(
     output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")],
     seed: Seed = 0,
     guidance_scale: Guidance = 2.0,
-    steps: Steps = 10,
-    scheduler: SchedulerName = "ddim",
+    steps: Steps = None,
+    scheduler: SchedulerName = None,
     head_motion: Head = 1.0,
     blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
     mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
@@ -71,6 +78,7 @@ def animate(
     device: Device = None,
     checkpoint: Checkpoint = None,
     subject: Subject = None,
+    compat: Compat = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -83,6 +91,7 @@ def animate(
     started = time.perf_counter()
     if not 1 <= fps <= 120:
         raise OptionError(f"--fps must lie between 1 and 120, not {fps:g}")
+    check_compat(compat)
     check_video_path(output)
     if motion_out is not None:
         check_writable(motion_out)
@@ -90,7 +99,7 @@ def animate(
     editor = chosen_emotion(
         emotion, emotion_timeline, au, emotion_strength, protect_speech, liveliness, seed
     )
-    pipe = load_pipeline(checkpoint, device, subject)
+    pipe = load_pipeline(checkpoint, device, subject, compat=compat)
     speech = load_speech(audio)
     prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     encoded = time.perf_counter()
@@ -99,9 +108,8 @@ def animate(
         fps=fps,
         seed=seed,
         guidance_scale=guidance_scale,
-        num_inference_steps=steps,
-        scheduler=scheduler,
         head_motion=head_motion,
+        **_sampling(pipe, steps, scheduler, compat),
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
     if editor is not None:
         performance = performance.edit(pipe.editor(editor, prepared))
@@ -154,28 +162,43 @@ def motion(
     output: Annotated[Path, typer.Option("--output", "-o", help=".safetensors")],
     seed: Seed = 0,
     guidance_scale: Guidance = 2.0,
-    steps: Steps = 10,
-    scheduler: SchedulerName = "ddim",
+    steps: Steps = None,
+    scheduler: SchedulerName = None,
     head_motion: Head = 1.0,
     device: Device = None,
     checkpoint: Checkpoint = None,
     subject: Subject = None,
+    compat: Compat = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Generates the motion of AUDIO and saves it, independent of any portrait."""
     from joyvasa_lib.media.files import check_writable
 
+    check_compat(compat)
     check_writable(output)
-    pipe = load_pipeline(checkpoint, device, subject)
+    pipe = load_pipeline(checkpoint, device, subject, compat=compat)
     result: Motion = pipe.generate_motion(
         str(audio),
         seed=seed,
         guidance_scale=guidance_scale,
-        num_inference_steps=steps,
-        scheduler=scheduler,
         head_motion=head_motion,
+        **_sampling(pipe, steps, scheduler, compat),
     )
     result.save(output)
     values = {"output": str(output), "frames": len(result), "fps": result.fps}
     report(as_json, quiet, f"{output}: {len(result)} frames", values)
+
+
+def _sampling(
+    pipe: JoyVASAPipeline, steps: int | None, scheduler: str | None, compat: str | None
+) -> dict[str, Any]:
+    """How windows are drawn: in few steps, or in all of them as JoyVASA's published code does."""
+    if compat is None:
+        return {
+            "num_inference_steps": 10 if steps is None else steps,
+            "scheduler": scheduler or "ddim",
+        }
+    if steps is None:
+        steps = len(pipe.motion_generator.betas)
+    return {"num_inference_steps": steps, "scheduler": scheduler or "ddpm", "compat": compat}

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,13 @@ Checkpoint = Annotated[
 Subject = Annotated[
     str | None, typer.Option(help="human or animal, with LivePortrait's and JoyVASA's files.")
 ]
+Compat = Annotated[
+    str | None,
+    typer.Option(
+        help="joyvasa: the numbers of JoyVASA's published code, with LivePortrait's files; to "
+        "compare, not for good motion."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no closing line.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -38,6 +46,7 @@ def load_pipeline(
     subject: str | None = None,
     *,
     with_speech: bool = True,
+    compat: str | None = None,
 ) -> JoyVASAPipeline:
     """The pipeline of a checkpoint folder, of the published files, or of the bundled checkpoint.
 
@@ -46,10 +55,11 @@ def load_pipeline(
         device: torch device; the best there is by default.
         subject: ``"human"`` or ``"animal"``; a checkpoint folder is for one of them.
         with_speech: whether stage two is needed.
+        compat: ``"joyvasa"`` for portraits driven by the published code's rules.
 
     Raises:
         CheckpointError: the folder cannot be used.
-        OptionError: the checkpoint is for the other subject.
+        OptionError: the checkpoint is for the other subject, or has no such rules.
     """
     from joyvasa_lib.checkpoints.bundled import looks_official
     from joyvasa_lib.pipeline import JoyVASAPipeline
@@ -57,16 +67,42 @@ def load_pipeline(
     if subject not in (None, "human", "animal"):
         raise OptionError(f"--subject is human or animal, not {subject!r}")
     if checkpoint is not None and looks_official(checkpoint):
-        return JoyVASAPipeline.from_official(
+        pipe = JoyVASAPipeline.from_official(
             checkpoint, subject or "human", device, with_speech=with_speech
         )
-    pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
+    else:
+        pipe = JoyVASAPipeline.from_pretrained(checkpoint, device)
     if subject not in (None, pipe.subject):
         raise OptionError(
             f"--subject {subject} needs LivePortrait's files for it as --checkpoint; this one is "
             f"for subject {pipe.subject!r}"
         )
+    if compat is not None:
+        _follow_joyvasa(pipe)
     return pipe
+
+
+def _follow_joyvasa(pipe: JoyVASAPipeline) -> None:
+    """Has portraits driven, cut and painted as by JoyVASA's published code."""
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+
+    model = pipe.portrait_model
+    if not isinstance(model, LivePortraitModel):
+        raise OptionError(
+            "--compat joyvasa needs LivePortrait's and JoyVASA's files as --checkpoint; the "
+            "bundled checkpoint is none of JoyVASA's"
+        )
+    model.driving = replace(model.driving, compat="joyvasa")
+
+
+def check_compat(compat: str | None) -> None:
+    """Refuses what --compat does not know, before anything is loaded.
+
+    Raises:
+        OptionError: it is not joyvasa.
+    """
+    if compat not in (None, "joyvasa"):
+        raise OptionError(f"--compat is joyvasa or left out, not {compat!r}")
 
 
 @contextmanager

@@ -10,10 +10,12 @@ import typer
 
 from joyvasa_lib.cli.common import (
     Checkpoint,
+    Compat,
     Device,
     Json,
     Quiet,
     Subject,
+    check_compat,
     load_pipeline,
     progress,
     report,
@@ -47,6 +49,7 @@ def drive(
     device: Device = None,
     checkpoint: Checkpoint = None,
     subject: Subject = None,
+    compat: Compat = None,
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -59,13 +62,14 @@ def drive(
     started = time.perf_counter()
     if fps is not None and not 1 <= fps <= 120:
         raise OptionError(f"--fps must lie between 1 and 120, not {fps:g}")
+    check_compat(compat)
     check_video_path(output)
     check_readable(driving, "driving")
     if motion_out is not None:
         check_writable(motion_out)
     given_face(box, landmarks, square)  # refuses what is wrong before the long work
     sound = None if audio is None else load_speech(audio)
-    pipe = load_pipeline(checkpoint, device, subject, with_speech=False)
+    pipe = load_pipeline(checkpoint, device, subject, with_speech=False, compat=compat)
     prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
     with progress(_frames_in(driving), quiet or as_json, "watching") as advance:
         animation = pipe.drive(
