@@ -36,7 +36,7 @@ from joyvasa_lib.speech.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.training.adaptation import add_lora, freeze, merged
-from joyvasa_lib.training.features import FeatureCache
+from joyvasa_lib.training.features import FeatureCache, fingerprint
 from joyvasa_lib.training.motion import train_motion
 from joyvasa_lib.training.motion_agreement import Performance, seam_jump, wrong_audio_error
 from joyvasa_lib.training.motion_data import (
@@ -397,6 +397,35 @@ def test_features_are_computed_once_and_are_those_of_generation(
         next(network.parameters()).add_(0.1)
     with pytest.raises(TypeError):  # other weights: not the features that lie there
         FeatureCache(network, recordings, 2, 0, tmp_path).read(1, 1)
+
+
+def test_other_sound_or_motion_under_the_same_name_has_features_of_its_own(
+    encoder: Path, tmp_path: Path
+) -> None:
+    network, values = AudioEncoder.from_pretrained(encoder), np.ones((50, 59), np.float32)
+    sounds = [speaking_tones(50, seed)[0].astype(np.float32) / 32768 for seed in (0, 1)]
+
+    def read(sound: NDArray[np.float32], values: NDArray[np.float32]) -> Any:
+        recording = Recording("clip", 50, lambda: Take(sound, values))
+        return FeatureCache(network, [recording], 1, 0, tmp_path).read(0, 0)
+
+    first, second = (read(sound, values) for sound in sounds)
+    assert not np.array_equal(first.features, second.features)
+    assert np.array_equal(read(sounds[0], 2 * values).values, 2 * values)
+    assert np.array_equal(read(sounds[0], values).features, first.features)
+    (folder,) = tmp_path.iterdir()
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_an_encoder_that_computes_otherwise_with_the_same_weights_has_features_of_its_own(
+    encoder: Path,
+) -> None:
+    network = AudioEncoder.from_pretrained(encoder)
+    before = fingerprint(network)
+    network.network.config.transformers_version = "0"
+    assert fingerprint(network) == before
+    network.network.config.layer_norm_eps *= 2
+    assert fingerprint(network) != before
 
 
 def test_what_a_short_recording_lacks_does_not_count(encoder: Path, tmp_path: Path) -> None:

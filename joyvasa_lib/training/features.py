@@ -1,11 +1,15 @@
 """Speech features of recordings, computed once and kept on disk: memory holds none of them.
 
+What is kept is known by its content: the speech network's weights and the recording's own samples
+and motion. Other weights or other data under the same name never meet features that are not theirs.
+
 Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` audio width.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,12 +25,14 @@ from safetensors.numpy import save_file
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.training.augmentation import augment
-from joyvasa_lib.training.motion_source import Recording
+from joyvasa_lib.training.motion_source import Recording, Take
 
 Halves = NDArray[np.float16]
 BLOCK = 16000 * 10
 """Samples given to the encoder's stream at once."""
 OPEN_FILES = 128
+_NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+"""Entries of an encoder's configuration that say where it came from, not what it computes."""
 
 
 @torch.inference_mode()
@@ -90,6 +96,7 @@ class FeatureCache:
         self.folder = Path(folder) / f"{fingerprint(encoder)}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._encoding = threading.Lock()
+        self._digests: dict[int, str] = {}
 
     def length(self, index: int, copy: int) -> int:
         """Returns how many frames a copy of the recording ``index`` has."""
@@ -102,9 +109,10 @@ class FeatureCache:
         return Piece(*(file.get_slice(name)[start:stop] for name in Piece._fields))
 
     def _file(self, index: int, copy: int) -> Any:
-        recording = self.recordings[index]
+        if (digest := self._digests.get(index)) is None:
+            digest = self._digests[index] = fingerprint_of_take(self.recordings[index].load())
         # The augmentation is drawn by index, so the index is part of what the features are.
-        key = f"{index}\t{recording.name}\t{recording.frames}\t{copy}"
+        key = f"{index}\t{digest}\t{copy}"
         path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         if not path.exists():
             with self._encoding:
@@ -133,9 +141,22 @@ def _opened(path: Path) -> Any:
     return safe_open(path, framework="numpy")
 
 
-def fingerprint(encoder: AudioEncoder) -> str:
-    """Returns a short hash of the encoder's weights."""
+def fingerprint_of_take(take: Take) -> str:
+    """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
     found = hashlib.sha256()
+    for values in (take.sound, take.values, take.closed):
+        if values is not None:
+            found.update(f"{values.dtype}{values.shape}".encode())
+            found.update(np.ascontiguousarray(values).view(np.uint8).data)
+    return found.hexdigest()[:16]
+
+
+def fingerprint(encoder: AudioEncoder) -> str:
+    """Returns a short hash of the encoder: its configuration and its weights."""
+    found = hashlib.sha256()
+    config: Any = encoder.network.config
+    named = {name: value for name, value in config.to_dict().items() if name not in _NO_CONTENT}
+    found.update(json.dumps(named, sort_keys=True, default=str).encode())
     for name, value in sorted(encoder.state_dict().items()):
         found.update(name.encode())
         found.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
