@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -20,9 +21,11 @@ from training_sets import write_encoder, write_prepared, write_recipe
 from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.normalizer import MotionNormalizer
 from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
 from joyvasa_lib.training.motion import MotionRun, main, train_motion
 from joyvasa_lib.training.motion_recipe import MotionTraining
+from joyvasa_lib.training.motion_source import PreparedSource
 from joyvasa_lib.training.run_folder import RunFolder
 
 
@@ -90,6 +93,23 @@ def test_lines_that_a_resumed_run_writes_again_are_there_once(
     train_motion(recipe(steps=4), tmp_path / "run")
     steps = [line["step"] for line in losses(tmp_path / "run") if "total" in line]
     assert steps == [1, 2, 3, 4]
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_clean(
+    recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    run, options = tmp_path / "run", {"steps": 2, "trackers": ["tensorboard"]}
+    train_motion(recipe(**options), run)
+    (run / "state.pt").unlink()  # as if it had been killed before
+    other = write_prepared(tmp_path / "other", [90], [60])
+    train_motion(recipe(**options), run, changes=[f"motion.data={other}"])
+    used = MotionNormalizer.from_pretrained(run / "normalizer")
+    assert np.array_equal(used.offset, PreparedSource(other).normalizer().offset)
+    assert [line["step"] for line in losses(run) if "total" in line] == [1, 2]
+    about = json.loads((run / "command.json").read_text())
+    assert about["earlier"] == []
+    assert "changed_at_step" not in json.loads((run / "data_card.json").read_text())
+    assert len(list((run / "tensorboard").glob("events.*"))) == 1
 
 
 def test_every_session_is_recorded_with_its_first_step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,19 +112,22 @@ def prepare_initial(
 
 
 def fitted_normalizer(source: MotionSource, run: RunFolder) -> MotionNormalizer:
-    """Returns the run's normalizer; fitted to the training frames when the run starts."""
+    """Returns the run's normalizer; fitted to the training frames when the run starts.
+
+    One that lies in the folder of a run without a state is of a run that was killed before it had
+    one, perhaps on other recordings; it is not used.
+    """
     folder = run.path / "normalizer"
-    with PartialState(cpu=on_cpu()).main_process_first():
-        _fit_once(source, folder)
+    process = PartialState(cpu=on_cpu())
+    if process.is_main_process and not (run.goes_on(True) and folder.is_dir()):
+        partial = folder.with_name("normalizer.partial")
+        for left in (partial, folder):
+            if left.exists():
+                shutil.rmtree(left)
+        source.normalizer().save_pretrained(partial)
+        partial.rename(folder)
+    process.wait_for_everyone()
     return MotionNormalizer.from_pretrained(folder)
-
-
-def _fit_once(source: MotionSource, folder: Path) -> None:
-    if (folder / "normalizer.json").exists():
-        return
-    partial = folder.with_name("normalizer.partial")
-    source.normalizer().save_pretrained(partial)
-    partial.rename(folder)
 
 
 def _check(

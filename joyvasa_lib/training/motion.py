@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from torch import nn
 
 from joyvasa_lib.checkpoints.layout import INDEX
@@ -36,9 +37,10 @@ from joyvasa_lib.training.motion_metrics import measure
 from joyvasa_lib.training.motion_objective import MotionObjective
 from joyvasa_lib.training.motion_recipe import FREE, MotionTraining
 from joyvasa_lib.training.motion_source import CorpusSource, MotionSource
-from joyvasa_lib.training.run import TrainingRun
+from joyvasa_lib.training.run import TrainingRun, on_cpu
 from joyvasa_lib.training.run_folder import (
     DATA_CARD,
+    PREVIEWS,
     RunFolder,
     share_folder,
     swap_folder,
@@ -97,7 +99,7 @@ class MotionRun:
         self.config, self.source = config, source
         if not source.recordings("valid"):
             raise OptionError("No recording is held out for validation; prepare more videos")
-        files = RunFolder(run_dir)
+        files = _ready_folder(run_dir, resume)
         self.initial: Initial = prepare_initial(
             config.initial, config.audio_encoder, config.network, source, files
         )
@@ -202,7 +204,7 @@ class MotionRun:
         render_preview(
             self.folder,
             self.source.recordings("valid")[0].load().sound,
-            self.run.folder / "previews" / f"step-{self.run.step:06d}.mp4",
+            self.run.folder / PREVIEWS / f"step-{self.run.step:06d}.mp4",
             config.preview_portrait,
             config.preview_seconds,
         )
@@ -213,6 +215,16 @@ class MotionRun:
         if before and before.get("digest") != card["digest"]:
             card["changed_at_step"] = self.run.step
         write_whole(self.run.folder / DATA_CARD, json.dumps(card, indent=1))
+
+
+def _ready_folder(run_dir: str | Path, resume: bool) -> RunFolder:
+    """The run's folder; without what an earlier run left there that does not go on."""
+    files = RunFolder(run_dir)
+    process = PartialState(cpu=on_cpu())
+    if process.is_main_process and not files.goes_on(resume):
+        files.clear()
+    process.wait_for_everyone()
+    return files
 
 
 def _batch(sampler: WindowSampler, process: int, index: int) -> MotionBatch:

@@ -251,7 +251,8 @@ class TrainingRun:
         Args:
             section: name of the recipe's section.
             config: its options, a dataclass.
-            resume: whether to go on with what the folder holds; else that is removed.
+            resume: whether to go on with what the folder holds; else, and where a run was killed
+                before it had saved its state, that is removed.
             free: options that a resumed run may have another value of.
 
         Raises:
@@ -259,7 +260,7 @@ class TrainingRun:
             CheckpointError: its state belongs to another network.
         """
         options = _plain({section: asdict(config), "loop": asdict(self.config)})
-        if not resume and self.accelerator.is_main_process:
+        if self.accelerator.is_main_process and not self.files.goes_on(resume):
             self.files.clear()
         self.accelerator.wait_for_everyone()
         if (self.folder / STATE).exists():

@@ -30,6 +30,7 @@ from joyvasa_lib.errors import OptionError
 
 CONFIG, COMMAND, METRICS, STATE = "config.yaml", "command.json", "metrics.jsonl", "state.pt"
 DATA_CARD, CARD = "data_card.json", "README.md"
+TRACKED, PREVIEWS = "tensorboard", "previews"
 PACKAGES = ("joyvasa-lib", "torch", "accelerate", "diffusers", "transformers", "peft", "numpy")
 FREE_TO_CHANGE = frozenset(
     {
@@ -131,10 +132,20 @@ class RunFolder:
             kept = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
             write_whole(self.path / METRICS, "".join(kept))
 
+    def goes_on(self, resume: bool) -> bool:
+        """Whether a run in this folder goes on; one killed before it saved anything starts anew."""
+        return resume and (self.path / STATE).exists()
+
     def clear(self) -> None:
-        """Removes what makes a run go on, so that it starts anew."""
+        """Removes what belongs to a run that does not go on, so that another starts clean.
+
+        The generator of its last validation stays until the new run has one. Features stay, too:
+        they are known by their content.
+        """
         for name in (STATE, METRICS, COMMAND, DATA_CARD):
             (self.path / name).unlink(missing_ok=True)
+        for name in (TRACKED, PREVIEWS):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
 
 def write_whole(path: Path, text: str) -> None:
