@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, write_wav
+from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, load_speech, write_wav
 from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.stretch import StretchReader
-from joyvasa_lib.media.video import VideoWriter
+from joyvasa_lib.media.video import VideoWriter, read_video
 
 FLASH = 2.0
 """Seconds at which the picture turns white and the sound begins, for a tenth of a second."""
@@ -72,16 +72,47 @@ def test_a_stretch_is_the_same_part_of_the_whole(
     assert (len(light), len(sound)) == (10, pytest.approx(0.4 * SAMPLE_RATE, abs=1))
 
 
+def apart(clapper: Path, path: Path, late: str) -> Path:
+    """The clapper with one stream 0.4 seconds later than the other."""
+    maps = ["-map", "0:v", "-map", "1:a"] if late == "picture" else ["-map", "1:v", "-map", "0:a"]
+    codecs = ["-c:v", "mpeg2video", "-q:v", "3", "-c:a", "mp2", "-ar", "44100"]
+    ffmpeg("-itsoffset", "0.4", "-i", str(clapper), "-i", str(clapper), *maps, *codecs, str(path))
+    return path
+
+
+@pytest.mark.parametrize("late", ["picture", "sound"])
+@pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mp4", ".mkv"])
+def test_picture_and_sound_read_one_by_one_stay_apart_as_in_the_file(
+    clapper: Path, tmp_path: Path, suffix: str, late: str
+) -> None:
+    path = apart(clapper, tmp_path / f"apart{suffix}", late)
+    reader = read_video(path)
+    light = np.array([frame.mean() for frame in reader])
+    seen, heard = events(light, load_speech(path).waveform, reader.fps)
+    shift = seen - heard if late == "picture" else heard - seen
+    assert shift == pytest.approx(0.4, abs=0.045)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mpg"])
+def test_a_video_s_sound_put_to_other_frames_keeps_its_time(
+    clapper: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = apart(clapper, tmp_path / f"apart{suffix}", "sound")
+    reader, copied = read_video(path), tmp_path / "copied.mp4"
+    with VideoWriter(copied, reader.size, reader.fps, load_speech(path)) as writer:
+        for frame in reader:
+            writer.write(frame)
+    seen, heard = events(*read(copied))
+    assert heard - seen == pytest.approx(0.4, abs=0.045)
+
+
 @pytest.mark.parametrize("late", ["picture", "sound"])
 @pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mp4", ".mkv"])
 def test_streams_that_start_apart_stay_apart(
     clapper: Path, tmp_path: Path, suffix: str, late: str
 ) -> None:
     """Decoded one by one, streams of .ts and .mpg would each seem to start at 0."""
-    path = tmp_path / f"apart{suffix}"
-    maps = ["-map", "0:v", "-map", "1:a"] if late == "picture" else ["-map", "1:v", "-map", "0:a"]
-    codecs = ["-c:v", "mpeg2video", "-q:v", "3", "-c:a", "mp2", "-ar", "44100"]
-    ffmpeg("-itsoffset", "0.4", "-i", str(clapper), "-i", str(clapper), *maps, *codecs, str(path))
+    path = apart(clapper, tmp_path / f"apart{suffix}", late)
     for start in (0.0, 1.0):
         seen, heard = events(*read(path, start))
         shift = seen - heard if late == "picture" else heard - seen

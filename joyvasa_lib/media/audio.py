@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.media.clock import beside
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import atomic_path, check_readable
 from joyvasa_lib.media.resampling import mono_at_rate
@@ -227,7 +228,7 @@ def _from_file(path: Path) -> Speech:
 def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     """Pieces of `chunk` samples of a file's first sound stream."""
     command = [*input_arguments(path), "-map", "0:a:0", "-af", MIXDOWN]
-    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
+    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1", *beside(path, "picture")]
     total, peak = 0, 0.0
     with FFmpeg(command, drain=True) as ffmpeg:
         while data := ffmpeg.stdout.read(4 * chunk):

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import TIMELINE, Speech, write_wav
+from joyvasa_lib.media.clock import beside
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import atomic_path, check_writable
 from joyvasa_lib.media.probe import MediaInfo, probe
@@ -224,7 +225,8 @@ class VideoWriter:
         arguments = ["-y", *input_arguments(self._picture), *input_arguments(sound)]
         arguments += ["-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy", "-c:a", "aac"]
         arguments += ["-b:a", "160k", "-af", _SOUND.format(length=length)]
-        return [*arguments, *self._container(self._target)]
+        clock = beside(sound, "picture", source=1)
+        return [*arguments, *self._container(self._target), *clock]
 
     def _container(self, path: Path) -> list[str]:
         """The part of the arguments that names the file and what is said about it."""

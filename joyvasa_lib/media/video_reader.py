@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
+from joyvasa_lib.media.clock import beside
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import check_readable
 from joyvasa_lib.media.probe import probe
@@ -23,8 +24,8 @@ class VideoReader:
 
     Attributes:
         path: the file.
-        fps: frames a second; frame i is shown at i / fps seconds, also where the file's own
-            frame times are uneven.
+        fps: frames a second; frame i is what is shown at i / fps seconds of the file, whose sound
+            counts from the same beginning; also where the file's own frame times are uneven.
         size: (width, height) pixels of the frames, after the turn that the file asks for.
     """
 
@@ -35,8 +36,10 @@ class VideoReader:
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
         # PPM says each picture's size, so that nothing depends on how the header was read.
-        command = [*input_arguments(self.path), "-map", "0:v:0", "-an", "-r", repr(self.fps)]
-        command += ["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]
+        # The filter is exact where the option -r shifts the picture by up to two frames.
+        command = [*input_arguments(self.path), "-map", "0:v:0", "-an"]
+        command += ["-vf", f"fps={self.fps!r}:start_time=0", "-c:v", "ppm", "-pix_fmt", "rgb24"]
+        command += ["-f", "image2pipe", "pipe:1", *beside(self.path, "sound")]
         count = 0
         with FFmpeg(command, drain=True) as ffmpeg:
             while (frame := read_ppm(ffmpeg.stdout)) is not None:
