@@ -37,9 +37,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 GUIDANCE = 2.0
 SEEDS = (0, 1, 2, 3)
 METHODS = [
-    ("ddpm", 50), ("ddim", 50), ("ddim", 20), ("ddim", 10), ("ddim", 6), ("ddim", 5), ("ddim", 4),
-    ("dpmsolver++", 20), ("dpmsolver++", 10), ("dpmsolver++", 6), ("dpmsolver++", 5),
-    ("dpmsolver++", 4),
+    ("ddpm", 50), ("ddim", 50), ("ddim", 20), ("ddim", 10), ("ddim", 8), ("ddim", 6), ("ddim", 5),
+    ("ddim", 4), ("dpmsolver++", 20), ("dpmsolver++", 10), ("dpmsolver++", 8), ("dpmsolver++", 6),
+    ("dpmsolver++", 5), ("dpmsolver++", 4),
 ]  # fmt: skip
 
 

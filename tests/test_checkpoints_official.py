@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from liveportrait_official import official_state, spade_generator
 from official_checkpoint import BASE
 from safetensors.torch import save_file
 
+from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
 from joyvasa_lib.checkpoints.official import load_motion_generator, load_portrait_networks
 from joyvasa_lib.checkpoints.official_files import find_official_files
 from joyvasa_lib.errors import CheckpointError, OptionError
@@ -229,6 +231,26 @@ def test_swapped_files_are_told_apart(copy: Callable[[], Path]) -> None:
         "motion_extractor",
     ):
         load_portrait_networks(find_official_files(folder))
+
+
+def test_a_swapped_file_is_told_in_one_short_sentence(copy: Callable[[], Path]) -> None:
+    folder = copy()
+    (folder / base("spade_generator")).unlink()
+    shutil.copy(folder / base("appearance_feature_extractor"), folder / base("spade_generator"))
+    with pytest.raises(CheckpointError, match="look like those of appearance") as raised:
+        load_portrait_networks(find_official_files(folder))
+    assert len(str(raised.value)) < 400 + len(str(folder))
+
+
+def test_a_file_in_the_place_of_a_folder_and_a_path_with_spaces_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "motion_extractor.pth"
+    file.write_bytes(b"weights")
+    with pytest.raises(CheckpointError, match="is a file; give the folder with all"):
+        find_official_files(file)
+    with pytest.raises(CheckpointError, match="is a file; give the checkpoint folder"):
+        resolve_checkpoint(file)
+    with pytest.raises(CheckpointError, match=r"--to '.*/my files'"):
+        find_official_files(tmp_path / "my files")
 
 
 def test_malicious_files_run_nothing(copy: Callable[[], Path], tmp_path: Path) -> None:

@@ -403,6 +403,18 @@ def test_convert_refuses_before_it_reads(official_folder: Path, tmp_path: Path) 
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("place", ["checkpoints", ".", "other/../checkpoints"])
+def test_convert_never_replaces_the_files_it_reads(tmp_path: Path, place: str) -> None:
+    source = tmp_path / "checkpoints"
+    (tmp_path / "other").mkdir()
+    source.mkdir()
+    (source / "motion_extractor.pth").write_bytes(b"weights")
+    result = run("convert", source, tmp_path / place, "--force")
+    assert isinstance(result.exception, OutputError)
+    assert "would remove the published files" in str(result.exception)
+    assert (source / "motion_extractor.pth").read_bytes() == b"weights"
+
+
 def test_convert_writes_stage_one_alone(official_folder: Path, tmp_path: Path) -> None:
     result = run(
         "convert", official_folder, tmp_path / "new", "--subject", "animal", "--portrait-only",

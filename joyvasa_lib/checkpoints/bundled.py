@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from joyvasa_lib.checkpoints.layout import INDEX, read_index
 from joyvasa_lib.errors import CheckpointError
@@ -41,6 +42,8 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
             LivePortrait and JoyVASA as they are published.
     """
     folder = BUNDLED if path is None else Path(path).expanduser()
+    if folder.is_file():
+        raise CheckpointError(f"{folder} is a file; give the checkpoint folder that it lies in")
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {folder}; check the path")
     if not read_index(folder).speech:
@@ -55,7 +58,8 @@ def resolve_checkpoint(path: str | Path | None = None) -> Path:
     if looks_official(folder):
         raise CheckpointError(
             f"{folder} holds LivePortrait's or JoyVASA's published files; load them with "
-            f"JoyVASAPipeline.from_official, or once and for all: joyvasa convert {folder} NEW"
+            f"JoyVASAPipeline.from_official, or once and for all: joyvasa convert "
+            f"{quote(str(folder))} NEW"
         )
     raise CheckpointError(
         f"{folder} is not a complete checkpoint: {', '.join(_missing(folder))} is missing; "

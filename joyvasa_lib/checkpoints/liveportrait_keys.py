@@ -288,8 +288,13 @@ def check_tensors(name: str, expected: Shapes, found: Mapping[str, Any]) -> None
 
     Raises:
         CheckpointError: names every tensor that is missing, unexpected, of another kind or shape,
-            or not finite.
+            or not finite; of a file with none of them it says whose it is.
     """
+    other = _looks_like(found, name)
+    if other and not set(expected) & set(found):
+        raise CheckpointError(
+            f"These weights are not LivePortrait's {name}{other}; give the file as published"
+        )
     faults = [f"{key} is missing" for key in expected if key not in found]
     faults += [f"{key} is unexpected" for key in found if key not in expected]
     for key, shape in expected.items():

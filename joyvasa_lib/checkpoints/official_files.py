@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from joyvasa_lib.checkpoints.file_kind import SAFETENSORS, file_kind
@@ -82,10 +83,14 @@ def find_official_files(
     if subject not in SUBJECTS:
         raise OptionError(f"subject must be 'human' or 'animal', not {subject!r}")
     root = Path(directory).expanduser()
+    if root.is_file():
+        raise CheckpointError(
+            f"{root} is a file; give the folder with all of LivePortrait's and JoyVASA's files"
+        )
     if not root.is_dir():
         raise CheckpointError(
             f"There is no folder {root}; give the one with LivePortrait's and JoyVASA's files, or "
-            f"get them with: joyvasa download official --to {root}"
+            f"get them with: joyvasa download official --to {quote(str(root))}"
         )
     shelf = _Shelf(root)
     animals = subject == "animal"
@@ -99,7 +104,7 @@ def find_official_files(
     if missing:
         raise CheckpointError(
             f"{root} has no {'; no '.join(missing)}{shelf.others(animals)}. Get them with: joyvasa "
-            f"download official --to {root}"
+            f"download official --to {quote(str(root))}"
         )
     paths = {name: path for name, path in found.items() if path is not None}
     return OfficialFiles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -33,8 +34,7 @@ def convert(
     target = destination.expanduser()
     if target.exists() and not force and (target.is_file() or any(target.iterdir())):
         raise OutputError(f"{target} is there already; choose another name or give --force")
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist; create it first")
+    _check_place(source.expanduser(), target)
     pipe = JoyVASAPipeline.from_official(source, subject, "cpu", with_speech=not portrait_only)
     pipe.save_pretrained(target)
     files = sorted(path for path in target.rglob("*") if path.is_file())
@@ -52,3 +52,16 @@ def convert(
             "bytes": size,
         },
     )
+
+
+def _check_place(source: Path, target: Path) -> None:
+    """Refuses a destination that cannot be written, or whose writing would remove the source."""
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder {target.parent} does not exist; create it first")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {target.parent} is not writable; choose another one")
+    here = source.resolve()
+    if target.resolve() in (here, *here.parents):
+        raise OutputError(
+            f"Replacing {target} would remove the published files in {source}; choose another name"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -106,6 +107,9 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
             raise OutputError(
                 f"Cannot put the finished file at {target} ({error.strerror}); choose another place"
             ) from error
+    except Exception as error:
+        _tell_full_disk(error, target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -153,6 +157,19 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 f"Cannot put the finished folder at {target} ({error.strerror}); choose another "
                 "place"
             ) from error
+    except Exception as error:
+        _tell_full_disk(error, target)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _tell_full_disk(error: Exception, target: Path) -> None:
+    """Says that a disk is full; safetensors and others hide the system's number in their words."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    told = any(f"os error {code}" in str(error) for code in codes)
+    if told or (isinstance(error, OSError) and error.errno in codes):
+        raise OutputError(
+            f"There is no room left for {target} on its disk; free some or choose another place"
+        ) from error
