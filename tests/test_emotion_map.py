@@ -36,6 +36,7 @@ from joyvasa_lib.emotion.mapping import (
     arkit_unit_map,
     default_map,
 )
+from joyvasa_lib.emotion.one_thread import one_torch_thread
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion import Motion, get_space
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
@@ -95,6 +96,23 @@ def test_without_action_units_there_is_exactly_no_effect(
         with torch.no_grad():
             moved = network(none, torch.tensor(expression)[None], torch.tensor(keypoints)[None])
         assert moved.count_nonzero() == 0
+
+
+def test_a_map_leaves_the_number_of_torchs_threads_as_it_was(
+    inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        seen = []
+        with one_torch_thread():
+            seen.append(torch.get_num_threads())
+            with pytest.raises(RuntimeError, match="broken"), one_torch_thread():
+                raise RuntimeError("broken")
+        make_map(9).deformation(*inputs)
+        assert [*seen, torch.get_num_threads()] == [1, 2]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_small_activation_has_a_small_effect(

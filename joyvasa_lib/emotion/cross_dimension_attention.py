@@ -123,7 +123,7 @@ class FrameAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Returns tokens [p, t, u, d]."""
         weight = (self.queries @ tokens.transpose(-1, -2)).softmax(dim=-1)
-        summary = weight @ self.value(tokens)
+        summary = self.value(weight @ tokens)  # weights add up to 1: the same as of the values
         seen = self.gate(tokens).sigmoid() @ summary
         result: Tensor = tokens + self.out(F.silu(tokens + seen))
         return result
@@ -220,11 +220,21 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         room = (there + told).clamp(0.0, 1.0) - there.clamp(0.0, 1.0)
         state = self.state(torch.stack([told, there, room], dim=-1))
         tokens = F.silu(self.frame(F.silu(codes[:, None] + state)))
-        read = self.readout(tokens)
-        own = read[..., 0] * wanted + read[..., 1] * room
-        gathered = room.unsqueeze(-2) @ self.collect(tokens)
-        mixed: Tensor = (read[..., 2:] @ gathered.transpose(-1, -2)).squeeze(-1)
-        return wanted + own + mixed
+        gains = F.linear(tokens, self.readout.weight[:2], self.readout.bias[:2])
+        own = gains[..., 0] * wanted + gains[..., 1] * room
+        return wanted + own + self._mixed(tokens, room)
+
+    def _mixed(self, tokens: Tensor, room: Tensor) -> Tensor:
+        """What the units do to each other [p, t, u]: an operator of rank r on the room they have.
+
+        Entries are ``read_u . collect_v``; sums over units come before the products with weights.
+        """
+        weighted = (room.unsqueeze(-2) @ tokens).squeeze(-2)
+        gathered = F.linear(weighted, self.collect.weight)
+        gathered = gathered + room.sum(-1, keepdim=True) * self.collect.bias
+        asked = gathered @ self.readout.weight[2:]
+        constant = gathered @ self.readout.bias[2:]
+        return (tokens @ asked.unsqueeze(-1)).squeeze(-1) + constant.unsqueeze(-1)
 
     def forward(self, activations: Tensor, expression: Tensor, keypoints: Tensor) -> Tensor:
         """Expression deformation [p, t, k, 3].

@@ -20,6 +20,7 @@ import numpy as np
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.emotion.mapping import UnitToExpression, linear_map
+from joyvasa_lib.emotion.one_thread import one_torch_thread
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.face_units import FACE_UNITS
@@ -107,7 +108,7 @@ class LearnedUnitMap:
         base = base.reshape(len(flat), *shape[-2:]).astype(np.float32)
         out = np.zeros_like(base)
         active = np.flatnonzero(flat.any(axis=1))  # a frame without action units stays as it is
-        with torch.inference_mode():
+        with torch.inference_mode(), one_torch_thread():
             codes = self.network.encode(self._faces(keypoints))
             for start in range(0, len(active), _BLOCK):
                 rows = active[start : start + _BLOCK]
