@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from joyvasa_lib.emotion.emotion_space import Emotion
 from joyvasa_lib.evaluation import FaceTracker, evaluate_motion, evaluate_video, track_motion
 from joyvasa_lib.evaluation.curves import correlation
+from joyvasa_lib.evaluation.expression import lips_parted
 from joyvasa_lib.evaluation.track import follow_face
 from joyvasa_lib.face.crop import crop_face
 from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
@@ -70,3 +72,27 @@ def test_the_lips_are_seen_to_open_as_they_were_meant_to(motion: Motion, video: 
     seen, meant = tracker.track().aperture, track_motion(motion).aperture
     assert correlation(seen, meant) > 0.9
     assert seen.max() > 0.3 * meant.max()
+
+
+@pytest.mark.parametrize("emotion", ["anger", "happiness", "sadness"])
+def test_lips_are_seen_to_part_whatever_the_brows_do(
+    astronaut: NDArray[np.uint8], emotion: str
+) -> None:
+    """Closed lips are closed under any upper face; a jaw that drops under it is seen."""
+    detector = MediaPipeFaceDetector()
+    crop = crop_face(astronaut, detector.detect(astronaut)[0], size=384)
+    model = CompactPortraitModel.from_pretrained()
+    portrait, still = model.encode(crop), Motion.neutral(1)
+    brows = still.edit(Emotion.named(emotion).only("brow", "eye", "cheek"))
+
+    def frame(motion: Motion) -> NDArray[np.uint8]:
+        return next(iter(model.render(portrait, motion)))[0]
+
+    plain = frame(still)
+    mesh = detector.detect(plain)[0].landmarks
+    assert abs(lips_parted(plain, frame(brows), mesh)) < 0.005
+    units = brows.units.copy()
+    for jaw in (0.2, 0.4):  # the rig's lips part by 0.31 distances of the eye corners per jaw
+        units[:, FACE_UNITS.index("jawOpen")] = jaw
+        seen = lips_parted(plain, frame(brows.with_units(units)), mesh)
+        assert seen == pytest.approx(0.31 * jaw, rel=0.4), jaw
