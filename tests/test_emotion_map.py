@@ -265,8 +265,8 @@ def test_the_bundled_map_explains_held_out_heads_at_least_as_well_as_the_basis(
     )
     found = measure_change(held_out, SPACE.to_units(moved))
     basis = measure_change(held_out, linear_change(held_out))
-    assert found.moved["all"] >= 0.95
-    assert found.drawn["all"] >= 0.95
+    assert min(found.moved.values()) >= 0.95
+    assert min(found.drawn.values()) >= 0.95
     assert found.at_least(basis), (found, basis)
 
 
