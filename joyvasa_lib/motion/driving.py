@@ -124,11 +124,11 @@ def compose_units(
     return clip_units(reconcile_units(units, space), highest=highest)
 
 
-def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
-    """[u] what a picture's own mouth loses under a change of its face units [u].
+def giving_way(own: Floats, change: Floats, space: MotionSpace) -> float:
+    """Share in [0, 1] of a picture's own mouth that is gone under a change of its face units [u].
 
     Nothing without a change of the mouth or under one that is much like it, all under a strong one
-    that is not: a frown is not drawn over a smile. Units stay as far as the change raises them.
+    that is not: a frown is not drawn over a smile.
     """
     mouth = space.region_units("mouth")
     assert space.face_unit_basis is not None
@@ -137,8 +137,17 @@ def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
     length = float(np.linalg.norm(before) * np.linalg.norm(added))
     likeness = float(before @ added) / length if length > 1e-6 else 1.0
     strength = min(1.0, _FADES_BY * float(np.abs(change[mouth]).max(initial=0.0)))
+    return strength * min(max(1.0 - likeness, 0.0), 1.0)
+
+
+def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
+    """[u] what a picture's own mouth loses under a change of its face units [u].
+
+    The share of it that gives way; units stay as far as the change raises them.
+    """
+    mouth = space.region_units("mouth")
     fading = np.zeros(len(own), np.float32)
-    fading[mouth] = strength * np.clip(1.0 - likeness, 0.0, 1.0) * np.maximum(own[mouth], 0.0)
+    fading[mouth] = giving_way(own, change, space) * np.maximum(own[mouth], 0.0)
     raised = np.maximum(change, 0.0) / np.maximum(own, 1e-6)
     return np.asarray(fading * np.maximum(1.0 - raised, 0.0), dtype=np.float32)
 

@@ -27,6 +27,7 @@ from joyvasa_lib.motion.driving import (
     compose_pose,
     compose_units,
     fading_mouth,
+    giving_way,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
@@ -111,6 +112,7 @@ class CompactPortraitModel(PortraitModel):
         self.rig = rig
         self._generator = generator
         self.driving = driving or DrivingOptions()
+        self._settled = 0.0  # share of the photograph's parted lips that is gone, relative mouths
         left = rig.mean[:, 0] > 0  # the person's left is on the picture's right
         self._stretch, self._closing_order = lid_stretch(rig), closing_order(rig)
         self._eye_side = np.where(left, 0, 1)
@@ -259,18 +261,18 @@ class CompactPortraitModel(PortraitModel):
         """The portrait [s, s, 3] with a change of its own expression; see the base class.
 
         The mouth's own expression gives way to one that it does not fit: a frown is not drawn over
-        the photograph's smile, while a smile is added to it.
+        the photograph's smile, while a smile is added to it. So do its parted lips.
 
         Raises:
             MotionError: the change is of another space or not one frame.
         """
         assert isinstance(portrait, CompactPortrait)
-        if change.space == self.space and len(change) == 1:
-            units = change.units[0]
-            units = units - fading_mouth(portrait.fit.units, units, self.space)
-            change = change.with_units(units[None])
         _ = self.refiner  # loaded once, not by every copy
         still = copy(self)
+        if change.space == self.space and len(change) == 1:
+            own, units = portrait.fit.units, change.units[0]
+            change = change.with_units((units - fading_mouth(own, units, self.space))[None])
+            still._settled = giving_way(own, units, self.space)
         still.driving = replace(self.driving, expression="relative", mouth="relative")
         return super(CompactPortraitModel, still).render_change(portrait, change)
 
@@ -278,13 +280,11 @@ class CompactPortraitModel(PortraitModel):
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
         fit = portrait.fit
         applied = applied_units(units, fit.units, portrait.blink_gain)
-        own = fit.parting
-        if self.driving.mouth == "absolute":
-            applied = applied + portrait.seal
-            own = portrait.teeth
-        else:  # the photograph's own jaw has lifted its lip already
-            rest = applied_units(fit.units, fit.units, portrait.blink_gain)
-            applied = applied + (fit.units - rest)
+        # The photograph's own jaw has lifted its lip already; lips that are driven meet instead.
+        rest = applied_units(fit.units, fit.units, portrait.blink_gain)
+        driven = 1.0 if self.driving.mouth == "absolute" else self._settled
+        applied = applied + driven * portrait.seal + (1.0 - driven) * (fit.units - rest)
+        own = driven * portrait.teeth + (1.0 - driven) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
         return self._posed(portrait, shape, pose)
 
