@@ -41,7 +41,7 @@ Curve = NDArray[np.float64]
 Frame = NDArray[np.uint8]
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
-BOTH, FLOW, MESH = ("mesh", "flow"), ("flow",), ("mesh",)
+BOTH, FLOW = ("mesh", "flow"), ("flow",)
 OWN_MEASURES = {
     "happiness": {"smile": BOTH},
     "sadness": {"corner_drop": BOTH, "inner_brow": FLOW},
@@ -50,17 +50,17 @@ OWN_MEASURES = {
         "outer_brow": BOTH,
         "lids": FLOW,
         "jaw": FLOW,
-        "aperture": MESH,
+        "aperture": FLOW,
     },
     "fear": {"inner_brow": BOTH, "lids": FLOW, "smile": BOTH},
     "anger": {"brow_drop": BOTH},
-    "disgust": {"nose": BOTH, "brow_drop": BOTH},
+    "disgust": {"nose": FLOW, "brow_drop": BOTH},
     "contempt": {"one_corner": BOTH},
 }
 """What each emotion must make larger, and who can see it.
 
-The mesh keeps its eyes open as usual and its brows in one piece; flow is lost between the lips.
-Fear's stretched lips count as width in ``smile``.
+The mesh keeps its eyes open as usual, its brows in one piece and its nose unwrinkled, and reads the
+same lips as open more or less under other brows. Fear's stretched lips count as width in ``smile``.
 """
 UPPER = ("brow", "eye", "cheek")
 SILENCE_S = 1.0
@@ -201,8 +201,9 @@ def level_changes(
     The mesh sees either frame by itself; flow leads its points from one to the other.
     """
     from joyvasa_lib.emotion.emotion_space import Emotion
-    from joyvasa_lib.evaluation.expression import follow_points
+    from joyvasa_lib.evaluation.expression import NAMES, follow_points, lips_parted
 
+    aperture = NAMES.index("aperture")
     plain = list(rendered(pipe, portrait, every(motion, STRIDE)))
     result = {}
     for name in OWN_MEASURES:
@@ -216,8 +217,9 @@ def level_changes(
                 if mesh is None or other is None:
                     continue
                 rest = measured(mesh)
-                led = measured(follow_points(before, after, mesh))
-                pairs.append([measured(other) - rest, led - rest])
+                led = measured(follow_points(before, after, mesh)) - rest
+                led[aperture] = lips_parted(before, after, mesh)
+                pairs.append([measured(other) - rest, led])
             changes.append(100.0 * np.mean(pairs, axis=0))
         result[name] = np.array(changes)
     return result
