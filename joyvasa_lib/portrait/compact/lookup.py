@@ -120,6 +120,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                     usable = zero
                     if theirs == mine or (mine == 1 and theirs == 0):
                         usable = one
+                    elif mine == 2 and theirs == 1:  # the eye is larger than its fitted lids
+                        usable = matte[v, u] / np.float32(255.0)
                     elif theirs == 4:
                         usable = still
                     if mine == 1:
