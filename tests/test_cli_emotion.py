@@ -16,7 +16,7 @@ from joyvasa_lib.cli import animate, app
 from joyvasa_lib.emotion.action_units import ACTION_UNITS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.evaluation.contact_sheet import CELL, contact_sheet, emotion_cells, unit_cells
-from joyvasa_lib.evaluation.expression import follow_points, measure_face
+from joyvasa_lib.evaluation.expression import follow_points, lips_parted, measure_face
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.image import SYNTHETIC_PICTURE, load_image
 from joyvasa_lib.motion import FACE_UNITS
@@ -82,6 +82,22 @@ def test_a_picture_is_edited_and_says_that_it_is_synthetic(
     after = measure_face(follow_points(np.asarray(Image.open(ASTRONAUT)), pixels, face))
     assert after.inner_brow - before.inner_brow > 0.01
     assert after.jaw - before.jaw > 0.02
+
+
+def test_a_smiling_picture_bares_its_teeth_in_happiness_and_not_in_anger(
+    pipe: JoyVASAPipeline,
+) -> None:
+    portrait = pipe.encode(ASTRONAUT)
+    before, mesh = portrait.crop.image, portrait.crop.landmarks
+
+    def parted(name: str) -> float:
+        return lips_parted(before, pipe.edit(portrait, name, paste_back=False), mesh)
+
+    opening = measure_face(mesh).aperture
+    assert opening > 0.05  # she shows her teeth
+    assert parted("anger") < -0.5 * opening
+    assert parted("happiness") > 0.75 * parted("anger")
+    assert parted("surprise") > 0.0
 
 
 def test_a_neutral_edit_is_the_picture_itself(joyvasa: Joyvasa, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from joyvasa_lib.motion.driving import (
     compose_pose,
     compose_units,
     fading_mouth,
+    giving_way,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_matrix
@@ -136,6 +137,18 @@ def test_a_hair_of_smile_in_a_frown_does_not_keep_the_smile() -> None:
     np.testing.assert_allclose(fading_mouth(smiling, hair, space), gone, atol=0.03)
     raised = frown + smiling
     assert not fading_mouth(smiling, raised, space).any()
+
+
+def test_a_mouth_gives_way_to_what_it_does_not_fit_and_to_lips_that_press() -> None:
+    space = get_space()
+    smiling = units(mouthSmileLeft=0.6, mouthSmileRight=0.6, mouthUpperUpLeft=0.2)
+    assert giving_way(smiling, units(browInnerUp=1.0), space) == 0.0
+    assert giving_way(smiling, units(mouthSmileLeft=0.5, mouthSmileRight=0.5), space) == 0.0
+    frown = units(mouthFrownLeft=0.2, mouthFrownRight=0.2)
+    assert giving_way(smiling, frown, space) == pytest.approx(0.6)
+    assert giving_way(smiling, 2.0 * frown, space) == 1.0
+    pressing = units(mouthSmileLeft=0.5, mouthSmileRight=0.5, mouthPressLeft=0.2)
+    assert giving_way(smiling, pressing, space) == pytest.approx(0.6)
 
 
 def test_bad_shapes_and_options_are_refused() -> None:

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 Mode = Literal["absolute", "relative"]
 
 SMILE_UNITS = ("mouthSmileLeft", "mouthSmileRight")
-_FADES_BY = 2.0
+_FADES_BY = 3.0
 """One over the strength of a mouth's change from which on its own expression may be gone."""
+_LIKE, _UNLIKE = 0.75, 0.25
+"""Cosine of own and added expression from which on the own one stays, and below which it goes."""
+_PRESSING = ("mouthPressLeft", "mouthPressRight", "mouthRollUpper", "mouthRollLower")
 ALL_REGIONS = frozenset({*REGIONS, "head"})
 
 
@@ -128,7 +131,7 @@ def giving_way(own: Floats, change: Floats, space: MotionSpace) -> float:
     """Share in [0, 1] of a picture's own mouth that is gone under a change of its face units [u].
 
     Nothing without a change of the mouth or under one that is much like it, all under a strong one
-    that is not: a frown is not drawn over a smile.
+    that is not: a frown is not drawn over a smile, and lips that press do not show teeth.
     """
     mouth = space.region_units("mouth")
     assert space.face_unit_basis is not None
@@ -137,7 +140,9 @@ def giving_way(own: Floats, change: Floats, space: MotionSpace) -> float:
     length = float(np.linalg.norm(before) * np.linalg.norm(added))
     likeness = float(before @ added) / length if length > 1e-6 else 1.0
     strength = min(1.0, _FADES_BY * float(np.abs(change[mouth]).max(initial=0.0)))
-    return strength * min(max(1.0 - likeness, 0.0), 1.0)
+    unlike = min(max((_LIKE - likeness) / (_LIKE - _UNLIKE), 0.0), 1.0)
+    pressed = float(change[space.unit_indices(_PRESSING)].max(initial=0.0))
+    return max(strength * unlike, min(1.0, _FADES_BY * pressed))
 
 
 def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:

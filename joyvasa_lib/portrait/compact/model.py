@@ -39,14 +39,17 @@ from joyvasa_lib.portrait.compact.appearance import (
 )
 from joyvasa_lib.portrait.compact.calibration import (
     BLINK,
+    JAW,
     applied_units,
     blink_gain,
     lip_seal,
 )
 from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
+from joyvasa_lib.portrait.compact.correction import lip_edges
 from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
 from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
 from joyvasa_lib.portrait.compact.lids import closing_order, lid_stretch
+from joyvasa_lib.portrait.compact.lip_opening import eye_distance, lip_opening
 from joyvasa_lib.portrait.compact.lookup import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.own_teeth import place_teeth
 from joyvasa_lib.portrait.compact.paint import Paint, mix_paint
@@ -271,10 +274,22 @@ class CompactPortraitModel(PortraitModel):
         still = copy(self)
         if change.space == self.space and len(change) == 1:
             own, units = portrait.fit.units, change.units[0]
-            change = change.with_units((units - fading_mouth(own, units, self.space))[None])
             still._settled = giving_way(own, units, self.space)
+            units = units - fading_mouth(own, units, self.space)
+            if still._settled < 1.0:  # a smile that widens still shows the teeth that it shows
+                units[JAW] += (1.0 - still._settled) * self._closing(portrait, change.units[0])
+            change = change.with_units(units[None])
         still.driving = replace(self.driving, expression="relative", mouth="relative")
         return super(CompactPortraitModel, still).render_change(portrait, change)
+
+    def _closing(self, portrait: CompactPortrait, units: Floats) -> float:
+        """Activation of the jaw that undoes what units [52] close of a photograph's parted lips."""
+        opening = lip_opening(self.rig)
+        fit = portrait.fit
+        shape = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
+        upper, lower = lip_edges(self.rig)
+        own = float((shape[lower, 1] - shape[upper, 1]).mean()) / eye_distance(self.rig)
+        return float(min(max(-(units @ opening), 0.0), max(own, 0.0)) / opening[JAW])
 
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
         """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
