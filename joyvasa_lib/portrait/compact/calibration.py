@@ -24,7 +24,7 @@ _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
 BLINK = [FACE_UNITS.index(name) for name in _BLINK]
 JAW = FACE_UNITS.index("jawOpen")
 _LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
-UPPER_LIP_FOLLOWSJAW = 0.22
+UPPER_LIP_FOLLOWS_JAW = 0.22
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 _SEALING = (
     "jawOpen",
@@ -55,7 +55,7 @@ def applied_units(units: Floats, own: Floats, gain: Floats) -> Floats:
     """
     applied = units.copy()
     applied[..., BLINK] = own[BLINK] + (units[..., BLINK] - own[BLINK]) * gain
-    applied[..., _LIFT] += UPPER_LIP_FOLLOWSJAW * units[..., [JAW]]
+    applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * units[..., [JAW]]
     return applied
 
 
