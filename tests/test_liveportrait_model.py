@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.fill import stats
 from liveportrait_official import (
     appearance_extractor,
     assert_close,
@@ -142,9 +143,21 @@ def official_image(official: LivePortraitModel, crop: FaceCrop) -> torch.Tensor:
 def test_a_photograph_becomes_the_reference_s_frame(official_image: torch.Tensor) -> None:
     known = parity("end_to_end")
     assert_close(official_image[:, :, ::4, ::4], known["image_strided"], 1e-4)
+    assert_close(stats(official_image.numpy()), known["image_stats"], 1e-4)
     for truncate in (True, False):
         pixels = to_pixels(official_image, truncate=truncate)[0, ::4, ::4].numpy().astype(int)
         assert np.abs(pixels - known["image_uint8_strided"]).max() <= 1
+
+
+def test_what_the_turned_head_hides_is_the_reference_s(
+    official: LivePortraitModel, crop: FaceCrop
+) -> None:
+    known, networks = parity("end_to_end"), official.networks
+    x_d, x_s = (torch.from_numpy(known[name]) for name in ("x_d", "x_s"))
+    with torch.inference_mode():
+        volume = networks.appearance_extractor(official._picture(crop))
+        occlusion = networks.warping(volume, x_d, x_s).occlusion
+    assert_close(occlusion, known["occlusion"], 1e-4)
 
 
 @pytest.mark.skipif(

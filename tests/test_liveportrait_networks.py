@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.fill import det_array, probe
+from fixtures.fill import det_array, probe, stats
 from liveportrait_official import (
     appearance_extractor,
     assert_close,
@@ -20,6 +20,7 @@ from liveportrait_official import (
     spade_generator,
     warping_network,
 )
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.liveportrait_keys import (
@@ -38,15 +39,34 @@ from joyvasa_lib.portrait.liveportrait.warping import (
     sparse_motions,
 )
 
+DERIVED: dict[str, tuple[str, Any]] = {
+    "third.norm": ("third", lambda x: F.leaky_relu(x, LEAKY_SLOPE)),
+    "dense_motion_network.mask": ("mask_softmax", lambda x: x.softmax(1)),
+    "detector.stages.0.0.pwconv1": ("detector.stages.0.0.act", F.gelu),
+    "conv_img.0": ("conv_img", lambda x: F.pixel_shuffle(x, 2)),
+}
+"""What the reference has a module for and this library a function, by the layer before it."""
+
+
+LONG = 1024
+"""Numbers in the probes of W's functions; other probes have 256."""
+
+
+def summary(values: Tensor, count: int = 256) -> NDArray[np.float64]:
+    """The parity material's probe of a tensor, then its mean, deviation, minimum and maximum."""
+    array = values.numpy()
+    return np.concatenate([probe(array, count), stats(array)])
+
 
 class Recorder:
-    """What the submodules of a network gave, as probes by their published names."""
+    """What the submodules of a network gave, as summaries by their published names."""
 
     def __init__(self, network: nn.Module, layout: Layout, wanted: set[str]) -> None:
         self.probes: dict[str, Any] = {}
+        self.wanted = wanted
         for name, module in network.named_modules():
             official = layout.official(f"{name}.weight").removesuffix(".weight")
-            if official in wanted:
+            if official in wanted or DERIVED.get(official, ("",))[0] in wanted:
                 module.register_forward_hook(self._hook(official))
 
     def _hook(self, name: str) -> Any:
@@ -55,16 +75,22 @@ class Recorder:
             if "down_blocks" in name:  # there the published block halves the picture itself
                 pool = F.avg_pool2d if output.ndim == 4 else F.avg_pool3d
                 pooled = pool(output, 2 if output.ndim == 4 else (1, 2, 2))
-            self.probes[name] = probe(pooled.numpy())
+            if name in self.wanted:
+                self.probes[name] = summary(pooled)
+            derived, function = DERIVED.get(name, ("", None))
+            if derived in self.wanted:
+                count = LONG if derived == "mask_softmax" else 256
+                self.probes[derived] = summary(function(pooled), count)
 
         return keep
 
 
 def probed(name: str, size: str) -> dict[str, Any]:
-    """The reference's probes of one run, by submodule."""
+    """The reference's summaries of one run, by submodule."""
     start = f"{size}/probe/"
     known = parity(name)
-    return {key.removeprefix(start): known[key] for key in known.files if key.startswith(start)}
+    names = [key.removeprefix(start) for key in known.files if key.startswith(start)]
+    return {key: np.append(known[start + key], known[f"{size}/stats/{key}"]) for key in names}
 
 
 def run_with_probes(network: nn.Module, layout: Layout, *inputs: Tensor, wanted: Any) -> Any:
@@ -105,6 +131,7 @@ def test_appearance_of_a_portrait_is_the_reference_s_layer_by_layer() -> None:
     assert volume.shape == (1, 32, 16, 64, 64)
     assert_close(volume[:, ::4, ::4, ::8, ::8], known["full/output_strided"], 2e-5)
     assert_close(probe(volume.numpy(), 2048), known["full/output_probe"], 2e-5)
+    assert_close(stats(volume.numpy()), known["full/output_stats"], 2e-5)
 
 
 # M
@@ -115,7 +142,6 @@ def test_motion_of_a_face_is_the_reference_s_layer_by_layer(size: str) -> None:
     known = parity("motion_extractor")
     image = torch.from_numpy(known["small/input"]) if size == "small" else picture()
     expected = probed("motion_extractor", size)
-    del expected["detector.stages.0.0.act"]  # a function here; the layer after it is compared
     motion, found = run_with_probes(motion_extractor(), MOTION, image, wanted=set(expected))
     assert_probes(found, expected, 5e-5)
     heads = {
@@ -159,13 +185,10 @@ def test_warping_is_the_reference_s_layer_by_layer(size: str) -> None:
     functions = {
         name: expected.pop(name)
         for name in ("compressed", "sparse_motions", "deformed_features", "heatmaps",
-                     "mask_softmax", "warped_feature")
+                     "warped_feature")
     }  # fmt: skip
-    third = expected.pop("third")
-    wanted = {*expected, "third.norm"}
-    warped, found = run_with_probes(network, WARPING, volume, driving, source, wanted=wanted)
-    found_third = F.leaky_relu(torch.from_numpy(found.pop("third.norm")), LEAKY_SLOPE)
-    assert_close(found_third, third, 5e-5)
+    assert_close(probe(volume.numpy(), 64), known[f"{size}/feature_3d_probe"], 0.0)
+    warped, found = run_with_probes(network, WARPING, volume, driving, source, wanted=expected)
     assert_probes(found, expected, 5e-5)
 
     with torch.inference_mode():
@@ -179,7 +202,13 @@ def test_warping_is_the_reference_s_layer_by_layer(size: str) -> None:
             "warped_feature": sample_volume(volume, warped.deformation),
         }
     for name, values in steps.items():
-        assert_close(probe(values.numpy(), 1024), functions[name], 5e-5)
+        assert_close(summary(values, LONG), functions[name], 5e-5)
+    for name, values, tolerance in (
+        ("out", warped.feature, 5e-5),
+        ("deformation", warped.deformation, 1e-5),
+        ("occlusion_map", warped.occlusion, 1e-5),
+    ):
+        assert_close(stats(values.numpy()), known[f"{size}/{name}_stats"], tolerance)
 
     if size == "small":
         assert_close(warped.deformation, known["small/deformation"], 1e-5)
@@ -205,11 +234,12 @@ def test_the_grid_names_x_y_z_from_minus_one_to_one() -> None:
 def test_the_generator_s_picture_is_the_reference_s_layer_by_layer(size: str) -> None:
     known, side = parity("spade_generator"), {"small": 16, "full": 64}[size]
     feature = torch.from_numpy(det_array(f"G/feature/{size}", (1, 256, side, side), 1.5))
+    assert_close(probe(feature.numpy(), 64), known[f"{size}/feature_probe"], 0.0)
     expected = probed("spade_generator", size)
-    expected.pop("conv_img")  # the last layer under a second name
     image, found = run_with_probes(spade_generator(), GENERATOR, feature, wanted=set(expected))
     assert_probes(found, expected, 5e-5)
     assert image.shape == (1, 3, 8 * side, 8 * side)
+    assert_close(stats(image.numpy()), known[f"{size}/image_stats"], 1e-5)
     if size == "small":
         assert_close(image, known["small/image"], 1e-5)
     else:

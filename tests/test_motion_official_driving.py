@@ -91,6 +91,11 @@ DRIVING = Motion(
 BARE = OfficialDriving(stitching=False)
 
 
+def test_the_driving_angles_give_the_reference_s_rotations() -> None:
+    angles = np.concatenate([PARITY[f"driving/{name}"] for name in ("pitch", "yaw", "roll")], 1)
+    np.testing.assert_allclose(rotation_matrix(angles), PARITY["driving/R"], atol=1e-5)
+
+
 def as_options(name: str, case: dict[str, Any]) -> OfficialDriving:
     return OfficialDriving(
         mode="relative" if case.get("flag_relative_motion", True) else "absolute",

@@ -356,7 +356,7 @@ def test_a_flexibility_between_is_a_blend_of_two_ddpm_steps(
     for scheduler in (small, large):
         scheduler.set_timesteps(8)
     denoise = guided(model, case, 2.0)
-    trajectory = [tensor(SAMPLING, "x_T")]
+    trajectory, drawn = [tensor(SAMPLING, "x_T")], 0
     for index, time in enumerate(small.timesteps):
         prediction = denoise(trajectory[-1], time + 1)
         steps = []
@@ -364,7 +364,9 @@ def test_a_flexibility_between_is_a_blend_of_two_ddpm_steps(
             noise = StoredNoise(SAMPLING["z"][index : index + 1])
             monkeypatch.setattr("diffusers.schedulers.scheduling_ddpm.randn_tensor", noise)
             steps.append(scheduler.step(prediction, time, trajectory[-1]).prev_sample)
+        drawn += noise.used
         trajectory.append((1 - flexibility) * steps[0] + flexibility * steps[1])
+    assert drawn == SAMPLING[f"{case}/used_z"]
     check_trajectory(case, trajectory, 1e-4)
 
 
