@@ -6,6 +6,7 @@ nothing new in the folder, and a file already at the output untouched.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import wave
@@ -365,3 +366,17 @@ def animated(
     captured = capfd.readouterr()
     assert not ended.value.code, captured.err
     return dict(json.loads(captured.out))
+
+
+@pytest.mark.parametrize("listener", ["closed", "absent"])
+def test_an_error_that_nobody_can_read_still_ends_with_its_exit_code(
+    listener: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stream = io.StringIO()
+    stream.close()
+    missing = str(tmp_path / "none.jpg")
+    monkeypatch.setattr(sys, "argv", ["joyvasa", "animate", missing, missing, "-o", "o.txt"])
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "stderr", stream if listener == "closed" else None)
+        main()
+    assert ended.value.code == 2

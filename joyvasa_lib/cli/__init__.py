@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -70,7 +71,9 @@ def main() -> None:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"joyvasa: {' '.join(message.split())}\n")
+    """Writes one line where errors go; the exit code counts also where nobody can read it."""
+    with suppress(AttributeError, OSError, ValueError):  # not there, broken, closed
+        sys.stderr.write(f"joyvasa: {' '.join(message.split())}\n")
 
 
 def _say_usage(error: Any) -> int:
