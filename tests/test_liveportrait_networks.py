@@ -254,7 +254,9 @@ def test_spectral_norm_is_folded_as_the_reference_folds_it(name: str) -> None:
         if isinstance(module, nn.Conv2d)
     }
     weight = convolutions[name].weight
-    assert_close(probe(weight.numpy()), parity("spade_generator")[f"weight_probe/{name}"], 1e-5)
+    known = parity("spade_generator")
+    assert_close(probe(weight.numpy()), known[f"weight_probe/{name}"], 1e-5)
+    assert_close(stats(weight.numpy()), known[f"weight_stats/{name}"], 1e-5)
 
 
 # Stitching and retargeting

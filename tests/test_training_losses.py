@@ -28,6 +28,13 @@ NAMES = (
     "simple", "exp", "exp_velocity", "exp_smooth", "head", "head_velocity", "head_smooth",
     "head_seam",
 )  # fmt: skip
+"""Our names, in the order of the table's columns."""
+
+
+def test_the_columns_of_the_table_are_the_losses_that_they_are_taken_for() -> None:
+    theirs = {"simple": "noise", "head": "head_angle", "head_seam": "head_trans"}
+    wanted = [theirs.get(name, name.replace("velocity", "vel")) for name in NAMES]
+    assert TABLE["order"].tolist() == wanted
 
 
 def tensor(name: str) -> Tensor:
