@@ -96,7 +96,7 @@ def test_a_smiling_picture_bares_its_teeth_in_happiness_and_not_in_anger(
     opening = measure_face(mesh).aperture
     assert opening > 0.05  # she shows her teeth
     assert parted("anger") < -0.5 * opening
-    assert parted("happiness") > 0.75 * parted("anger")
+    assert parted("happiness") > -0.3 * opening  # broader, so a little flatter
     assert parted("surprise") > 0.0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from joyvasa_lib.portrait.compact.calibration import BLINK, applied_units, blink
 from joyvasa_lib.portrait.compact.correction import lip_edges
 from joyvasa_lib.portrait.compact.fitting import fit_head, similarity
 from joyvasa_lib.portrait.compact.head_rig import bundled_rig
+from joyvasa_lib.portrait.compact.own_smile import own_smile
 from joyvasa_lib.portrait.compact.rasterizer import interpolate, rasterize
 
 Floats = NDArray[np.float32]
@@ -118,6 +121,20 @@ def test_the_seal_closes_the_lips_that_a_smile_leaves_parted() -> None:
     sealed = fit.shape + np.tensordot(lip_seal(rig, fit), rig.units, 1)
     gap = (sealed[lower, 1] - sealed[upper, 1])[middle]
     assert gap.max() < 0.02  # rig units; the outer corners of the eyes are 1.76 apart
+
+
+def test_a_smile_is_measured_whether_the_fit_calls_it_units_or_shape() -> None:
+    rig = bundled_rig()
+    smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
+    fit = fit_head(rig, head(**smile))
+    calm = fit_head(rig, head())
+    # All of it as the person's shape: the photograph shows the same smile.
+    shape = np.asarray(fit.shape + np.tensordot(fit.units, rig.units, 1), np.float32)
+    as_shape = replace(fit, shape=shape, units=np.zeros_like(fit.units))
+    assert own_smile(rig, as_shape) == pytest.approx(own_smile(rig, fit), abs=1e-5)
+    assert own_smile(rig, fit) > own_smile(rig, calm) + 0.5
+    half = fit_head(rig, head(**dict.fromkeys(smile, 0.5)))
+    assert own_smile(rig, calm) < own_smile(rig, half) < own_smile(rig, fit)
 
 
 def test_the_nearest_triangle_is_drawn_at_every_pixel() -> None:

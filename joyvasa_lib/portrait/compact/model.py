@@ -51,6 +51,7 @@ from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
 from joyvasa_lib.portrait.compact.lids import closing_order, lid_stretch
 from joyvasa_lib.portrait.compact.lip_opening import eye_distance, lip_opening
 from joyvasa_lib.portrait.compact.lookup import MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.own_smile import SMILE, own_smile
 from joyvasa_lib.portrait.compact.own_teeth import place_teeth
 from joyvasa_lib.portrait.compact.paint import Paint, mix_paint
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
@@ -264,7 +265,8 @@ class CompactPortraitModel(PortraitModel):
         """The portrait [s, s, 3] with a change of its own expression; see the base class.
 
         The mouth's own expression gives way to one that it does not fit: a frown is not drawn over
-        the photograph's smile, while a smile is added to it. So do its parted lips.
+        the photograph's smile, while a smile is added to it as far as there is room. So do its
+        parted lips.
 
         Raises:
             MotionError: the change is of another space or not one frame.
@@ -276,8 +278,10 @@ class CompactPortraitModel(PortraitModel):
             own, units = portrait.fit.units, change.units[0]
             still._settled = giving_way(own, units, self.space)
             units = units - fading_mouth(own, units, self.space)
+            both = max(float(units[SMILE].min()), 0.0)  # a smile of one side is another thing
+            units[SMILE] -= own_smile(self.rig, portrait.fit) * both
             if still._settled < 1.0:  # a smile that widens still shows the teeth that it shows
-                units[JAW] += (1.0 - still._settled) * self._closing(portrait, change.units[0])
+                units[JAW] += (1.0 - still._settled) * self._closing(portrait, units)
             change = change.with_units(units[None])
         still.driving = replace(self.driving, expression="relative", mouth="relative")
         return super(CompactPortraitModel, still).render_change(portrait, change)
