@@ -339,6 +339,16 @@ def test_a_torch_file_cut_short_is_an_error(tmp_path: Path, zipped: bool) -> Non
             read_bytes(tmp_path, data[:length])
 
 
+def test_a_cut_in_the_last_count_is_an_error_where_nothing_follows_it(tmp_path: Path) -> None:
+    path = tmp_path / "file.pt"
+    torch.save({"none": torch.zeros(0)}, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert read_bytes(tmp_path, data)["none"].shape == (0,)
+    for length in range(len(data) - 8, len(data)):
+        with pytest.raises(CheckpointError, match="ends early"):
+            read_bytes(tmp_path, data[:length])
+
+
 @given(st.binary(max_size=60))
 def test_no_bytes_at_all_make_anything_but_a_value_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

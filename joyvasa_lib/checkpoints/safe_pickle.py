@@ -221,8 +221,9 @@ def _read_legacy(file: Any, reader: BoundedReader, size: int, outline: bool) -> 
         raise Damaged("the list of its storages is not that of its tensors")
     for key in keys:
         data, count = buffers[key]
-        if int.from_bytes(reader.read(8), "little") != count:
+        told = reader.read(8)
+        if len(told) == 8 and int.from_bytes(told, "little") != count:
             raise Damaged(f"storage {key} has another size than its tensors say")
-        if file.readinto(data) != len(data):
+        if len(told) < 8 or file.readinto(data) != len(data):
             raise Damaged(f"storage {key} ends early")
     return made
