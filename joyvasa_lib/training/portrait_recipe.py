@@ -66,13 +66,13 @@ class PerceptronWeights:
     """
 
     stitching: float = 1.0
-    stitching_offsets: float = 0.1
+    stitching_offsets: float = 0.02
     eyes: float = 1.0
-    eyes_condition: float = 1.0
-    eyes_offsets: float = 0.1
+    eyes_condition: float = 10.0
+    eyes_offsets: float = 0.02
     lips: float = 1.0
-    lips_condition: float = 1.0
-    lips_offsets: float = 0.1
+    lips_condition: float = 10.0
+    lips_offsets: float = 0.02
 
 
 @dataclass(frozen=True)
