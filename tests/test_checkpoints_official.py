@@ -65,6 +65,18 @@ def test_the_published_layout_is_found_for_both_subjects(official_folder: Path) 
         assert files.landmarks is None
 
 
+@pytest.mark.parametrize("damage", [b'{"model_type": "hub', b"\xff\xfe\x00"])
+def test_a_damaged_configuration_of_the_speech_encoder_is_not_ignored(
+    official_folder: Path, tmp_path: Path, damage: bytes
+) -> None:
+    shutil.copytree(official_folder, tmp_path / "files", copy_function=os.link)
+    (config,) = (tmp_path / "files").rglob("config.json")
+    config.unlink()  # the other link stays
+    config.write_bytes(damage)
+    with pytest.raises(CheckpointError, match=r"config\.json is no readable configuration"):
+        find_official_files(tmp_path / "files", "human")
+
+
 def test_loose_files_are_found_by_name_and_strange_names_by_content(
     official_folder: Path, tmp_path: Path
 ) -> None:

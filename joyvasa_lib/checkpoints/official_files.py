@@ -241,8 +241,12 @@ def _safetensors_keys(path: Path) -> list[str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """A configuration, which must be readable: its encoder would be built by other sizes."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no readable configuration ({error}); download it again, or take it away if "
+            "it belongs to something else"
+        ) from error
     return content if isinstance(content, dict) else {}
