@@ -8,8 +8,8 @@ Before a change that must not alter any result::
 ``record`` writes one SHA-256 for each result and a few numbers that show the size of a difference.
 Only public names and the command line are used, so the same script runs on both sides of a move.
 Digests depend on the machine's arithmetic: record both sides on the same machine.
-JOYVASA_REAL_INPUTS names a folder with ``portraits/`` and ``speech/``; without it, the package's own
-portrait and sentence stand in.
+JOYVASA_REAL_INPUTS names a folder with ``portraits/`` and ``speech/``; without it, the package's
+own portrait and sentence stand in.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ THREADS = "2"
 for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = THREADS  # the order of sums is part of a result
 
-import numpy as np
-import torch
-import yaml
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import yaml  # noqa: E402
 
-from joyvasa_lib import Emotion, EmotionTimeline, JoyVASAPipeline, Motion
+from joyvasa_lib import Emotion, EmotionTimeline, JoyVASAPipeline, Motion  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ROOT / "joyvasa_lib" / "demo_assets"
@@ -164,7 +164,10 @@ def official() -> Iterator[tuple[str, dict[str, Any]]]:
         for path in sorted(saved.rglob("*.safetensors")):
             yield str(path.relative_to(saved)), of_file(path)
         again = JoyVASAPipeline.from_pretrained(saved, device="cpu")
-        yield "saved", of_frames(again.render(again.encode(ASSETS / "astronaut.jpg"), motion).frames())
+        yield (
+            "saved",
+            of_frames(again.render(again.encode(ASSETS / "astronaut.jpg"), motion).frames()),
+        )
 
 
 def training() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -278,7 +281,8 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 
 def joyvasa(*arguments: object) -> None:
-    command = [sys.executable, "-m", "joyvasa_lib", *map(str, arguments)]
+    start = "from joyvasa_lib.cli import main; main()"
+    command = [sys.executable, "-c", start, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")

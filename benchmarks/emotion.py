@@ -109,7 +109,7 @@ def inputs(count: int) -> tuple[list[Path], list[Path]]:
 def encode(pipe: JoyVASAPipeline, path: Path) -> PreparedPortrait:
     """The portrait in a crop of :data:`SIDE` pixels."""
     from joyvasa_lib.face.crop import crop_face
-    from joyvasa_lib.face.detector import select_face
+    from joyvasa_lib.face.landmarks.detector import select_face
     from joyvasa_lib.media.image import load_image
     from joyvasa_lib.pipeline import PreparedPortrait
 
@@ -200,7 +200,7 @@ def level_changes(
 
     The mesh sees either frame by itself; flow leads its points from one to the other.
     """
-    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.evaluation.expression import NAMES, follow_points, lips_parted
 
     aperture = NAMES.index("aperture")
@@ -257,7 +257,7 @@ def speech_rows(
     pipe: JoyVASAPipeline, portraits: dict[str, PreparedPortrait], motion: Motion
 ) -> Iterator[Row]:
     """How well lips keep the speech: correlation of opening curves, and closures."""
-    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.evaluation.curves import correlation
     from joyvasa_lib.evaluation.track import track_motion
 
@@ -320,7 +320,7 @@ def write_sheet(pipe: JoyVASAPipeline, portrait: PreparedPortrait, path: Path) -
 
 def edit_seconds(motion: Motion) -> float:
     """Seconds that editing ten minutes of motion takes, the better of three."""
-    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.motion import Motion
 
     repeats = -(-15000 // len(motion))
@@ -335,14 +335,14 @@ def edit_seconds(motion: Motion) -> float:
 
 def map_rows() -> Iterator[Row]:
     """Variance of the true deformation that the learned map explains on heads never trained on."""
-    from joyvasa_lib.datasets.synthetic.expression_pairs import (
+    from joyvasa_lib.datasets.heads.expression_pairs import (
         ExpressionPairsConfig,
         expression_pairs_of,
         join_pairs,
     )
-    from joyvasa_lib.emotion.learned_map import bundled_map
+    from joyvasa_lib.emotion.maps.learned import bundled_map
     from joyvasa_lib.motion import get_space
-    from joyvasa_lib.training.emotion_metrics import linear_change, measure_change
+    from joyvasa_lib.training.emotion.metrics import linear_change, measure_change
 
     config = ExpressionPairsConfig(seed=HELD_OUT_SEED)
     pairs = join_pairs([expression_pairs_of(head, config) for head in range(HELD_OUT_HEADS)])

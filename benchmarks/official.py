@@ -89,7 +89,7 @@ def parity_networks() -> LivePortraitNetworks:
     """The published networks with the parity material's weights."""
     import torch
 
-    from joyvasa_lib.checkpoints import liveportrait_keys as keys
+    from joyvasa_lib.checkpoints.official import liveportrait as keys
     from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 
     spec = importlib.util.spec_from_file_location("fill", FIXTURES / "fill.py")
@@ -121,7 +121,7 @@ def bundled_crop() -> FaceCrop:
     """The bundled portrait as the official networks see it."""
     import joyvasa_lib
     from joyvasa_lib.face.crop import crop_upright
-    from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+    from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
     from joyvasa_lib.media.image import load_image
 
     picture = load_image(Path(joyvasa_lib.__file__).parent / "demo_assets" / "astronaut.jpg")
@@ -137,7 +137,7 @@ def driven_keypoints(model: LivePortraitModel, portrait: LivePortraitPortrait) -
     import torch
 
     from joyvasa_lib.motion import Motion
-    from joyvasa_lib.motion.official_driving import OfficialDriving
+    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
 
     steps = np.linspace(0.0, 1.0, BATCH)[:, None]
     motion = Motion.build(

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from joyvasa_lib.speech.denoiser import MotionDenoiser
+    from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 ROOT = Path(__file__).parent.parent
@@ -95,8 +95,8 @@ def clock(action: Callable[[], Any], device: str, now: Callable[[], float]) -> f
 
 
 def window(model: MotionGenerator, audio: Tensor, name: str, steps: int, seed: int = 0) -> Tensor:
+    from joyvasa_lib.speech.diffusion.sampling import draw_noise
     from joyvasa_lib.speech.motion_generator import make_options
-    from joyvasa_lib.speech.sampling import draw_noise
 
     options = make_options(
         {"scheduler": name, "num_inference_steps": steps, "guidance_scale": GUIDANCE}
@@ -144,9 +144,9 @@ def measure_difference() -> dict[str, dict[str, float]]:
     """How far few-step motion of the bundled weights is from that of 50 steps, by method."""
     from main_job import assets
 
-    from joyvasa_lib.checkpoints.bundled import BUNDLED
+    from joyvasa_lib.checkpoints.folder import BUNDLED
     from joyvasa_lib.media.audio import load_speech
-    from joyvasa_lib.speech.audio_encoder import FeatureStream
+    from joyvasa_lib.speech.encoders.audio_encoder import FeatureStream
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
     model = MotionGenerator.from_pretrained(BUNDLED)

@@ -59,8 +59,8 @@ def measure_prepare(seconds: float) -> Row:
     from main_job import assets
 
     from joyvasa_lib import JoyVASAPipeline
-    from joyvasa_lib.datasets.prepare import prepare_videos
-    from joyvasa_lib.datasets.recipe import PrepareRecipe
+    from joyvasa_lib.datasets.prepare.prepare import prepare_videos
+    from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
     from joyvasa_lib.media.audio import load_speech
 
     portrait, speech = assets()
@@ -82,9 +82,9 @@ def measure_prepare(seconds: float) -> Row:
 def measure_training(network: str, batch: int, loader_threads: int, steps: int, lora: int) -> Row:
     import torch
     import yaml
-    from training_sets import write_prepared
 
-    from joyvasa_lib.training.motion import train_motion
+    from joyvasa_lib.training.motion.train import train_motion
+    from training_sets import write_prepared
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -126,10 +126,10 @@ def measure_training(network: str, batch: int, loader_threads: int, steps: int, 
 def measure_portrait(size: str, batch: int, loader_threads: int, steps: int) -> Row:
     import torch
     import yaml
-    from portrait_sets import SIZES
 
-    from joyvasa_lib.datasets.synthetic.head_frames import HeadFramesConfig, write_head_frames
-    from joyvasa_lib.training.portrait import train_portrait
+    from joyvasa_lib.datasets.heads.frames import HeadFramesConfig, write_head_frames
+    from joyvasa_lib.training.portrait.train import train_portrait
+    from portrait_sets import SIZES
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -163,10 +163,10 @@ def measure_portrait(size: str, batch: int, loader_threads: int, steps: int) -> 
 
 def _fill_cache(recipe: Path, run: Path) -> None:
     """Encodes the speech once, as the first epoch of a real run does."""
-    from joyvasa_lib.training.config import LoopConfig, read_recipe, take_section
-    from joyvasa_lib.training.features import FeatureCache
-    from joyvasa_lib.training.motion import MotionRun
-    from joyvasa_lib.training.motion_recipe import MotionTraining
+    from joyvasa_lib.training.loop.config import LoopConfig, read_recipe, take_section
+    from joyvasa_lib.training.motion.features import FeatureCache
+    from joyvasa_lib.training.motion.recipe import MotionTraining
+    from joyvasa_lib.training.motion.train import MotionRun
 
     values = read_recipe(recipe)
     config = take_section(values, MotionTraining, "motion")

@@ -17,8 +17,8 @@ import numpy as np
 import joyvasa_lib
 from joyvasa_lib import JoyVASAPipeline, Motion
 from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech, write_wav
-from joyvasa_lib.training.motion import train_motion
-from joyvasa_lib.training.motion_source import MotionSource, Recording, Take, values_of
+from joyvasa_lib.training.motion.source import MotionSource, Recording, Take, values_of
+from joyvasa_lib.training.motion.train import train_motion
 
 ROOT = Path(__file__).parent.parent
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from joyvasa_lib.animation import Animation
     from joyvasa_lib.emotion.editor import EmotionEditor
-    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.emotion.timeline import EmotionTimeline
     from joyvasa_lib.errors import (
         CheckpointError,
@@ -54,7 +54,7 @@ __all__ = [
 
 _HOMES = {
     "Animation": "joyvasa_lib.animation",
-    "Emotion": "joyvasa_lib.emotion.emotion_space",
+    "Emotion": "joyvasa_lib.emotion.emotion",
     "EmotionEditor": "joyvasa_lib.emotion.editor",
     "EmotionTimeline": "joyvasa_lib.emotion.timeline",
     "JoyVASAPipeline": "joyvasa_lib.pipeline",

@@ -14,34 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
-from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
-from joyvasa_lib.checkpoints.layout import best_device, load_portrait_model, read_index
+from joyvasa_lib.checkpoints.folder import resolve_checkpoint
+from joyvasa_lib.checkpoints.index import best_device, load_portrait_model, read_index
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
-from joyvasa_lib.emotion.learned_map import load_unit_map
-from joyvasa_lib.emotion.mapping import UnitToExpression, linear_map
+from joyvasa_lib.emotion.maps.learned import load_unit_map
+from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
 from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.face.detector import FaceDetector, select_face
-from joyvasa_lib.face.manual import ManualFaceDetector
-from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
+from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
 from joyvasa_lib.media.image import ImageSource, load_image
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.extracted import from_rest
+from joyvasa_lib.motion.driving.extracted import from_rest
 from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance
 from joyvasa_lib.portrait.compact.model import CompactPortrait
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
-from joyvasa_lib.portrait.watching import watch
+from joyvasa_lib.portrait.video_motion import watch
 
 if TYPE_CHECKING:
     import torch
 
-    from joyvasa_lib.face.liveportrait_landmarks import LivePortraitLandmarks
-    from joyvasa_lib.motion.official_driving import OfficialDriving
+    from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
+    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 Frames = NDArray[np.uint8]
@@ -145,7 +145,7 @@ class JoyVASAPipeline:
                 the message names each and says what to do.
             OptionError: another subject, or the device is unknown or not there.
         """
-        from joyvasa_lib.checkpoints.official import load_official
+        from joyvasa_lib.checkpoints.official.load import load_official
 
         parts = load_official(directory, subject, device, dtype, driving, with_speech=with_speech)
         Thread(target=parts.model.prepare, name="joyvasa-prepare").start()
@@ -166,7 +166,7 @@ class JoyVASAPipeline:
             OptionError: the pipeline is of the compact preset, which is a folder already.
             OutputError: the folder cannot be written.
         """
-        from joyvasa_lib.checkpoints.layout import save_checkpoint
+        from joyvasa_lib.checkpoints.index import save_checkpoint
 
         generator = None if self.checkpoint is None else self.motion_generator
         return save_checkpoint(folder, self.portrait_model, generator, self.subject)
@@ -223,7 +223,7 @@ class JoyVASAPipeline:
             paste_back: whether frames are the whole picture or the square around the face.
             fps: frames a second of the video.
             emotion: how the face feels about it: text such as ``"happiness:0.7"``, an
-                :class:`~joyvasa_lib.emotion.emotion_space.Emotion`, a timeline or an editor.
+                :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
                 ``head_motion``: see
                 :class:`~joyvasa_lib.speech.motion_generator.GenerationOptions`.
@@ -258,7 +258,7 @@ class JoyVASAPipeline:
             image: picture file, array, tensor or PIL image.
             face: ``"largest"`` or the rank by size.
             detector: another detector, for example
-                :class:`~joyvasa_lib.face.manual.ManualFaceDetector`.
+                :class:`~joyvasa_lib.face.landmarks.manual.ManualFaceDetector`.
 
         Raises:
             MediaError: the picture cannot be read.
@@ -442,7 +442,7 @@ class JoyVASAPipeline:
             CheckpointError: a template cannot be read safely.
             MotionError: the motion is of a space that this portrait model does not render.
         """
-        from joyvasa_lib.checkpoints.motion_files import load_motion_file
+        from joyvasa_lib.motion.templates import load_motion_file
 
         if not isinstance(driving, Motion | Performance):
             path = Path(driving)

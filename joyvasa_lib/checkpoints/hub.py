@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from joyvasa_lib.checkpoints.official_parts import (
+from joyvasa_lib.checkpoints.official.sources import (
     DEFAULT_PARTS,
     ENCODER_WEIGHTS,
     PARTS,

@@ -61,7 +61,7 @@ def load_pipeline(
         CheckpointError: the folder cannot be used.
         OptionError: the checkpoint is for the other subject, or has no such rules.
     """
-    from joyvasa_lib.checkpoints.bundled import looks_official
+    from joyvasa_lib.checkpoints.folder import looks_official
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
     if subject not in (None, "human", "animal"):

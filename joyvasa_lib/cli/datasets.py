@@ -25,7 +25,7 @@ def heads(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Renders heads and the patch pairs that the compact preset's generator learns from."""
-    from joyvasa_lib.datasets.synthetic.portrait_pairs import (
+    from joyvasa_lib.datasets.heads.patch_pairs import (
         preview_heads,
         read_pairs_config,
         write_portrait_pairs,
@@ -52,7 +52,7 @@ def head_frames(
     """Renders heads in several poses and expressions, for train portrait of preset liveportrait."""
     from tqdm import tqdm
 
-    from joyvasa_lib.datasets.synthetic.head_frames import HeadFramesConfig, write_head_frames
+    from joyvasa_lib.datasets.heads.frames import HeadFramesConfig, write_head_frames
 
     config = HeadFramesConfig(heads, valid_heads, frames, size, seed=seed)
     with tqdm(total=heads + valid_heads, unit="head", disable=quiet) as bar:
@@ -69,7 +69,7 @@ def mean_face(
     """Averages what the face-mesh network finds on rendered heads: the face room's mean mesh."""
     import numpy as np
 
-    from joyvasa_lib.datasets.synthetic.mean_face import mean_face_mesh
+    from joyvasa_lib.datasets.heads.mean_face import mean_face_mesh
     from joyvasa_lib.media.files import atomic_path
 
     mesh = mean_face_mesh(count, seed, progress=True)

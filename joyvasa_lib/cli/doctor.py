@@ -104,7 +104,7 @@ def _ffmpeg(problems: list[str]) -> str:
 
 
 def _models(problems: list[str]) -> dict[str, float]:
-    from joyvasa_lib.checkpoints.bundled import BUNDLED, resolve_checkpoint
+    from joyvasa_lib.checkpoints.folder import BUNDLED, resolve_checkpoint
     from joyvasa_lib.errors import CheckpointError
 
     package = Path(__file__).parent.parent

@@ -108,8 +108,8 @@ def drive(
 
 def _frames_in(driving: Path) -> int:
     """About how many frames will be read, for the progress bar; 1 for files of motion."""
-    from joyvasa_lib.checkpoints.motion_files import motion_file_kind
     from joyvasa_lib.media.video import probe
+    from joyvasa_lib.motion.templates import motion_file_kind
 
     if motion_file_kind(driving) is not None:
         return 1

@@ -79,8 +79,8 @@ def edit(
     check_writable(output)
     values: dict[str, object] = {"output": str(output)}
     if source.suffix == ".safetensors":
-        from joyvasa_lib.checkpoints.bundled import resolve_checkpoint
-        from joyvasa_lib.emotion.learned_map import load_unit_map
+        from joyvasa_lib.checkpoints.folder import resolve_checkpoint
+        from joyvasa_lib.emotion.maps.learned import load_unit_map
         from joyvasa_lib.motion import Motion
 
         if output.suffix != ".safetensors":
@@ -155,7 +155,7 @@ def chosen_emotion(
         MediaError: there is no such timeline file.
     """
     from joyvasa_lib.emotion.editor import EmotionEditor
-    from joyvasa_lib.emotion.emotion_space import Emotion
+    from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.emotion.timeline import EmotionTimeline
 
     total = Emotion.parse(text) if text else Emotion.neutral()

@@ -11,7 +11,7 @@ import typer
 from joyvasa_lib.errors import MediaError, OptionError
 
 if TYPE_CHECKING:
-    from joyvasa_lib.face.detector import FaceDetector
+    from joyvasa_lib.face.landmarks.detector import FaceDetector
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
 FaceRank = Annotated[str, typer.Option(help="largest, or rank by size from 0.")]
@@ -45,7 +45,7 @@ def given_face(
         return None
     if sum(given) > 1:
         raise OptionError("Give only one of --box, --landmarks and --square")
-    from joyvasa_lib.face.manual import ManualFaceDetector
+    from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 
     if box:
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from joyvasa_lib.datasets.prepare import Prepared, Progress
+    from joyvasa_lib.datasets.prepare.prepare import Prepared, Progress
 
 
 class EngineName(str, Enum):
@@ -69,8 +69,8 @@ def prepare(
     It can be stopped at any moment, and goes on when run again. What is not usable is left out;
     OUTPUT/report.jsonl says why for every stretch.
     """
-    from joyvasa_lib.datasets.prepare import prepare_videos
-    from joyvasa_lib.datasets.recipe import PrepareRecipe
+    from joyvasa_lib.datasets.prepare.prepare import prepare_videos
+    from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 
     recipe = PrepareRecipe(
         encoder=encoder, crop=crop, split_by=split_by.value, validation=validation,

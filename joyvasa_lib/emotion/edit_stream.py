@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, pose_matrix
 from joyvasa_lib.emotion.liveliness import LOOK_AHEAD, LOOK_BACK, Liveliness
-from joyvasa_lib.emotion.mapping import UnitToExpression
+from joyvasa_lib.emotion.maps.linear import UnitToExpression
 from joyvasa_lib.emotion.speech_guard import SpeechGuard, reach
 from joyvasa_lib.emotion.timeline import frame_times
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.joining import require_same_kind
+from joyvasa_lib.motion.operations.joining import require_same_kind
 
 Curve = NDArray[np.float64]
 

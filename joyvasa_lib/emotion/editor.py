@@ -1,8 +1,8 @@
 """``EmotionEditor``: motion and emotion in, motion out; speech stays what it was.
 
 The emotion's vector in each frame becomes expression deformation by the motion space's own map
-(:mod:`~joyvasa_lib.emotion.mapping`) and is added to what the face does; head units are added to
-the pose. Frames depend on a bounded neighbourhood only, so a performance is edited piece by piece.
+(:mod:`~joyvasa_lib.emotion.maps.linear`) and is added to what the face does; head units are added
+to the pose. Frames depend on a bounded neighbourhood only, so a performance is edited in pieces.
 
 Axis legend: ``t`` frames, ``n`` components of an emotion, ``k`` keypoints.
 """
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF, arkit_matrix
 from joyvasa_lib.emotion.edit_stream import EditStream
-from joyvasa_lib.emotion.emotion_space import Emotion, checked_number
+from joyvasa_lib.emotion.emotion import Emotion, checked_number
 from joyvasa_lib.emotion.liveliness import Liveliness
-from joyvasa_lib.emotion.mapping import UnitToExpression, default_map
+from joyvasa_lib.emotion.maps.linear import UnitToExpression, default_map
 from joyvasa_lib.emotion.speech_guard import guard_of
 from joyvasa_lib.emotion.timeline import EmotionTimeline
 from joyvasa_lib.errors import MotionError, OptionError

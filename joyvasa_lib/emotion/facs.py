@@ -10,7 +10,7 @@ from joyvasa_lib.emotion.action_units import (
     letter_intensity,
     resolve_components,
 )
-from joyvasa_lib.emotion.emotion_space import Emotion
+from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.errors import OptionError
 
 _FACS_TERM = re.compile(r"([LRTB])?(\d+)([A-E])?$")

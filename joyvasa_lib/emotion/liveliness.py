@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
 from joyvasa_lib.emotion.prototypes import BASIC
-from joyvasa_lib.speech.blinks import (
+from joyvasa_lib.motion.blinks import (
     CLOSED,
     CLOSING,
     MEAN_INTERVAL,

@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from joyvasa_lib.emotion.emotion_space import Emotion
+from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.errors import OptionError
 
 EMFACS = "EMFACS"

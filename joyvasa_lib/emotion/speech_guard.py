@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.face_units import FACE_UNITS
-from joyvasa_lib.motion.limits import reconcile_units
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.operations.limits import reconcile_units
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21, MotionSpace
 
 Curve = NDArray[np.float64]
@@ -211,8 +211,8 @@ def guard_of(space: MotionSpace) -> SpeechGuard:
     if space == LIVEPORTRAIT_21:
         return _liveportrait_guard()
     if space.has_units and {"jawOpen", "mouthClose"} <= set(space.face_unit_names):
-        from joyvasa_lib.portrait.compact.head_rig import bundled_rig
-        from joyvasa_lib.portrait.compact.lip_opening import lip_opening
+        from joyvasa_lib.rig.head_rig import bundled_rig
+        from joyvasa_lib.rig.lip_opening import lip_opening
 
         known = dict(zip(FACE_UNITS, lip_opening(bundled_rig()), strict=True))
         return UnitGuard(space, np.array([known.get(n, 0.0) for n in space.face_unit_names]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from joyvasa_lib.emotion.emotion_space import Emotion, checked_number
+from joyvasa_lib.emotion.emotion import Emotion, checked_number
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class EmotionTimeline:
         Raises:
             OptionError: times that run backwards, or an unknown emotion.
         """
-        from joyvasa_lib.emotion.words import word_keyframes
+        from joyvasa_lib.emotion.keyframes import word_keyframes
 
         return cls(tuple(word_keyframes(words, emotions, otherwise, onset, offset)))
 

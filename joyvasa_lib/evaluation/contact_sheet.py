@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.emotion.action_units import ACTION_UNITS
-from joyvasa_lib.emotion.emotion_space import Emotion
+from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.emotion.prototypes import BASIC, COMPOUND
 from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
 

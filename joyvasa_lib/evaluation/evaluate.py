@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.evaluation.curves import loudness
-from joyvasa_lib.evaluation.picture import PictureScores, PictureWatch
+from joyvasa_lib.evaluation.image import PictureScores, PictureWatch
 from joyvasa_lib.evaluation.scores import (
     BlinkScores,
     HeadScores,
@@ -211,8 +211,8 @@ def _own_sound(path: Path) -> Speech | None:
 def _watch(portrait: NDArray[np.uint8] | None) -> PictureWatch:
     if portrait is None:
         return PictureWatch()
-    from joyvasa_lib.face.detector import select_face
-    from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+    from joyvasa_lib.face.landmarks.detector import select_face
+    from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
     return PictureWatch(portrait, select_face(MediaPipeFaceDetector().detect(portrait)))
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.evaluation.track import in_head_frame
-from joyvasa_lib.portrait.compact.calibration import LOWER_INNER_LIP, UPPER_INNER_LIP
+from joyvasa_lib.rig.calibration import LOWER_INNER_LIP, UPPER_INNER_LIP
 
 Points = NDArray[np.float64]
 

@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, NoFaceError
-from joyvasa_lib.face.detector import Face
 from joyvasa_lib.face.eyes import EyeWatch
-from joyvasa_lib.face.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.driving import compose_units
+from joyvasa_lib.motion.driving.blendshapes import compose_units
 from joyvasa_lib.motion.keypoints import rotation_angles
-from joyvasa_lib.portrait.compact.calibration import (
+from joyvasa_lib.rig.calibration import (
     LOWER_INNER_LIP,
     UPPER_INNER_LIP,
 )
-from joyvasa_lib.portrait.compact.head_rig import bundled_rig
-from joyvasa_lib.portrait.compact.lip_opening import eye_distance, lip_opening
+from joyvasa_lib.rig.head_rig import bundled_rig
+from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
 
 Curve = NDArray[np.float64]
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from joyvasa_lib.face.detector import Face, FaceDetector, select_face
+from joyvasa_lib.face.landmarks.detector import Face, FaceDetector, select_face
 
 __all__ = ["Face", "FaceDetector", "select_face"]

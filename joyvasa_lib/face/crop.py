@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
-from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.sampling import as_rgb, sample
 
 SMALLEST, LARGEST = 256, 1024

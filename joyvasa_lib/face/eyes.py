@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, percentile_filter
 
-from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.landmarks.detector import Face
 
 Curve = NDArray[np.float64]
 

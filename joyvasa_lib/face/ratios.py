@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.landmark_sets import Opening, landmark_set, take
+from joyvasa_lib.face.landmarks.sets import Opening, landmark_set, take
 
 _EPSILON = 1e-6
 """Pixels added to the width, so that points on one another give a number."""

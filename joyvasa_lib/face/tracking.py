@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.crop_geometry import FaceSquare, face_square
-from joyvasa_lib.face.detector import Face, FaceDetector, select_face
-from joyvasa_lib.face.mediapipe import SCHEME, MediaPipeFaceDetector
+from joyvasa_lib.face.landmarks.detector import Face, FaceDetector, select_face
+from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.face.sampling import as_rgb, sample
 
 Pixels = NDArray[np.uint8]

@@ -215,7 +215,7 @@ class Motion:
         Raises:
             MotionError: no such file, not a motion file, damaged, or of another space.
         """
-        from joyvasa_lib.motion.storage import load_motion
+        from joyvasa_lib.motion.io import load_motion
 
         return load_motion(path, space=space)
 
@@ -320,7 +320,7 @@ class Motion:
         Raises:
             MotionError: nothing to join, different kinds, or a part shorter than its crossfades.
         """
-        from joyvasa_lib.motion.joining import concatenate
+        from joyvasa_lib.motion.operations.joining import concatenate
 
         return concatenate(list(motions), crossfade=crossfade)
 
@@ -344,7 +344,7 @@ class Motion:
         Raises:
             MotionError: neither is given, a value is not positive, or the motion is empty.
         """
-        from joyvasa_lib.motion.resampling import resample
+        from joyvasa_lib.motion.operations.retiming import resample
 
         if fps is None and n_frames is None:
             raise MotionError("retime needs fps=..., n_frames=..., or both")
@@ -381,12 +381,14 @@ class Motion:
     def with_gains(
         self, *, head: float = 1.0, blink: float = 1.0, mouth: float = 1.0, brows: float = 1.0
     ) -> Motion:
-        """The motion with parts of it made larger or smaller; see :mod:`~joyvasa_lib.motion.gains`.
+        """The motion with parts of it made larger or smaller.
+
+        See :mod:`~joyvasa_lib.motion.operations.gains`.
 
         Raises:
             MotionError: a gain is negative or not finite.
         """
-        from joyvasa_lib.motion.gains import Gains, apply_gains
+        from joyvasa_lib.motion.operations.gains import Gains, apply_gains
 
         return apply_gains(self, Gains(head=head, blink=blink, mouth=mouth, brows=brows))
 
@@ -410,8 +412,8 @@ class Motion:
         return checked_edit(edit).edit_motion(self, **options)
 
     def limit(self) -> Motion:
-        """The motion within what pictures can show; see :mod:`~joyvasa_lib.motion.limits`."""
-        from joyvasa_lib.motion.limits import limit_motion
+        """The motion within what images can show: :mod:`~joyvasa_lib.motion.operations.limits`."""
+        from joyvasa_lib.motion.operations.limits import limit_motion
 
         return limit_motion(self)
 
@@ -422,12 +424,12 @@ class Motion:
         parts: Sequence[str] = ("expression", "pose"),
         **options: Any,
     ) -> Motion:
-        """The motion with less jitter; see :func:`joyvasa_lib.motion.smoothing.smooth_motion`.
+        """The motion with less jitter; see :mod:`~joyvasa_lib.motion.operations.smoothing`.
 
         Raises:
             MotionError: unknown method, part or option.
         """
-        from joyvasa_lib.motion.smoothing import smooth_motion
+        from joyvasa_lib.motion.operations.smoothing import smooth_motion
 
         return smooth_motion(self, method, parts=parts, **options)
 
@@ -437,7 +439,7 @@ class Motion:
         Raises:
             OutputError: the file cannot be written.
         """
-        from joyvasa_lib.motion.storage import save_motion
+        from joyvasa_lib.motion.io import save_motion
 
         return save_motion(self, path)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.editing import MotionEdit, checked_edit
 from joyvasa_lib.motion.motion import Motion, checked_fps
-from joyvasa_lib.motion.resampling import reach, resample
+from joyvasa_lib.motion.operations.retiming import reach, resample
 from joyvasa_lib.motion.space import MotionSpace
 
 LONGEST_KEPT = 15000

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MissingDependencyError, MotionError
-from joyvasa_lib.motion.face_units import ACTION_UNIT_NAMES, REGIONS
+from joyvasa_lib.motion.blendshapes import ACTION_UNIT_NAMES, REGIONS
 from joyvasa_lib.motion.motion import Motion
 
 if TYPE_CHECKING:

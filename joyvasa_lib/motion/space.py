@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.face_units import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]

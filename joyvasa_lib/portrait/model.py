@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
-from joyvasa_lib.face.detector import Face
+from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
-from joyvasa_lib.motion.driving import check_reference
+from joyvasa_lib.motion.driving.blendshapes import check_reference
 
 _RENDERERS = {
     "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "

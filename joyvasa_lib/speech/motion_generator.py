@@ -19,12 +19,12 @@ from torch import Tensor
 from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
-from joyvasa_lib.speech.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
-from joyvasa_lib.speech.denoiser import MotionDenoiser
-from joyvasa_lib.speech.normalizer import MotionNormalizer
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_noise, draw_window
+from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
+from joyvasa_lib.speech.encoders.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
 from joyvasa_lib.speech.options import GenerationOptions, make_options
-from joyvasa_lib.speech.sampling import GuidedDenoiser, draw_noise, draw_window
-from joyvasa_lib.speech.schedulers import PREDICTIONS, make_scheduler
 
 __all__ = ["GenerationOptions", "MotionGenerator", "check_waveform", "make_options"]
 
@@ -107,7 +107,7 @@ class MotionGenerator:
         Yields:
             Motions of consecutive frames, as soon as their window of sound is complete.
         """
-        from joyvasa_lib.speech.joyvasa_windows import JoyVASAStream
+        from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
         from joyvasa_lib.speech.streaming import MotionStream
 
         checked = make_options(options)
@@ -127,7 +127,7 @@ class MotionGenerator:
             OptionError: an option is unknown or out of range.
         """
         if make_options(options).compat == "joyvasa":
-            from joyvasa_lib.speech.joyvasa_windows import frame_count
+            from joyvasa_lib.compat.joyvasa.windows import frame_count
 
             return frame_count(samples)
         return round(samples / SAMPLES_PER_FRAME)
@@ -204,7 +204,7 @@ class MotionGenerator:
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``."""
-        from joyvasa_lib.speech.storage import save_denoiser
+        from joyvasa_lib.speech.diffusion.storage import save_denoiser
 
         folder = Path(folder)
         self.audio_encoder.save_pretrained(folder / "audio_encoder", dtype)
@@ -220,7 +220,7 @@ class MotionGenerator:
         Raises:
             CheckpointError: a part is missing or does not fit.
         """
-        from joyvasa_lib.speech.storage import load_denoiser
+        from joyvasa_lib.speech.diffusion.storage import load_denoiser
 
         folder = Path(folder)
         path = folder / "scheduler" / SCHEDULER_FILE

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.speech.sampling import Threshold
-from joyvasa_lib.speech.schedulers import SCHEDULERS
+from joyvasa_lib.speech.diffusion.sampling import Threshold
+from joyvasa_lib.speech.diffusion.schedulers import SCHEDULERS
 
 BLINKS = ("placed", "model")
 COMPATS = ("none", "joyvasa")
@@ -33,9 +33,9 @@ class GenerationOptions:
         smooth_pose: whether the head is smoothed: without delay over a fifth of a second, or,
             under ``compat="joyvasa"``, as there.
         dynamic_threshold: ratio, lowest and highest limit of each prediction's magnitude; see
-            :func:`~joyvasa_lib.speech.sampling.limit_peak`. None is off.
+            :func:`~joyvasa_lib.speech.diffusion.sampling.limit_peak`. None is off.
         compat: ``"joyvasa"`` draws windows as the published code does, to reproduce its numbers:
-            see :mod:`~joyvasa_lib.speech.joyvasa_windows` for what that costs. With it go
+            see :mod:`~joyvasa_lib.compat.joyvasa.windows` for what that costs. With it go
             ``scheduler="ddpm"`` and all training steps.
 
     Raises:

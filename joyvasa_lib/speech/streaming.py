@@ -19,9 +19,9 @@ from torch import Tensor
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.motion.motion import Motion
-from joyvasa_lib.speech.audio_encoder import FeatureStream
-from joyvasa_lib.speech.finishing import Finisher
+from joyvasa_lib.speech.encoders.audio_encoder import FeatureStream
 from joyvasa_lib.speech.motion_generator import GenerationOptions, MotionGenerator, check_waveform
+from joyvasa_lib.speech.postprocessing import Finisher
 
 OVERLAP = 4
 """Frames that two neighbouring windows share and blend."""

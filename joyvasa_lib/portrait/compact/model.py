@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.folder import BUNDLED
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
-from joyvasa_lib.motion.driving import (
+from joyvasa_lib.motion.driving.blendshapes import (
     DrivingOptions,
     Pose,
     compose_pose,
@@ -31,38 +32,38 @@ from joyvasa_lib.motion.driving import (
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.portrait.compact.appearance import (
+from joyvasa_lib.portrait.compact.encode.appearance import (
     Appearance,
     fitted_layers,
     read_appearance,
     typical_skin,
 )
-from joyvasa_lib.portrait.compact.calibration import (
+from joyvasa_lib.portrait.compact.encode.paint import Paint, mix_paint
+from joyvasa_lib.portrait.compact.encode.source_smile import SMILE, own_smile
+from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
+from joyvasa_lib.portrait.compact.render.compositor import Performance, draw_frames
+from joyvasa_lib.portrait.compact.render.lids import closing_order, lid_stretch
+from joyvasa_lib.portrait.compact.render.lookup import MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.render.warm_up import compile_kernels
+from joyvasa_lib.portrait.model import Portrait, PortraitModel
+from joyvasa_lib.rig.calibration import (
     BLINK,
     JAW,
     applied_units,
     blink_gain,
     lip_seal,
 )
-from joyvasa_lib.portrait.compact.compositor import Performance, draw_frames
-from joyvasa_lib.portrait.compact.correction import lip_edges
-from joyvasa_lib.portrait.compact.fitting import HeadFit, fit_head
-from joyvasa_lib.portrait.compact.head_rig import Floats, HeadRig, bundled_rig
-from joyvasa_lib.portrait.compact.lids import closing_order, lid_stretch
-from joyvasa_lib.portrait.compact.lip_opening import eye_distance, lip_opening
-from joyvasa_lib.portrait.compact.lookup import MOUTH_LAYERS
-from joyvasa_lib.portrait.compact.own_smile import SMILE, own_smile
-from joyvasa_lib.portrait.compact.own_teeth import place_teeth
-from joyvasa_lib.portrait.compact.paint import Paint, mix_paint
-from joyvasa_lib.portrait.compact.warm_up import compile_kernels
-from joyvasa_lib.portrait.model import Portrait, PortraitModel
+from joyvasa_lib.rig.correction import lip_edges
+from joyvasa_lib.rig.fitting import HeadFit, fit_head
+from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
+from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
 
 if TYPE_CHECKING:  # torch loads with the first frame that is rendered
-    from joyvasa_lib.portrait.compact.refiner import PatchRefiner
+    from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner
 
 Frames = NDArray[np.uint8]
 
-BUNDLED_GENERATOR = Path(__file__).parents[2] / "checkpoints" / "bundled" / "portrait" / "generator"
+BUNDLED_GENERATOR = BUNDLED / "portrait" / "generator"
 
 _OPEN_EYE, _SHUT_EYE = 0.3, 0.8
 """Closure seen in the pixels of an eye below which it is open, and above which it is shut."""
@@ -77,9 +78,9 @@ class CompactPortrait(Portrait):
     Attributes:
         fit: the rig fitted to the face: canonical shape, source expression and pose.
         appearance: the photograph read through the fit.
-        blink_gain: [2] see :func:`~joyvasa_lib.portrait.compact.calibration.blink_gain`.
-        seal: [52] see :func:`~joyvasa_lib.portrait.compact.calibration.lip_seal`.
-        teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.own_teeth.place_teeth`.
+        blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
+        seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
+        teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.encode.source_teeth.place_teeth`.
         paint: what is painted where the photograph shows nothing.
     """
 
@@ -144,7 +145,7 @@ class CompactPortraitModel(PortraitModel):
         """
         if self._generator is None:
             return None
-        from joyvasa_lib.portrait.compact.refiner import PatchRefiner
+        from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner
 
         return PatchRefiner.from_pretrained(self.rig, self._generator)
 

@@ -33,13 +33,13 @@ from joyvasa_lib.face.crop import (
     crop_whole,
     stretch_to_square,
 )
-from joyvasa_lib.face.detector import Face
-from joyvasa_lib.face.landmark_sets import landmark_set
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.sets import landmark_set
 from joyvasa_lib.face.paste_back import border_mask
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion, MotionSpace
-from joyvasa_lib.motion.official_driving import OfficialDriving, SourceKeypoints, drive_keypoints
+from joyvasa_lib.motion.driving.keypoints import OfficialDriving, SourceKeypoints, drive_keypoints
 from joyvasa_lib.motion.space import Floats
 from joyvasa_lib.portrait.liveportrait.fast.renderer import FastRenderer, fast_dtype, to_pixels
 from joyvasa_lib.portrait.liveportrait.fast.warping import WarpSource

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.motion.official_driving import OfficialDriving
+from joyvasa_lib.motion.driving.keypoints import OfficialDriving
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor

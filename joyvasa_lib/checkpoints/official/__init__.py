@@ -1,0 +1,1 @@
+"""Names and shapes of LivePortrait's and JoyVASA's published files."""

@@ -1,0 +1,1 @@
+"""Behaviour of other code, kept apart from this library's own."""

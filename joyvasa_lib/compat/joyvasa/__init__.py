@@ -1,0 +1,1 @@
+"""What JoyVASA's published code does where this library does otherwise."""

@@ -1,0 +1,126 @@
+"""Windows as JoyVASA's published code draws them, to reproduce its numbers; not for good motion.
+
+Where it differs from :class:`~joyvasa_lib.speech.streaming.MotionStream`, the default:
+
+- 80 ms of silence go in front, so motion is two frames late and three frames longer than the
+  sound; by default it starts and ends with it.
+- Every window starts from the same noise, which makes windows alike; by default it is fresh.
+- Windows are heard alone; by default with a second of sound around each.
+- Windows are joined as they are; by default they share four frames and blend.
+- The pose's moving average has the weight 0.01, a time constant of four seconds, which all but
+  freezes the head; by default it looks 0.2 s ahead and does not lag.
+
+The "zero" and "replicate" padding of the last window are one: the last sample is silence already.
+Memory is bounded here too. Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``c`` channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from joyvasa_lib.errors import MediaError
+from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.operations.one_euro import low_pass
+from joyvasa_lib.speech.diffusion.sampling import draw_noise
+from joyvasa_lib.speech.encoders.audio_encoder import SAMPLES_PER_FRAME
+from joyvasa_lib.speech.encoders.loudness import LevelTracker
+from joyvasa_lib.speech.motion_generator import MotionGenerator, check_waveform
+from joyvasa_lib.speech.options import GenerationOptions
+
+FRONT, BACK = 1280, 640
+"""Samples of silence before and after the sound."""
+POSE_WEIGHT = 0.01
+"""Weight of a new frame in the moving average of scale, translation and rotation."""
+
+
+def frame_count(samples: int) -> int:
+    """Returns the frames that come of a sound: two in front, one or none behind its own."""
+    return (FRONT + samples + BACK) // SAMPLES_PER_FRAME
+
+
+class JoyVASAStream:
+    """One performance with the published windows: push sound, receive motion.
+
+    The interface is that of :class:`~joyvasa_lib.speech.streaming.MotionStream`; motion comes
+    when a window of sound is full.
+    """
+
+    def __init__(self, model: MotionGenerator, options: GenerationOptions) -> None:
+        """Starts a performance; its one initial noise is drawn here."""
+        self.model, self.options = model, options
+        denoiser = model.denoiser
+        self._frames = int(denoiser.config.n_motions)
+        self._generator = torch.Generator().manual_seed(options.seed)
+        self._noise = draw_noise(denoiser, self._frames, self._generator, model.device)
+        self._prev_motion: Tensor = denoiser.start_motion_feat.detach()
+        self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
+        self._sound: NDArray[np.float32] = np.zeros(FRONT, np.float32)
+        self._level = LevelTracker()
+        self._pose: NDArray[np.float64] | None = None  # last smoothed pose
+        self._started = False  # a first window has been drawn
+
+    @torch.inference_mode()
+    def push(self, chunk: NDArray[np.float32]) -> Iterator[Motion]:
+        """Takes samples float32 [n]; yields the motion of the windows that they fill.
+
+        Raises:
+            MediaError: a sample is not finite, or the chunk is not one-dimensional.
+        """
+        yield from self._take(check_waveform(chunk))
+
+    @torch.inference_mode()
+    def finish(self) -> Iterator[Motion]:
+        """Ends the speech; yields the rest, :func:`frame_count` frames in all.
+
+        Raises:
+            MediaError: there was no speech.
+        """
+        if not self._started and len(self._sound) == FRONT:
+            raise MediaError("The speech is empty.")
+        yield from self._take(np.zeros(BACK, np.float32))
+        rest = len(self._sound) // SAMPLES_PER_FRAME
+        if rest:
+            missing = self._frames * SAMPLES_PER_FRAME - len(self._sound)
+            yield self._window(np.pad(self._sound, (0, missing)), rest)
+
+    def _take(self, samples: NDArray[np.float32]) -> Iterator[Motion]:
+        self._sound = np.concatenate([self._sound, samples])
+        size = self._frames * SAMPLES_PER_FRAME
+        while len(self._sound) >= size:
+            window, self._sound = self._sound[:size], self._sound[size:]
+            yield self._window(window, self._frames)
+
+    def _window(self, sound: NDArray[np.float32], real_frames: int) -> Motion:
+        """Draws a whole window and returns its first ``real_frames`` frames."""
+        self._started = True
+        model, options = self.model, self.options
+        if not model.audio_encoder.hears_samples:
+            sound = sound * np.float32(self._level.gain(sound))
+        samples = torch.from_numpy(sound).to(model.device)[None]
+        audio = model.denoiser.audio_feature_map(model.audio_encoder(samples, self._frames))
+        drawn = model.sample_window(
+            audio,
+            self._prev_motion,
+            self._prev_audio,
+            options,
+            self._generator,
+            noise=self._noise,
+            real_frames=real_frames,
+        )
+        previous = self._prev_motion.shape[1]
+        self._prev_motion = torch.cat([self._prev_motion, drawn], dim=1)[:, -previous:]
+        self._prev_audio = torch.cat([self._prev_audio, audio], dim=1)[:, -previous:]
+        normalizer = model.normalizer
+        values = normalizer.denormalize(drawn[0, :real_frames].float().cpu().numpy())
+        if options.smooth_pose:
+            pose = values[:, normalizer.pose].astype(np.float64)
+            start = pose[0] if self._pose is None else self._pose
+            smoothed = low_pass(pose, np.full((len(pose), 1), POSE_WEIGHT), start)
+            self._pose = smoothed[-1]
+            values[:, normalizer.pose] = smoothed
+        return normalizer.to_motion(values)

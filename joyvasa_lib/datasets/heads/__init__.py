@@ -1,0 +1,1 @@
+"""Rendered heads with everything known about them (extra ``synthetic``)."""

@@ -1,0 +1,103 @@
+"""Lids and lips that touch and do not pass through each other.
+
+Face units add up, and their sum can push a lid past the other or the lower lip into the upper one.
+Contact holds movements back and starts none: a head takes the admissible pose nearest to the sum
+(Gauss's principle of least constraint) in which no unit is more active; near means that little
+surface moves little. Each unit's own full pose counts as admissible, as it was modelled: nothing
+closes further in a combination than the unit that closes it most does alone.
+
+Axis legend: ``n`` poses, ``u`` 52 face units, ``c`` constraints, ``v`` vertices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.motion.operations.limits import reconcile_units
+from joyvasa_lib.motion.space import get_space
+from joyvasa_lib.rig.calibration import (
+    LOWER_INNER_LIP,
+    LOWER_LIDS,
+    UPPER_INNER_LIP,
+    UPPER_LIDS,
+)
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+Doubles = NDArray[np.float64]
+
+_UPPER = (*UPPER_LIDS[0], *UPPER_LIDS[1], *UPPER_INNER_LIP)
+_LOWER = (*LOWER_LIDS[0], *LOWER_LIDS[1], *LOWER_INNER_LIP)
+_SOFTNESS = 1e-3
+"""Ridge of the surface metric, for units that hardly move the surface."""
+
+
+class Contact:
+    """The admissible poses of one head."""
+
+    def __init__(self, rig: HeadRig, applied: Doubles) -> None:
+        """Measures what each unit does to the gaps between lids and between lips.
+
+        Args:
+            rig: the person's rig.
+            applied: [u, u] what is put on the rig for each face unit (rows).
+        """
+        upper, lower = rig.landmark_vertex[list(_UPPER)], rig.landmark_vertex[list(_LOWER)]
+        units = rig.units.astype(np.float64)
+        self.gaps: Doubles = applied @ (units[:, lower, 1] - units[:, upper, 1])
+        """[u, c] widening of each gap by each unit."""
+        alone = reconcile_units(np.eye(len(units)), get_space()).astype(np.float64)
+        self.limits: Doubles = (alone @ self.gaps).min(0)
+        """[c] how far each gap may close."""
+        moved = np.einsum(
+            "ij,jvx,v->ivx", applied, units, np.sqrt(_vertex_areas(rig)), optimize=True
+        )
+        effort = np.square(moved).sum((1, 2))
+        self.effort: Doubles = effort + _SOFTNESS * effort.mean()
+        """[u] mean square displacement of the surface at full activation."""
+
+    def overlap(self, units: Floats | Doubles) -> Doubles:
+        """How far lids or lips pass through each other [n], rig units; 0 for admissible poses."""
+        return np.asarray(np.maximum(self.limits - units @ self.gaps, 0.0).max(-1))
+
+    def resolve(self, units: Floats, sweeps: int = 100, tolerance: float = 5e-4) -> Floats:
+        """The nearest admissible poses.
+
+        Minimises ``sum(effort * (pose - units)^2)`` over ``0 <= pose <= units`` that keep the
+        limits, by coordinate ascent on the forces of contact (the dual problem).
+
+        Args:
+            units: [n, u] activations, none below zero.
+            sweeps: most rounds over the constraints.
+            tolerance: overlap in rig units that is left alone.
+
+        Returns:
+            [n, u]; poses without overlap keep their very numbers.
+        """
+        out = np.array(units, dtype=np.float64)
+        todo = np.flatnonzero(self.overlap(units) > tolerance)
+        free = out[todo]
+        force = np.zeros((len(todo), len(self.limits)))
+        yielding = self.gaps.T / self.effort
+        pose = free
+        for _ in range(sweeps):
+            if self.overlap(pose).max(initial=0.0) < tolerance:
+                break
+            for c, limit in enumerate(self.limits):
+                unbound = (pose > 0.0) & (pose < free) | (pose == free) & (self.gaps[:, c] < 0.0)
+                give = unbound @ (self.gaps[:, c] * yielding[c])
+                step = (limit - pose @ self.gaps[:, c]) / np.maximum(give, 1e-9)
+                force[:, c] = np.maximum(force[:, c] + step * (give > 1e-9), 0.0)
+                pose = np.clip(free + force @ yielding, 0.0, free)
+        out[todo] = pose
+        return out.astype(np.float32)
+
+
+def _vertex_areas(rig: HeadRig) -> Doubles:
+    """[v] share of the head's surface that belongs to each vertex; they sum to 1."""
+    corners = rig.mean[rig.triangles].astype(np.float64)
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.bincount(
+        rig.triangles.ravel(), np.repeat(np.linalg.norm(cross, axis=1), 3), len(rig.mean)
+    )
+    return np.asarray(area / area.sum())

@@ -1,0 +1,1 @@
+"""Draws a head: materials, light, hair, styles."""

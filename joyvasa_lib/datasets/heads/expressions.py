@@ -1,0 +1,136 @@
+"""True expression deformation of random heads: what the learned map of action units is taught.
+
+Everything is measured at the keypoints of the compact motion space, in canonical coordinates, on
+two heads with one neutral shape:
+
+* the *true head*, a mesh with the person's own face units
+  (:mod:`~joyvasa_lib.datasets.heads.personal_rig`), posed as faces can be: activations end at
+  their maximum, units that exclude each other are reconciled, lids meet on this person's eyes, the
+  upper lip follows the jaw, lids and lips in contact hold each other back
+  (:mod:`~joyvasa_lib.datasets.heads.contact`);
+* the *drawn head*, the same neutral shape moved by the bundled rig's units, as the compact preset
+  draws any motion.
+
+A linear basis knows neither the person nor what else the face does. It misses the true head where
+proportions differ, where a unit has no room left, and where surfaces touch.
+
+Axis legend: ``n`` poses, ``u`` 52 face units, ``k`` keypoints, ``v`` vertices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.datasets.heads.contact import Contact
+from joyvasa_lib.datasets.heads.personal_rig import UnitCloning
+from joyvasa_lib.motion.driving.blendshapes import compose_units
+from joyvasa_lib.rig.calibration import applied_units, blink_gain
+from joyvasa_lib.rig.fitting import HeadFit
+from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
+
+REGIONS = ("brow", "eye", "cheek", "mouth", "jaw")
+"""Parts of the face that are measured apart; the nose counts with the cheeks."""
+
+_BROW_END, _EYE_END, _CHEEK_END, _CHIN_START, _CHEEK_SIDE = -0.8, -0.35, 0.3, 0.95, 0.8
+"""Heights (down) and distance from the midline on the mean head, rig units."""
+
+
+@lru_cache(maxsize=1)
+def _cloning() -> UnitCloning:
+    return UnitCloning(bundled_rig())
+
+
+@dataclass(frozen=True, eq=False)
+class TrueHead:
+    """One random person.
+
+    Attributes:
+        rig: the person's own rig; its mean is the neutral head.
+        keypoints: [k, 3] canonical keypoints of the neutral head.
+        applied: [u, u] what is put on ``rig`` for each face unit (rows).
+        drawn_units: [u, k, 3] displacement of the keypoints that the preset draws for each unit.
+        contact: the poses the head can take.
+    """
+
+    rig: HeadRig
+    keypoints: Floats
+    applied: NDArray[np.float64]
+    drawn_units: Floats
+    contact: Contact
+
+    @classmethod
+    def of(cls, shape: Floats) -> TrueHead:
+        """The person with the neutral head [v, 3]."""
+        rig = _cloning()(shape)
+        applied = _applied(rig, shape)
+        drawn = _applied(bundled_rig(), shape)
+        vertex = rig.keypoint_vertex
+        drawn_units = np.tensordot(drawn, bundled_rig().units[:, vertex], 1)
+        return cls(
+            rig=rig,
+            keypoints=shape[vertex],
+            applied=applied,
+            drawn_units=drawn_units.astype(np.float32),
+            contact=Contact(rig, applied),
+        )
+
+    def activations(self, units: Floats) -> Floats:
+        """What the face makes of wanted activations [n, u]: [n, u], poses it can take."""
+        rest = np.zeros(units.shape[-1], dtype=np.float32)
+        return self.contact.resolve(compose_units(rest, units))
+
+    def true_expression(self, units: Floats) -> Floats:
+        """Displacement of the keypoints [n, k, 3] from neutral for wanted activations [n, u]."""
+        return self._true_units(self.activations(units), self.rig.keypoint_vertex)
+
+    def drawn_expression(self, units: Floats) -> Floats:
+        """What the compact preset draws for the same activations [n, u], limits included."""
+        rest = np.zeros(units.shape[-1], dtype=np.float32)
+        composed = compose_units(rest, units)
+        return np.asarray(np.tensordot(composed, self.drawn_units, 1), dtype=np.float32)
+
+    def vertices(self, units: Floats) -> Floats:
+        """Canonical vertices of the true head [n, v, 3] for wanted activations [n, u]."""
+        moved = self._true_units(self.activations(units), np.arange(len(self.rig.mean)))
+        return np.asarray(self.rig.mean + moved, dtype=np.float32)
+
+    def _true_units(self, activations: Floats, vertex: NDArray[np.integer]) -> Floats:
+        applied = activations @ self.applied
+        return np.asarray(np.tensordot(applied, self.rig.units[:, vertex], 1), dtype=np.float32)
+
+
+def _applied(rig: HeadRig, shape: Floats) -> NDArray[np.float64]:
+    """[u, u] what is put on a rig for each face unit, on a head seen with a neutral face."""
+    neutral = HeadFit(
+        identity=np.zeros(len(rig.identity), np.float32),
+        units=np.zeros(len(rig.units), np.float32),
+        rotation=np.eye(3, dtype=np.float32),
+        scale=1.0,
+        translation=np.zeros(3, np.float32),
+        shape=shape,
+        residual=0.0,
+        parting=np.zeros_like(shape),
+    )
+    gain = blink_gain(rig, neutral)
+    each = np.eye(len(rig.units), dtype=np.float32)
+    return applied_units(each, neutral.units, gain).astype(np.float64)
+
+
+def keypoint_regions(rig: HeadRig) -> NDArray[np.intp]:
+    """[k] index into :data:`REGIONS` of each keypoint, by its place on the mean head.
+
+    Lower teeth and tongue ride on the jaw and count with it.
+    """
+    x, y = np.abs(rig.mean[rig.keypoint_vertex, 0]), rig.mean[rig.keypoint_vertex, 1]
+    region = np.full(len(x), REGIONS.index("mouth"))
+    region[(y < _CHEEK_END) | (x > _CHEEK_SIDE)] = REGIONS.index("cheek")
+    region[y < _EYE_END] = REGIONS.index("eye")
+    region[y < _BROW_END] = REGIONS.index("brow")
+    inner = rig.part_vertices("teeth_lower", "tongue")
+    region[(y > _CHIN_START) & (x < _CHEEK_SIDE)] = REGIONS.index("jaw")
+    region[np.isin(rig.keypoint_vertex, inner)] = REGIONS.index("jaw")
+    return region

@@ -1,0 +1,181 @@
+"""Random head shapes, expressions and poses of the bundled rig.
+
+Axis legend: ``v`` vertices, ``u`` 52 face units. Everything is drawn from one generator, so a seed
+fixes a head.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.operations.limits import clip_units, reconcile_units
+from joyvasa_lib.motion.space import get_space
+from joyvasa_lib.rig.head_rig import HeadRig
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+_INDEX = {name: index for index, name in enumerate(FACE_UNITS)}
+
+_VISEMES: tuple[dict[str, float], ...] = (
+    {"jawOpen": 0.6},
+    {"jawOpen": 0.35, "mouthStretch": 0.3},
+    {"jawOpen": 0.15, "mouthStretch": 0.5, "mouthSmile": 0.3, "mouthLowerDown": 0.35},
+    {"jawOpen": 0.25, "mouthFunnel": 0.6},
+    {"jawOpen": 0.1, "mouthPucker": 0.75, "mouthFunnel": 0.3},
+    {"mouthPress": 0.5, "mouthRollLower": 0.3, "mouthRollUpper": 0.3},
+    {"jawOpen": 0.06, "mouthRollLower": 0.5, "mouthUpperUp": 0.3},
+    {"jawOpen": 0.12, "mouthUpperUp": 0.3, "mouthLowerDown": 0.3},
+    {"jawOpen": 0.2, "tongueOut": 0.15, "mouthLowerDown": 0.2},
+    {"jawOpen": 0.05, "mouthShrugUpper": 0.3},
+    {},
+)
+_EXPRESSIONS: tuple[dict[str, float], ...] = (
+    {"mouthSmile": 0.8, "cheekSquint": 0.5, "mouthUpperUp": 0.35, "mouthLowerDown": 0.2},
+    {"mouthSmile": 0.5, "cheekSquint": 0.2},
+    {"mouthFrown": 0.6, "browInnerUp": 0.5, "mouthShrugLower": 0.3},
+    {"browDown": 0.7, "eyeSquint": 0.4, "noseSneer": 0.3},
+    {"browInnerUp": 0.6, "browOuterUp": 0.6, "eyeWide": 0.5},
+    {"eyeSquint": 0.6},
+    {"mouthDimple": 0.5},
+    {"mouthLeft": 0.4},
+    {"mouthRight": 0.4},
+    {},
+    {},
+)
+
+
+def _add(
+    units: Floats, pattern: dict[str, float], amount: float, random: np.random.Generator
+) -> None:
+    for name, value in pattern.items():
+        if name in _INDEX:
+            units[_INDEX[name]] += amount * value
+        else:
+            tilt = random.normal(0.0, 0.12)
+            units[_INDEX[name + "Left"]] += amount * value * (1.0 + tilt)
+            units[_INDEX[name + "Right"]] += amount * value * (1.0 - tilt)
+
+
+def random_units(random: np.random.Generator, blink: float = 0.35) -> Floats:
+    """One facial expression, mostly of speaking people.
+
+    Args:
+        random: source of randomness.
+        blink: probability that the lids are partly or fully closed.
+
+    Returns:
+        [u] activations in [0, 1].
+    """
+    units = np.zeros(len(FACE_UNITS), dtype=np.float32)
+    for _ in range(2):
+        viseme = _VISEMES[random.integers(len(_VISEMES))]
+        _add(units, viseme, float(random.uniform(0.0, 1.1)), random)
+    _add(units, _EXPRESSIONS[random.integers(len(_EXPRESSIONS))], random.uniform(0.0, 1.0), random)
+    if random.random() < blink:
+        closing = 1.0 if random.random() < 0.5 else random.uniform(0.15, 1.0)
+        units[[_INDEX["eyeBlinkLeft"], _INDEX["eyeBlinkRight"]]] = closing
+        if random.random() < 0.1:
+            units[_INDEX["eyeBlinkLeft"]] = 0.0  # a wink
+    across, up = random.normal(0.0, 0.2, 2)
+    look = {
+        "eyeLookOutLeft": across,
+        "eyeLookInRight": across,
+        "eyeLookInLeft": -across,
+        "eyeLookOutRight": -across,
+        "eyeLookUpLeft": up,
+        "eyeLookUpRight": up,
+        "eyeLookDownLeft": -up,
+        "eyeLookDownRight": -up,
+    }
+    for name, value in look.items():
+        units[_INDEX[name]] += max(value, 0.0)
+    units += (random.random(len(units)) < 0.06) * random.uniform(0.0, 0.3, len(units))
+    units[_INDEX["jawOpen"]] = min(units[_INDEX["jawOpen"]], 0.85)
+    units[[_INDEX["cheekPuff"], _INDEX["tongueOut"]]] *= 0.5
+    reconciled = reconcile_units(units[None].astype(np.float32), get_space())
+    return np.asarray(clip_units(reconciled, highest=1.0)[0], dtype=np.float32)
+
+
+def random_source_units(random: np.random.Generator) -> Floats:
+    """The expression of a portrait: mouth shut or smiling, eyes open. [u] in [0, 1]."""
+    units = np.zeros(len(FACE_UNITS), dtype=np.float32)
+    kind = random.random()
+    if kind < 0.45:
+        _add(units, {"mouthSmile": 0.25}, max(random.normal(0.0, 0.6), 0.0), random)
+    elif kind < 0.75:
+        _add(units, _EXPRESSIONS[0], random.uniform(0.4, 1.0), random)
+        units[_INDEX["jawOpen"]] += random.uniform(0.0, 0.12)
+    else:
+        units = random_units(random, blink=0.1)
+    if random.random() < 0.3:
+        _add(units, {"eyeSquint": 0.5}, random.uniform(0.0, 0.8), random)
+    return np.clip(units, 0.0, 1.0)
+
+
+def random_shape(rig: HeadRig, random: np.random.Generator) -> Floats:
+    """A neutral head [v, 3] in rig units: identity, asymmetry, at times cartoon proportions."""
+    spread = 0.85 if random.random() < 0.8 else 1.3
+    identity = np.clip(random.normal(0.0, spread, len(rig.identity)), -2.8, 2.8)
+    shape = rig.mean + np.tensordot(identity.astype(np.float32), rig.identity, 1)
+    # A slow asymmetric bend: a few sine waves of the position.
+    for _ in range(3):
+        wave = random.normal(0.0, 1.2, 3)
+        push = random.normal(0.0, 0.012, 3)
+        shape = shape + np.sin(rig.mean @ wave + random.uniform(0, 6.28))[:, None] * push
+    if random.random() < 0.2:
+        shape = _exaggerate(rig, shape, random)
+    return np.asarray(shape, dtype=np.float32)
+
+
+def _exaggerate(rig: HeadRig, shape: Floats, random: np.random.Generator) -> Floats:
+    """Swells or shrinks the eyes, jaw, skull or nose about their centres."""
+    regions = {
+        "eyes": (rig.mean[rig.iris_vertex], 0.55, (0.9, 1.45)),
+        "jaw": (np.array([[0.0, 1.2, 0.3]]), 0.9, (0.75, 1.3)),
+        "skull": (np.array([[0.0, -1.9, 1.0]]), 1.3, (0.85, 1.35)),
+        "nose": (rig.mean[rig.landmark_vertex[[1]]], 0.35, (0.7, 1.5)),
+    }
+    out = shape.copy()
+    for centres, reach, (low, high) in regions.values():
+        if random.random() < 0.5:
+            continue
+        factor = random.uniform(low, high)
+        for centre in centres:
+            weight = np.exp(-0.5 * ((rig.mean - centre) ** 2).sum(1) / reach**2)
+            out += (weight * (factor - 1.0))[:, None] * (rig.mean - centre)
+    return out
+
+
+def smooth_noise(
+    rig: HeadRig, random: np.random.Generator, amount: float, waves: int = 4
+) -> Floats:
+    """Slowly varying displacement [v, 3] of root-mean-square size ``amount``, as fits err."""
+    noise = np.zeros_like(rig.mean)
+    for _ in range(waves):
+        wave = random.normal(0.0, 2.0, 3)
+        push = random.normal(0.0, 1.0, 3)
+        noise += np.sin(rig.mean @ wave + random.uniform(0, 6.28))[:, None] * push
+    return np.asarray(noise * (amount / np.sqrt((noise**2).sum(1).mean())), dtype=np.float32)
+
+
+def swell(vertices: Floats, centre: Ints, factor: tuple[float, float], reach: float) -> Floats:
+    """Magnifies the picture around some vertices, as where a rig fits a feature too small.
+
+    Args:
+        vertices: [v, 3] picture coordinates.
+        centre: vertices whose mean is the fixed point.
+        factor: magnification across and down at the fixed point.
+        reach: pixels over which the magnification fades.
+
+    Returns:
+        [v, 3]; a continuous map of the plane, so that what touches still touches.
+    """
+    middle = vertices[centre, :2].mean(0)
+    offset = vertices[:, :2] - middle
+    weight = np.exp(-0.5 * (offset**2).sum(1, keepdims=True) / reach**2)
+    moved = vertices.copy()
+    moved[:, :2] += weight * (np.array(factor, np.float32) - 1.0) * offset
+    return moved

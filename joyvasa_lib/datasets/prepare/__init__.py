@@ -1,0 +1,1 @@
+"""Talking videos become a training set."""

@@ -1,0 +1,1 @@
+"""Prepared training sets on disk."""

@@ -1,0 +1,1 @@
+"""Made-up speech with known motion (extra ``synthetic``)."""

@@ -1,1 +1,0 @@
-"""Training data made here: rendered heads and spoken text (extra ``synthetic``)."""

@@ -1,0 +1,1 @@
+"""From action units to expression: linear, learned and fitted maps."""

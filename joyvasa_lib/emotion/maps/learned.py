@@ -1,0 +1,237 @@
+"""The learned map of a checkpoint: files, and arrays in and out of the network.
+
+The folder ``emotion`` of a checkpoint holds ``map.json`` and, where the learned map was better than
+the linear basis on held-out heads, ``config.json`` and the weights. A checkpoint without the
+folder, and one whose ``map.json`` says ``"linear"``, uses the linear basis of its motion space.
+
+Axis legend: ``...`` any leading axes (frames), ``t`` frames, ``n`` action-unit components, ``u``
+face units, ``k`` keypoints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from joyvasa_lib.checkpoints.folder import BUNDLED
+from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
+from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
+from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
+from joyvasa_lib.errors import CheckpointError, MotionError
+from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
+
+if TYPE_CHECKING:
+    from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
+
+MAP_FILE = "map.json"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+LEARNED, LINEAR = "learned", "linear"
+BUNDLED_MAP = BUNDLED / "emotion"
+
+_BLOCK = 256
+"""Frames that go through the network together: what fits a processor's cache."""
+
+
+class LearnedUnitMap:
+    """A trained network as the editor's map from action units to expression."""
+
+    def __init__(
+        self, network: CrossDimensionAttentionNet, space: MotionSpace, units: tuple[str, ...]
+    ) -> None:
+        """Binds a network to a space and to the table of action units.
+
+        Args:
+            network: trained, or about to be.
+            space: a motion space whose face units are ARKit's.
+            units: components of action units, in the order of the inputs.
+
+        Raises:
+            MotionError: the space has other face units, or fewer keypoints, than the network.
+        """
+        import torch
+
+        basis = space.face_unit_basis
+        config = network.config
+        wanted = (config.face_units, config.keypoints, 3)
+        if basis is None or basis.shape != wanted or space.face_unit_names != FACE_UNITS:
+            raise MotionError(
+                f"This network needs a motion space with ARKit's {wanted[0]} face units and "
+                f"{wanted[1]} keypoints; {space!r} is none"
+            )
+        table = arkit_matrix()[[COMPONENTS.index(name) for name in units]]
+        network.bind(torch.from_numpy(table), torch.from_numpy(np.array(basis)))
+        self.network = network
+        self.space = space
+        self.units = units
+
+    def deformation(
+        self,
+        activations: Floats,
+        expression: Floats | None = None,
+        keypoints: Floats | None = None,
+    ) -> Floats:
+        """What is added to the expression; exactly zero where all activations are.
+
+        Args:
+            activations: [..., n] in [-1, 1].
+            expression: [..., k, 3] what the face does otherwise, or None for a face at rest.
+            keypoints: [k, 3] canonical keypoints of the person, or None for the mean person.
+
+        Returns:
+            [..., k, 3] float32.
+
+        Raises:
+            MotionError: shapes do not fit, or the keypoints are not finite.
+        """
+        import torch
+
+        values = np.asarray(activations, dtype=np.float32)
+        shape = (*values.shape[:-1], self.space.keypoint_count, 3)
+        if values.shape[-1:] != (len(self.units),):
+            raise MotionError(
+                f"This map has {len(self.units)} action units; got activations of shape "
+                f"{values.shape}"
+            )
+        base = np.zeros(shape, np.float32) if expression is None else np.asarray(expression)
+        if base.shape != shape:
+            raise MotionError(
+                f"Activations of shape {values.shape} need an expression of shape {shape}; got "
+                f"{base.shape}"
+            )
+        flat = values.reshape(-1, len(self.units))
+        base = base.reshape(len(flat), *shape[-2:]).astype(np.float32)
+        out = np.zeros_like(base)
+        active = np.flatnonzero(flat.any(axis=1))  # a frame without action units stays as it is
+        with torch.inference_mode(), one_torch_thread():
+            codes = self.network.encode(self._faces(keypoints))
+            for start in range(0, len(active), _BLOCK):
+                rows = active[start : start + _BLOCK]
+                added = self.network.deform(
+                    torch.from_numpy(flat[rows])[None], torch.from_numpy(base[rows])[None], codes
+                )
+                out[rows] = added[0].numpy()
+        return out.reshape(shape)
+
+    def _faces(self, keypoints: Floats | None) -> Any:
+        import torch
+
+        if keypoints is None:
+            return self.network.mean_keypoints[None]
+        points = np.array(keypoints, dtype=np.float32)
+        if points.shape != (self.space.keypoint_count, 3) or not np.isfinite(points).all():
+            raise MotionError(
+                f"Canonical keypoints of space {self.space.name!r} are finite and of shape "
+                f"({self.space.keypoint_count}, 3); got shape {points.shape}"
+            )
+        return torch.from_numpy(points)[None]
+
+
+def save_unit_map(
+    learned: LearnedUnitMap | None, folder: str | Path, report: Mapping[str, Any]
+) -> None:
+    """Writes the folder ``emotion`` of a checkpoint; weights are 16-bit.
+
+    Args:
+        learned: the map, or None where the linear basis is better.
+        folder: made if missing.
+        report: how both were measured, for people.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    about: dict[str, Any] = {"map": LEARNED if learned else LINEAR}
+    if learned is not None:
+        about |= {"space": learned.space.name, "units": list(learned.units)}
+        weights = {
+            name: value.to(torch.float16).contiguous()
+            for name, value in learned.network.state_dict().items()
+        }
+        learned.network.save_config(folder)
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file(weights, temporary, metadata={"format": "pt"})
+    about["explained_variance"] = report
+    with atomic_path(folder / MAP_FILE) as temporary:
+        temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def load_unit_map(checkpoint: str | Path, space: MotionSpace) -> UnitToExpression:
+    """The map of a checkpoint folder for a space.
+
+    A checkpoint without a folder ``emotion``, or whose map is of another space or kept linear, has
+    the space's linear basis. What a checkpoint does hold loads strictly or not at all.
+
+    Args:
+        checkpoint: folder that may hold ``emotion``.
+        space: motion space of the motions that are edited.
+
+    Raises:
+        CheckpointError: the folder ``emotion`` is incomplete, damaged or of another version.
+        MotionError: there is no learned map, and nothing is known about the space.
+    """
+    return _read_map(Path(checkpoint) / "emotion", space) or linear_map(space)
+
+
+@lru_cache(maxsize=1)
+def bundled_map() -> UnitToExpression:
+    """The map that ships in the package, of the compact space, read once.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    space = get_space()
+    return _read_map(BUNDLED_MAP, space) or linear_map(space)
+
+
+def _read_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
+    """The learned map of a folder; None without the folder, or where it keeps the linear basis."""
+    if not folder.is_dir():
+        return None
+    try:
+        about = json.loads((folder / MAP_FILE).read_text(encoding="utf-8"))
+        kind, units = about["map"], tuple(about.get("units", ()))
+        of_space = about.get("space", space.name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{folder / MAP_FILE} is no map of action units ({error!r}); train it again, or remove "
+            f"the folder {folder} to use the linear basis"
+        ) from error
+    if kind not in (LEARNED, LINEAR):
+        raise CheckpointError(
+            f"{folder / MAP_FILE} says map {kind!r}; it is {LEARNED!r} or {LINEAR!r}"
+        )
+    if kind == LINEAR or of_space != space.name:
+        return None
+    if unknown := sorted(set(units) - set(FACE_COMPONENTS)):
+        raise CheckpointError(
+            f"The map in {folder} has an action unit {unknown[0]!r}, which this version does not "
+            "know; train it again"
+        )
+    return _read_network(folder, space, units)
+
+
+def _read_network(folder: Path, space: MotionSpace, units: tuple[str, ...]) -> LearnedUnitMap:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
+
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        network = CrossDimensionAttentionNet(
+            **{key: value for key, value in config.items() if not key.startswith("_")}
+        )
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The map of action units in {folder} does not load: {error}"
+        ) from error
+    return LearnedUnitMap(network.float().eval(), space, units)

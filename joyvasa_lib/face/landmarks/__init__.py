@@ -1,0 +1,1 @@
+"""Faces in an image: detectors, landmark networks, landmarks given by hand."""

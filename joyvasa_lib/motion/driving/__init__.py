@@ -1,0 +1,1 @@
+"""How a driving motion meets a source portrait, for blendshapes and for keypoints."""

@@ -1,0 +1,1 @@
+"""Motion to motion: smoothing, retiming, gains, limits, joining."""

@@ -1,0 +1,1 @@
+"""What one image tells about a head: layers, colours, eyes, mouth, flow."""

@@ -1,0 +1,224 @@
+"""What one photograph tells about a head's appearance: layers, colours, light, what may move.
+
+This is the appearance half of the compact preset's encoder; the fitted head rig is the motion half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, lash_colours
+from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
+from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
+from joyvasa_lib.portrait.compact.encode.follow_weights import displacement_reach
+from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.portrait.compact.render.lids import lid_weight
+from joyvasa_lib.portrait.compact.render.lookup import (
+    EYE,
+    LOWER,
+    MIXED,
+    MOUTH,
+    MOUTH_LAYERS,
+    OUTSIDE,
+    SKIN,
+    UPPER,
+)
+from joyvasa_lib.rig.fitting import LIPS, HeadFit
+from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+from joyvasa_lib.rig.rasterizer import rasterize
+
+Bytes = NDArray[np.uint8]
+
+_MOUTH_PARTS = ("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")
+_EYE_PARTS = ("eye_left", "eye_right")
+_SET_BACK = {"eye": 0.08, "mouth": 0.05}
+"""Rig units by which eyeballs and teeth lie deeper than the rig has them: no fit is exact enough to
+keep them from poking through lids and lips."""
+_LIDS_FORWARD = 0.05
+"""Rig units by which upper lids lie nearer, to close over the lower ones."""
+_LEAST_FACING = 0.25
+"""Cosine between a triangle's normal and the view from which on its displacement is trusted."""
+_PAINT_NEAR, _PAINT_FAR = 0.18, 0.32
+"""Distance from lips and lids, rig units, within which skin may be painted."""
+_NOSE = 0.05
+"""Half the breadth of the bridge of the nose, which parts the paint of the eyes, rig units."""
+_LIP_EDGE = 0.03
+"""Rig units from the fitted lips' inner edge in which they cannot be told from teeth."""
+_TEETH_SHOW = 0.15
+"""Share of pale pixels between the lips from which on they are teeth."""
+_EAR_X = 1.4
+"""Ears stick out farther than this, rig units; they follow the face, not their own fit."""
+# fmt: off
+_LIDS = (
+    33, 246, 161, 160, 159, 158, 157, 173, 133, 7, 163, 144, 145, 153, 154, 155,
+    263, 466, 388, 387, 386, 385, 384, 398, 362, 249, 390, 373, 374, 380, 381, 382,
+)
+# fmt: on
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The photograph seen through the fitted head.
+
+    Attributes:
+        photo: [s, s, 3] the square crop, RGB.
+        vertices: [v, 3] the fitted head on the crop, pixels.
+        layer: [s, s] which layer of the head each pixel shows (see ``lookup``).
+        depth: [s, s] depth of the fitted head, pixels; infinite outside.
+        shown_layer: [f] layer of every triangle for driven heads: ``OUTSIDE`` away from mouth and
+            eyes, where displacement is smooth enough for the coarse grid of the extension.
+        paintable: [v] share of what the photograph does not show that may be painted: 1 by lips and
+            lids, 0 on the rest of the skin, whose pixels are stretched instead.
+        extension: carries the face's displacement into the picture around it.
+        eye_margins: [2, 2] see
+            :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
+        lashes: [2, 3] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.lash_colours`.
+        eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_matte.eye_matte`.
+    """
+
+    photo: Bytes
+    vertices: Floats
+    layer: Bytes
+    depth: Floats
+    shown_layer: Bytes
+    paintable: Floats
+    extension: FlowExtension
+    eye_margins: Floats
+    lashes: Floats
+    eye_matte: Bytes
+
+
+def triangle_layer(rig: HeadRig) -> Bytes:
+    """Layer [f] of every triangle: skin, eyeball, teeth or what lies behind them."""
+    layer = np.full(len(rig.triangles), SKIN, dtype=np.uint8)
+    layer[rig.part(*_EYE_PARTS)] = EYE
+    layer[rig.part("mouth_cavity", "tongue")] = MOUTH
+    layer[rig.part("teeth_upper")] = UPPER
+    layer[rig.part("teeth_lower")] = LOWER
+    return layer
+
+
+@lru_cache(maxsize=2)
+def _set_back(rig: HeadRig) -> Floats:
+    back = np.zeros(len(rig.mean), dtype=np.float32)
+    back[rig.part_vertices(*_EYE_PARTS)] = _SET_BACK["eye"]
+    back[rig.part_vertices(*_MOUTH_PARTS)] = _SET_BACK["mouth"]
+    back -= _LIDS_FORWARD * lid_weight(rig) * rig.skin_vertex
+    return back
+
+
+def set_back(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
+    """Vertices [..., v, 3] with eyeballs and mouth interior a little deeper, for rasterising."""
+    deeper = np.array(vertices, dtype=np.float32)
+    deeper[..., 2] += scale * _set_back(rig)
+    return deeper
+
+
+@lru_cache(maxsize=2)
+def paintable(rig: HeadRig) -> Floats:
+    """[v] share of what a photograph does not show that may be painted; see :class:`Appearance`."""
+    near = rig.mean[rig.landmark_vertex[[*LIPS, *_LIDS]]]
+    distance = np.linalg.norm(rig.mean[:, None] - near[None], axis=-1).min(1)
+    weight = np.clip((_PAINT_FAR - distance) / (_PAINT_FAR - _PAINT_NEAR), 0.0, 1.0)
+    weight[rig.part_vertices("eye_cavity", *_EYE_PARTS, *_MOUTH_PARTS)] = 1.0
+    weight *= np.clip(np.abs(rig.mean[:, 0]) / _NOSE - 1.0, 0.0, 1.0) ** (rig.mean[:, 1] < 0.0)
+    return weight.astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _shown_layer(rig: HeadRig) -> Bytes:
+    layer = triangle_layer(rig)
+    by_features = paintable(rig)[rig.triangles].max(1) > 0.0
+    layer[(layer == SKIN) & ~by_features] = OUTSIDE
+    return layer
+
+
+def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
+    """[f] triangles of the head's skin that face the view enough for their displacement to count.
+
+    Ears are left out: they stick out of the picture's head elsewhere than of the rig's.
+    """
+    a, b, c = (vertices[rig.triangles[:, n]] for n in range(3))
+    normal = np.cross(b - a, c - a)
+    facing = -normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
+    head = rig.head_weight[rig.triangles].min(1) > 0.95
+    ears = np.abs(rig.mean[rig.triangles, 0]).max(1) > _EAR_X
+    return (facing > _LEAST_FACING) & head & ~ears & rig.part("skin")
+
+
+def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
+    """Layers [s, s] where what lies between parted lips may be something else than the fit says.
+
+    A slit that is hardly open may be lips. If upper teeth show, lips beside them may be teeth, and
+    so may what is ``white`` [s, s] behind and below them.
+    """
+    mouth = np.isin(layer, MOUTH_LAYERS).astype(np.uint8)
+    reach = max(1, round(_LIP_EDGE * scale))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    mixed = (cv2.morphologyEx(mouth, cv2.MORPH_OPEN, disc) == 0) & (mouth > 0)
+    if (mouth * white).sum() > _TEETH_SHOW * mouth.sum():
+        mixed |= (layer == LOWER) | ((layer == MOUTH) & white)
+        mixed |= (cv2.dilate(mouth, disc) > 0) & (layer == SKIN)
+    return np.where(mixed, np.uint8(MIXED), layer)
+
+
+def typical_skin(photo: Bytes, layer: Bytes) -> Floats:
+    """Median colour [3] of what a photograph shows as skin; mid grey without any."""
+    skin = photo[layer == SKIN]
+    return np.asarray(np.median(skin, axis=0) if len(skin) else np.full(3, 128.0), np.float32)
+
+
+def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, Floats, Bytes]:
+    """The fitted head on its photograph.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the crop.
+        side: of the crop in pixels.
+
+    Returns:
+        [v, 3] vertices in pixels; [s, s] triangle, its depth and its layer of every pixel.
+    """
+    shape = fit.shape + fit.parting + np.tensordot(fit.units, rig.units, 1)
+    vertices = fit.project(np.asarray(shape, np.float32))
+    triangle, depth = rasterize(set_back(rig, vertices, fit.scale)[None], rig.triangles, side)
+    layers = np.append(triangle_layer(rig), OUTSIDE).astype(np.uint8)
+    return vertices, triangle[0], depth[0], layers[triangle[0]]
+
+
+def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
+    """Projects the fitted head on the photograph and reads layers and colours.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to this crop.
+        photo: [s, s, 3] uint8 RGB crop.
+    """
+    photo = np.require(photo, np.uint8, ["C", "W"])  # one type for compiled code
+    side = len(photo)
+    vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
+    layer = _with_lip_edges(layer, pale(photo, typical_skin(photo, layer)), fit.scale)
+    margins = eye_margins(rig, photo, vertices)
+    trusted = _trusted(rig, vertices)
+    reach, reach_expression = displacement_reach(
+        photo, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
+    )
+    return Appearance(
+        photo=photo,
+        vertices=vertices,
+        layer=layer,
+        depth=depth,
+        eye_margins=margins,
+        lashes=lash_colours(rig, photo, vertices),
+        eye_matte=eye_matte(rig, photo, vertices, triangle, layer, margins, fit.scale),
+        shown_layer=_shown_layer(rig),
+        paintable=paintable(rig),
+        extension=build_extension(
+            triangle, trusted, vertices, rig.triangles, reach, reach_expression
+        ),
+    )

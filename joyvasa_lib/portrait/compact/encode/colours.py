@@ -1,0 +1,115 @@
+"""Smooth colours of skin and eyes, also where the photograph hides them.
+
+Axis legend: ``v`` vertices, ``s`` side of the crop.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
+from joyvasa_lib.portrait.compact.render.lookup import EYE, SKIN
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+Bytes = NDArray[np.uint8]
+
+_AROUND_EYES, _AROUND_BROWS = 0.12, 0.17
+"""Rig units around lids and brows whose colours are not clean skin."""
+
+
+def _visible(
+    rig: HeadRig, vertices: Floats, layer: Bytes, depth: Floats, wanted: int, tolerance: float
+) -> NDArray[np.bool_]:
+    side = len(layer)
+    column = np.round(vertices[:, 0]).astype(int)
+    row = np.round(vertices[:, 1]).astype(int)
+    inside = (column >= 1) & (row >= 1) & (column < side - 1) & (row < side - 1)
+    visible = np.zeros(len(vertices), dtype=bool)
+    c, r = column[inside], row[inside]
+    visible[inside] = (layer[r, c] == wanted) & (vertices[inside, 2] <= depth[r, c] + tolerance)
+    return visible
+
+
+def skin_colours(
+    rig: HeadRig,
+    photo: Bytes,
+    vertices: Floats,
+    layer: Bytes,
+    depth: Floats,
+    scale: float,
+    margins: Floats,
+) -> Floats:
+    """Smooth colours [v, 3] of the skin, also where the photograph hides it; 0 off the skin.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] RGB crop.
+        vertices: [v, 3] the head on it, pixels.
+        layer: [s, s] layer of the head that each pixel shows.
+        depth: [s, s] depth of the head, pixels.
+        scale: pixels per rig unit.
+        margins: [2, 2] pixels between the fitted lids and clean skin.
+    """
+    sampled = _sampled(photo, vertices, scale)
+    seen = _visible(rig, vertices, layer, depth, SKIN, 0.03 * scale)
+    clean = eye_distance(rig) > eye_margin(rig, margins / scale) + _AROUND_EYES
+    seen &= rig.skin_vertex & clean & (brow_distance(rig) > _AROUND_BROWS)
+    skin = rig.part_vertices("skin", "eye_cavity")
+    colour = np.zeros((len(vertices), 3), dtype=np.float32)
+    colour[skin] = _diffuse(rig, skin, sampled, seen)
+    return colour
+
+
+def white_of_eyes(
+    rig: HeadRig,
+    photo: Bytes,
+    vertices: Floats,
+    layer: Bytes,
+    depth: Floats,
+    scale: float,
+    standard: Floats,
+) -> Floats:
+    """Colour [3] of the eyeballs beside the iris; ``standard`` [3] where the picture shows none."""
+    sampled = _sampled(photo, vertices, scale)
+    eyes = rig.part_vertices("eye_left", "eye_right")
+    white = _visible(rig, vertices, layer, depth, EYE, 0.03 * scale)
+    iris = rig.mean[rig.iris_vertex]
+    distance = np.linalg.norm(rig.mean[eyes, None] - iris[None], axis=-1).min(1)
+    white[eyes[distance < 0.13]] = False
+    if white.sum() < 4:
+        return standard
+    return np.asarray(np.percentile(sampled[white], 60, axis=0), dtype=np.float32)
+
+
+def _sampled(photo: Bytes, vertices: Floats, scale: float) -> Floats:
+    """[v, 3] colour of the photograph around each vertex."""
+    blurred = cv2.GaussianBlur(photo, (0, 0), max(0.8, scale * 0.02)).astype(np.float32)
+    column = np.clip(np.round(vertices[:, 0]).astype(int), 0, len(photo) - 1)
+    row = np.clip(np.round(vertices[:, 1]).astype(int), 0, len(photo) - 1)
+    return blurred[row, column]
+
+
+def _diffuse(
+    rig: HeadRig, part: NDArray[np.int32], values: Floats, known: NDArray[np.bool_]
+) -> Floats:
+    """Harmonic continuation over the mesh of values known at some vertices of a part."""
+    index = np.full(len(rig.mean), -1)
+    index[part] = np.arange(len(part))
+    faces = index[rig.triangles]
+    faces = faces[(faces >= 0).all(1)]
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    n = len(part)
+    ones = np.ones(len(edges))
+    adjacency = sparse.coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(n, n))
+    adjacency = ((adjacency + adjacency.T) > 0).astype(np.float64)
+    degree = np.asarray(adjacency.sum(1)).ravel()
+    anchor = known[part].astype(np.float64) * 3.0
+    weak = 1e-4
+    laplacian = sparse.diags(degree + anchor + weak) - adjacency
+    fallback = values[known].mean(0) if known.any() else np.array([180.0, 150.0, 135.0])
+    right = anchor[:, None] * values[part] + weak * fallback
+    return np.asarray(spsolve(sparse.csc_matrix(laplacian), right), dtype=np.float32)

@@ -1,0 +1,137 @@
+"""Where the eyes on the photograph really end: landmarks of large or made-up eyes fall short.
+
+Between the eye and clean skin lie lashes, liner and shadow. Colour is followed along lines from the
+fitted contour outwards, up to the brow and down onto the cheek, until it has become skin.
+
+Axis legend: ``n`` lines across one eye, ``m`` samples along a line.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+_LINES = 9
+_SAMPLES = 32
+_LIKE_SKIN = 0.3
+"""Share of the way from skin to the eye's own colours that still counts as skin."""
+_FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
+"""Ends of the search: share of the way to the brow, share of the eye's width downwards."""
+
+_LASHES_END = 0.35
+"""Share of the way to the brow within which lashes are darkest."""
+
+# Person's left eye first, as in the face units; corners, upper and lower contour, lower brow edge.
+_EYES = (
+    ((362, 263), (398, 384, 385, 386, 387, 388, 466), (382, 381, 380, 374, 373, 390, 249),
+     (285, 295, 282, 283, 276)),
+    ((133, 33), (173, 157, 158, 159, 160, 161, 246), (155, 154, 153, 145, 144, 163, 7),
+     (55, 65, 52, 53, 46)),
+)  # fmt: skip
+
+
+def eye_margins(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Floats:
+    """How far clean skin lies outside the fitted contour of each eye.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] the crop.
+        vertices: [v, 3] the head on it, pixels.
+
+    Returns:
+        [2, 2] pixels: person's left and right eye; above the upper and below the lower lid.
+    """
+    margins = np.zeros((2, 2), dtype=np.float32)
+    points = vertices[rig.landmark_vertex, :2].astype(np.float64)
+    for eye, (corners, upper, lower, brow) in enumerate(_EYES):
+        across = points[corners[1]] - points[corners[0]]
+        width = float(np.hypot(*across))
+        if width < 4.0:
+            continue
+        blurred = cv2.GaussianBlur(photo, (0, 0), max(0.5, 0.03 * width))
+        top, bottom, edge = (
+            _resampled(points[list(ids)], points[corners[0]], across)
+            for ids in (upper, lower, brow)
+        )
+        up = _FARTHEST_UP * (edge - top)
+        down = _FARTHEST_DOWN * width * _normal(across, top.mean(0) - bottom.mean(0))
+        inside = _along(blurred, top, bottom - top).reshape(-1, 3)
+        margins[eye, 0] = _distance_to_skin(blurred, top, up, inside)
+        margins[eye, 1] = _distance_to_skin(
+            blurred, bottom, np.broadcast_to(down, up.shape), inside
+        )
+    return margins
+
+
+def lash_colours(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Floats:
+    """Colour [2, 3] of the lashes of the person's left and right eye: the darkest above its rim.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] the crop.
+        vertices: [v, 3] the head on it, pixels.
+    """
+    colours = np.zeros((2, 3), dtype=np.float32)
+    points = vertices[rig.landmark_vertex, :2].astype(np.float64)
+    for eye, (corners, upper, _, brow) in enumerate(_EYES):
+        across = points[corners[1]] - points[corners[0]]
+        width = max(float(np.hypot(*across)), 1.0)
+        blurred = cv2.GaussianBlur(photo, (0, 0), max(0.5, 0.02 * width))
+        top, edge = (
+            _resampled(points[list(ids)], points[corners[0]], across) for ids in (upper, brow)
+        )
+        line = _along(blurred, top, _LASHES_END * (edge - top))
+        darkest = line.sum(-1).argmin(1)
+        colours[eye] = np.median(line[np.arange(len(line)), darkest], axis=0)
+    return colours
+
+
+def _normal(across: NDArray[np.float64], upwards: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vector across the eye's axis, away from ``upwards``."""
+    normal = np.array([-across[1], across[0]]) / np.hypot(*across)
+    return normal if normal @ upwards <= 0 else -normal
+
+
+def _resampled(
+    curve: NDArray[np.float64], start: NDArray[np.float64], across: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[n, 2] points of a curve at even steps along the eye's axis, corners left out."""
+    along = (curve - start) @ across / (across @ across)
+    order = np.argsort(along)
+    at = np.linspace(0.22, 0.78, _LINES)
+    return np.stack([np.interp(at, along[order], curve[order, axis]) for axis in range(2)], 1)
+
+
+def _along(
+    picture: NDArray[np.uint8], start: NDArray[np.float64], way: NDArray[np.float64]
+) -> Floats:
+    """Colours [n, m, 3] along lines from ``start`` [n, 2] over ``way`` [n, 2]."""
+    step = np.linspace(0.0, 1.0, _SAMPLES)
+    where = (start[:, None] + step[:, None] * way[:, None]).astype(np.float32)
+    colour = cv2.remap(picture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(colour, dtype=np.float32)
+
+
+def _distance_to_skin(
+    picture: NDArray[np.uint8],
+    start: NDArray[np.float64],
+    way: NDArray[np.float64],
+    inside: Floats,
+) -> float:
+    """Median distance along lines until their colour is no longer that of ``inside`` [k, 3]."""
+    colour = _along(picture, start, way)
+    # Skin is the lighter half of what the outer two thirds of the lines show.
+    outer = colour[:, _SAMPLES // 3 :].reshape(-1, 3)
+    light = outer.sum(1)
+    skin = outer[light >= np.median(light)].mean(0)
+    own = float(np.percentile(np.linalg.norm(inside - skin, axis=1), 80))
+    if own < 12.0:
+        return 0.0
+    foreign = np.linalg.norm(colour - skin, axis=-1) > _LIKE_SKIN * own
+    # Only what is strange without a gap from the contour on belongs to the eye.
+    steps = np.cumprod(foreign, axis=1).sum(1)
+    length = np.linalg.norm(way, axis=1)
+    return float(np.median(np.minimum(steps, _SAMPLES - 1) / (_SAMPLES - 1) * length))

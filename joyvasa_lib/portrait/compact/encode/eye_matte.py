@@ -1,0 +1,92 @@
+"""Which pixels of the photograph belong to an open eye: the eye, its lashes, liner and shadow.
+
+A closed lid must not show them. The skin around the eye is continued over it as a membrane; what
+differs from that is the eye's.
+
+Axis legend: ``s`` side of the crop, ``v`` vertices, ``f`` triangles.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.harmonic_fill import membrane
+from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
+from joyvasa_lib.portrait.compact.render.lookup import EYE, OUTSIDE, SKIN
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.rasterizer import interpolate
+
+Bytes = NDArray[np.uint8]
+
+NEAR_BROW, NEAR_EYE, EDGE = 0.12, 0.05, 0.04
+"""Rig units that clean skin keeps from the brow and from the eye's lashes, and its soft edge."""
+_WINDOW = 0.7
+"""Rig units around the eye that are looked at."""
+_BEYOND = 0.16
+"""Rig units beyond the eye's margin within which a strange pixel may still be its own."""
+_ALIKE, _STRANGE = 0.2, 0.4
+"""Share of the eye's contrast with skin up to which a pixel is skin, from which on it is not."""
+_LEAST_CONTRAST = 30.0
+"""Grey levels; eyes with less, as of marble, are told by the fitted lids alone."""
+_RIM = 0.03
+"""Rig units by which the fitted eye is widened, and what is found."""
+
+
+def clean_skin(rig: HeadRig, margins: Floats) -> Floats:
+    """[v] 1 on skin that shows neither lashes nor brows, 0 on those; ``margins`` in rig units."""
+    from_eye = (eye_distance(rig) - eye_margin(rig, margins) - NEAR_EYE) / EDGE
+    from_brow = (brow_distance(rig) - NEAR_BROW) / EDGE
+    clean = np.clip(np.minimum(from_eye, from_brow), 0.0, 1.0) * rig.skin_vertex
+    return np.asarray(clean, dtype=np.float32)
+
+
+def eye_matte(
+    rig: HeadRig,
+    photo: Bytes,
+    vertices: Floats,
+    triangle: NDArray[np.int32],
+    layer: Bytes,
+    margins: Floats,
+    scale: float,
+) -> Bytes:
+    """Share [s, s] of each pixel that belongs to an open eye, 255 for all of it.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] RGB crop.
+        vertices: [v, 3] the fitted head on it, pixels.
+        triangle: [s, s] triangle of the head that each pixel shows, -1 for none.
+        layer: [s, s] its layer.
+        margins: [2, 2] pixels between the fitted lids and clean skin.
+        scale: pixels per rig unit.
+    """
+    matte = np.zeros(layer.shape, dtype=np.uint8)
+    around = (eye_distance(rig) - eye_margin(rig, margins / scale)) / _BEYOND
+    known = np.stack([clean_skin(rig, margins / scale), around, brow_distance(rig)], 1)
+    for iris in rig.iris_vertex:
+        middle = vertices[iris, :2]
+        low = np.clip(np.floor(middle - _WINDOW * scale).astype(int), 0, len(layer) - 1)
+        high = np.clip(np.ceil(middle + _WINDOW * scale).astype(int), low + 1, len(layer))
+        window = slice(low[1], high[1]), slice(low[0], high[0])
+        moved = vertices - np.array([*low, 0], dtype=np.float32)
+        found = interpolate(triangle[window], moved, rig.triangles, known.astype(np.float32))
+        clean, beyond, brow = np.moveaxis(found, -1, 0)
+        picture, shown = photo[window].astype(np.float32), layer[window]
+        hold = clean * (shown == SKIN)
+        skin = membrane(picture, hold.astype(np.float32), 0.03 * scale)
+        difference = np.linalg.norm(picture - skin, axis=-1).astype(np.float32)
+        difference = cv2.GaussianBlur(difference, (0, 0), max(0.5, 0.012 * scale))
+        eye = (shown == EYE).astype(np.float32)
+        own = difference[eye > 0]
+        contrast = max(float(np.percentile(own, 80)) if own.size else 0.0, _LEAST_CONTRAST)
+        strange = np.clip((difference / contrast - _ALIKE) / (_STRANGE - _ALIKE), 0.0, 1.0)
+        strange *= np.clip(3.0 * (1.0 - beyond), 0.0, 1.0) * (shown != OUTSIDE)
+        strange *= np.clip((brow - 0.5 * NEAR_BROW) / EDGE, 0.0, 1.0)
+        reach = 2 * max(1, round(_RIM * scale)) + 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        both = cv2.dilate(np.maximum(strange, eye), disc)
+        both = cv2.GaussianBlur(both, (0, 0), max(0.7, 0.5 * _RIM * scale))
+        matte[window] = np.maximum(matte[window], np.rint(255 * both).astype(np.uint8))
+    return matte

@@ -1,0 +1,138 @@
+"""All that a portrait is painted with: closed lids and teeth as one picture, colours for the rest.
+
+Axis legend: ``v`` vertices, ``p`` x ``q`` the painted picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.encode.closed_lids import paint_lid
+from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
+from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
+from joyvasa_lib.portrait.compact.encode.teeth import (
+    ROWS,
+    arch_length,
+    height_over_edge,
+    row_picture,
+)
+from joyvasa_lib.portrait.compact.render.lids import eye_distance
+from joyvasa_lib.portrait.compact.render.mouth_shading import LIGHT
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+_PLAIN = 4
+"""Side of the plain white patch of the picture; what lies on it shows its tint."""
+_TEETH_FINEST = 90.0
+"""Pixels per rig unit that teeth have at least."""
+_EYE_REGION = 0.6
+"""Rig units from the lids within which skin that may be painted is the eye's."""
+_INNER_LIP = 0.22
+"""Rig units inside the mouth over which lips pass into the dark."""
+
+
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """Paint for every vertex: a place on a picture, and what its colour is multiplied by.
+
+    Attributes:
+        picture: [p, q, 3] colours in [0, 255].
+        place: [v, 2] pixels on it.
+        tint: [v, 3] factors.
+        palette: the colours it was made with.
+        light: [256, 3] factors for places in the mouth that see so much of the sky.
+    """
+
+    picture: Floats
+    place: Floats
+    tint: Floats
+    palette: Palette
+    light: Floats
+
+
+def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, scale: float) -> Paint:
+    """The paint of one portrait.
+
+    Args:
+        rig: the head model.
+        look: the photograph seen through the fitted head.
+        closed: [v, 3] the fitted head with its eyes shut, pixels.
+        cover: [v] share of paint on closed lids.
+        scale: pixels per rig unit.
+    """
+    seen = (look.photo, look.vertices, look.layer, look.depth)
+    skin = skin_colours(rig, *seen, scale, look.eye_margins)
+    palette = read_palette(rig, look.photo, look.vertices, look.layer, skin)
+    tint = skin / 255.0
+    place = np.full((len(rig.mean), 2), (_PLAIN - 1) / 2, dtype=np.float32)
+    eyes = rig.part_vertices("eye_left", "eye_right")
+    tint[eyes] = white_of_eyes(rig, *seen, scale, 0.92 * palette.white) / 255.0
+    _paint_mouth(rig, palette, tint)
+    pictures: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
+    top = _PLAIN
+    for eye, vertex in enumerate(_eye_vertices(rig)):
+        plate = paint_lid(rig, look, closed, cover, eye, vertex, scale)
+        place[vertex] = plate.place + np.array([0, top], dtype=np.float32)
+        tint[vertex] = 1.0
+        pictures.append(plate.picture)
+        top += len(plate.picture)
+    density = max(scale, _TEETH_FINEST)
+    for part in ROWS:
+        row = rig.part_vertices(part)
+        picture, origin = row_picture(part, palette, density)
+        on_row = np.stack([arch_length(rig)[row], height_over_edge(rig)[row]], 1)
+        place[row] = density * on_row + origin + np.array([0, top], dtype=np.float32)
+        tint[row] = palette.dimmed(_light_on_teeth(rig, row))
+        pictures.append(picture)
+        top += len(picture)
+    wide = max(picture.shape[1] for picture in pictures)
+    picture = np.concatenate(
+        [np.pad(one, ((0, 0), (0, wide - one.shape[1]), (0, 0)), "edge") for one in pictures]
+    )
+    return Paint(
+        np.ascontiguousarray(picture),
+        place,
+        tint.astype(np.float32),
+        palette,
+        palette.dimmed(LIGHT),
+    )
+
+
+def _paint_mouth(rig: HeadRig, palette: Palette, tint: Floats) -> None:
+    """Sets the tints of tongue and cavity: lips at their edge, dark red, darker farther back."""
+    cavity, tongue = rig.part_vertices("mouth_cavity"), rig.part_vertices("tongue")
+    rim = np.intersect1d(cavity, rig.part_vertices("skin"))
+    lips = tint[rim].copy()
+    inside = np.setdiff1d(cavity, rim)
+    apart = np.linalg.norm(rig.mean[inside, None] - rig.mean[rim][None], axis=-1)
+    nearest, distance = apart.argmin(1), apart.min(1)
+    flesh = palette.red / 255.0
+    back = (0.45 + 0.55 * np.exp(-np.maximum(rig.mean[:, 2], 0.0) * 1.5))[:, None]
+    share = np.clip(1.0 - distance / _INNER_LIP, 0.0, 1.0)[:, None] ** 1.5
+    tint[inside] = share * 0.55 * lips[nearest] + (1.0 - share) * 0.5 * flesh * back[inside]
+    tint[rim] = 0.75 * lips
+    far = np.exp(-np.maximum(rig.mean[tongue, 2] - 0.1, 0.0) * 1.3)
+    groove = 1.0 - 0.16 * np.exp(-0.5 * (rig.mean[tongue, 0] / 0.05) ** 2)
+    tint[tongue] = 0.85 * flesh * (far * groove)[:, None]
+
+
+def _light_on_teeth(rig: HeadRig, vertex: NDArray[np.int32]) -> NDArray[np.floating]:
+    """[n] less light reaches the back and the sides of the rows."""
+    behind = np.maximum(rig.mean[vertex, 2] + 0.02, 0.0)
+    aside = np.clip(np.abs(rig.mean[vertex, 0]) / 0.66, 0.0, 1.0)
+    return np.asarray((0.35 + 0.65 * np.exp(-behind * 3.0)) * (1.0 - 0.3 * aside**2))
+
+
+@lru_cache(maxsize=2)
+def _eye_vertices(rig: HeadRig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Vertices that need a place on the person's left and right closed eye."""
+    faces = rig.triangles[rig.part("skin", "eye_cavity")]
+    near = faces[(eye_distance(rig)[faces] < _EYE_REGION).any(1)]
+    vertex = np.unique(near)
+    vertex = vertex[rig.mean[vertex, 1] < 0.0]
+    left = rig.mean[vertex, 0] > 0
+    return vertex[left], vertex[~left]

@@ -1,0 +1,166 @@
+"""What light and pigments a portrait is painted in: colours for teeth, gums and tongue.
+
+A photograph under any light, a grey one, a yellowed painting and marble each have their own white
+and their own red. The white is read from the whites of the eyes and from teeth that show, and else
+follows the skin's hue part of the way; the red is that of the lips.
+
+Axis legend: ``v`` vertices, ``s`` side of the crop, ``n`` pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.render.lookup import EYE, MOUTH_LAYERS
+from joyvasa_lib.rig.correction import LOWER_INNER, UPPER_INNER
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+Bytes = NDArray[np.uint8]
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_LOWER_FACE = (50, 280, 205, 425, 199, 152, 36, 266, 101, 330)
+"""Mesh points of cheeks and chin, whose skin has no lashes, brows or lips."""
+_UPPER_LIP = ((40, 39, 37, 0, 267, 269, 270), UPPER_INNER)
+_LOWER_LIP = ((91, 181, 84, 17, 314, 405, 321), LOWER_INNER)
+"""Outer and inner contours of the lips, both from the person's right to left, without corners."""
+_HUE_OF_WHITE = 0.5
+"""Share of the skin's own hue, as an exponent, that white things have where none is seen."""
+_WHITER_THAN_SKIN = 1.22
+_RED = np.array([1.30, 0.84, 0.90], dtype=np.float32)
+"""Lips against skin, by channel, in a picture in full colour where none are seen."""
+_FULL_COLOUR, _TONES = 0.2, 0.08
+"""Difference of skin's channels by luminance, and range of the logarithm of red by green over the
+picture, from which on it is in full colour."""
+_TELLING = 24.0
+"""Luminance from which on a pixel tells its colour."""
+_AS_LIGHT, _AS_RED = 0.8, 1.05
+"""White things by luminance and by red over green, against skin."""
+_FEWEST = 12
+"""Pixels from which on a colour is read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """Colours [3] in [0, 255] under the portrait's own light.
+
+    Attributes:
+        skin: cheeks and chin.
+        white: teeth in full light.
+        red: tongue and gums in full light.
+    """
+
+    skin: Floats
+    white: Floats
+    red: Floats
+
+    def dimmed(self, light: NDArray[np.floating]) -> Floats:
+        """[..., 3] factors of white things in the mouth at light [...] in [0, 1].
+
+        What light there is in the depth comes from red walls.
+        """
+        glow = hue(self.red) / hue(self.white)
+        level = np.asarray(light)[..., None]
+        return np.asarray(level * (glow + level * (1.0 - glow)), dtype=np.float32)
+
+
+def read_palette(
+    rig: HeadRig, photo: Bytes, vertices: Floats, layer: Bytes, skin: Floats
+) -> Palette:
+    """The colours of one portrait.
+
+    Args:
+        rig: the head model.
+        photo: [s, s, 3] RGB crop.
+        vertices: [v, 3] the fitted head on it, pixels.
+        layer: [s, s] layer of the head that each pixel shows.
+        skin: [v, 3] smooth colour of the skin.
+    """
+    own = np.median(skin[rig.landmark_vertex[list(_LOWER_FACE)]], axis=0)
+    own = np.maximum(own, 4.0).astype(np.float32)
+    return Palette(own, _white(photo, layer, own), _red(rig, photo, vertices, own))
+
+
+def luminance(colour: NDArray[np.floating]) -> NDArray[np.floating]:
+    """[...] luminance of RGB colours [..., 3]."""
+    return np.asarray(colour @ LUMA)
+
+
+def hue(colour: NDArray[np.floating]) -> NDArray[np.floating]:
+    """[..., 3] colours over their luminance."""
+    return np.asarray(colour / np.maximum(luminance(colour), 1.0)[..., None])
+
+
+def pale(pixels: Bytes, skin: Floats) -> NDArray[np.bool_]:
+    """[...] pixels [..., 3] nearly as light as skin [3] or lighter, and no redder: white things."""
+    values = pixels.astype(np.float32) + 1.0
+    redness = values[..., 0] / values[..., 1]
+    most = _AS_RED * (skin[0] + 1.0) / (skin[1] + 1.0)
+    return np.asarray((luminance(values) > _AS_LIGHT * luminance(skin)) & (redness < most))
+
+
+def _white(photo: Bytes, layer: Bytes, skin: Floats) -> Floats:
+    expected = hue(skin) ** _HUE_OF_WHITE
+    light = _WHITER_THAN_SKIN * float(luminance(skin))
+    seen = expected
+    for layers, share, brighter in (((EYE,), 0.6, 1.05), (MOUTH_LAYERS, 0.85, 1.0)):
+        found = _bright_and_pale(photo[np.isin(layer, layers)], skin)
+        if found is not None:
+            seen = (1.0 - share) * seen + share * hue(found)
+            level = brighter * float(luminance(found))
+            light = max(light, level) if layers == (EYE,) else level
+    white = seen / float(luminance(seen)) * min(light, 240.0)
+    return np.asarray(np.minimum(white, 250.0), dtype=np.float32)
+
+
+def _bright_and_pale(pixels: Bytes, skin: Floats) -> Floats | None:
+    """[3] typical colour of the white things among pixels [n, 3]; None if there are none."""
+    if len(pixels) < _FEWEST:
+        return None
+    light = luminance(pixels.astype(np.float32))
+    bright = pixels[light >= np.percentile(light, 70)]
+    white = bright[pale(bright, skin)]
+    if len(white) < 0.5 * len(bright):
+        return None
+    return np.asarray(np.median(white, axis=0), dtype=np.float32)
+
+
+def _red(rig: HeadRig, photo: Bytes, vertices: Floats, skin: Floats) -> Floats:
+    """Tongue and gums: as much redder than the lips as lips are redder than skin."""
+    ratio = _RED ** _in_colour(photo, skin)
+    level = 0.66
+    lips = _lip_pixels(rig, photo, vertices)
+    if len(lips) >= _FEWEST:
+        colour = np.median(lips, axis=0)
+        seen = float(luminance(colour) / luminance(skin))
+        if seen > 0.35:  # darker ones are under a beard or in shadow
+            ratio = 0.5 * ratio + 0.5 * np.clip((hue(colour) / hue(skin)) ** 1.5, 0.6, 1.7)
+            level = float(np.clip(0.85 * seen, 0.5, 0.75))
+    red = hue(skin) * ratio
+    return np.asarray(
+        np.clip(level * luminance(skin) * red / float(luminance(red)), 0.0, 235.0), np.float32
+    )
+
+
+def _in_colour(photo: Bytes, skin: Floats) -> float:
+    """1 for a picture in full colour, 0 for a grey or a toned one, whatever its tone."""
+    values = cv2.resize(photo, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) + 1.0
+    tone = np.log(values[:, 0] / values[:, 1])[luminance(values) > _TELLING]
+    spread = float(np.ptp(np.percentile(tone, (10, 90)))) if len(tone) else 0.0
+    return min(float(np.ptp(hue(skin))) / _FULL_COLOUR, spread / _TONES, 1.0)
+
+
+def _lip_pixels(rig: HeadRig, photo: Bytes, vertices: Floats) -> NDArray[np.float32]:
+    """[n, 3] the middles of both lips, without edges and corners."""
+    points = vertices[rig.landmark_vertex, :2]
+    inside = np.zeros(photo.shape[:2], dtype=np.uint8)
+    for outer, inner in (_UPPER_LIP, _LOWER_LIP):
+        outline = points[list(outer)], points[list(inner)]
+        middle = 0.5 * (outline[0].mean(0) + outline[1].mean(0))
+        ring = np.concatenate([outline[0], outline[1][::-1]])
+        ring = middle + (ring - middle) * np.array([0.8, 0.6])
+        cv2.fillPoly(inside, [np.round(ring).astype(np.int32)], 1)
+    return np.asarray(photo[inside > 0], dtype=np.float32)

@@ -1,0 +1,90 @@
+"""Where a portrait's teeth are: seen in the photograph, or where people usually have them.
+
+The rig's rows lie a little high, so that opening the jaw alone shows no upper teeth. People's upper
+teeth end a little below the lip at rest. A photograph that shows them says where they are on it.
+
+Axis legend: ``v`` vertices, ``s`` side of the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.rig.fitting import HeadFit
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+Bytes = NDArray[np.uint8]
+
+_UPPER, _LOWER = 0.08, 0.05
+"""Rig units by which upper and lower teeth usually lie lower than the rig's: the upper ones end two
+millimetres below the lip at rest."""
+_HIGHEST, _LOWEST = -0.05, 0.2
+"""Limits of that for teeth that are seen."""
+_MOST_SHIFT = 0.06
+"""Rig units by which teeth may lie lower under a driven mouth than on the photograph."""
+_BITE = 0.03
+"""Rig units by which lower teeth follow the upper ones less."""
+_LEAST_OPENING = 0.06
+"""Rig units of parted lips from which on teeth can be told."""
+_MIDDLE = 0.16
+"""Rig units on both sides of the midline where front teeth are."""
+_BEHIND_LIP = 0.05
+"""Rig units below the upper lip within which front teeth begin."""
+
+
+def place_teeth(
+    rig: HeadRig, fit: HeadFit, photo: Bytes, mouth: NDArray[np.bool_], skin: Floats
+) -> tuple[HeadFit, Floats]:
+    """Puts both rows of teeth where this person has them.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the face.
+        photo: [s, s, 3] RGB crop.
+        mouth: [s, s] where the fitted lips are parted.
+        skin: [3] typical colour of the skin.
+
+    Returns:
+        The fit with its teeth as on the photograph, and [v, 3] rig units by which they lie lower
+        under a driven mouth, whose lips may meet higher than those of a smile allow.
+    """
+    seen = _seen_lower(rig, fit, photo, mouth, skin)
+    lower = _UPPER if seen is None else float(np.clip(seen, _HIGHEST, _LOWEST))
+    driven = min(max(_UPPER - lower, 0.0), _MOST_SHIFT)
+    rows = [rig.part_vertices("teeth_upper"), rig.part_vertices("teeth_lower")]
+    shape, shift = fit.shape.copy(), np.zeros_like(fit.shape)
+    shape[rows[0], 1] += lower
+    shape[rows[1], 1] += max(_LOWER, lower - _BITE)
+    shift[rows[0], 1] = driven
+    shift[rows[1], 1] = max(lower + driven - _BITE - max(_LOWER, lower - _BITE), 0.0)
+    return replace(fit, shape=shape), shift
+
+
+def _seen_lower(
+    rig: HeadRig, fit: HeadFit, photo: Bytes, mouth: NDArray[np.bool_], skin: Floats
+) -> float | None:
+    """Rig units by which the upper front teeth end below the rig's; None where none show."""
+    front = rig.part_vertices("teeth_upper")
+    front = front[np.abs(rig.mean[front, 0]) < _MIDDLE]
+    expressed = fit.shape[front] + np.tensordot(fit.units, rig.units[:, front], 1)
+    place = fit.project(np.asarray(expressed, np.float32))
+    left, right = np.round([place[:, 0].min(), place[:, 0].max()]).astype(int)
+    teeth = pale(photo, skin) & mouth
+    ends = []
+    for column in range(max(left, 0), min(right + 1, len(photo))):
+        rows = np.flatnonzero(mouth[:, column])
+        if len(rows) < _LEAST_OPENING * fit.scale:
+            continue
+        white = teeth[rows[0] :, column]
+        start = int(white.argmax())
+        if not white.any() or start > max(1.0, _BEHIND_LIP * fit.scale):
+            continue
+        length = int((~white[start:]).argmax())
+        ends.append(rows[0] + start + length - 0.5)
+    if len(ends) < max(3, 0.4 * (right - left)):
+        return None
+    return float((np.median(ends) - place[:, 1].max()) / fit.scale)

@@ -1,0 +1,1 @@
+"""The learned generator that refines mouths and eyes."""

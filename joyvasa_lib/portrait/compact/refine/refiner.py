@@ -1,0 +1,105 @@
+"""Runs the generator on rendered frames: cut patches, refine those that changed, put them back.
+
+Axis legend: ``b`` frames, ``s`` side of the frame, ``v`` vertices, ``p`` side of a patch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.encode.palette import LUMA
+from joyvasa_lib.portrait.compact.refine.generator import PatchGenerator
+from joyvasa_lib.portrait.compact.refine.patches import KINDS, PatchCutter
+from joyvasa_lib.rig.head_rig import HeadRig
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_DARK = 0.02
+"""Luminance below which ratios say little."""
+_BRIGHTER = {"mouth": 1.12, "eye": 1.3}
+"""How much lighter a pixel may become: lips of rendered heads shine more than people's."""
+_OPEN_PIXELS = 24.0
+"""A patch with fewer open pixels than this stays as it is."""
+
+
+class PatchRefiner:
+    """Refines batches of frames of the compact preset."""
+
+    def __init__(self, rig: HeadRig, generator: PatchGenerator) -> None:
+        """Prepares the generator for inference.
+
+        Args:
+            rig: the head model.
+            generator: the trained networks.
+        """
+        self._cutter = PatchCutter(rig)
+        self.generator = generator.float().eval().to(memory_format=torch.channels_last)
+
+    @classmethod
+    def from_pretrained(cls, rig: HeadRig, folder: str | Path) -> PatchRefiner:
+        """Loads the generator of a checkpoint folder.
+
+        Raises:
+            CheckpointError: a file is missing, or keys or shapes differ; the message names them.
+        """
+        folder = Path(folder)
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            public = {key: value for key, value in config.items() if not key.startswith("_")}
+            generator = PatchGenerator(**public)
+            generator.load_state_dict(load_file(folder / _WEIGHTS))
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+            raise CheckpointError(
+                f"Cannot read the portrait generator {folder}: {error}"
+            ) from error
+        return cls(rig, generator)
+
+    def __call__(self, frames: Bytes, vertices: Floats, look: Appearance, scale: float) -> Bytes:
+        """Refines frames in place and returns them.
+
+        Args:
+            frames: [b, s, s, 3] the procedural composites.
+            vertices: [b, v, 3] the driven head in frame pixels.
+            look: the photograph seen through the fitted head.
+            scale: pixels of the photograph per rig unit.
+        """
+        for kind in KINDS:
+            affine = self._cutter.affine(vertices, kind)
+            guides, gate = self._cutter.guides(vertices, affine, look, kind, 0.25 * scale)
+            rows = np.flatnonzero(gate.reshape(len(gate), -1).sum(1) > _OPEN_PIXELS)
+            if len(rows) == 0:
+                continue
+            composite = self._cutter.cut(frames[rows], affine[rows], kind)
+            own = self._cutter.affine(look.vertices[None], kind)
+            source = np.broadcast_to(self._cutter.cut(look.photo[None], own, kind), composite.shape)
+            change = self._change(composite, source, guides[rows], gate[rows], kind)
+            for row, patch in zip(rows, change, strict=True):
+                self._cutter.paste(frames[row], patch, affine[row], kind)
+        return frames
+
+    def _change(
+        self, composite: Floats, source: Floats, guides: Floats, gate: Floats, kind: str
+    ) -> Floats:
+        """[n, p, p, 3] refined minus composite."""
+        network = kind.partition("_")[0]
+        stacked = np.concatenate([composite, source, guides], -1).transpose(0, 3, 1, 2)
+        inputs = torch.from_numpy(stacked).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            made = self.generator(inputs, torch.from_numpy(gate[:, None]), network)
+        own, light = inputs[:, :3], inputs.new_tensor(LUMA)[:, None, None]
+        before, after = ((picture * light).sum(1, keepdim=True) for picture in (own, made.image))
+        # Rendered heads taught the generator light and shape; colours are the portrait's.
+        ratio = (after.clamp(min=0.0) + _DARK) / (before.clamp(min=0.0) + _DARK)
+        change = own * (ratio.clamp(max=_BRIGHTER[network]) - 1.0)
+        return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Driven heads become frames."""

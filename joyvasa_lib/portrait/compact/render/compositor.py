@@ -1,0 +1,145 @@
+"""Draws driven heads: warps the photograph and paints what it never showed.
+
+The whole frame follows a smooth flow. Around eyes and mouth, where layers of the head slide over
+each other, windows are drawn several times finer, so that lids, lips and teeth get soft edges.
+
+Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the crop, ``h`` x ``w`` a
+window of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
+from joyvasa_lib.portrait.compact.encode.paint import Paint
+from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
+from joyvasa_lib.portrait.compact.render.lookup import flow_to_photo, look_up
+from joyvasa_lib.portrait.compact.render.mouth_shading import open_sky
+from joyvasa_lib.portrait.compact.render.resolve import resolve
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.rasterizer import rasterize
+from joyvasa_lib.rig.threads import for_each_frame
+
+Frames = NDArray[np.uint8]
+
+_FINE = 120.0
+"""Samples per rig unit that windows have at least, up to three along one side of a pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """One batch of driven heads, ready to draw.
+
+    Attributes:
+        vertices: [b, v, 3] driven head in crop pixels.
+        carried: [b, v, 3] the photograph's head in the driven pose, without its new expression.
+        trust: [b, v] share of the photograph's own pixels, [0, 1].
+        shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
+        tolerance: pixels by which a point may lie behind the photograph's surface.
+    """
+
+    vertices: Floats
+    carried: Floats
+    trust: Floats
+    shut: Floats
+    tolerance: float
+
+
+def draw_frames(
+    rig: HeadRig,
+    look: Appearance,
+    paint: Paint,
+    performance: Performance,
+    mask: Floats,
+    scale: float,
+) -> Frames:
+    """Draws a batch of frames.
+
+    Args:
+        rig: the head model.
+        look: the photograph seen through the fitted head.
+        paint: what is painted where the photograph shows nothing.
+        performance: the driven heads.
+        mask: [s, s] in [0, 1], where displacement is allowed (it fades at the crop's border).
+        scale: pixels per rig unit.
+
+    Returns:
+        [b, s, s, 3] uint8.
+    """
+    side = len(look.photo)
+    deeper = set_back(rig, performance.vertices, scale)
+    triangle, _ = rasterize(deeper, rig.triangles, side)
+    flow, kind = flow_to_photo(
+        triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer
+    )
+    carried = performance.carried[..., :2]
+    around = look.extension.backward(
+        carried - look.vertices[..., :2], performance.vertices[..., :2] - carried
+    )
+    frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
+    line = np.arange(side, dtype=np.float32)
+    parts = feature_parts(rig)
+
+    def frame(b: int) -> None:
+        wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
+        shown = _inner_weight(kind[b])
+        wide += shown * (flow[b] - wide)
+        wide *= mask[..., None]
+        wide[..., 0] += line
+        wide[..., 1] += line[:, None]
+        cv2.remap(
+            look.photo, wide, None, cv2.INTER_LINEAR, frames[b], borderMode=cv2.BORDER_REPLICATE
+        )
+        for part in parts:
+            _draw_part(part, look, paint, performance, deeper, b, scale, frames[b])
+
+    for_each_frame(frame, len(flow))
+    return frames
+
+
+def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
+    """[s, s, 1] 0 away from mouth and eyes, 1 in their middle, a coarse cell of transition."""
+    reach = 2 * (len(kind) // 64) + 1
+    face = (kind > 0).astype(np.uint8) * 255
+    inner = cv2.blur(face, (reach, reach), borderType=cv2.BORDER_REPLICATE)
+    weight = inner.astype(np.float32) * np.float32(2 / 255) - np.float32(1.0)
+    return np.maximum(weight, 0.0)[..., None]
+
+
+def _draw_part(
+    part: FeaturePart,
+    look: Appearance,
+    paint: Paint,
+    performance: Performance,
+    deeper: Floats,
+    b: int,
+    scale: float,
+    frame: Frames,
+) -> None:
+    """Paints one eye or the mouth, in place."""
+    side = len(frame)
+    finer = int(np.clip(np.ceil(_FINE / scale), 2, 3))
+    driven = performance.vertices[b, part.vertex]
+    bounds = driven[part.bounding, :2]
+    left, top = np.clip(np.floor(bounds.min(0)).astype(int) - 1, 0, side - 1)
+    right, bottom = np.clip(np.ceil(bounds.max(0)).astype(int) + 2, (left + 1, top + 1), side)
+    size = (finer * int(bottom - top), finer * int(right - left))
+    driven[:, :2] = finer * (driven[:, :2] - np.array([left, top], np.float32) + 0.5) - 0.5
+    ordered = driven.copy()
+    ordered[:, 2] = deeper[b, part.vertex, 2]
+    triangle = rasterize(ordered[None], part.triangles, size)[0][0]
+    window = look_up(
+        triangle, driven, look.vertices[part.vertex], part.triangles,
+        look.shown_layer[part.triangle], look.layer, look.depth, look.eye_matte,
+        performance.trust[b, part.vertex], performance.shut[b, part.vertex],
+        look.paintable[part.vertex], performance.tolerance,
+        (int(left), int(top)), finer, paint.place[part.vertex], paint.tint[part.vertex],
+        paint.picture,
+    )  # fmt: skip
+    sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
+    resolve(window, sky, paint.light, look.photo, finer, (int(left), int(top)), frame)

@@ -1,0 +1,230 @@
+"""Where each pixel of a driven head comes from in the photograph, and whether it was seen there.
+
+Axis legend: ``b`` frames, ``s`` side of the picture, ``h`` x ``w`` a window of it, ``v`` vertices,
+``f`` triangles, ``p`` x ``q`` the painted picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from joyvasa_lib.rig.threads import for_each_frame
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+OUTSIDE, SKIN, EYE, MOUTH, MIXED, UPPER, LOWER = 0, 1, 2, 3, 4, 5, 6
+"""Layers: a pixel may only be taken from the same layer of the photograph. ``MOUTH`` is what lies
+behind the rows of ``UPPER`` and ``LOWER`` teeth; ``MIXED`` cannot be told and serves only where it
+hardly moves."""
+MOUTH_LAYERS = (MOUTH, UPPER, LOWER)
+_HARDLY = 0.1
+"""Share of the depth tolerance by which mixed pixels may move."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A window of one frame, looked up on the photograph.
+
+    Attributes:
+        where: [h, w, 2] pixel of the photograph; unset outside the head.
+        unseen: [h, w] share that has to be painted, [0, 1].
+        fill: [h, w, 3] the paint, [0, 255]; unset where nothing is unseen.
+        layer: [h, w] layer of the head.
+    """
+
+    where: Floats
+    unseen: Floats
+    fill: Floats
+    layer: Bytes
+
+
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: ignore[no-untyped-def]
+    height, width = triangle.shape
+    for row in range(height):
+        for column in range(width):
+            f = triangle[row, column]
+            if f < 0 or layer[f] == 0:
+                kind[row, column] = 0
+                continue
+            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+            ax, ay = driven[i, 0], driven[i, 1]
+            bx, by = driven[j, 0], driven[j, 1]
+            cx, cy = driven[k, 0], driven[k, 1]
+            inverse = np.float32(1.0) / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
+            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
+            wc = np.float32(1.0) - wa - wb
+            flow[row, column, 0] = (
+                wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0] - column
+            )
+            flow[row, column, 1] = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1] - row
+            kind[row, column] = layer[f]
+
+
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _look_up_one(  # type: ignore[no-untyped-def]
+    triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
+    paintable, tolerance, origin, finer, place, tint, picture, where, unseen, fill, kind,
+):  # fmt: skip
+    height, width = triangle.shape
+    source_side = source_layer.shape[0]
+    one, zero = np.float32(1.0), np.float32(0.0)
+    free = np.float32(_HARDLY) * tolerance
+    for row in range(height):
+        for column in range(width):
+            f = triangle[row, column]
+            if f < 0 or layer[f] == 0:
+                kind[row, column] = 0
+                unseen[row, column] = zero
+                continue
+            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+            ax, ay = driven[i, 0], driven[i, 1]
+            bx, by = driven[j, 0], driven[j, 1]
+            cx, cy = driven[k, 0], driven[k, 1]
+            inverse = one / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
+            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
+            wc = one - wa - wb
+            x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
+            y = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1]
+            z = wa * source[i, 2] + wb * source[j, 2] + wc * source[k, 2]
+            where[row, column, 0] = x
+            where[row, column, 1] = y
+            mine = layer[f]
+            kind[row, column] = mine
+            painted = wa * paintable[i] + wb * paintable[j] + wc * paintable[k]
+            if painted <= zero:
+                unseen[row, column] = zero
+                continue
+            # Bilinear share of the four source pixels that show the same layer, not deeper.
+            # Skin may also come from outside the fitted head, whose outline is never exact.
+            moved_x = x - (origin[0] + (column + np.float32(0.5)) / finer - np.float32(0.5))
+            moved_y = y - (origin[1] + (row + np.float32(0.5)) / finer - np.float32(0.5))
+            still = max(one - (moved_x * moved_x + moved_y * moved_y) / (free * free), zero)
+            left, top = int(np.floor(x)), int(np.floor(y))
+            closing = (wa * shut[i] + wb * shut[j] + wc * shut[k]) / np.float32(255.0)
+            share = zero
+            for dy in range(2):
+                for dx in range(2):
+                    u, v = left + dx, top + dy
+                    if u < 0 or v < 0 or u >= source_side or v >= source_side:
+                        continue
+                    theirs = source_layer[v, u]
+                    usable = zero
+                    if theirs == mine or (mine == 1 and theirs == 0):
+                        usable = one
+                    elif mine == 2 and theirs == 1:  # the eye is larger than its fitted lids
+                        usable = matte[v, u] / np.float32(255.0)
+                    elif theirs == 4:
+                        usable = still
+                    if mine == 1:
+                        usable *= one - closing * matte[v, u]
+                    if z <= source_depth[v, u] + tolerance:
+                        share += usable * (one - abs(x - u)) * (one - abs(y - v))
+            trusted = wa * trust[i] + wb * trust[j] + wc * trust[k]
+            hidden = (one - share * trusted) * painted
+            unseen[row, column] = hidden
+            if hidden <= zero:
+                continue
+            px = wa * place[i, 0] + wb * place[j, 0] + wc * place[k, 0]
+            py = wa * place[i, 1] + wb * place[j, 1] + wc * place[k, 1]
+            px = min(max(px, zero), np.float32(picture.shape[1] - 1.001))
+            py = min(max(py, zero), np.float32(picture.shape[0] - 1.001))
+            left, top = int(px), int(py)
+            px -= left
+            py -= top
+            for c in range(3):
+                upper = picture[top, left, c] * (one - px) + picture[top, left + 1, c] * px
+                lower = picture[top + 1, left, c] * (one - px) + picture[top + 1, left + 1, c] * px
+                colour = wa * tint[i, c] + wb * tint[j, c] + wc * tint[k, c]
+                fill[row, column, c] = colour * (upper * (one - py) + lower * py)
+
+
+def flow_to_photo(
+    triangle: Ints, driven: Floats, source: Floats, triangles: Ints, layer: Bytes
+) -> tuple[Floats, Bytes]:
+    """Backward flow of rasterised frames.
+
+    Args:
+        triangle: [b, s, s] nearest triangle of the driven head, -1 outside.
+        driven: [b, v, 3] driven vertices in pixels.
+        source: [v, 3] the same vertices on the photograph, pixels.
+        triangles: [f, 3] vertex indices.
+        layer: [f] layer of each triangle; ``OUTSIDE`` hides what is behind but shows nothing.
+
+    Returns:
+        flow [b, s, s, 2] from the frame to the photograph in pixels (zero outside the head), and
+        layer [b, s, s].
+    """
+    batch, height, width = triangle.shape
+    flow = np.zeros((batch, height, width, 2), dtype=np.float32)
+    kind = np.empty((batch, height, width), dtype=np.uint8)
+
+    def frame(b: int) -> None:
+        _flow_one(triangle[b], driven[b], source, triangles, layer, flow[b], kind[b])
+
+    for_each_frame(frame, batch)
+    return flow, kind
+
+
+def look_up(
+    triangle: Ints,
+    driven: Floats,
+    source: Floats,
+    triangles: Ints,
+    layer: Bytes,
+    source_layer: Bytes,
+    source_depth: Floats,
+    matte: Bytes,
+    trust: Floats,
+    shut: Floats,
+    paintable: Floats,
+    tolerance: float,
+    origin: tuple[int, int],
+    finer: int,
+    place: Floats,
+    tint: Floats,
+    picture: Floats,
+) -> Window:
+    """A window of one frame: where it comes from, what is unseen there and painted how.
+
+    Args:
+        triangle: [h, w] nearest triangle of the driven head, -1 outside.
+        driven: [v, 3] driven vertices in pixels of the window.
+        source: [v, 3] the same vertices on the photograph, pixels.
+        triangles: [f, 3] vertex indices.
+        layer: [f] layer of each triangle; ``OUTSIDE`` hides what is behind but shows nothing.
+        source_layer: [s, s] layer that the photograph shows at each pixel.
+        source_depth: [s, s] depth of the fitted head on the photograph, pixels.
+        matte: [s, s] share of each pixel of the photograph that is an open eye's, 255 for all.
+        trust: [v] share of the photograph's own pixels to use, [0, 1].
+        shut: [v] share of the open eye's pixels that skin must not show, [0, 1].
+        paintable: [v] share of what the photograph does not show that may be painted, [0, 1].
+        tolerance: depth in pixels by which a point may lie behind the visible surface.
+        origin: column and row of the frame at which the window begins.
+        finer: pixels of the window along one pixel of the frame.
+        place: [v, 2] pixels of the vertices on the painted picture.
+        tint: [v, 3] what its colours are multiplied by.
+        picture: [p, q, 3] the painted picture, [0, 255].
+    """
+    height, width = triangle.shape
+    window = Window(
+        np.zeros((height, width, 2), dtype=np.float32),
+        np.empty((height, width), dtype=np.float32),
+        np.zeros((height, width, 3), dtype=np.float32),
+        np.empty((height, width), dtype=np.uint8),
+    )
+    start = np.array(origin, dtype=np.float32)
+    _look_up_one(
+        triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
+        paintable, np.float32(tolerance), start, np.float32(finer), place, tint, picture,
+        window.where, window.unseen, window.fill, window.layer,
+    )  # fmt: skip
+    return window

@@ -1,0 +1,108 @@
+"""Brings a finely drawn window into the frame: paint by its coverage, soft edges where layers meet.
+
+Axis legend: ``h`` x ``w`` the window in pixels of the frame, ``n`` samples along one of them, ``s``
+side of the photograph.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.render.lookup import Window
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+_TORN, _PARTLY = 4.0, 0.25
+"""Within a pixel, distance on the photograph (pixels) and share of paint that make an edge."""
+_SEEN = 0.02
+"""Share of painting below which the photograph is left alone."""
+
+
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _resolve(  # type: ignore[no-untyped-def]
+    where, unseen, fill, layer, sky, light, photo, finer, left_edge, top_edge, frame
+):
+    one, zero = np.float32(1.0), np.float32(0.0)
+    last = np.float32(photo.shape[0] - 1.001)
+    count = np.float32(finer * finer)
+    mean = np.zeros(3, dtype=np.float32)
+    paint = np.zeros(3, dtype=np.float32)
+    for row in range(layer.shape[0] // finer):
+        for column in range(layer.shape[1] // finer):
+            pixel = frame[top_edge + row, left_edge + column]
+            low, high = 255, 0
+            least, most, cover = one, zero, zero
+            left = top = np.float32(1e9)
+            right = bottom = np.float32(-1e9)
+            for v in range(row * finer, (row + 1) * finer):
+                for u in range(column * finer, (column + 1) * finer):
+                    kind = layer[v, u]
+                    low, high = min(low, kind), max(high, kind)
+                    alpha = unseen[v, u]
+                    least, most = min(least, alpha), max(most, alpha)
+                    cover += alpha
+                    if kind > 0:
+                        left, right = min(left, where[v, u, 0]), max(right, where[v, u, 0])
+                        top, bottom = min(top, where[v, u, 1]), max(bottom, where[v, u, 1])
+            cover /= count
+            apart = right - left + bottom - top > _TORN
+            edge = low > 0 and ((low != high and apart) or most - least > _PARTLY)
+            if not edge and cover <= _SEEN:
+                continue
+            for c in range(3):
+                mean[c] = zero
+                paint[c] = zero
+            for v in range(row * finer, (row + 1) * finer):
+                for u in range(column * finer, (column + 1) * finer):
+                    alpha = unseen[v, u]
+                    for c in range(3):
+                        paint[c] += alpha * fill[v, u, c] * light[sky[v, u], c]
+                    if edge and alpha < one:
+                        x = min(max(where[v, u, 0], zero), last)
+                        y = min(max(where[v, u, 1], zero), last)
+                        i, j = int(x), int(y)
+                        x -= i
+                        y -= j
+                        for c in range(3):
+                            above = photo[j, i, c] * (one - x) + photo[j, i + 1, c] * x
+                            below = photo[j + 1, i, c] * (one - x) + photo[j + 1, i + 1, c] * x
+                            mean[c] += (one - alpha) * (above * (one - y) + below * y)
+            for c in range(3):
+                if edge:
+                    value = (mean[c] + paint[c]) / count
+                else:
+                    value = pixel[c] * (one - cover) + paint[c] / count
+                pixel[c] = np.uint8(min(max(value + np.float32(0.5), zero), 255.0))
+
+
+def resolve(
+    window: Window,
+    sky: Bytes,
+    light: Floats,
+    photo: Bytes,
+    finer: int,
+    origin: tuple[int, int],
+    frame: Bytes,
+) -> None:
+    """Puts a window into the frame, in place.
+
+    Paint covers the frame's own pixels by the share of samples that it has. Where layers meet that
+    lie apart on the photograph, the pixel becomes the mean of its samples instead, since the
+    frame's own sample of the photograph lies on one layer only.
+
+    Args:
+        window: [n h, n w] samples.
+        sky: [n h, n w] index into ``light`` of each.
+        light: [256, 3] factors of the paint.
+        photo: [s, s, 3] RGB.
+        finer: samples along one side of a pixel.
+        origin: column and row of the window's first pixel on the frame.
+        frame: [s, s, 3] what is drawn on.
+    """
+    _resolve(
+        window.where, window.unseen, window.fill, window.layer, sky, light, photo, finer,
+        origin[0], origin[1], frame,
+    )  # fmt: skip

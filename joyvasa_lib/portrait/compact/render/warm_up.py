@@ -1,0 +1,72 @@
+"""Compiles the compact preset's kernels before they are needed.
+
+The first run after installation compiles for some seconds; later runs read numba's cache. Done in
+the background, it goes on while the face is found and stage two loads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance, triangle_layer
+from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtension
+from joyvasa_lib.portrait.compact.encode.paint import Paint
+from joyvasa_lib.portrait.compact.encode.palette import Palette
+from joyvasa_lib.portrait.compact.refine.patches import PatchCutter
+from joyvasa_lib.portrait.compact.render.compositor import Performance, draw_frames
+from joyvasa_lib.portrait.compact.render.lookup import SKIN
+from joyvasa_lib.rig.head_rig import HeadRig
+
+_SIDE = 32
+"""Side of the blank picture that is drawn, pixels."""
+
+
+def compile_kernels(rig: HeadRig) -> None:
+    """Draws one tiny blank head with an open mouth: every kernel runs once on its own types."""
+    scale = _SIDE / 8
+    middle = np.array([_SIDE / 2, _SIDE / 2, 0.0], np.float32)
+    at_rest = (scale * rig.mean + middle).astype(np.float32)
+    opened = at_rest + 0.5 * scale * rig.units[FACE_UNITS.index("jawOpen")]
+    vertices = np.asarray(opened, np.float32)[None]
+    count = len(rig.mean)
+    look = Appearance(
+        photo=np.zeros((_SIDE, _SIDE, 3), np.uint8),
+        vertices=at_rest,
+        layer=np.full((_SIDE, _SIDE), SKIN, np.uint8),
+        depth=np.zeros((_SIDE, _SIDE), np.float32),
+        shown_layer=triangle_layer(rig),
+        paintable=np.ones(count, np.float32),
+        extension=_still(count),
+        eye_margins=np.zeros((2, 2), np.float32),
+        lashes=np.zeros((2, 3), np.float32),
+        eye_matte=np.zeros((_SIDE, _SIDE), np.uint8),
+    )
+    grey = np.full(3, 128, np.float32)
+    paint = Paint(
+        np.zeros((2, 2, 3), np.float32),
+        np.zeros((count, 2), np.float32),
+        np.ones((count, 3), np.float32),
+        Palette(grey, grey, grey),
+        np.ones((256, 3), np.float32),
+    )
+    ones = np.ones((1, count), np.float32)
+    performance = Performance(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
+    draw_frames(rig, look, paint, performance, np.ones((_SIDE, _SIDE), np.float32), scale)
+    cutter = PatchCutter(rig)
+    cutter.guides(vertices, cutter.affine(vertices, "mouth"), look, "mouth", 0.25 * scale)
+
+
+def _still(vertices: int) -> FlowExtension:
+    """An extension in which no cell moves."""
+    none = np.empty(0, np.int32)
+    return FlowExtension(
+        side=_SIDE,
+        inside=none,
+        outside=np.arange(GRID * GRID, dtype=np.int32),
+        average=sparse.csr_matrix((0, vertices), dtype=np.float32),
+        edge=none,
+        spread=np.zeros((GRID * GRID, 0), np.float32),
+        spread_expression=np.zeros((GRID * GRID, 0), np.float32),
+    )

@@ -1,0 +1,93 @@
+"""Makes the rig's lids and lips meet on one person's face.
+
+The rig's blink closes the mean eye; a large eye stays open and a small one overshoots. Likewise a
+face fitted while smiling keeps a gap between the lips when the smile is taken away. Both are
+measured on the fitted head and corrected along the rig's own units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.rig.correction import lip_edges
+from joyvasa_lib.rig.fitting import HeadFit
+from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+
+UPPER_LIDS = ((386, 385, 387), (159, 158, 160))
+LOWER_LIDS = ((374, 380, 373), (145, 153, 144))
+UPPER_INNER_LIP = (80, 81, 82, 13, 312, 311, 310)
+LOWER_INNER_LIP = (88, 178, 87, 14, 317, 402, 318)
+_OVERLAP = 0.012
+"""Rig units by which the edges of closed lips lie over each other."""
+_BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
+BLINK = [FACE_UNITS.index(name) for name in _BLINK]
+JAW = FACE_UNITS.index("jawOpen")
+_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
+UPPER_LIP_FOLLOWS_JAW = 0.22
+"""The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
+_SEALING = (
+    "jawOpen",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthShrugLower",
+    "mouthClose",
+)
+
+
+def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
+    """Vertical distance of pairs of vertices in rig units, positive when open; [..., n]."""
+    return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
+
+
+def applied_units(units: Floats, own: Floats, gain: Floats) -> Floats:
+    """What is put on the rig for face units: blinks that close the eye, a lip that follows the jaw.
+
+    Args:
+        units: [..., 52] activations of the motion.
+        own: [52] activations of the portrait itself.
+        gain: [2] see :func:`blink_gain`.
+
+    Returns:
+        [..., 52] a copy; affine in ``units``.
+    """
+    applied = units.copy()
+    applied[..., BLINK] = own[BLINK] + (units[..., BLINK] - own[BLINK]) * gain
+    applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * units[..., [JAW]]
+    return applied
+
+
+def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Floats:
+    """[2] factor on the change of each blink unit so that a full blink just closes the eye.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the face.
+        below: [2] pixels by which the eyes, person's left first, end below the fitted lower lids.
+    """
+    extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
+    gains = []
+    for name, above, under, more in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, extra, strict=True):
+        index = rig.unit_index(name)
+        upper, lower = (rig.landmark_vertex[list(ids)] for ids in (above, under))
+        now = fit.shape + np.tensordot(fit.units, rig.units, 1)
+        opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
+        per_unit = -float(_gap(rig.units[index], upper, lower).mean())
+        left = max(1.0 - float(fit.units[index]), 0.2)
+        gains.append(np.clip((opening + more + 0.012) / (left * per_unit), 0.3, 2.2))
+    return np.array(gains, dtype=np.float32)
+
+
+def lip_seal(rig: HeadRig, fit: HeadFit) -> Floats:
+    """[52] change of units that closes the lips of the person's neutral face, usually tiny."""
+    names = [rig.unit_index(name) for name in _SEALING]
+    upper, lower = lip_edges(rig)
+    opening = _gap(fit.shape, upper, lower) + _OVERLAP
+    effect = _gap(rig.units[names], upper, lower).T
+    seal = np.zeros(len(rig.units), dtype=np.float32)
+    ridge = 0.01 * np.eye(len(names))
+    change = np.linalg.solve(effect.T @ effect + ridge, -effect.T @ opening)
+    seal[names] = np.clip(change, -0.8, 0.8)
+    return seal

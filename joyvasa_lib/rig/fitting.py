@@ -1,0 +1,197 @@
+"""Fits the head rig to 468 face-mesh landmarks: the compact preset's motion extractor.
+
+Weak-perspective camera with row vectors: ``picture = scale * (shape @ R) + translation``. Pose has
+a closed form (Procrustes); identity and face units are linear given the pose, so the fit alternates
+the two (a Gauss-Newton scheme with the pose eliminated) and takes tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.errors import NoFaceError
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.rig.correction import lip_parting, spread_residuals
+from joyvasa_lib.rig.head_rig import Floats, HeadRig
+
+_DEPTH_WEIGHT = 0.25
+"""MediaPipe's z is a guess: it counts a quarter of x and y."""
+_IDENTITY_PRIOR = 0.010
+_UNIT_PRIOR = 0.025
+_JAW_PRIOR = 4.0
+"""A single photograph cannot tell a long chin from an open jaw: it is the chin unless lips part."""
+_NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
+"""Units that 468 outline points cannot tell from others; they stay at zero in a fit."""
+
+# fmt: off
+LIPS = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
+)
+# fmt: on
+"""Mesh points of the lips, outer then inner contour; they count double."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """A head rig fitted to one face.
+
+    Attributes:
+        identity: [64] identity weights, standard deviations.
+        units: [52] face-unit activations in [0, 1].
+        rotation: [3, 3] row-vector rotation.
+        scale: pixels per rig unit.
+        translation: [3] pixels of the crop (z relative).
+        shape: [v, 3] personal neutral head in rig units: the rig's identity plus the smooth
+            correction that puts every landmark vertex on its landmark.
+        parting: [v, 3] rig units by which the lips are parted farther than the units part them;
+            the photograph's alone, a driven mouth does not keep it.
+        residual: root-mean-square landmark distance before that correction, pixels.
+    """
+
+    identity: Floats
+    units: Floats
+    rotation: Floats
+    scale: float
+    translation: Floats
+    shape: Floats
+    parting: Floats
+    residual: float
+
+    def project(self, vertices: Floats) -> Floats:
+        """Crop pixels [..., v, 3] of canonical vertices [..., v, 3] under the fitted pose."""
+        return np.asarray(self.scale * (vertices @ self.rotation) + self.translation, np.float32)
+
+
+def similarity(
+    model: NDArray[np.float64], points: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Rotation, scale, shift that take ``model`` to ``points``, both [n, 3] (Umeyama 1991).
+
+    Row vectors: ``points = scale * model @ rotation + shift``; ``weight`` [n] counts the points.
+    """
+    w = weight / weight.sum()
+    model_mean, point_mean = w @ model, w @ points
+    a, b = model - model_mean, points - point_mean
+    u, s, vt = np.linalg.svd((a * w[:, None]).T @ b)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((s * sign).sum() / (w @ (a**2).sum(1)))
+    return rotation, scale, point_mean - scale * model_mean @ rotation
+
+
+def _box_least_squares(
+    gram: NDArray[np.float64],
+    right: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Minimises ``x^T gram x / 2 - right^T x`` inside a box by an active-set iteration."""
+    x = np.clip(np.zeros_like(right), lower, upper)
+    free = np.ones(len(x), dtype=bool)
+    for _ in range(12):
+        residual = right - gram[:, ~free] @ x[~free]
+        x[free] = np.linalg.solve(gram[np.ix_(free, free)], residual[free])
+        outside = free & ((x < lower) | (x > upper))
+        x = np.clip(x, lower, upper)
+        gradient = gram @ x - right
+        release = ~free & (((x <= lower) & (gradient < -1e-9)) | ((x >= upper) & (gradient > 1e-9)))
+        if not outside.any() and not release.any():
+            break
+        free = (free & ~outside) | release
+    return x
+
+
+def fit_head(
+    rig: HeadRig,
+    landmarks: NDArray[np.float32],
+    *,
+    identity: Floats | None = None,
+    iterations: int = 8,
+    correct: bool = True,
+) -> HeadFit:
+    """Fits pose, identity and face units to one face.
+
+    Args:
+        rig: the head model.
+        landmarks: [468, 3] MediaPipe mesh points in pixels, z in the same scale, smaller nearer.
+        identity: [64] known identity weights (other frames of one person); fitted when None.
+        iterations: alternations of pose and shape.
+        correct: whether ``shape`` gets the smooth correction onto the landmarks.
+
+    Raises:
+        NoFaceError: the landmarks are not finite or collapse to a point.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.shape != (468, 3) or not np.isfinite(points).all() or np.ptp(points[:, :2]) < 8:
+        raise NoFaceError("The face landmarks are unusable: 468 finite points of a face are needed")
+    used = rig.landmark_weight > 0
+    vertex = rig.landmark_vertex[used]
+    weight = rig.landmark_weight[used].astype(np.float64)
+    weight[np.isin(np.flatnonzero(used), LIPS)] *= 2.0
+    points = points[used]
+
+    mean = rig.mean[vertex].astype(np.float64)
+    id_basis = rig.identity[:, vertex].astype(np.float64)
+    unit_basis = rig.units[:, vertex].astype(np.float64)
+    free = np.array([name not in _NOT_FITTED for name in FACE_UNITS])
+    n_id = len(id_basis) if identity is None else 0
+    w_id = np.zeros(len(id_basis)) if identity is None else np.asarray(identity, np.float64)
+    w_unit = np.zeros(len(unit_basis))
+
+    axis_weight = np.array([1.0, 1.0, _DEPTH_WEIGHT])
+    row_weight = (np.sqrt(weight)[:, None] * axis_weight).ravel()
+    if identity is None:
+        free[FACE_UNITS.index("mouthClose")] = False  # it undoes an open jaw
+    unit_prior = np.full(len(FACE_UNITS), _UNIT_PRIOR)
+    if identity is None:
+        unit_prior[FACE_UNITS.index("jawOpen")] *= _JAW_PRIOR
+    prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), unit_prior[free]])
+    prior = prior * np.sqrt(len(vertex))
+    lower = np.concatenate([np.full(n_id, -3.0), np.zeros(int(free.sum()))])
+    upper = np.concatenate([np.full(n_id, 3.0), np.full(int(free.sum()), 1.0)])
+    for _ in range(iterations):
+        model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
+        rotation, scale, translation = similarity(model, points, weight)
+        # Points back in the head's frame, where identity and units are linear.
+        target = ((points - translation) / scale) @ rotation.T - mean
+        if identity is not None:
+            target = target - np.tensordot(w_id, id_basis, 1)
+        bases = [id_basis] if identity is None else []
+        columns = np.concatenate([*bases, unit_basis[free]])
+        # The depth axis of the picture is row-weighted in the picture's frame.
+        rows = (columns @ rotation).reshape(len(columns), -1).T * row_weight[:, None]
+        right = (target @ rotation).ravel() * row_weight
+        solution = _box_least_squares(
+            rows.T @ rows + np.diag(prior**2), rows.T @ right, lower, upper
+        )
+        if identity is None:
+            w_id = solution[:n_id]
+        w_unit[free] = solution[n_id:]
+    model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
+    rotation, scale, translation = similarity(model, points, weight)
+    difference = points - (scale * model @ rotation + translation)
+    residual = float(np.sqrt((weight @ (difference[:, :2] ** 2).sum(1)) / weight.sum()))
+
+    shape = rig.shape(w_id.astype(np.float32), np.zeros(len(w_unit), np.float32))
+    parting = np.zeros_like(shape)
+    if correct:
+        flat = difference * np.array([1.0, 1.0, 0.0])
+        canonical = (flat @ rotation.T) / scale
+        shape = shape + spread_residuals(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
+        expressed = shape + np.tensordot(w_unit, rig.units, 1)
+        seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
+        parting = lip_parting(rig, expressed, seen)
+    return HeadFit(
+        identity=w_id.astype(np.float32),
+        units=w_unit.astype(np.float32),
+        rotation=rotation.astype(np.float32),
+        scale=scale,
+        translation=translation.astype(np.float32),
+        shape=np.asarray(shape, np.float32),
+        parting=parting,
+        residual=residual,
+    )

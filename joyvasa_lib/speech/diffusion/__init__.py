@@ -1,0 +1,1 @@
+"""Features become normalised motion: the denoiser and how it is sampled."""

@@ -1,0 +1,1 @@
+"""Waveforms become features: Whisper, wav2vec 2.0, HuBERT."""

@@ -1,0 +1,123 @@
+"""The compact preset's speech network: the lower layers of Whisper's encoder.
+
+Whisper (Radford et al. 2022, arXiv 2212.04356; weights under the MIT licence) heard 680,000 hours
+of real speech in 99 languages. What its lower layers know of phonemes carries over to voices, rooms
+and languages that no corpus made here has; the upper layers turn to words and are left out. The
+network is ``transformers``' own. Interface of wav2vec 2.0: 16 kHz samples in, 50 hidden states a
+second out.
+
+On disk the matrices are int8 with one scale a row: half the size, and features that differ by 4 %
+of their spread. Whoever trains on them loads them from such a file too.
+
+Axis legend: ``b`` batch, ``n`` samples, ``m`` mel bands, ``t`` frames at 50 Hz, ``d`` width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import WhisperConfig
+from transformers.audio_utils import mel_filter_bank
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
+
+from joyvasa_lib.speech.encoders.int8 import pack, unpack
+
+SAMPLE_RATE = 16000
+WINDOW = 400
+HOP = 160
+SAMPLES_PER_STATE = 2 * HOP
+LONGEST_STATES = 1500
+"""States of the 30 seconds that Whisper was trained on; its position table ends there."""
+
+
+class WhisperFrameConfig(WhisperConfig):  # type: ignore[misc]
+    """Configuration of :class:`WhisperFrameEncoder`: Whisper's own, with fewer layers."""
+
+    model_type = "whisper-frames"
+
+
+class WhisperFrameEncoder(nn.Module):
+    """Hidden states of the first ``encoder_layers`` layers of a Whisper encoder."""
+
+    window: Tensor
+    filters: Tensor
+    positions: Tensor
+    feature_offset: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, config: WhisperFrameConfig) -> None:
+        """Builds the network; the weights come from a file.
+
+        The buffers ``feature_offset`` and ``feature_scale`` [d] bring the hidden states, a few of
+        which are a hundred times as large as the rest, to mean 0 and spread 1 in speech.
+        """
+        super().__init__()
+        self.config = config
+        encoder = WhisperEncoder(config)
+        self.conv1, self.conv2, self.layers = encoder.conv1, encoder.conv2, encoder.layers
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        filters = mel_filter_bank(
+            WINDOW // 2 + 1, config.num_mel_bins, 0.0, 8000.0, SAMPLE_RATE, "slaney", "slaney"
+        )
+        self.register_buffer("filters", torch.from_numpy(filters.T).float(), persistent=False)
+        positions = sinusoids(LONGEST_STATES, config.d_model)
+        self.register_buffer("positions", positions, persistent=False)
+        self.register_buffer("feature_offset", torch.zeros(config.d_model))
+        self.register_buffer("feature_scale", torch.ones(config.d_model))
+
+    def log_mel(self, waveform: Tensor) -> Tensor:
+        """Returns Whisper's log-mel spectrum [b, m, n // 160] of samples [b, n].
+
+        Everything more than 80 dB below the loudest cell of a sound is raised to that floor (paper,
+        section 2.2, and the published feature extractor).
+        """
+        spectrum = torch.stft(waveform, WINDOW, HOP, window=self.window, return_complex=True)
+        mel = self.filters @ spectrum[..., :-1].abs().square()
+        log_mel = mel.clamp(min=1e-10).log10()
+        floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
+        return (torch.maximum(log_mel, floor) + 4.0) / 4.0
+
+    def forward(self, waveform: Tensor) -> BaseModelOutput:
+        """Encodes equally long pieces of speech of at most 30 s.
+
+        Args:
+            waveform: float [b, n], 16 kHz.
+
+        Returns:
+            ``last_hidden_state`` [b, max(1, n // 320), d]; after the last kept layer,
+            standardised.
+        """
+        states = max(1, waveform.shape[-1] // SAMPLES_PER_STATE)
+        missing = states * SAMPLES_PER_STATE - waveform.shape[-1]
+        sound = F.pad(waveform.float(), (0, missing))[:, : states * SAMPLES_PER_STATE]
+        hidden = F.gelu(self.conv1(self.log_mel(sound)))
+        hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + self.positions[:states]
+        for layer in self.layers:
+            output = layer(hidden, attention_mask=None)
+            hidden = output[0] if isinstance(output, tuple) else output
+        standardised = (hidden - self.feature_offset) / self.feature_scale
+        return BaseModelOutput(last_hidden_state=standardised)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes ``config.json`` and ``model.safetensors``: int8 matrices, the rest fp16."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.config.save_pretrained(folder)
+        weights = pack(self.state_dict())
+        save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> WhisperFrameEncoder:
+        """Loads what :meth:`save_pretrained` wrote, in float32; keys are strict.
+
+        Raises:
+            OSError, RuntimeError, SafetensorError: a file is missing, damaged or does not fit.
+        """
+        network = cls(WhisperFrameConfig.from_pretrained(folder))
+        network.load_state_dict(unpack(load_file(Path(folder) / "model.safetensors")))
+        return network.eval()

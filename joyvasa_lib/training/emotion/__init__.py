@@ -1,0 +1,1 @@
+"""Trains the map from action units to expression."""

@@ -1,0 +1,105 @@
+"""How much of the true change of expression a map of action units explains, region by region.
+
+Axis legend: ``h`` heads, ``m`` moments of each, ``u`` 52 face units, ``k`` keypoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib.datasets.heads.expression_pairs import ExpressionPairs
+from joyvasa_lib.datasets.heads.expressions import REGIONS, keypoint_regions
+from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.driving.blendshapes import compose_units
+from joyvasa_lib.rig.head_rig import bundled_rig
+
+Floats = NDArray[np.float32]
+
+ALL = "all"
+"""Name of the whole face beside the names of its regions."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Share of the variance of the truth that a map explains, by region.
+
+    Attributes:
+        moved: what the map itself says, drawn without limits.
+        drawn: what the compact preset makes of it with its limits: activations in their range,
+            conflicts reconciled.
+    """
+
+    moved: dict[str, float]
+    drawn: dict[str, float]
+
+    def at_least(self, other: Explained) -> bool:
+        """Whether it explains at least as much as another in every region, in both ways."""
+        return all(
+            mine[region] >= theirs[region]
+            for mine, theirs in ((self.moved, other.moved), (self.drawn, other.drawn))
+            for region in mine
+        )
+
+
+def explained_variance(truth: Floats, predicted: Floats) -> dict[str, float]:
+    """R² of the whole face and of each region, the axes of its keypoints pooled.
+
+    Args:
+        truth: [..., k, 3] true change of expression.
+        predicted: [..., k, 3] what a map gives.
+    """
+    flat = truth.reshape(-1, *truth.shape[-2:]).astype(np.float64)
+    error = np.square(flat - predicted.reshape(flat.shape)).sum((0, 2))
+    spread = np.square(flat - flat.mean(0)).sum((0, 2))
+    region = keypoint_regions(bundled_rig())
+    parts = {name: region == index for index, name in enumerate(REGIONS)}
+    return {
+        name: float(1.0 - error[part].sum() / spread[part].sum())
+        for name, part in {ALL: region >= 0, **parts}.items()
+    }
+
+
+def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
+    """What a map explains on pairs.
+
+    Args:
+        pairs: held-out pairs.
+        change: [h, m, u] face-unit activations that the map adds.
+    """
+    rest = np.zeros(change.shape[-1], np.float32)
+
+    def composed(units: Floats) -> Floats:
+        flat = units.reshape(-1, units.shape[-1])
+        return compose_units(rest, flat).reshape(units.shape)
+
+    shown = composed(pairs.present + change) - composed(pairs.present)
+    return Explained(
+        moved=explained_variance(pairs.truth, _posed(pairs, change)),
+        drawn=explained_variance(pairs.truth, _posed(pairs, shown)),
+    )
+
+
+def linear_change(pairs: ExpressionPairs) -> Floats:
+    """What the linear basis adds: [h, m, u] the sum of each action unit's own face units."""
+    table = arkit_matrix()[[COMPONENTS.index(name) for name in FACE_COMPONENTS]]
+    return np.asarray(pairs.activations @ table, dtype=np.float32)
+
+
+def fitted_change(train: ExpressionPairs, pairs: ExpressionPairs) -> Floats:
+    """What the best linear basis adds: [h, m, u], fitted to the training pairs by least squares.
+
+    It knows saturation and conflicts on average, but neither the person nor the moment.
+    """
+    basis = bundled_rig().units[:, bundled_rig().keypoint_vertex].reshape(len(FACE_UNITS), -1)
+    activations = train.activations.reshape(-1, train.activations.shape[-1]).astype(np.float64)
+    truth = train.truth.reshape(len(activations), -1) @ np.linalg.pinv(basis.astype(np.float64))
+    weights = np.linalg.lstsq(activations, truth, rcond=None)[0]
+    return np.asarray(pairs.activations @ weights, dtype=np.float32)
+
+
+def _posed(pairs: ExpressionPairs, change: Floats) -> Floats:
+    return np.einsum("hmu,hukx->hmkx", change, pairs.drawn_units, optimize=True)

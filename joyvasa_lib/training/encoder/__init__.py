@@ -1,0 +1,1 @@
+"""Trains or builds speech encoders."""

@@ -1,0 +1,1 @@
+"""What every training run shares: recipe, loop, folder, card."""

@@ -1,0 +1,8 @@
+"""``accelerate launch -m joyvasa_lib.training.motion --config FILE --run DIR``."""
+
+import sys
+
+from joyvasa_lib.training.motion.train import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Batches for motion training: pairs of windows of recordings, truncation, work done ahead.
+
+Axis legend: ``b`` batch, ``t`` frames (two windows), ``c`` motion channels, ``a`` audio width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+from joyvasa_lib.training.motion.features import FeatureCache
+
+if TYPE_CHECKING:
+    from joyvasa_lib.training.motion.recipe import MotionTraining
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MotionBatch:
+    """Pairs of consecutive windows.
+
+    Attributes:
+        motion: normalised channels [b, t, c].
+        audio: encoder features [b, t, a].
+        valid: float [b, t], 1 where there is truth.
+        closed: float [b, t], 1 where the lips touch on a bilabial sound.
+        end: int64 [b, 2], frames of each window before it is cut off.
+    """
+
+    motion: Tensor
+    audio: Tensor
+    valid: Tensor
+    closed: Tensor
+    end: Tensor
+
+    def to(self, device: torch.device) -> MotionBatch:
+        """Returns the batch on a device."""
+        parts = (getattr(self, part.name) for part in fields(self))
+        return MotionBatch(*(part.to(device, non_blocking=True) for part in parts))
+
+    def pinned(self) -> MotionBatch:
+        """Returns the batch in memory from which a GPU can copy while it computes."""
+        return MotionBatch(*(getattr(self, part.name).pin_memory() for part in fields(self)))
+
+
+def truncate(values: Tensor, end: Tensor, fill: Literal["zero", "last"] = "zero") -> Tensor:
+    """Returns clips that break off early, so that the network knows what follows speech.
+
+    Args:
+        values: [b, t, ...].
+        end: int64 [b], how much of each clip is kept, at least 1 where the last value is repeated.
+        fill: what follows: zeros, or the last value kept (JoyVASA's "replicate").
+    """
+    index = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    if fill == "last":
+        return values[torch.arange(len(values))[:, None], index.minimum(end[:, None] - 1)]
+    kept = index < end[:, None]
+    return values * kept.reshape(*kept.shape, *(1,) * (values.ndim - 2))
+
+
+class WindowSampler:
+    """Random window pairs; batch ``i`` depends on the seed, ``i`` and the process alone."""
+
+    def __init__(
+        self, cache: FeatureCache, normalizer: MotionNormalizer, config: MotionTraining, seed: int
+    ) -> None:
+        """Prepares to draw from the cache's recordings, longer ones more often."""
+        self.cache, self.normalizer, self.config, self.seed = cache, normalizer, config, seed
+        lengths = np.array([recording.frames for recording in cache.recordings], np.float64)
+        self.chances = lengths / lengths.sum()
+
+    def __call__(self, index: int, process: int = 0) -> MotionBatch:
+        """Returns batch ``index``."""
+        rng = np.random.default_rng((self.seed, index, process))
+        weights = np.asarray(self.config.window_weights)
+        frames = int(rng.choice(self.config.window_lengths, p=weights / weights.sum()))
+        count = self.config.batch_size * max(1, min(2, self.config.window_lengths[0] // frames))
+        rows = [self._row(rng, frames) for _ in range(count)]
+        return MotionBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
+
+    def _row(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[Any], ...]:
+        which = int(rng.choice(len(self.chances), p=self.chances))
+        copy = int(rng.integers(self.cache.copies))
+        length = self.cache.length(which, copy)
+        start = int(rng.integers(max(1, length - 2 * frames + 1)))
+        piece = self.cache.read(which, copy, start, start + 2 * frames)
+        valid = (start + np.arange(2 * frames) < length).astype(np.float32)
+        index = np.minimum(np.arange(2 * frames), len(piece.values) - 1)
+        values = with_extra_channels(piece.values[index], self.normalizer)
+        motion = self.normalizer.normalize(values)
+        audio = piece.features[index].astype(np.float32)
+        end = np.array(
+            [
+                rng.integers(1, frames) if rng.random() < chance else frames
+                for chance in self.config.truncate
+            ]
+        )
+        return motion, audio, valid, piece.closed[index] * valid, end
+
+
+def with_extra_channels(
+    values: NDArray[np.float32], normalizer: MotionNormalizer
+) -> NDArray[np.float32]:
+    """Returns values [..., c] for a model that has channels which the data has not.
+
+    The released JoyVASA generator has three beyond the head's pose. They are held where the model's
+    channel is 0, so that it learns to keep them there.
+    """
+    missing = normalizer.channels - values.shape[-1]
+    if missing <= 0:
+        return values
+    extra = np.broadcast_to(normalizer.offset[-missing:], (*values.shape[:-1], missing))
+    return np.concatenate([values, extra], axis=-1)
+
+
+class WorkAhead(Generic[T]):
+    """Calls a function of 0, 1, 2, ... in threads before the results are asked for."""
+
+    def __init__(self, make: Callable[[int], T], threads: int, ahead: int = 4) -> None:
+        """Starts nothing yet.
+
+        Args:
+            make: result of a number; called from several threads at once.
+            threads: 0 to call it only when asked.
+            ahead: results that may wait.
+        """
+        self.make, self.ahead = make, ahead
+        self._pool = ThreadPoolExecutor(threads, "joyvasa-data") if threads else None
+        self._waiting: dict[int, Future[T]] = {}
+
+    def __call__(self, index: int) -> T:
+        """Returns the result of ``index``; numbers asked for should go up by one."""
+        if self._pool is None:
+            return self.make(index)
+        for number in range(index, index + self.ahead):
+            if number not in self._waiting:
+                self._waiting[number] = self._pool.submit(self.make, number)
+        return self._waiting.pop(index).result()
+
+    def close(self) -> None:
+        """Gives up what nobody asked for."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)

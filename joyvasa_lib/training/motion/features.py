@@ -1,0 +1,163 @@
+"""Speech features of recordings, computed once and kept on disk: memory holds none of them.
+
+What is kept is known by its content: the speech network's weights and the recording's own samples
+and motion. Other weights or other data under the same name never meet features that are not theirs.
+
+Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` audio width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
+from joyvasa_lib.training.encoder.augmentation import augment
+from joyvasa_lib.training.motion.source import Recording, Take
+
+Halves = NDArray[np.float16]
+BLOCK = 16000 * 10
+"""Samples given to the encoder's stream at once."""
+OPEN_FILES = 128
+_NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+"""Entries of an encoder's configuration that say where it came from, not what it computes."""
+
+
+@torch.inference_mode()
+def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int) -> Halves:
+    """Returns features float16 [frames, a], computed as generation computes them."""
+    stream = FeatureStream(encoder)
+    parts = [
+        features
+        for start in range(0, len(waveform), BLOCK)
+        for features in stream.push(waveform[start : start + BLOCK])
+    ]
+    parts += stream.finish()
+    features = torch.cat(parts).float().cpu().numpy().astype(np.float16)
+    if len(features) < frames:
+        features = np.pad(features, ((0, frames - len(features)), (0, 0)), mode="edge")
+    return features[:frames]
+
+
+class Piece(NamedTuple):
+    """A stretch of a copy of a recording.
+
+    Attributes:
+        features: float16 [t, a].
+        values: float32 [t, c].
+        closed: float32 [t].
+    """
+
+    features: NDArray[np.float16]
+    values: NDArray[np.float32]
+    closed: NDArray[np.float32]
+
+
+class FeatureCache:
+    """Copies of each recording with their features, computed when first asked for.
+
+    Copy 0 is the recording itself; the others were heard through rooms, microphones and noise, and
+    are takes of their own where a recording has such. Each is a file, of which only what is asked
+    for is read. Several threads and processes may ask at once: a file appears whole, and two that
+    make the same one make the same bytes.
+    """
+
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        recordings: Sequence[Recording],
+        copies: int,
+        seed: int,
+        folder: str | Path,
+    ) -> None:
+        """Prepares the cache; nothing is encoded yet.
+
+        Args:
+            encoder: the network, which must not change while the cache is used.
+            recordings: what to encode.
+            copies: of each recording.
+            seed: of the augmentation.
+            folder: where the copies are kept; those of other weights, recordings and seeds may lie
+                in it, too.
+        """
+        self.encoder, self.recordings, self.copies, self.seed = encoder, recordings, copies, seed
+        self.folder = Path(folder) / f"{fingerprint(encoder)}-{seed}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._encoding = threading.Lock()
+        self._digests: dict[int, str] = {}
+
+    def length(self, index: int, copy: int) -> int:
+        """Returns how many frames a copy of the recording ``index`` has."""
+        return int(self._file(index, copy).get_slice("values").get_shape()[0])
+
+    def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Piece:
+        """Returns frames ``start`` to ``stop``, or as far as they go, of a copy of a recording."""
+        file, length = self._file(index, copy), self.length(index, copy)
+        stop = length if stop is None else min(stop, length)
+        return Piece(*(file.get_slice(name)[start:stop] for name in Piece._fields))
+
+    def _file(self, index: int, copy: int) -> Any:
+        if (digest := self._digests.get(index)) is None:
+            digest = self._digests[index] = fingerprint_of_take(self.recordings[index].load())
+        # The augmentation is drawn by index, so the index is part of what the features are.
+        key = f"{index}\t{digest}\t{copy}"
+        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+        if not path.exists():
+            with self._encoding:
+                if not path.exists():
+                    self._write(path, index, copy)
+        return _opened(path)
+
+    def _write(self, path: Path, index: int, copy: int) -> None:
+        recording = self.recordings[index]
+        varied = recording.vary if copy else None
+        take = varied(self._rng(index, copy)) if varied else recording.load()
+        waveform = augment(take.sound, self._rng(index, copy, 1)) if copy else take.sound
+        frames = len(take.values)
+        features = encode(self.encoder, waveform, frames)
+        closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
+        parts = Piece(features, take.values, closed)._asdict()
+        with atomic_path(path) as temporary:
+            save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
+
+    def _rng(self, *number: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *number))
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _opened(path: Path) -> Any:
+    return safe_open(path, framework="numpy")
+
+
+def fingerprint_of_take(take: Take) -> str:
+    """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
+    found = hashlib.sha256()
+    for values in (take.sound, take.values, take.closed):
+        if values is not None:
+            found.update(f"{values.dtype}{values.shape}".encode())
+            found.update(np.ascontiguousarray(values).view(np.uint8).data)
+    return found.hexdigest()[:16]
+
+
+def fingerprint(encoder: AudioEncoder) -> str:
+    """Returns a short hash of the encoder: its configuration and its weights."""
+    found = hashlib.sha256()
+    config: Any = encoder.network.config
+    named = {name: value for name, value in config.to_dict().items() if name not in _NO_CONTENT}
+    found.update(json.dumps(named, sort_keys=True, default=str).encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]

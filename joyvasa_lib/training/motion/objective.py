@@ -1,0 +1,300 @@
+"""The loss of motion training: two windows denoised, the second going on from the first.
+
+Axis legend: ``b`` batch, ``l`` frames of a window, ``p`` previous frames, ``c`` motion channels,
+``d`` width of the denoiser, ``k`` terms of the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
+from joyvasa_lib.training.motion.batches import MotionBatch, truncate
+from joyvasa_lib.training.motion.losses import (
+    Criterion,
+    LossWeights,
+    MaskedMean,
+    WindowPair,
+    closure_error,
+    combine,
+    lip_gap_error,
+    masked_sum,
+    motion_terms,
+    take_means,
+)
+
+LIP_UNITS = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
+             "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft",
+             "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")  # fmt: skip
+"""Units that close, open and round the lips."""
+LIP_GAP = {"jawOpen": 1.0, "mouthClose": -1.0, "mouthLowerDownLeft": 0.3,
+           "mouthLowerDownRight": 0.3, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15,
+           "mouthFunnel": 0.2, "mouthPressLeft": -0.1, "mouthPressRight": -0.1,
+           "mouthRollLower": -0.1, "mouthRollUpper": -0.1}  # fmt: skip
+"""Opening of the lips per unit, relative to the jaw's."""
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """Chances and weights of the objective.
+
+    Attributes:
+        weights: of the terms.
+        criterion: squared or absolute errors.
+        null_audio: probability that a window's speech is replaced by the null feature.
+        previous_noise: noise on the true previous motion, in standard deviations.
+        own_previous: probability that the second window goes on from the model's own first window
+            instead of the true one.
+    """
+
+    weights: LossWeights = field(default_factory=LossWeights)
+    criterion: Criterion = "l2"
+    null_audio: float = 0.12
+    previous_noise: float = 0.1
+    own_previous: float = 0.0
+
+
+class Draws(NamedTuple):
+    """Everything random about one batch; first windows come before second ones.
+
+    Attributes:
+        previous_noise: [b, p, c], of spread 1.
+        dropped: bool [2 b, 1, 1], windows without speech.
+        step: int64 [2 b], diffusion steps, 1..T.
+        noise: [2 b, l, c].
+        own: bool [b, 1, 1], rows whose second window goes on from the model's own first one.
+    """
+
+    previous_noise: Tensor
+    dropped: Tensor
+    step: Tensor
+    noise: Tensor
+    own: Tensor
+
+
+class MotionObjective(nn.Module):
+    """``forward`` is the loss of the denoiser it holds."""
+
+    betas: Tensor
+    alpha_bars: Tensor
+    gap: Tensor
+
+    def __init__(
+        self,
+        denoiser: MotionDenoiser,
+        normalizer: MotionNormalizer,
+        options: ObjectiveOptions | None = None,
+        betas: NDArray[np.float32] | None = None,
+        prediction_type: str = "sample",
+    ) -> None:
+        """Prepares noise levels and the lip gap in model channels.
+
+        Args:
+            denoiser: the network.
+            normalizer: says what its channels are.
+            options: chances and weights.
+            betas: noise variances [T]; the cosine schedule if not given.
+            prediction_type: what the network predicts: clean motion (``"sample"``), or the noise
+                (``"epsilon"``), to which the term ``simple`` alone applies.
+
+        Raises:
+            OptionError: a network that predicts noise has no first window to go on from.
+        """
+        super().__init__()
+        self.denoiser = denoiser
+        self.options = options or ObjectiveOptions()
+        self.predicts_noise = prediction_type == "epsilon"
+        if self.predicts_noise and self.options.own_previous > 0.0:
+            raise OptionError(
+                "own_previous must be 0 for a network that predicts noise: it draws no first window"
+            )
+        steps = int(denoiser.config.n_diff_steps)
+        noise = torch.from_numpy(cosine_betas(steps) if betas is None else np.array(betas))
+        self.register_buffer("betas", noise, persistent=False)
+        alpha_bars = torch.cumprod(1.0 - noise.double(), 0).float()
+        self.register_buffer("alpha_bars", alpha_bars, persistent=False)
+        space = normalizer.space
+        gap = torch.zeros(normalizer.channels)
+        self.expression_channels = normalizer.pose.start
+        if normalizer.layout == "units":
+            self.lip_channels = [FACE_UNITS.index(name) for name in LIP_UNITS]
+            for name, amount in LIP_GAP.items():
+                index = FACE_UNITS.index(name)
+                gap[index] = amount * float(normalizer.scale[index])
+        else:
+            mouth = space.keypoint_groups.get("mouth", ())
+            self.lip_channels = [3 * keypoint + axis for keypoint in mouth for axis in range(3)]
+        self.register_buffer("gap", gap / gap.norm().clamp(min=1e-8), persistent=False)
+
+    def draw(self, batch: MotionBatch, generator: torch.Generator | None = None) -> Draws:
+        """Draws everything random about a batch.
+
+        Args:
+            batch: what for.
+            generator: of the CPU, so that a seed means the same on every device; torch's own if
+                not given.
+        """
+        b, frames, c = len(batch.motion), batch.motion.shape[1] // 2, batch.motion.shape[2]
+        p, options = int(self.denoiser.config.n_prev_motions), self.options
+        draws = Draws(
+            previous_noise=torch.randn(b, p, c, generator=generator),
+            dropped=torch.rand(2 * b, 1, 1, generator=generator) < options.null_audio,
+            step=torch.randint(1, len(self.betas) + 1, (2 * b,), generator=generator),
+            noise=torch.randn(2 * b, frames, c, generator=generator),
+            own=torch.rand(b, 1, 1, generator=generator) < options.own_previous,
+        )
+        return Draws(*(part.to(batch.motion.device, non_blocking=True) for part in draws))
+
+    def forward(
+        self, batch: MotionBatch, draws: Draws | None = None, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Returns the loss terms of a batch of window pairs and their weighted sum ``total``.
+
+        Args:
+            batch: windows.
+            draws: what is random about it; drawn here if not given.
+            weights: [k] what each term is divided by, in the order of :meth:`weigh`; the batch's
+                own if not given.
+        """
+        draws = self.draw(batch) if draws is None else draws
+        windows = _Windows.of(batch, self.denoiser, draws, self.options.previous_noise)
+        b, p = len(batch.motion), windows.previous.shape[1]
+        if self.options.own_previous > 0.0:
+            first = self._denoise(windows, draws, slice(0, b))
+            windows = windows.going_on_from(first[:, p:].detach(), batch, draws)
+            clean = torch.cat([first, self._denoise(windows, draws, slice(b, 2 * b))])
+        else:
+            clean = self._denoise(windows, draws, slice(0, 2 * b))
+        terms = self._terms(batch, windows, clean, draws)
+        means = [take_means(clip) for clip in terms] if weights is None else []
+        if weights is not None:
+            values = iter(weights.unbind())
+            means = [take_means(clip, {name: next(values) for name in clip}) for clip in terms]
+        return {"total": combine(means[0], means[1], self.options.weights), **means[1]}
+
+    @torch.no_grad()
+    def weigh(self, batch: MotionBatch, draws: Draws) -> Tensor:
+        """Returns how much each term of the loss counts in a batch, float [k].
+
+        It follows from the masks alone; no network runs. Added up over the batches of a step, on
+        all processes, it is what their terms must be divided by for gradients of one large batch.
+        """
+        windows = _Windows.of(batch, self.denoiser, draws, 0.0)
+        b, p = len(batch.motion), windows.previous.shape[1]
+        if self.options.own_previous > 0.0:
+            windows = windows.going_on_from(windows.clips[:b], batch, draws)
+        blank = windows.clips.new_zeros(2 * b, p + windows.clips.shape[1], windows.clips.shape[2])
+        terms = self._terms(batch, windows, blank, draws)
+        return torch.stack([term.weight for clip in terms for term in clip.values()])
+
+    def _denoise(self, windows: _Windows, draws: Draws, rows: slice) -> Tensor:
+        """Returns what the network predicts for noisy windows, [rows, p + l, c]."""
+        clips, step = windows.clips[rows], draws.step[rows]
+        dropped = draws.dropped[rows]
+        null = self.denoiser.null_audio_feat.to(windows.speech.dtype)
+        speech = torch.where(dropped, null, windows.speech[rows])
+        alpha_bar = self.alpha_bars[step - 1][:, None, None]
+        noisy = alpha_bar.sqrt() * clips + (1.0 - alpha_bar).sqrt() * draws.noise[rows]
+        clean: Tensor = self.denoiser(
+            noisy, step, speech, windows.prev_motion[rows], windows.prev_audio[rows]
+        )
+        return clean.float()
+
+    def _terms(
+        self, batch: MotionBatch, windows: _Windows, clean: Tensor, draws: Draws
+    ) -> tuple[dict[str, MaskedMean], dict[str, MaskedMean]]:
+        b, frames = len(batch.motion), batch.motion.shape[1] // 2
+        p, own = windows.previous.shape[1], windows.own
+        if self.predicts_noise:
+            each = zip(
+                clean[:, p:].chunk(2), draws.noise.chunk(2), windows.valid.chunk(2), strict=True
+            )
+            ones = [{"simple": masked_sum(*part, self.options.criterion)} for part in each]
+            return ones[0], ones[1]
+        first = WindowPair(clean[:b, p:], windows.clips[:b], windows.valid[:b], 0)
+        known = torch.ones_like(windows.valid[:b, :p])
+        given = torch.where(own, windows.previous, clean[b:, :p])
+        second = WindowPair(
+            torch.cat([given, clean[b:, p:]], dim=1),
+            torch.cat([windows.previous, windows.clips[b:]], dim=1),
+            torch.cat([known * ~own[:, 0], windows.valid[b:]], dim=1),
+            p,
+        )
+        closed = (batch.closed[:, :frames], torch.cat([known * 0.0, batch.closed[:, frames:]], 1))
+        return self._window_terms(first, closed[0]), self._window_terms(second, closed[1])
+
+    def _window_terms(self, pair: WindowPair, closed: Tensor) -> dict[str, MaskedMean]:
+        terms = motion_terms(pair, self.expression_channels, self.options.criterion)
+        mask = closed * pair.valid
+        terms["closure"] = closure_error(pair.predicted, pair.truth, mask, self.lip_channels)
+        terms["lip_gap"] = lip_gap_error(pair.predicted, pair.truth, pair.valid, self.gap)
+        return terms
+
+
+class _Windows(NamedTuple):
+    """What both windows of each row are given and compared with; first windows come first.
+
+    ``clips`` [2b, l, c] truth, zero behind the truncation; ``speech`` [2b, l, d]; ``valid``
+    [2b, l]; ``prev_motion`` [2b, p, c] and ``prev_audio`` [2b, p, d] as the network sees them;
+    ``previous`` [b, p, c] what the second window's loss takes for the end of the first; ``own``
+    [b, 1, 1] where that is the model's own.
+    """
+
+    clips: Tensor
+    speech: Tensor
+    valid: Tensor
+    prev_motion: Tensor
+    prev_audio: Tensor
+    previous: Tensor
+    own: Tensor
+
+    @classmethod
+    def of(
+        cls, batch: MotionBatch, denoiser: MotionDenoiser, draws: Draws, previous_noise: float
+    ) -> _Windows:
+        """Cuts a batch into its windows; second ones go on from the truth."""
+        b, frames = len(batch.motion), batch.motion.shape[1] // 2
+        p = int(denoiser.config.n_prev_motions)
+        end = batch.end.T.reshape(-1)
+        clips, raw, valid = (
+            truncate(torch.cat([part[:, :frames], part[:, frames:]]), end)
+            for part in (batch.motion, batch.audio, batch.valid)
+        )
+        previous = batch.motion[:, frames - p : frames]
+        noisy_previous = previous + previous_noise * draws.previous_noise
+        heard = denoiser.audio_feature_map(batch.audio[:, frames - p : frames]).detach()
+        return cls(
+            clips,
+            denoiser.audio_feature_map(raw),
+            valid,
+            torch.cat([denoiser.start_motion_feat.expand(b, -1, -1), noisy_previous]),
+            torch.cat([denoiser.start_audio_feat.expand(b, -1, -1), heard.float()]),
+            previous,
+            torch.zeros_like(draws.own),
+        )
+
+    def going_on_from(self, made: Tensor, batch: MotionBatch, draws: Draws) -> _Windows:
+        """Lets the second window of some rows go on from ``made`` [b, l, c] instead of the truth.
+
+        Where the first window was truncated, its end is not worth going on from. Rows that do go
+        on from it are not asked to mend it: only what they add counts, and how it joins.
+        """
+        b, frames, p = len(made), made.shape[1], self.previous.shape[1]
+        own = draws.own & (batch.end[:, 0] == frames)[:, None, None]
+        end = made[:, -p:]
+        given = torch.where(own, end, self.prev_motion[b:])
+        return self._replace(
+            prev_motion=torch.cat([self.prev_motion[:b], given]),
+            previous=torch.where(own, end, self.previous),
+            own=own,
+        )

@@ -1,0 +1,106 @@
+"""The recipe of motion training: the section ``motion`` of ``configs/motion.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.training.motion.losses import Criterion, LossWeights
+from joyvasa_lib.training.motion.objective import ObjectiveOptions
+from joyvasa_lib.training.motion.source import CorpusSource, MotionSource, PreparedSource
+
+PLACES = ("data", "corpus", "audio_encoder", "initial", "preview_portrait")
+PREVIEWS = ("preview_every", "preview_seconds", "validation_seconds", "loader_threads")
+FREE = frozenset(f"motion.{name}" for name in (*PLACES, *PREVIEWS))
+"""Options that may differ when a run is resumed: files move, and previews do not matter."""
+
+
+@dataclass(frozen=True)
+class MotionTraining:
+    """Recipe of the denoiser.
+
+    Attributes:
+        data: folder of a prepared set, which ``joyvasa prepare`` wrote.
+        corpus: folder of the synthetic speech corpus; this or ``data``.
+        initial: what to start from: "bundled", a checkpoint or run folder, the folder of a denoiser
+            alone, "" to start from nothing.
+        audio_encoder: folder of the speech encoder; that of ``initial`` if "".
+        network: fields of ``MotionDenoiser``, where it starts from nothing.
+        lora_rank: rank of low-rank adapters, which are trained instead of the weights; 0 trains
+            the weights.
+        lora_alpha: the adapters are scaled by ``lora_alpha / lora_rank``; 0 for the rank itself.
+        freeze: shell patterns of parameters that stay as they are.
+        loss_weights: fields of ``LossWeights``.
+        criterion: "l2" or "l1".
+        batch_size: pairs of windows in a batch of one process.
+        window_lengths: window lengths to draw from, frames.
+        window_weights: how often each.
+        null_audio: probability that a clip's speech is replaced by the null feature.
+        truncate: probability of truncation in the first and the second clip.
+        previous_noise: noise on the true previous motion, in standard deviations.
+        own_previous: probability that the second window goes on from the model's own first window.
+        copies: augmented copies of each recording; the first is the recording as it is.
+        loader_threads: threads that make batches ahead; 0 to make them when they are needed.
+        validation_seconds: held-out speech per validation.
+        guidance_scale: of validation.
+        preview_every: validations between two preview videos; 0 for none.
+        preview_portrait: picture for the previews; the package's own if "".
+        preview_seconds: their length.
+    """
+
+    data: str = ""
+    corpus: str = ""
+    initial: str = ""
+    audio_encoder: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
+    lora_rank: int = 0
+    lora_alpha: float = 0.0
+    freeze: tuple[str, ...] = ()
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    criterion: Criterion = "l2"
+    batch_size: int = 16
+    window_lengths: tuple[int, ...] = (100, 50, 25)
+    window_weights: tuple[float, ...] = (0.8, 0.1, 0.1)
+    null_audio: float = 0.12
+    truncate: tuple[float, float] = (0.1, 0.15)
+    previous_noise: float = 0.1
+    own_previous: float = 0.0
+    copies: int = 4
+    loader_threads: int = 0
+    validation_seconds: float = 90.0
+    guidance_scale: float = 1.5
+    preview_every: int = 0
+    preview_portrait: str = ""
+    preview_seconds: float = 4.0
+
+    def source(self) -> MotionSource:
+        """The recordings.
+
+        Raises:
+            OptionError: neither or both of ``data`` and ``corpus`` are given.
+            MediaError: the folder does not hold what it should.
+        """
+        if bool(self.data) == bool(self.corpus):
+            raise OptionError(
+                "Give one of motion.data (a folder that 'joyvasa prepare' wrote) and motion.corpus"
+            )
+        return PreparedSource(self.data) if self.data else CorpusSource(SpeechCorpus(self.corpus))
+
+    def objective(self) -> ObjectiveOptions:
+        """What of it concerns the objective.
+
+        Raises:
+            OptionError: an unknown loss weight or criterion.
+        """
+        try:
+            weights = LossWeights(**self.loss_weights)
+        except TypeError as error:
+            known = ", ".join(LossWeights.__dataclass_fields__)
+            raise OptionError(f"Unknown loss weights ({error}); known are {known}") from error
+        if self.criterion not in ("l1", "l2"):
+            raise OptionError(f"motion.criterion must be l1 or l2, not {self.criterion!r}")
+        return ObjectiveOptions(
+            weights, self.criterion, self.null_audio, self.previous_noise, self.own_previous
+        )

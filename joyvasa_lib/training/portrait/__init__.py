@@ -1,0 +1,1 @@
+"""Trains LivePortrait's networks."""

@@ -1,0 +1,1 @@
+"""Pairs of images that portrait training learns from."""

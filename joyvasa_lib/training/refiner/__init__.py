@@ -1,0 +1,1 @@
+"""Trains the compact preset's generator."""

@@ -1,0 +1,205 @@
+"""``joyvasa animate``, ``demo`` and ``motion``: each option does what its help says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+import places
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.cli import animate, app
+from joyvasa_lib.media.audio import load_speech, write_wav
+from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
+from joyvasa_lib.motion import FACE_UNITS
+
+DEMO = places.DEMO
+ASTRONAUT = DEMO / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """0.4 s of the demonstration sentence, 10 frames."""
+    waveform = load_speech(DEMO / "hello.flac").waveform[8000:14400]
+    return write_wav(tmp_path_factory.mktemp("sound") / "words.wav", waveform)
+
+
+@pytest.fixture(scope="module")
+def sentence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3 s of it: long enough for a blink and for lips that open and close."""
+    waveform = load_speech(DEMO / "hello.flac").waveform[:48000]
+    return write_wav(tmp_path_factory.mktemp("sound") / "sentence.wav", waveform)
+
+
+@pytest.fixture(scope="module")
+def pipe() -> JoyVASAPipeline:
+    return JoyVASAPipeline.from_pretrained()
+
+
+@pytest.fixture
+def joyvasa(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a command with the pipeline loaded once; returns its standard output."""
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
+
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout
+
+    return run
+
+
+Joyvasa = Callable[..., str]
+
+
+def test_the_bundled_checkpoint_loads_and_the_video_says_what_it_is(
+    tmp_path: Path, words: Path
+) -> None:
+    output = tmp_path / "talk.mp4"
+    arguments = ["animate", ASTRONAUT, words, "-o", output, "--device", "cpu", "--json"]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    report = json.loads(result.stdout)
+    assert report["output"] == str(output)
+    assert report["frames"] == 10
+    assert report["fps"] == 25.0
+    assert report["size"] == [512, 512]
+    assert set(report["timings"]) == {"encode", "motion", "render"}
+    assert all(seconds > 0 for seconds in report["timings"].values())
+    video = probe(output, count_frames=True)
+    assert (video.size, video.fps, video.n_frames) == ((512, 512), 25.0, 10)
+    assert video.has_audio
+    assert video.comment == SYNTHETIC_NOTE
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_the_demo_is_the_bundled_portrait_with_the_bundled_sentence(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_speech(DEMO / "hello.flac").duration > 5
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "astronaut.jpg").write_bytes(ASTRONAUT.read_bytes())
+    (assets / "hello.flac").write_bytes(words.read_bytes())  # ffmpeg goes by the content
+    monkeypatch.setattr(animate, "DEMO_ASSETS", assets)
+    monkeypatch.chdir(tmp_path)
+    assert joyvasa("demo").startswith("joyvasa_demo.mp4: 10 frames, 0.4 s, made in ")
+    assert probe(tmp_path / "joyvasa_demo.mp4").has_audio
+
+
+def test_frames_a_second_change_the_number_of_frames_and_not_the_length(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path
+) -> None:
+    output = tmp_path / "fast.mp4"
+    report = json.loads(joyvasa("animate", ASTRONAUT, words, "-o", output, "--fps", 50, "--json"))
+    assert (report["frames"], report["seconds"]) == (20, pytest.approx(0.4))
+    assert probe(output).fps == 50.0
+
+
+def test_full_keeps_the_picture_outside_the_face_and_crop_is_the_square_around_it(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path, astronaut: NDArray[np.uint8]
+) -> None:
+    full, crop = tmp_path / "full.mp4", tmp_path / "crop.mp4"
+    joyvasa("animate", ASTRONAUT, words, "-o", full, "--full", "--quiet")
+    joyvasa("animate", ASTRONAUT, words, "-o", crop, "--crop", "--quiet")
+    frame = np.asarray(list(read_video(full))[-1], np.int16)
+    assert np.abs(frame[400:] - astronaut[400:]).mean() < 3
+    size = probe(crop).size
+    assert size is not None
+    assert size[0] == size[1] != 512
+
+
+def test_quiet_says_nothing_and_otherwise_one_line_tells_the_result(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path
+) -> None:
+    output = tmp_path / "talk.mp4"
+    assert joyvasa("animate", ASTRONAUT, words, "-o", output, "--quiet") == ""
+    said = joyvasa("animate", ASTRONAUT, words, "-o", output)
+    assert said.startswith(f"{output}: 10 frames, 0.4 s, made in ")
+    assert said.count("\n") == 1
+
+
+def test_an_animation_moves_as_its_saved_motion_and_as_the_motion_command(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path
+) -> None:
+    beside, alone = tmp_path / "beside.safetensors", tmp_path / "alone.safetensors"
+    video = tmp_path / "talk.mp4"
+    joyvasa("animate", ASTRONAUT, words, "-o", video, "--seed", 5, "--motion-out", beside)
+    said = joyvasa("motion", words, "-o", alone, "--seed", 5)
+    assert said == f"{alone}: 10 frames\n"
+    assert Motion.load(beside) == Motion.load(alone)
+
+
+Motions = Callable[..., Motion]
+
+
+@pytest.fixture
+def motion(joyvasa: Joyvasa, tmp_path: Path, sentence: Path) -> Motions:
+    def make(*options: object) -> Motion:
+        path = tmp_path / "motion.safetensors"
+        joyvasa("motion", sentence, "-o", path, "--quiet", *options)
+        return Motion.load(path)
+
+    return make
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(motion: Motions) -> None:
+    first, again, other = (motion("--seed", seed).vector for seed in (1, 1, 2))
+    assert first.tobytes() == again.tobytes()
+    assert np.abs(first - other).max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    "option", [("--guidance-scale", 4), ("--steps", 3), ("--scheduler", "dpmsolver++")]
+)
+def test_how_motion_is_drawn_changes_it(motion: Motions, option: tuple[str, object]) -> None:
+    assert np.abs(motion().vector - motion(*option).vector).max() > 1e-2
+
+
+def test_the_head_is_still_at_head_motion_zero_and_moves_half_at_a_half(motion: Motions) -> None:
+    whole, half, still = (motion("--head-motion", factor) for factor in (1, 0.5, 0))
+    assert np.ptp(whole.rotation, axis=0).max() > 0.3
+    np.testing.assert_allclose(half.rotation, 0.5 * whole.rotation, atol=1e-4)
+    np.testing.assert_array_equal(still.rotation, 0)
+    np.testing.assert_array_equal(still.translation, 0)
+    np.testing.assert_allclose(still.units, whole.units, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("option", "parts"),
+    [
+        ("--blink", ("eyeBlinkLeft", "eyeBlinkRight")),
+        ("--mouth", ("jawOpen", "mouthClose", "mouthFunnel")),
+        ("--brows", ("browInnerUp", "browOuterUpLeft")),
+    ],
+)
+def test_a_gain_of_zero_takes_its_part_away_and_leaves_the_others(
+    joyvasa: Joyvasa, tmp_path: Path, words: Path, option: str, parts: tuple[str, ...]
+) -> None:
+    def units(*options: object) -> NDArray[np.float32]:
+        saved = tmp_path / "motion.safetensors"
+        video = tmp_path / "talk.mp4"
+        common = ("--crop", "--quiet", "--motion-out", saved)
+        joyvasa("animate", ASTRONAUT, words, "-o", video, *common, *options)
+        return Motion.load(saved).units
+
+    without, usual = units(option, 0), units()
+    gone = [FACE_UNITS.index(name) for name in parts]
+    np.testing.assert_allclose(without[:, gone], 0, atol=1e-4)
+    changed = {
+        name
+        for index, name in enumerate(FACE_UNITS)
+        if np.ptp(usual - without, axis=0)[index] > 0.01
+    }
+    allowed = {
+        "--blink": ("eyeBlink",),
+        "--mouth": ("mouth", "jaw", "tongue"),
+        "--brows": ("brow",),
+    }
+    assert all(name.startswith(allowed[option]) for name in changed)

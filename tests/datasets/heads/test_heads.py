@@ -1,0 +1,149 @@
+"""Rendered heads: seeds fix them, labels are exact, pairs hold what the generator needs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from joyvasa_lib.datasets.heads.drawing.appearance import HeadAppearance, random_appearance
+from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer, arch_length, flow_between
+from joyvasa_lib.datasets.heads.drawing.styles import Style, degrade
+from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
+from joyvasa_lib.datasets.heads.patch_pairs import PairMaker, PortraitPairsConfig
+from joyvasa_lib.datasets.heads.shape import random_shape, random_units, smooth_noise
+from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
+from joyvasa_lib.portrait.compact.refine.patches import PATCH
+from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
+
+SIZE = 128
+SCALE = 20.0
+
+
+@pytest.fixture(scope="module")
+def rig() -> HeadRig:
+    return bundled_rig()
+
+
+@pytest.fixture(scope="module")
+def look(rig: HeadRig) -> HeadAppearance:
+    return random_appearance(rig, SkinMap(rig), np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def renderer(rig: HeadRig, look: HeadAppearance) -> HeadRenderer:
+    return HeadRenderer(rig, look, SIZE)
+
+
+def posed(rig: HeadRig, yaw: float = 0.0, **units: float) -> np.ndarray:
+    shape = rig.mean.copy()
+    for name, value in units.items():
+        shape = shape + value * rig.units[rig.unit_index(name)]
+    turned = shape @ rotation_matrix(np.array([0.0, yaw, 0.0])).astype(np.float32)
+    return (SCALE * turned + np.array([SIZE / 2, SIZE / 2, 0.0])).astype(np.float32)
+
+
+def test_the_same_seed_gives_the_same_head_and_another_seed_another() -> None:
+    maker = PairMaker(PortraitPairsConfig(frames=1, size=SIZE))
+    first, again, other = maker.head(4), maker.head(4), maker.head(5)
+    np.testing.assert_array_equal(first.truth, again.truth)
+    np.testing.assert_array_equal(first.portrait.appearance.photo, again.portrait.appearance.photo)
+    assert np.abs(first.truth.astype(int) - other.truth).mean() > 5.0
+
+
+def test_warping_one_frame_by_the_labels_gives_the_colours_of_the_other(
+    rig: HeadRig, look: HeadAppearance
+) -> None:
+    """Under light that does not change with the pose, a visible point keeps its colour."""
+    ambient = np.zeros((4, 3), np.float32)
+    ambient[0] = 0.8
+    still = type(look.light)(ambient, look.light.direction, np.zeros(3, np.float32))
+    values = {**look.__dict__, "light": still, "occlusion": 0.0, "glasses": None}
+    renderer = HeadRenderer(rig, HeadAppearance(**values), SIZE)
+    source = renderer.render(posed(rig))
+    target = renderer.render(posed(rig, yaw=8.0, jawOpen=0.3))
+    flow, visible = flow_between(target, source, renderer.triangles)
+    grid = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), -1).astype(np.float32)
+    warped = cv2.remap(source.image, grid + flow, None, cv2.INTER_LINEAR)
+    # Away from outlines, where one pixel mixes two surfaces.
+    inner = cv2.erode(visible.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    error = np.abs(warped.astype(float) - target.image).mean(-1)
+    unmoved = np.abs(source.image.astype(float) - target.image).mean(-1)
+    assert inner.sum() > 2000
+    assert np.median(error[inner]) < 2.5
+    assert np.median(error[inner]) < 0.5 * np.median(unmoved[inner])
+
+
+def test_flow_between_equal_frames_is_nothing_and_everything_is_visible(
+    renderer: HeadRenderer, rig: HeadRig
+) -> None:
+    frame = renderer.render(posed(rig))
+    flow, visible = flow_between(frame, frame, renderer.triangles)
+    assert np.abs(flow).max() < 1e-3
+    np.testing.assert_array_equal(visible, frame.triangle >= 0)
+
+
+def test_a_shift_of_the_head_is_the_flow(renderer: HeadRenderer, rig: HeadRig) -> None:
+    shift = np.array([3.0, -2.0, 0.0])
+    source, target = renderer.render(posed(rig)), renderer.render(posed(rig) + shift)
+    flow, _ = flow_between(target, source, renderer.triangles)
+    on_head = target.triangle >= 0
+    np.testing.assert_allclose(
+        flow[on_head], np.broadcast_to([-3.0, 2.0], (on_head.sum(), 2)), atol=2e-3
+    )
+
+
+def test_an_open_mouth_shows_teeth_that_a_closed_one_hides(
+    renderer: HeadRenderer, rig: HeadRig
+) -> None:
+    teeth = np.flatnonzero(rig.part("teeth_upper", "teeth_lower"))
+
+    def shown(**units: float) -> int:
+        return int(np.isin(renderer.render(posed(rig, **units)).triangle, teeth).sum())
+
+    lifted = {"mouthUpperUpLeft": 0.9, "mouthUpperUpRight": 0.9}
+    assert shown() < 4
+    assert shown(jawOpen=0.3, **lifted) > 10
+
+
+def test_the_dental_arch_is_symmetric_and_as_long_as_a_persons(rig: HeadRig) -> None:
+    arc = arch_length(rig)
+    upper = arc[rig.part_vertices("teeth_upper")]
+    assert upper.max() == pytest.approx(-upper.min(), rel=0.05)
+    assert 45.0 < upper.max() * 57.0 < 75.0  # millimetres from the midline to the last molar
+
+
+def test_shapes_and_expressions_stay_in_their_range(rig: HeadRig) -> None:
+    random = np.random.default_rng(0)
+    units = np.stack([random_units(random) for _ in range(200)])
+    assert units.min() >= 0.0
+    assert units.max() <= 1.0
+    blinks = units[:, rig.unit_index("eyeBlinkLeft")] > 0.1
+    assert 0.15 < blinks.mean() < 0.6
+    spread = np.std([random_shape(rig, random) for _ in range(12)], axis=0)
+    assert 0.01 < spread.mean() < 0.5
+    noise = smooth_noise(rig, random, 1.5)
+    assert np.sqrt((noise**2).sum(1).mean()) == pytest.approx(1.5, rel=1e-4)
+
+
+def test_a_plain_style_changes_nothing_and_a_grey_one_leaves_no_colour() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    np.testing.assert_allclose(Style()(image).astype(int), image, atol=1)
+    grey = Style(saturation=0.0)(image)
+    assert np.ptp(grey.astype(int), axis=-1).max() <= 1
+    assert degrade(image, np.random.default_rng(3)).shape == image.shape
+
+
+def test_patches_of_a_head_hold_composite_truth_and_guides() -> None:
+    maker = PairMaker(PortraitPairsConfig(frames=2))
+    patches = maker.patches(maker.head(0))
+    for kind in ("mouth", "eye"):
+        images, guides = patches[f"{kind}/images"], patches[f"{kind}/guides"]
+        n = len(images)
+        assert images.shape == (n, PATCH, PATCH, 9)
+        assert guides.shape == (n, PATCH, PATCH, len(GUIDES))
+        assert patches[f"{kind}/gate"].max() > 200
+        # The preset's composite is near the truth, since guides and truth share their vertices.
+        difference = images[..., :3].astype(int) - images[..., 6:]
+        assert np.abs(difference).mean() < 25.0

@@ -1,0 +1,295 @@
+"""Reenactment: a portrait does what the person of a video, a template or a motion file does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+import places
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.cli import app
+from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError
+from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.media.video import VideoWriter, probe, read_video
+from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21
+from joyvasa_lib.motion.driving.blendshapes import relative_motion
+from joyvasa_lib.pipeline import PreparedPortrait
+from joyvasa_lib.rig.head_rig import bundled_rig
+
+DEMO = places.DEMO
+ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
+N, FPS = 30, 25.0
+BLINK = slice(20, 25)
+TIME = np.arange(N) / FPS
+
+
+@pytest.fixture(scope="module")
+def pipe() -> JoyVASAPipeline:
+    return JoyVASAPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
+    return pipe.encode(ASTRONAUT)
+
+
+@pytest.fixture(scope="module")
+def acted() -> Motion:
+    """A known performance: the head turns and goes down, the jaw opens twice, one blink."""
+    units = np.zeros((N, 52), np.float32)
+    units[:, FACE_UNITS.index("jawOpen")] = 0.35 * np.sin(np.pi * 2 * TIME) ** 2
+    for side in ("Left", "Right"):
+        units[BLINK, FACE_UNITS.index(f"eyeBlink{side}")] = [0.6, 1.0, 1.0, 0.8, 0.4]
+    rotation = np.stack([0.0 * TIME, 8 * np.sin(5 * TIME), 4 * np.sin(3 * TIME)], axis=1)
+    translation = np.stack([0 * TIME, 0.12 * np.sin(4 * TIME), 0 * TIME], axis=1)
+    return Motion.from_units(units, rotation=rotation, translation=translation, fps=FPS)
+
+
+@pytest.fixture(scope="module")
+def video(
+    pipe: JoyVASAPipeline,
+    prepared: PreparedPortrait,
+    acted: Motion,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The astronaut acting that performance, with sound."""
+    return pipe.render(prepared, acted, HELLO).save(tmp_path_factory.mktemp("video") / "act.mp4")
+
+
+@pytest.fixture(scope="module")
+def extracted(pipe: JoyVASAPipeline, video: Path) -> Motion:
+    return pipe.extract_motion(video)
+
+
+def unit(motion: Motion, name: str) -> NDArray[np.float32]:
+    return motion.units[:, FACE_UNITS.index(name)]
+
+
+def alike(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def test_what_was_acted_is_read_from_the_video(acted: Motion, extracted: Motion) -> None:
+    assert len(extracted) == N
+    assert extracted.fps == FPS
+    assert extracted.reference == "absolute"
+    change = relative_motion(extracted, pivot=bundled_rig().pivot)
+    for axis in (1, 2):
+        assert alike(change.rotation[:, axis], acted.rotation[:, axis]) > 0.95
+        size = np.ptp(change.rotation[:, axis]) / np.ptp(acted.rotation[:, axis])
+        assert 0.7 < size < 1.4
+    assert alike(change.translation[:, 1], acted.translation[:, 1]) > 0.9
+    # The mesh's own opening of a smiling mouth agrees with the jaw by no more than this.
+    assert alike(unit(extracted, "jawOpen"), unit(acted, "jawOpen")) > 0.7
+
+
+def test_a_blink_is_read_from_the_pixels(extracted: Motion) -> None:
+    for side in ("Left", "Right"):
+        lid = unit(extracted, f"eyeBlink{side}")
+        assert lid[21:24].max() > 0.7
+        assert lid[:17].max() < 0.3
+        assert lid[28:].max() < 0.3
+
+
+def test_driving_the_same_portrait_repeats_the_performance(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion
+) -> None:
+    animation = pipe.drive(prepared, extracted, paste_back=False)
+    again = pipe.extract_motion(animation.frames(), fps=FPS)
+    assert alike(again.rotation[:, 1], extracted.rotation[:, 1]) > 0.95
+    assert alike(unit(again, "jawOpen"), unit(extracted, "jawOpen")) > 0.7
+
+
+def test_the_video_s_length_rate_and_sound_are_kept(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, video: Path, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+    animation = pipe.drive(prepared, video, progress=seen.append)
+    assert seen == list(range(1, N + 1))
+    output = animation.save(tmp_path / "driven.mp4")
+    info = probe(output, count_frames=True)
+    assert (info.n_frames, info.fps, info.size) == (N, FPS, (512, 512))
+    assert info.has_audio
+    heard, said = load_speech(output).waveform, load_speech(video).waveform
+    n = min(len(heard), len(said)) - 2000
+    assert alike(heard[1000:n], said[1000:n]) > 0.95
+
+
+def test_another_rate_and_another_sound_can_be_asked_for(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion
+) -> None:
+    animation = pipe.drive(prepared, extracted, fps=50.0, speech=HELLO)
+    assert animation.fps == 50.0
+    assert animation.n_frames == 2 * N
+    assert animation.speech is not None
+    assert pipe.drive(prepared, extracted).speech is None
+
+
+def test_motion_files_drive_as_the_motion_itself(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion, tmp_path: Path
+) -> None:
+    path = extracted[:3].save(tmp_path / "motion.safetensors")
+    from_file = list(pipe.drive(prepared, path, paste_back=False).frames())
+    direct = list(pipe.drive(prepared, extracted[:3], paste_back=False).frames())
+    np.testing.assert_array_equal(from_file, direct)
+
+
+def test_keypoints_of_liveportrait_are_refused_with_what_renders_them(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path
+) -> None:
+    frame = {
+        "scale": np.ones((1, 1)), "R": np.eye(3)[None], "exp": np.zeros((1, 21, 3)),
+        "t": np.zeros((1, 3)),
+    }  # fmt: skip
+    path = tmp_path / "driving.pkl"
+    path.write_bytes(pickle.dumps({"n_frames": 1, "output_fps": 25, "motion": [frame]}))
+    for driving in (path, Motion.neutral(2, space=LIVEPORTRAIT_21)):
+        with pytest.raises(
+            MotionError, match=r"not 'liveportrait-21'; load .*JoyVASAPipeline\.from_official"
+        ):
+            pipe.drive(prepared, driving)
+
+
+def empty(count: int) -> list[NDArray[np.uint8]]:
+    return [np.full((512, 512, 3), 90 + i, np.uint8) for i in range(count)]
+
+
+def test_a_video_without_a_face_is_told_in_numbers(pipe: JoyVASAPipeline) -> None:
+    with pytest.raises(NoFaceError, match="seen in 0 of 3 frames of the driving video"):
+        pipe.extract_motion(empty(3), fps=25)
+
+
+def test_a_person_who_is_not_in_the_video_is_told(pipe: JoyVASAPipeline, video: Path) -> None:
+    frames = [*empty(1), next(iter(read_video(video)))]
+    with pytest.raises(NoFaceError, match="Face 1 was asked for but the picture has 1"):
+        pipe.extract_motion(frames, fps=FPS, face=1)
+
+
+def test_frames_in_which_the_face_is_hidden_are_bridged(
+    pipe: JoyVASAPipeline, video: Path, extracted: Motion
+) -> None:
+    frames = list(read_video(video))[:12]
+    frames[5:8] = empty(3)
+    bridged = pipe.extract_motion(frames, fps=FPS)
+    assert len(bridged) == 12
+    steps = np.diff(bridged.rotation[4:9, 1])
+    np.testing.assert_allclose(steps, steps.mean(), atol=1e-3)
+    np.testing.assert_allclose(bridged.rotation[:5], extracted.rotation[:5], atol=1e-3)
+
+
+def test_frames_need_their_rate(pipe: JoyVASAPipeline) -> None:
+    with pytest.raises(MotionError, match="give fps="):
+        pipe.extract_motion(empty(1))
+    with pytest.raises(MotionError, match="positive number"):
+        pipe.extract_motion(empty(1), fps=0)
+
+
+def test_frames_are_let_go_as_they_come(pipe: JoyVASAPipeline, video: Path) -> None:
+    alive: list[weakref.ref[Any]] = []
+    most = 0
+
+    class Frame(np.ndarray[Any, np.dtype[np.uint8]]):
+        pass
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        nonlocal most
+        for frame in itertools.islice(read_video(video), 10):
+            held = frame.view(Frame)
+            alive.append(weakref.ref(held))
+            yield held
+            del held
+            most = max(most, sum(ref() is not None for ref in alive))
+
+    pipe.extract_motion(frames(), fps=FPS)
+    assert most <= 3
+
+
+def bad_inputs(tmp_path: Path) -> dict[str, tuple[Path, str]]:
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear reader, this is a letter.\n")
+    broken = tmp_path / "motion.safetensors"
+    broken.write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    template = tmp_path / "list.pkl"
+    template.write_bytes(pickle.dumps([1, 2, 3]))
+    return {
+        "text": (letter, "letter.mp4"),
+        "absent": (tmp_path / "absent.mp4", "absent.mp4"),
+        "folder": (tmp_path, "is a folder"),
+        "sound": (HELLO, "holds no moving picture"),
+        "safetensors": (broken, "motion.safetensors"),
+        "pickle": (template, "not a LivePortrait driving template"),
+    }
+
+
+@pytest.mark.parametrize("name", ["text", "absent", "folder", "sound", "safetensors", "pickle"])
+def test_what_cannot_drive_is_told_in_one_sentence(
+    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path, name: str
+) -> None:
+    path, message = bad_inputs(tmp_path)[name]
+    with pytest.raises(JoyVASAError, match=message) as raised:
+        pipe.drive(prepared, path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def joyvasa(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
+    return lambda *arguments: CliRunner().invoke(app, ["drive", *map(str, arguments)])
+
+
+def test_the_command_writes_the_video_and_its_motion(
+    joyvasa: Callable[..., Any], video: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "short.mp4"
+    frames = list(read_video(video))[:6]
+    with VideoWriter(short, (512, 512), FPS, load_speech(HELLO)) as writer:
+        writer.write(np.stack(frames))
+    output, kept = tmp_path / "out.mp4", tmp_path / "motion.safetensors"
+    result = joyvasa(ASTRONAUT, short, "-o", output, "--motion-out", kept, "--crop", "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    told = json.loads(result.stdout)
+    assert told["frames"] == 6
+    assert 0.7 < told["face_score"] <= 1.0
+    assert told["size"] == list(probe(output).size or ())
+    assert probe(output).has_audio
+    assert len(Motion.load(kept)) == 6
+    quiet = joyvasa(ASTRONAUT, kept, "-o", output, "--audio", HELLO, "--quiet")
+    assert quiet.exit_code == 0, quiet.exception
+    assert quiet.stdout == ""
+
+
+def test_the_command_refuses_before_it_works(
+    joyvasa: Callable[..., Any], tmp_path: Path, video: Path
+) -> None:
+    output = tmp_path / "out.mp4"
+    for arguments, message in (
+        ((ASTRONAUT, tmp_path / "absent.mp4", "-o", output), "absent.mp4"),
+        ((ASTRONAUT, video, "-o", tmp_path / "out.avi"), "out.avi"),
+        ((ASTRONAUT, video, "-o", output, "--fps", 500), "--fps must lie between 1 and 120"),
+        ((ASTRONAUT, video, "-o", output, "--box", "1,2", "--square"), "only one of --box"),
+        ((ASTRONAUT, HELLO, "-o", output), "no moving picture"),
+    ):
+        result = joyvasa(*arguments)
+        assert isinstance(result.exception, JoyVASAError), result.output
+        assert message in str(result.exception)
+    assert not output.exists()
+
+
+def test_real_people_blink_for_the_portrait(pipe: JoyVASAPipeline, real_inputs: Path) -> None:
+    clip = read_video(real_inputs / "talking" / "bbaf2n.mpg")
+    motion = pipe.extract_motion(itertools.islice(clip, 35, 50), fps=clip.fps)
+    lid = unit(motion, "eyeBlinkLeft")
+    assert lid[8:10].max() > 0.7  # where the speaker blinks
+    assert lid[:5].max() < 0.3
+    with pytest.raises(MediaError):
+        pipe.drive(clip.path, motion)  # a video is no portrait

@@ -1,0 +1,394 @@
+"""The official preset behind the portrait interface, with published and with small networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixtures.fill import stats
+from numpy.typing import NDArray
+from torch import nn
+
+from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError, OutputError
+from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
+from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.fast.renderer import fast_dtype, to_pixels
+from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
+from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel, LivePortraitPortrait
+from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
+from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
+from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
+from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
+from liveportrait_official import (
+    appearance_extractor,
+    assert_close,
+    keypoint_networks,
+    motion_extractor,
+    parity,
+    spade_generator,
+    warping_network,
+)
+
+
+def crop_of(picture: NDArray[np.uint8]) -> FaceCrop:
+    """A picture that is a crop already, with 203 landmarks somewhere on it."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0.2, 0.8, (203, 3)).astype(np.float32) * len(picture)
+    face = Face(
+        np.array([0, 0, len(picture), len(picture)], np.float32), points, 1.0, "liveportrait203"
+    )
+    return FaceCrop(picture, picture, np.eye(3), face)
+
+
+@pytest.fixture(scope="module")
+def crop() -> FaceCrop:
+    """The parity material's picture, every pixel four times: 512 x 512."""
+    pixels = parity("appearance_feature_extractor")["full/image_uint8"]
+    return crop_of(np.ascontiguousarray(pixels.repeat(2, axis=0).repeat(2, axis=1)))
+
+
+def small_networks() -> LivePortraitNetworks:
+    """The published structure with few channels and random weights."""
+    torch.manual_seed(0)
+    networks = LivePortraitNetworks(
+        appearance_extractor=AppearanceFeatureExtractor((4, 4, 8), 4, 16, 1),
+        motion_extractor=MotionExtractor((1, 1, 1, 1), (4, 8, 8, 8)),
+        warping=WarpingNetwork(21, 4, 16, 2, (2, 3, 4), 8),
+        generator=SpadeGenerator(8, 8, 1, (8, 4), 4, 2),
+        stitching=StitchingNetwork((126, 8, 65)),
+        lip_retargeting=RetargetingNetwork((65, 8, 63)),
+        eye_retargeting=RetargetingNetwork((66, 8, 63)),
+    )
+    for part in fields(networks):
+        network: nn.Module = getattr(networks, part.name)
+        network.eval().requires_grad_(False)
+    return networks
+
+
+@pytest.fixture(scope="module")
+def small() -> LivePortraitModel:
+    return LivePortraitModel(small_networks(), dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def portrait(small: LivePortraitModel, crop: FaceCrop) -> LivePortraitPortrait:
+    return small.encode(crop)
+
+
+def turning(frames: int, reference: str = "absolute") -> Motion:
+    """A head that turns while its keypoints wander."""
+    rng = np.random.default_rng(3)
+    steps = np.linspace(0.0, 1.0, frames)[:, None]
+    return Motion(
+        expression=0.02 * rng.standard_normal((frames, 21, 3)),
+        rotation=steps * [5.0, -20.0, 4.0] + [1.0, 2.0, 3.0],
+        translation=steps * [0.1, -0.05, 0.0],
+        scale=1.1 + 0.2 * steps,
+        fps=25.0,
+        space=LIVEPORTRAIT_21,
+        reference=reference,
+    )
+
+
+def frames_of(batches: Iterator[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.concatenate(list(batches))
+
+
+# The published size
+
+
+@pytest.fixture(scope="module")
+def official() -> Iterator[LivePortraitModel]:
+    mlps = keypoint_networks()
+    yield LivePortraitModel(
+        LivePortraitNetworks(
+            appearance_extractor(),
+            motion_extractor(),
+            warping_network(),
+            spade_generator(),
+            mlps.stitching,
+            mlps.lips,
+            mlps.eyes,
+        ),
+        dtype=torch.float32,
+    )
+
+
+@pytest.fixture(scope="module")
+def official_image(official: LivePortraitModel, crop: FaceCrop) -> torch.Tensor:
+    """[1, 3, 512, 512] the portrait at the parity material's driving keypoints, in float32."""
+    known = parity("end_to_end")
+    encoded = official.encode(crop)
+    assert_close(encoded.source.keypoints[None], known["kp_info/kp"], 1e-4)
+    assert_close(encoded.source.expression[None], known["kp_info/exp"], 1e-4)
+    assert_close(encoded.source.translation[None], known["kp_info/t"], 1e-4)
+    assert_close(encoded.source.scale[None], known["kp_info/scale"], 1e-4)
+    angles = np.concatenate([known[f"kp_info/{name}"] for name in ("pitch", "yaw", "roll")], 1)
+    assert_close(encoded.source.rotation[None], angles, 5e-4)
+    assert_close(encoded.source.posed[None], known["x_s"], 1e-4)
+    driving = torch.from_numpy(encoded.source.posed[None] + known["delta"])
+    assert_close(driving, known["x_d"], 1e-4)
+    with torch.inference_mode():
+        return official.renderer.image(encoded.warp, driving)
+
+
+def test_a_photograph_becomes_the_reference_s_frame(official_image: torch.Tensor) -> None:
+    known = parity("end_to_end")
+    assert_close(official_image[:, :, ::4, ::4], known["image_strided"], 1e-4)
+    assert_close(stats(official_image.numpy()), known["image_stats"], 1e-4)
+    for truncate in (True, False):
+        pixels = to_pixels(official_image, truncate=truncate)[0, ::4, ::4].numpy().astype(int)
+        assert np.abs(pixels - known["image_uint8_strided"]).max() <= 1
+
+
+def test_what_the_turned_head_hides_is_the_reference_s(
+    official: LivePortraitModel, crop: FaceCrop
+) -> None:
+    known, networks = parity("end_to_end"), official.networks
+    x_d, x_s = (torch.from_numpy(known[name]) for name in ("x_d", "x_s"))
+    with torch.inference_mode():
+        volume = networks.appearance_extractor(official._picture(crop))
+        occlusion = networks.warping(volume, x_d, x_s).occlusion
+    assert_close(occlusion, known["occlusion"], 1e-4)
+
+
+@pytest.mark.skipif(
+    fast_dtype(torch.device("cpu")) is torch.float32, reason="this processor has no bfloat16"
+)
+def test_in_bfloat16_the_frame_differs_by_less_than_38_decibels(
+    official: LivePortraitModel, official_image: torch.Tensor, crop: FaceCrop
+) -> None:
+    model = LivePortraitModel(official.networks, dtype=torch.bfloat16)
+    driving = torch.from_numpy(parity("end_to_end")["x_d"])
+    with torch.inference_mode():
+        image = model.renderer.image(model.encode(crop).warp, driving)
+    assert image.dtype is torch.float32
+    assert -10.0 * float(torch.log10((image - official_image).square().mean())) > 38.0
+
+
+# Encoding and extracting
+
+
+def test_a_portrait_knows_its_size_mask_and_openings(portrait: LivePortraitPortrait) -> None:
+    assert portrait.size == 512
+    assert portrait.mask.shape == (512, 512)
+    assert portrait.mask[256, 256] == 1.0
+    assert portrait.mask[0, 0] == 0.0
+    assert portrait.lip_ratio is not None and portrait.lip_ratio > 0
+    assert portrait.eye_ratio is not None and portrait.eye_ratio.shape == (2,)
+
+
+def test_landmarks_without_lids_and_lips_leave_the_openings_unknown(
+    small: LivePortraitModel, crop: FaceCrop
+) -> None:
+    five = replace(crop.face, landmarks=crop.face.landmarks[:5], scheme="five")
+    encoded = small.encode(replace(crop, face=five))
+    assert encoded.lip_ratio is None
+    assert encoded.eye_ratio is None
+
+
+def test_a_crop_of_another_size_is_refused_with_the_size_that_is_needed(
+    small: LivePortraitModel,
+) -> None:
+    with pytest.raises(OptionError, match=r"512 x 512 pixels.* not 300; use crop_upright"):
+        small.encode(crop_of(np.zeros((300, 300, 3), np.uint8)))
+
+
+def test_a_generator_without_shuffle_renders_frames_of_half_the_size(crop: FaceCrop) -> None:
+    networks = replace(small_networks(), generator=SpadeGenerator(8, 8, 1, (8, 4), 4, 1).eval())
+    model = LivePortraitModel(networks, dtype=torch.float32)
+    half = crop_of(np.ascontiguousarray(crop.image[::2, ::2]))
+    frames = frames_of(model.render(model.encode(half), turning(1)))
+    assert frames.shape == (1, 256, 256, 3)
+
+
+def test_extracted_motion_is_that_of_each_crop_in_order(
+    small: LivePortraitModel, crop: FaceCrop, portrait: LivePortraitPortrait
+) -> None:
+    flipped = crop_of(np.ascontiguousarray(crop.image[:, ::-1]))
+    motion = small.extract_motion(iter([crop, flipped] * 5), fps=30.0)
+    assert (len(motion), motion.fps, motion.reference) == (10, 30.0, "absolute")
+    assert motion.space == LIVEPORTRAIT_21
+    np.testing.assert_allclose(motion.expression[8], portrait.source.expression, atol=1e-5)
+    np.testing.assert_allclose(motion.rotation[8], portrait.source.rotation, atol=1e-3)
+    other = small.encode(flipped).source
+    np.testing.assert_allclose(motion.scale[9], other.scale, atol=1e-5)
+    assert not np.allclose(motion.expression[8], motion.expression[9], atol=1e-6)
+
+
+def test_no_crops_give_no_motion(small: LivePortraitModel) -> None:
+    with pytest.raises(NoFaceError, match="no frame"):
+        small.extract_motion(iter(()), fps=25.0)
+
+
+# Rendering
+
+
+def test_frames_do_not_depend_on_how_many_are_rendered_together(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    motion = turning(5)
+    batches = list(small.render(portrait, motion, batch_size=2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert all(batch.dtype == np.uint8 and batch.shape[1:] == (512, 512, 3) for batch in batches)
+    alone = frames_of(small.render(portrait, motion, batch_size=1))
+    assert np.abs(alone.astype(int) - frames_of(iter(batches))).max() <= 1
+    assert np.abs(np.diff(alone.astype(int), axis=0)).max() > 5  # it moves
+
+
+def test_pieces_with_the_whole_s_first_frame_are_rendered_as_the_whole(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    motion = turning(4)
+    whole = small.drive(portrait, motion)
+    pieces = [small.drive(portrait, motion[i : i + 2], reference=motion[:1]) for i in (0, 2)]
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
+    assert not np.allclose(small.drive(portrait, motion[2:]), whole[2:], atol=1e-3)
+
+
+def test_a_motion_relative_to_the_source_counts_from_rest_in_every_piece(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    motion = turning(4, reference="source")
+    pieces = [small.drive(portrait, motion[i : i + 1]) for i in range(4)]
+    np.testing.assert_allclose(np.concatenate(pieces), small.drive(portrait, motion), atol=1e-6)
+
+
+def test_what_is_driven_is_stitched_by_the_network(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    loose = small.drive(portrait, turning(3), driving=OfficialDriving(stitching=False))
+    stitched = small.drive(portrait, turning(3))
+    np.testing.assert_allclose(stitched, small.stitch(portrait.source.posed, loose), atol=1e-6)
+    assert np.abs(stitched - loose).max() > 1e-3
+
+
+def test_parted_lips_are_closed_by_the_lip_network_where_the_mouth_is_relative(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    relative = OfficialDriving(mouth="relative", stitching=False)
+    closed = small.drive(portrait, turning(2), driving=relative)
+    parted = small.drive(portrait, turning(2), driving=replace(relative, close_lips=False))
+    ratios = np.array([[portrait.lip_ratio, 0.0]], np.float32)
+    offsets = small.retarget_lips(portrait.source.posed, ratios)
+    np.testing.assert_allclose(closed - parted, np.repeat(offsets, 2, axis=0), atol=1e-6)
+
+
+def test_no_change_of_a_picture_keeps_the_source_s_own_keypoints(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    model = LivePortraitModel(small.networks, OfficialDriving(stitching=False), dtype=torch.float32)
+    changed = model.render_change(portrait, Motion.neutral(1, space=LIVEPORTRAIT_21))
+    own = torch.from_numpy(portrait.source.posed)[None]
+    with torch.inference_mode():
+        expected = to_pixels(model.renderer.image(portrait.warp, own))[0].numpy()
+    assert np.abs(changed.astype(int) - expected).max() <= 1
+    assert model.driving.mouth is None  # the model itself is as it was
+
+
+def test_numbers_become_levels_by_rounding_or_as_the_published_code_does() -> None:
+    image = torch.tensor([0.0, 0.999, 1.0, 1.5, -0.2]).view(1, 1, 1, 5).expand(-1, 3, -1, -1)
+    assert to_pixels(image)[0, 0, :, 0].tolist() == [0, 255, 255, 255, 0]
+    assert to_pixels(image, truncate=True)[0, 0, :, 0].tolist() == [0, 254, 255, 255, 0]
+
+
+# Devices and folders
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(OptionError, match="Device 'warp:9' cannot be used here"):
+        LivePortraitModel(small_networks(), device="warp:9")
+    with pytest.raises(OptionError, match="dtype must be"):
+        LivePortraitModel(small_networks(), dtype=torch.int8)
+
+
+def test_a_saved_model_renders_the_same_frames_bit_for_bit(
+    small: LivePortraitModel, portrait: LivePortraitPortrait, crop: FaceCrop, tmp_path: Path
+) -> None:
+    options = OfficialDriving(subject="animal", regions=frozenset({"head"}), multiplier=1.25)
+    saved = LivePortraitModel(small.networks, options, dtype=torch.float32)
+    folder = tmp_path / "portrait"
+    saved.save_pretrained(folder)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["portrait"]
+    loaded = LivePortraitModel.from_pretrained(folder, dtype=torch.float32)
+    assert loaded.driving == options
+    for part in fields(loaded.networks):
+        ours = getattr(saved.networks, part.name).state_dict()
+        theirs = getattr(loaded.networks, part.name).state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    again = frames_of(loaded.render(loaded.encode(crop), turning(2)))
+    np.testing.assert_array_equal(again, frames_of(saved.render(portrait, turning(2))))
+
+
+def test_saving_replaces_a_folder_as_a_whole(small: LivePortraitModel, tmp_path: Path) -> None:
+    folder = tmp_path / "portrait"
+    folder.mkdir()
+    (folder / "leftover.txt").write_text("old")
+    small.save_pretrained(folder, torch.bfloat16)
+    assert not (folder / "leftover.txt").exists()
+    loaded = LivePortraitModel.from_pretrained(folder)
+    assert {p.dtype for p in loaded.networks.generator.parameters()} == {torch.float32}
+    with pytest.raises(OutputError, match="does not exist"):
+        small.save_pretrained(tmp_path / "no" / "portrait")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file"):
+        small.save_pretrained(tmp_path / "file")
+
+
+def test_an_interrupted_saving_leaves_the_old_folder(
+    small: LivePortraitModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "portrait"
+    small.save_pretrained(folder)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("joyvasa_lib.portrait.liveportrait.model.save_driving", stop)
+    with pytest.raises(KeyboardInterrupt):
+        small.save_pretrained(folder)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["portrait"]
+    LivePortraitModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda f: (f / "warping" / WEIGHTS).unlink(), "warping.*safetensors does not load"),
+        (lambda f: (f / "warping" / WEIGHTS).write_bytes(b"x" * 99), "safetensors does not load"),
+        (lambda f: (f / "generator" / "config.json").write_text("{"), "config.json does not load"),
+        (lambda f: (f / "driving.json").write_text('{"mode": "sideways"}'), "sideways"),
+        (lambda f: (f / "driving.json").write_text("[]"), "no driving options"),
+    ],
+)
+def test_a_damaged_folder_is_refused_with_the_file_s_name(
+    small: LivePortraitModel, tmp_path: Path, damage: object, said: str
+) -> None:
+    small.save_pretrained(tmp_path / "portrait")
+    assert callable(damage)
+    damage(tmp_path / "portrait")
+    with pytest.raises(CheckpointError, match=said):
+        LivePortraitModel.from_pretrained(tmp_path / "portrait")
+
+
+def test_weights_that_do_not_fit_the_configuration_are_named(
+    small: LivePortraitModel, tmp_path: Path
+) -> None:
+    small.save_pretrained(tmp_path / "portrait")
+    path = tmp_path / "portrait" / "stitching" / "config.json"
+    config = json.loads(path.read_text())
+    config["widths"] = [126, 9, 65]
+    path.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"mlp\.0\.weight"):
+        LivePortraitModel.from_pretrained(tmp_path / "portrait")
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        LivePortraitModel.from_pretrained(tmp_path / "elsewhere")

@@ -1,0 +1,100 @@
+"""From three talking videos to a video of the model that was fine-tuned on them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+
+import places
+
+pytest.importorskip("accelerate")
+
+from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib.cli import main
+from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech, write_wav
+from joyvasa_lib.media.video import probe
+
+DEMO = places.DEMO
+FRAMES = 30
+STARTS = (3200, 16000, 28800)
+"""Samples of the demonstration sentence at which the three people begin to speak."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def videos(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
+    """Three people speak parts of a sentence, drawn by the bundled checkpoint."""
+    pipe = JoyVASAPipeline.from_pretrained()
+    pipe.portrait_model = type(pipe.portrait_model).from_pretrained(tmp_path)  # without refiner
+    words = load_speech(DEMO / "hello.flac").waveform
+    face = astronaut[:320, 64:384]
+    warm = np.clip(face * np.array([1.1, 0.9, 0.8]), 0, 255).astype(np.uint8)
+    for name, picture, start in zip("abc", (face, face[:, ::-1], warm), STARTS, strict=True):
+        sound = words[start : start + FRAMES * 640]
+        folder = tmp_path / "videos" / name
+        folder.mkdir(parents=True)
+        animation = pipe(np.ascontiguousarray(picture), sound, sample_rate=SAMPLE_RATE, seed=start)
+        animation.save(folder / "talk.mp4")
+    return tmp_path / "videos"
+
+
+def joyvasa(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["joyvasa", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+
+
+def test_videos_become_a_model_that_goes_on_learning_and_renders(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    prepare = ("--split-by", "person", "--min-seconds", "1", "--validation", "0.3")
+    joyvasa("prepare", videos, data, *prepare, monkeypatch=monkeypatch)
+    recipe = yaml.safe_load((places.CONFIGS / "motion.yaml").read_text())
+    recipe["motion"] |= {
+        "data": str(data), "batch_size": 1, "window_lengths": [20], "window_weights": [1.0],
+        "copies": 1, "validation_seconds": 1.0, "loader_threads": 0, "preview_every": 0,
+    }  # fmt: skip
+    recipe["loop"] |= {
+        "steps": 50, "warmup_steps": 5, "validate_every": 25, "threads": 1, "trackers": [],
+        "mixed_precision": "no",
+    }  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    train = ("train", "motion", "--config", path, "--run", run)
+    joyvasa(*train, "--set", "loop.steps=25", monkeypatch=monkeypatch)
+    joyvasa(*train, "--set", "loop.steps=50", monkeypatch=monkeypatch)
+
+    sessions = json.loads((run / "command.json").read_text())
+    assert sessions["step"] == 25
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["total"] for line in lines if "total" in line]
+    errors = {line["step"]: line["valid/error"] for line in lines if "valid/error" in line}
+    assert set(errors) == {0, 25, 50}
+    assert losses[-1] < losses[0]
+    assert errors[50] < errors[0]
+
+    words = load_speech(DEMO / "hello.flac").waveform[8000:16000]
+    write_wav(tmp_path / "speech.wav", words)
+    output = tmp_path / "talking.mp4"
+    joyvasa(
+        "animate", DEMO / "astronaut.jpg", tmp_path / "speech.wav", "-o", output,
+        "--checkpoint", run, monkeypatch=monkeypatch,
+    )  # fmt: skip
+    assert probe(output).duration == pytest.approx(0.5, abs=0.04)
