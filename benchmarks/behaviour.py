@@ -263,10 +263,10 @@ def talking_videos(folder: Path) -> None:
     sentence = speech(ASSETS / "hello.flac")
     face = np.asarray(Image.open(ASSETS / "astronaut.jpg").convert("RGB"))
     warm = np.clip(face * np.array([1.1, 0.9, 0.8]), 0, 255).astype(np.uint8)
-    for index, picture in enumerate((face, np.ascontiguousarray(face[:, ::-1]), warm)):
+    for index, image in enumerate((face, np.ascontiguousarray(face[:, ::-1]), warm)):
         waveform = sentence[index * 16000 : index * 16000 + 30 * 640]
         (folder / f"person{index}").mkdir(parents=True)
-        animation = pipe(picture, waveform, sample_rate=16000, seed=index)
+        animation = pipe(image, waveform, sample_rate=16000, seed=index)
         animation.save(folder / f"person{index}" / "talk.mp4")
 
 

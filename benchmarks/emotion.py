@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from joyvasa_lib.motion import Motion
-    from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+    from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 Curve = NDArray[np.float64]
 Frame = NDArray[np.uint8]
@@ -106,17 +106,17 @@ def inputs(count: int) -> tuple[list[Path], list[Path]]:
     return portraits[:count], speech
 
 
-def encode(pipe: JoyVASAPipeline, path: Path) -> PreparedPortrait:
+def encode(pipe: JoyVASAPipeline, path: Path) -> EncodedPortrait:
     """The portrait in a crop of :data:`SIDE` pixels."""
     from joyvasa_lib.face.crop import crop_face
     from joyvasa_lib.face.landmarks.detector import select_face
     from joyvasa_lib.media.image import load_image
-    from joyvasa_lib.pipeline import PreparedPortrait
+    from joyvasa_lib.pipeline import EncodedPortrait
 
-    picture = load_image(path)
-    face = select_face(pipe.detector.detect(picture), "largest")
-    crop = crop_face(picture, face, size=SIDE)
-    return PreparedPortrait(pipe.portrait_model.encode(crop), crop)
+    full_image = load_image(path)
+    face = select_face(pipe.detector.detect(full_image), "largest")
+    crop = crop_face(full_image, face, size=SIDE)
+    return EncodedPortrait(pipe.portrait_model.encode(crop), crop)
 
 
 def speech_motion(pipe: JoyVASAPipeline, path: Path, seconds: float) -> Motion:
@@ -142,7 +142,7 @@ def measured(landmarks: NDArray[np.floating]) -> Curve:
 
 
 def rendered(
-    pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion
+    pipe: JoyVASAPipeline, portrait: EncodedPortrait, motion: Motion
 ) -> Iterator[tuple[Frame, NDArray[np.float32] | None]]:
     """Frames with the mesh [468, 3] of their face."""
     from joyvasa_lib.evaluation.track import follow_face
@@ -165,7 +165,7 @@ class Watched:
 
 
 def watch(
-    pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion, keep: Iterable[int] = ()
+    pipe: JoyVASAPipeline, portrait: EncodedPortrait, motion: Motion, keep: Iterable[int] = ()
 ) -> Watched:
     """The mouth-opening curve that the mesh sees, and some frames with their mesh."""
     from joyvasa_lib.evaluation.expression import NAMES
@@ -194,7 +194,7 @@ def parted(closures: list[tuple[int, int]], before: Watched, after: Watched) -> 
 
 
 def level_changes(
-    pipe: JoyVASAPipeline, portrait: PreparedPortrait, motion: Motion
+    pipe: JoyVASAPipeline, portrait: EncodedPortrait, motion: Motion
 ) -> dict[str, Curve]:
     """Mean change of the measures under each emotion, percent: [levels, mesh and flow, measures].
 
@@ -226,7 +226,7 @@ def level_changes(
 
 
 def level_rows(
-    pipe: JoyVASAPipeline, portraits: list[PreparedPortrait], motion: Motion
+    pipe: JoyVASAPipeline, portraits: list[EncodedPortrait], motion: Motion
 ) -> Iterator[Row]:
     from joyvasa_lib.evaluation.expression import NAMES
 
@@ -254,7 +254,7 @@ def meant_closures(motion: Motion, meant: Curve) -> list[tuple[int, int]]:
 
 
 def speech_rows(
-    pipe: JoyVASAPipeline, portraits: dict[str, PreparedPortrait], motion: Motion
+    pipe: JoyVASAPipeline, portraits: dict[str, EncodedPortrait], motion: Motion
 ) -> Iterator[Row]:
     """How well lips keep the speech: correlation of opening curves, and closures."""
     from joyvasa_lib.emotion.emotion import Emotion
@@ -311,11 +311,11 @@ def _near(curve: Curve, frames: int) -> Curve:
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * frames + 1).max(axis=1)
 
 
-def write_sheet(pipe: JoyVASAPipeline, portrait: PreparedPortrait, path: Path) -> None:
+def write_sheet(pipe: JoyVASAPipeline, portrait: EncodedPortrait, path: Path) -> None:
     from joyvasa_lib.evaluation.contact_sheet import contact_sheet
-    from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
+    from joyvasa_lib.media.image import SYNTHETIC_IMAGE, save_image
 
-    save_image(path, contact_sheet(pipe, portrait), SYNTHETIC_PICTURE)
+    save_image(path, contact_sheet(pipe, portrait), SYNTHETIC_IMAGE)
 
 
 def edit_seconds(motion: Motion) -> float:
@@ -347,12 +347,12 @@ def map_rows() -> Iterator[Row]:
     config = ExpressionPairsConfig(seed=HELD_OUT_SEED)
     pairs = join_pairs([expression_pairs_of(head, config) for head in range(HELD_OUT_HEADS)])
     learned, space = bundled_map(), get_space()
-    expression = space.from_units(pairs.present)
+    expression = space.from_blendshapes(pairs.present)
     moved = [
         learned.deformation(*of_head)
         for of_head in zip(pairs.activations, expression, pairs.keypoints, strict=True)
     ]
-    found = measure_change(pairs, space.to_units(np.stack(moved)))
+    found = measure_change(pairs, space.to_blendshapes(np.stack(moved)))
     basis = measure_change(pairs, linear_change(pairs))
     for way in ("moved", "drawn"):
         for region, value in getattr(found, way).items():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from joyvasa_lib.motion import Motion
-    from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+    from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 SECONDS = 10.0
 PACKAGES = ("joyvasa-lib", "torch", "numpy", "numba", "onnxruntime", "opencv-python-headless")
@@ -241,13 +241,13 @@ def measure_stages(pipe: JoyVASAPipeline, folder: Path) -> Iterator[Result]:
 
 
 def _render_and_paste(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, motion: Motion, size: int
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, motion: Motion, size: int
 ) -> tuple[float, float]:
     """Milliseconds a frame, the better of two rounds."""
     from joyvasa_lib.face.crop import crop_face
     from joyvasa_lib.face.paste_back import PasteBack
 
-    crop = crop_face(prepared.crop.picture, prepared.crop.face, size=size)
+    crop = crop_face(prepared.crop.full_image, prepared.crop.face, size=size)
     portrait = pipe.portrait_model.encode(crop)
     paste = PasteBack(crop, portrait.mask)
     batches: list[NDArray[np.uint8]] = []

@@ -54,7 +54,7 @@ class Step:
         wall: seconds of each round.
         cpu: processor seconds of each round, of all threads.
         gflop: of convolutions and matrix products of one frame.
-        decibels: peak signal to noise, for pictures; signal to noise, for features.
+        decibels: peak signal to noise, for images; signal to noise, for features.
     """
 
     network: str
@@ -124,8 +124,8 @@ def bundled_crop() -> FaceCrop:
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
     from joyvasa_lib.media.image import load_image
 
-    picture = load_image(Path(joyvasa_lib.__file__).parent / "demo_assets" / "astronaut.jpg")
-    return crop_upright(picture, MediaPipeFaceDetector().detect(picture)[0], size=512)
+    full_image = load_image(Path(joyvasa_lib.__file__).parent / "demo_assets" / "astronaut.jpg")
+    return crop_upright(full_image, MediaPipeFaceDetector().detect(full_image)[0], size=512)
 
 
 def driven_keypoints(model: LivePortraitModel, portrait: LivePortraitPortrait) -> Tensor:
@@ -151,7 +151,7 @@ def driven_keypoints(model: LivePortraitModel, portrait: LivePortraitPortrait) -
 
 
 def give_contrast(networks: LivePortraitNetworks, image: Tensor, wanted: float) -> None:
-    """Scales G's last layer so that a picture it painted gets mean 0.5 and a wanted deviation."""
+    """Scales G's last layer so that an image it painted gets mean 0.5 and a wanted deviation."""
     import torch
 
     levels = torch.logit(image.clamp(1e-4, 1 - 1e-4))
@@ -180,7 +180,7 @@ def make_steps(checkpoint: Path | None) -> list[Step]:
     model = LivePortraitModel(networks, dtype=torch.float32)
     crop = bundled_crop()
     portrait = model.encode(crop)
-    image = model._picture(crop)
+    image = model._image(crop)
     volume = networks.appearance_extractor(image)
     here, there = torch.from_numpy(portrait.source.posed)[None], driven_keypoints(model, portrait)
     warping, generator = networks.warping, networks.generator
@@ -260,13 +260,13 @@ def make_steps(checkpoint: Path | None) -> list[Step]:
 # How
 
 
-def decibels(found: Tensor, reference: Tensor, picture: bool) -> float:
-    """Of the peak, 1, for pictures, and of the signal's own power for features."""
+def decibels(found: Tensor, reference: Tensor, full_image: bool) -> float:
+    """Of the peak, 1, for images, and of the signal's own power for features."""
     import torch
 
     found, reference = found.float()[: len(reference)], reference[: len(found)]
     noise = (found - reference).square().mean().clamp(min=1e-20)
-    power = torch.ones(()) if picture else reference.square().mean()
+    power = torch.ones(()) if full_image else reference.square().mean()
     return float(10.0 * torch.log10(power / noise))
 
 
@@ -279,7 +279,7 @@ def measure(steps: list[Step], rounds: int) -> None:
             result = step.run()
         step.gflop = counter.get_total_flops() / step.frames / 1e9
         if step.reference is not None:
-            step.decibels = decibels(result, step.reference, picture=step.network != "W")
+            step.decibels = decibels(result, step.reference, full_image=step.network != "W")
     for index in range(rounds):
         for step in steps:
             wall, cpu = time.perf_counter(), time.process_time()
@@ -338,7 +338,7 @@ def conclusions(rows: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
         found.append((f"frames a second, {name}", f"{rate:.2f}", "", ""))
         if least is not None:
             met = "yes" if row["decibels"] >= least else "NO"
-            said = f"picture to float32's, {name}"
+            said = f"image to float32's, {name}"
             found.append((said, f"{row['decibels']:.1f} dB", f">= {least:.0f}", met))
     return found
 

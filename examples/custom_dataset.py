@@ -27,7 +27,7 @@ DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 class Pairs(MotionSource):
     """Sound and motion side by side; every fourth recording is held out.
 
-    The base class says that the motion is of the compact preset's face units, relative to each
+    The base class says that the motion is of the compact preset's blendshapes, relative to each
     person's usual pose; ``space_name``, ``layout`` and ``reference`` would say otherwise.
     """
 

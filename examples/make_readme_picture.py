@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 import joyvasa_lib
 from joyvasa_lib import JoyVASAPipeline, Motion
 from joyvasa_lib.media.image import save_image
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 COUNT = 5
 APART = 10  # frames between two moments at least, so that they show different sounds
-GAP = 4  # pixels of white between two pictures
+GAP = 4  # pixels of white between two images
 
 
 def moments(motion: Motion) -> list[int]:
@@ -27,7 +27,7 @@ def moments(motion: Motion) -> list[int]:
 
     Each is the most closed or most open frame of its fifth of the sentence.
     """
-    units = {name: motion.units[:, index] for index, name in enumerate(FACE_UNITS)}
+    units = {name: motion.blendshapes[:, index] for index, name in enumerate(BLENDSHAPES)}
     opening = units["jawOpen"] - units["mouthClose"] - 0.5 * units["mouthPressLeft"]
     awake = np.maximum(units["eyeBlinkLeft"], units["eyeBlinkRight"]) < 0.3
     chosen = []
@@ -38,10 +38,10 @@ def moments(motion: Motion) -> list[int]:
     return chosen
 
 
-def strip(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The pictures [h, w, 3] side by side, with white between them."""
-    gap = np.full((pictures[0].shape[0], GAP, 3), 255, np.uint8)
-    row = [part for picture in pictures for part in (picture, gap)]
+def strip(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The images [h, w, 3] side by side, with white between them."""
+    gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
+    row = [part for full_image in images for part in (full_image, gap)]
     return np.concatenate(row[:-1], axis=1)
 
 
@@ -50,7 +50,7 @@ def main(output: Path) -> None:
     portrait = pipe.encode(DEMO / "astronaut.jpg")
     motion = pipe.generate_motion(DEMO / "hello.flac", seed=0)
     shown = moments(motion)
-    # Only the chosen frames are drawn, in the whole picture, and cut to the head.
+    # Only the chosen frames are drawn, in the whole image, and cut to the head.
     frames = [next(pipe.render(portrait, motion[i : i + 1]).frames()) for i in shown]
     save_image(output, strip([frame[:240, 120:330] for frame in frames]))
     print(f"{output}: frames {', '.join(map(str, shown))} of {len(motion)}")

@@ -37,7 +37,7 @@ def main(portrait: Path, speech: Path, output: Path) -> None:
             heard += len(piece) / 16000
             yield piece
 
-    height, width = prepared.crop.picture.shape[:2]
+    height, width = prepared.crop.full_image.shape[:2]
     started = time.perf_counter()
     with VideoWriter(output, (width, height), generator.fps, load_speech(speech)) as video:
         for frame in pipe.stream(prepared, pieces(), window_frames=WINDOW_FRAMES):

@@ -48,12 +48,12 @@ Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedPortrait:
-    """A portrait encoded once, with its place in the picture.
+class EncodedPortrait:
+    """A portrait encoded once, with its place in the image.
 
     Attributes:
         portrait: what the portrait model made of the crop.
-        crop: the crop, its picture and the face.
+        crop: the crop, its image and the face.
     """
 
     portrait: Portrait
@@ -203,7 +203,7 @@ class JoyVASAPipeline:
 
     def __call__(
         self,
-        portrait: ImageSource | PreparedPortrait,
+        portrait: ImageSource | EncodedPortrait,
         speech: SpeechSource,
         *,
         sample_rate: int | None = None,
@@ -216,11 +216,11 @@ class JoyVASAPipeline:
         """Makes the portrait speak.
 
         Args:
-            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
             speech: sound file, array or tensor.
             sample_rate: samples a second, for arrays and tensors.
             face: ``"largest"`` or the rank by size.
-            paste_back: whether frames are the whole picture or the square around the face.
+            paste_back: whether frames are the whole image or the square around the face.
             fps: frames a second of the video.
             emotion: how the face feels about it: text such as ``"happiness:0.7"``, an
                 :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
@@ -232,13 +232,13 @@ class JoyVASAPipeline:
             The animation: ``round(duration * fps)`` frames, rendered when read or saved.
 
         Raises:
-            MediaError: the picture or the sound cannot be used.
+            MediaError: the image or the sound cannot be used.
             NoFaceError: the face is not there.
             OptionError: an option's value is not allowed.
         """
         sound = load_speech(speech, sample_rate)
         prepared = (
-            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
         )
         if emotion is not None:
             emotion = self.editor(emotion, prepared)
@@ -251,34 +251,34 @@ class JoyVASAPipeline:
         *,
         face: str | int = "largest",
         detector: FaceDetector | None = None,
-    ) -> PreparedPortrait:
+    ) -> EncodedPortrait:
         """Finds the face and encodes it, once for any number of renderings.
 
         Args:
-            image: picture file, array, tensor or PIL image.
+            image: image file, array, tensor or PIL image.
             face: ``"largest"`` or the rank by size.
             detector: another detector, for example
                 :class:`~joyvasa_lib.face.landmarks.manual.ManualFaceDetector`.
 
         Raises:
-            MediaError: the picture cannot be read.
+            MediaError: the image cannot be read.
             NoFaceError: the face is not there; the message says how to give it by hand.
         """
-        picture = load_image(image)
-        faces = (detector or self.detector).detect(picture)
+        full_image = load_image(image)
+        faces = (detector or self.detector).detect(full_image)
         if not faces:
-            height, width = picture.shape[:2]
+            height, width = full_image.shape[:2]
             raise NoFaceError(
-                f"No face was found in the picture of {width} x {height} pixels; use one with a "
+                f"No face was found in the image of {width} x {height} pixels; use one with a "
                 "visible face, or give the face's box or landmarks by hand"
                 + (" (nine points for an animal)" if self.subject == "animal" else "")
             )
         chosen = select_face(faces, face)
         if self.landmarks is not None and detector is None:
-            chosen = self.landmarks.refine(picture, chosen)
-        whole = isinstance(detector, ManualFaceDetector) and detector.whole_picture
-        crop = self.portrait_model.crop(picture, chosen, whole=whole)
-        return PreparedPortrait(self.portrait_model.encode(crop), crop)
+            chosen = self.landmarks.refine(full_image, chosen)
+        whole = isinstance(detector, ManualFaceDetector) and detector.whole_image
+        crop = self.portrait_model.crop(full_image, chosen, whole=whole)
+        return EncodedPortrait(self.portrait_model.encode(crop), crop)
 
     def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
         """Motion for speech, independent of any portrait.
@@ -336,7 +336,7 @@ class JoyVASAPipeline:
 
     def render(
         self,
-        portrait: PreparedPortrait,
+        portrait: EncodedPortrait,
         motion: Motion | Performance,
         speech: SpeechSource | None = None,
         *,
@@ -351,7 +351,7 @@ class JoyVASAPipeline:
             motion: what the face does.
             speech: sound of the video: file, array or tensor; None for a video without sound.
             sample_rate: samples a second, for arrays and tensors.
-            paste_back: whether frames are the whole picture or the square around the face.
+            paste_back: whether frames are the whole image or the square around the face.
             batch_size: frames drawn together.
 
         Raises:
@@ -362,7 +362,7 @@ class JoyVASAPipeline:
         performance = Performance.of(motion) if isinstance(motion, Motion) else motion
         still = Motion.neutral(0, space=performance.space)
         self.portrait_model.render(portrait.portrait, still, batch_size)  # checks now
-        height, width = portrait.crop.picture.shape[:2]
+        height, width = portrait.crop.full_image.shape[:2]
         side = portrait.portrait.size
         return Animation(
             performance,
@@ -409,7 +409,7 @@ class JoyVASAPipeline:
 
     def drive(
         self,
-        portrait: ImageSource | PreparedPortrait,
+        portrait: ImageSource | EncodedPortrait,
         driving: str | os.PathLike[str] | Motion | Performance,
         *,
         speech: SpeechSource | None = None,
@@ -424,20 +424,20 @@ class JoyVASAPipeline:
         """Makes the portrait do what another person does.
 
         Args:
-            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
             driving: a video with a face; a motion file of this library (``.safetensors``) or a
                 LivePortrait driving template (``.pkl``); or a motion.
             speech: sound of the result; the driving video's own by default.
             sample_rate: samples a second, for arrays and tensors.
             face: ``"largest"`` or the rank by size, in the portrait.
             driving_face: the same, in the first frame of the driving video with a face.
-            paste_back: whether frames are the whole picture or the square around the face.
+            paste_back: whether frames are the whole image or the square around the face.
             fps: frames a second of the result; the driving motion's own by default.
             batch_size: frames drawn together.
             progress: called with the number of frames of a driving video that are read.
 
         Raises:
-            MediaError: the picture, the video or the sound cannot be used.
+            MediaError: the image, the video or the sound cannot be used.
             NoFaceError: a face is not there.
             CheckpointError: a template cannot be read safely.
             MotionError: the motion is of a space that this portrait model does not render.
@@ -450,7 +450,7 @@ class JoyVASAPipeline:
             if found is None:
                 if speech is None and probe(path).has_audio:
                     speech = path
-                if not isinstance(portrait, PreparedPortrait):
+                if not isinstance(portrait, EncodedPortrait):
                     portrait = self.encode(portrait, face=face)  # before the long work
                 found = self.extract_motion(path, face=driving_face, progress=progress)
             driving = found
@@ -461,7 +461,7 @@ class JoyVASAPipeline:
             seconds = len(driving) / driving.fps
             driving = driving.retime(fps=fps, n_frames=max(1, round(seconds * fps)))
         prepared = (
-            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
         )
         return self.render(
             prepared,
@@ -474,40 +474,40 @@ class JoyVASAPipeline:
 
     def edit(
         self,
-        portrait: ImageSource | PreparedPortrait,
+        portrait: ImageSource | EncodedPortrait,
         emotion: EmotionSource,
         *,
         face: str | int = "largest",
         paste_back: bool = True,
     ) -> Frames:
-        """The portrait itself with an emotion: one picture, no motion.
+        """The portrait itself with an emotion: one image, no motion.
 
         Args:
-            portrait: picture file, array, tensor or PIL image; or the result of :meth:`encode`.
+            portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
             emotion: see :meth:`__call__`; of a timeline its beginning.
             face: ``"largest"`` or the rank by size.
-            paste_back: whether the result is the whole picture or the square around the face.
+            paste_back: whether the result is the whole image or the square around the face.
 
         Returns:
-            [h, w, 3] uint8 RGB; a neutral emotion gives the picture as it is.
+            [h, w, 3] uint8 RGB; a neutral emotion gives the image as it is.
 
         Raises:
-            MediaError: the picture cannot be read.
+            MediaError: the image cannot be read.
             NoFaceError: the face is not there.
             OptionError: the emotion is none.
         """
         prepared = (
-            portrait if isinstance(portrait, PreparedPortrait) else self.encode(portrait, face=face)
+            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
         )
         editor = self.editor(emotion, prepared, protect_speech=False)
         if editor.changes_nothing:
-            return as_rgb(prepared.crop.picture) if paste_back else prepared.crop.image
+            return as_rgb(prepared.crop.full_image) if paste_back else prepared.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(prepared.portrait, change)
         return self._paste_back(prepared)(frame) if paste_back else frame
 
     def editor(
-        self, emotion: EmotionSource, portrait: PreparedPortrait | None = None, **options: Any
+        self, emotion: EmotionSource, portrait: EncodedPortrait | None = None, **options: Any
     ) -> EmotionEditor:
         """The editor of an emotion, with this checkpoint's map from action units to expression.
 
@@ -529,7 +529,7 @@ class JoyVASAPipeline:
 
     def stream(
         self,
-        portrait: PreparedPortrait,
+        portrait: EncodedPortrait,
         chunks: Iterable[NDArray[np.float32]],
         *,
         paste_back: bool = True,
@@ -541,7 +541,7 @@ class JoyVASAPipeline:
         Args:
             portrait: result of :meth:`encode`.
             chunks: pieces of speech, float32 [n], 16 kHz mono.
-            paste_back: whether frames are the whole picture or the square around the face.
+            paste_back: whether frames are the whole image or the square around the face.
             emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
@@ -566,13 +566,13 @@ class JoyVASAPipeline:
             return load_unit_map(self.checkpoint, space)
         return linear_map(space)
 
-    def _paste_back(self, prepared: PreparedPortrait) -> PasteBack:
-        unchanged = "photo" if self.portrait_model.keeps_photo else "frame"
+    def _paste_back(self, prepared: EncodedPortrait) -> PasteBack:
+        unchanged = "source" if self.portrait_model.keeps_source else "frame"
         return PasteBack(prepared.crop, prepared.portrait.mask, unchanged)
 
     def _frames(
         self,
-        prepared: PreparedPortrait,
+        prepared: EncodedPortrait,
         motions: Iterable[Motion],
         paste_back: bool,
         batch_size: int,

@@ -42,9 +42,9 @@ def astronaut() -> NDArray[np.uint8]:
     """NASA's portrait of Eileen Collins: [512, 512, 3] uint8 RGB, read-only."""
     from skimage.data import astronaut
 
-    picture = np.ascontiguousarray(astronaut())
-    picture.flags.writeable = False
-    return picture
+    image = np.ascontiguousarray(astronaut())
+    image.flags.writeable = False
+    return image
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ _MISTAKES = (
     (b"<html", "a web page", "use the page's download link"),
     (b"\x1f\x8b", "a gzip archive", "unpack it"),
     (b"ustar", "a tar archive", "unpack it"),
-    (b"\x89PNG", "a picture", "give the checkpoint file"),
-    (b"\xff\xd8\xff", "a picture", "give the checkpoint file"),
+    (b"\x89PNG", "an image", "give the checkpoint file"),
+    (b"\xff\xd8\xff", "an image", "give the checkpoint file"),
 )
 """First bytes of what people download by mistake; what it is; what to do."""
 

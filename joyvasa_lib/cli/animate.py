@@ -50,7 +50,7 @@ Head = Annotated[float, typer.Option(help="Factor on head motion; 0 keeps the he
 
 
 def animate(
-    portrait: Annotated[Path, typer.Argument(help="Picture with a face.")],
+    portrait: Annotated[Path, typer.Argument(help="Image with a face.")],
     audio: Annotated[Path, typer.Argument(help="Speech: any sound or video file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")],
     seed: Seed = 0,
@@ -68,7 +68,7 @@ def animate(
     protect_speech: Protect = True,
     liveliness: Liveliness = 0.0,
     full: Annotated[
-        bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
+        bool, typer.Option("--full/--crop", help="Whole image, or the square at the face.")
     ] = True,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
     face: FaceRank = "largest",

@@ -44,8 +44,8 @@ def head_frames(
     output: Annotated[Path, typer.Argument(help="Folder of the set; existing shards are kept.")],
     heads: Annotated[int, typer.Option(min=1, help="Heads to learn from.")] = 100,
     valid_heads: Annotated[int, typer.Option(min=1, help="Held-out heads.")] = 8,
-    frames: Annotated[int, typer.Option(min=2, help="Pictures of each head.")] = 12,
-    size: Annotated[int, typer.Option(min=64, help="Side of the pictures, pixels.")] = 256,
+    frames: Annotated[int, typer.Option(min=2, help="Images of each head.")] = 12,
+    size: Annotated[int, typer.Option(min=64, help="Side of the images, pixels.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the set.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

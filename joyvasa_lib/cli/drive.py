@@ -25,7 +25,7 @@ from joyvasa_lib.errors import OptionError
 
 
 def drive(
-    portrait: Annotated[Path, typer.Argument(help="Picture with a face.")],
+    portrait: Annotated[Path, typer.Argument(help="Image with a face.")],
     driving: Annotated[
         Path, typer.Argument(help="Video with a face, .safetensors motion, or .pkl template.")
     ],
@@ -34,7 +34,7 @@ def drive(
         Path | None, typer.Option(help="Sound of the result; the driving video's by default.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
+        bool, typer.Option("--full/--crop", help="Whole image, or the square at the face.")
     ] = True,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second; the driving motion's by default.")

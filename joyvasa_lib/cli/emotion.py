@@ -46,7 +46,7 @@ Liveliness = Annotated[
 
 
 def edit(
-    source: Annotated[Path, typer.Argument(help="Picture with a face, or motion (.safetensors).")],
+    source: Annotated[Path, typer.Argument(help="Image with a face, or motion (.safetensors).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A file of the same kind.")],
     emotion: EmotionText = "",
     emotion_timeline: TimelineFile = None,
@@ -56,7 +56,7 @@ def edit(
     liveliness: Liveliness = 0.0,
     seed: Annotated[int, typer.Option(help="Of the liveliness.")] = 0,
     full: Annotated[
-        bool, typer.Option("--full/--crop", help="Whole picture, or the square at the face.")
+        bool, typer.Option("--full/--crop", help="Whole image, or the square at the face.")
     ] = True,
     face: FaceRank = "largest",
     box: Box = "",
@@ -68,7 +68,7 @@ def edit(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Gives a picture or a saved motion an emotion."""
+    """Gives an image or a saved motion an emotion."""
     from joyvasa_lib.media.files import check_writable
 
     editor = chosen_emotion(
@@ -94,17 +94,17 @@ def edit(
         line = f"{output}: {len(motion)} frames"
         values |= {"frames": len(motion), "fps": motion.fps}
     else:
-        from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
+        from joyvasa_lib.media.image import SYNTHETIC_IMAGE, save_image
 
         if emotion_timeline is not None:
-            raise OptionError("--emotion-timeline is for motions; a picture has one moment")
+            raise OptionError("--emotion-timeline is for motions; an image has one moment")
         if output.suffix == ".safetensors":
-            raise OptionError(f"An edited picture is a picture file, not {output.name}")
+            raise OptionError(f"An edited image is an image file, not {output.name}")
         pipe = load_pipeline(checkpoint, device, subject, with_speech=False)
         prepared = pipe.encode(source, face=face, detector=face_for(pipe, box, landmarks, square))
-        picture = pipe.edit(prepared, editor, paste_back=full)
-        save_image(output, picture, SYNTHETIC_PICTURE)
-        height, width = picture.shape[:2]
+        full_image = pipe.edit(prepared, editor, paste_back=full)
+        save_image(output, full_image, SYNTHETIC_IMAGE)
+        height, width = full_image.shape[:2]
         line = f"{output}: {width} x {height} pixels"
         values |= {"size": [width, height]}
     report(as_json, quiet, line, {**values, "emotion": str(editor.emotion)})
@@ -115,7 +115,7 @@ def emotions(
         Path | None, typer.Option(help="Draw them all on this portrait; needs --output.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The contact sheet, a picture file.")
+        Path | None, typer.Option("--output", "-o", help="The contact sheet, an image file.")
     ] = None,
     device: Device = None,
     checkpoint: Checkpoint = None,
@@ -188,7 +188,7 @@ def _draw_sheet(
 ) -> None:
     from joyvasa_lib.evaluation.contact_sheet import contact_sheet, emotion_cells, unit_cells
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.media.image import SYNTHETIC_PICTURE, save_image
+    from joyvasa_lib.media.image import SYNTHETIC_IMAGE, save_image
 
     check_writable(output)
     pipe = load_pipeline(checkpoint, device, with_speech=False)
@@ -196,8 +196,8 @@ def _draw_sheet(
     groups = [emotion_cells(), unit_cells()]
     total = 1 + sum(map(len, groups))
     with progress(total, quiet or as_json) as advance:
-        picture = contact_sheet(pipe, prepared, groups, progress=advance)
-    save_image(output, picture, SYNTHETIC_PICTURE)
-    height, width = picture.shape[:2]
+        full_image = contact_sheet(pipe, prepared, groups, progress=advance)
+    save_image(output, full_image, SYNTHETIC_IMAGE)
+    height, width = full_image.shape[:2]
     values = {"output": str(output), "size": [width, height], "faces": total}
     report(as_json, quiet, f"{output}: {total} faces", values)

@@ -31,7 +31,7 @@ def evaluate(
         ),
     ] = None,
     portrait: Annotated[
-        Path | None, typer.Option(help="Picture to compare identity with; else the first frame.")
+        Path | None, typer.Option(help="Image to compare identity with; else the first frame.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -70,11 +70,11 @@ def _one(
     segments = segments or find_segments(source)
     if source.suffix == ".safetensors":
         if portrait is not None:
-            raise OptionError("--portrait is for a video; a motion has no picture")
+            raise OptionError("--portrait is for a video; a motion has no image")
         return evaluate_motion(Motion.load(source), audio, segments, name=source.name)
-    picture = None if portrait is None else load_image(portrait)
+    full_image = None if portrait is None else load_image(portrait)
     with _counter(source.name, silent) as advance:
-        return evaluate_video(source, audio, segments, portrait=picture, progress=advance)
+        return evaluate_video(source, audio, segments, portrait=full_image, progress=advance)
 
 
 def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluation]:

@@ -20,7 +20,7 @@ Landmarks = Annotated[
     Path | None, typer.Option(help="Face by hand: JSON list of 5, 9, 68 or 468 [x, y] points.")
 ]
 Square = Annotated[
-    bool, typer.Option("--square", help="The picture is a square crop of the face already.")
+    bool, typer.Option("--square", help="The image is a square crop of the face already.")
 ]
 
 
@@ -32,7 +32,7 @@ def given_face(
     Args:
         box: left, top, right, bottom.
         landmarks: file of points.
-        square: whether the picture is a crop already.
+        square: whether the image is a crop already.
         result: of landmarks, a ``"mesh"`` laid through them, or as ``"given"``.
 
     Raises:
@@ -56,7 +56,7 @@ def given_face(
             ) from error
         return ManualFaceDetector(box=numbers)
     if landmarks is None:
-        return ManualFaceDetector(whole_picture=True)
+        return ManualFaceDetector(whole_image=True)
     try:
         points = json.loads(landmarks.read_text())
         return ManualFaceDetector(landmarks=points, result=result)

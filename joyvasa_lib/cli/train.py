@@ -105,7 +105,7 @@ def portrait(
     config: ConfigFile,
     run: RunFolder,
     data: Annotated[
-        Path | None, typer.Option(help="Pictures to learn from, instead of the recipe's.")
+        Path | None, typer.Option(help="Images to learn from, instead of the recipe's.")
     ] = None,
     changes: Changes = None,
     restart: Restart = False,

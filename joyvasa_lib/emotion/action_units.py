@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 REGIONS = ("brow", "eye", "cheek", "nose", "mouth", "jaw", "head")
 """Parts of the face, top to bottom, and the head."""
@@ -274,14 +274,14 @@ def arkit_matrix() -> NDArray[np.float64]:
     """[n, 52] activation of each ARKit unit for each component at intensity 1, read-only.
 
     Rows in the order of :data:`COMPONENTS`, columns in that of
-    :data:`~joyvasa_lib.motion.blendshapes.FACE_UNITS`. Head components have empty rows.
+    :data:`~joyvasa_lib.motion.blendshapes.BLENDSHAPES`. Head components have empty rows.
     """
-    matrix = np.zeros((len(COMPONENTS), len(FACE_UNITS)))
+    matrix = np.zeros((len(COMPONENTS), len(BLENDSHAPES)))
     for row, name in enumerate(COMPONENTS):
         unit = UNIT_OF[name]
         side = name.partition("_")[2]
         for arkit, weight in unit.arkit[side].items():
-            matrix[row, FACE_UNITS.index(arkit)] = weight
+            matrix[row, BLENDSHAPES.index(arkit)] = weight
     matrix.flags.writeable = False
     return matrix
 
@@ -293,7 +293,7 @@ def arkit_home() -> Mapping[str, str]:
     return MappingProxyType(
         {
             arkit: COMPONENTS[int(np.argmax(matrix[:, column] == 1.0))]
-            for column, arkit in enumerate(FACE_UNITS)
+            for column, arkit in enumerate(BLENDSHAPES)
         }
     )
 
@@ -305,8 +305,8 @@ def arkit_inverse() -> NDArray[np.float64]:
     Only home components are used. A unit that drags others along is compensated by them:
     ``noseSneerLeft`` alone is AU9 less what it does to lip and brow.
     """
-    homes = [COMPONENTS.index(arkit_home()[arkit]) for arkit in FACE_UNITS]
-    inverse = np.zeros((len(FACE_UNITS), len(COMPONENTS)))
+    homes = [COMPONENTS.index(arkit_home()[arkit]) for arkit in BLENDSHAPES]
+    inverse = np.zeros((len(BLENDSHAPES), len(COMPONENTS)))
     inverse[:, homes] = np.linalg.inv(arkit_matrix()[homes])
     inverse.flags.writeable = False
     return inverse

@@ -25,7 +25,7 @@ Curve = NDArray[np.float64]
 BLOCK = 2048
 """Frames edited at once, so that a long motion needs no more memory than a short one."""
 _LIDS = ("AU43_left", "AU43_right")
-_LID_UNITS = ("eyeBlinkLeft", "eyeBlinkRight")
+_LID_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 class EditStream:
@@ -147,8 +147,8 @@ class EditStream:
 
 
 def _lids(motion: Motion) -> Curve:
-    """Closure [t, 2] of the lids; 0 where the space has no face units to tell."""
-    columns = motion.space.unit_indices(_LID_UNITS)
-    if len(columns) != len(_LID_UNITS):
-        return np.zeros((len(motion), len(_LID_UNITS)))
-    return np.clip(motion.units[:, columns].astype(np.float64), 0.0, 1.0)
+    """Closure [t, 2] of the lids; 0 where the space has no blendshapes to tell."""
+    columns = motion.space.blendshape_indices(_LID_BLENDSHAPES)
+    if len(columns) != len(_LID_BLENDSHAPES):
+        return np.zeros((len(motion), len(_LID_BLENDSHAPES)))
+    return np.clip(motion.blendshapes[:, columns].astype(np.float64), 0.0, 1.0)

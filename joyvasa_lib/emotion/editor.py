@@ -25,7 +25,7 @@ from joyvasa_lib.emotion.maps.linear import UnitToExpression, default_map
 from joyvasa_lib.emotion.speech_guard import guard_of
 from joyvasa_lib.emotion.timeline import EmotionTimeline
 from joyvasa_lib.errors import MotionError, OptionError
-from joyvasa_lib.motion import FACE_UNITS, REGIONS, Motion, MotionSpace
+from joyvasa_lib.motion import BLENDSHAPES, REGIONS, Motion, MotionSpace
 from joyvasa_lib.motion.space import Floats
 
 Curve = NDArray[np.float64]
@@ -34,7 +34,7 @@ LOWER_REGIONS = ("mouth", "jaw")
 """Regions of the lower face, which speech shares; the others are the upper face."""
 HIGHEST_GAIN = 2.0
 _LOWER = np.array([UNIT_OF[name].region in LOWER_REGIONS for name in COMPONENTS])
-_MOVES_MOUTH = arkit_matrix()[:, [FACE_UNITS.index(name) for name in REGIONS["mouth"]]].any(axis=1)
+_MOVES_MOUTH = arkit_matrix()[:, [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]].any(axis=1)
 _HEAD = np.array([UNIT_OF[name].region == "head" for name in COMPONENTS])
 
 

@@ -25,7 +25,7 @@ from joyvasa_lib.emotion.action_units import (
     resolve_components,
 )
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,13 +190,13 @@ class Emotion:
         Raises:
             OptionError: an unknown unit, or an activation outside [-1, 1].
         """
-        values = np.zeros(len(FACE_UNITS))
+        values = np.zeros(len(BLENDSHAPES))
         for name, activation in activations.items():
-            if name not in FACE_UNITS:
+            if name not in BLENDSHAPES:
                 raise OptionError(
-                    f"There is no ARKit unit {name!r}; there are {', '.join(FACE_UNITS)}"
+                    f"There is no ARKit unit {name!r}; there are {', '.join(BLENDSHAPES)}"
                 )
-            values[FACE_UNITS.index(name)] = checked_intensity(activation, f"{name}'s activation")
+            values[BLENDSHAPES.index(name)] = checked_intensity(activation, f"{name}'s activation")
         return cls(values @ arkit_inverse())
 
     # Looking at it
@@ -227,7 +227,7 @@ class Emotion:
     def arkit(self) -> dict[str, float]:
         """Activations of ARKit's units that are not zero; head units have none."""
         values = self.vector @ arkit_matrix()
-        return {FACE_UNITS[i]: float(values[i]) for i in np.flatnonzero(values)}
+        return {BLENDSHAPES[i]: float(values[i]) for i in np.flatnonzero(values)}
 
     @property
     def facs(self) -> str:

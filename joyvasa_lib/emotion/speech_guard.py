@@ -4,7 +4,7 @@ Naive editing costs lip sync: an emotion's jaw drop or raised lip opens lips tha
 Here, where speech goes on, mouth deformations lose their part along the lip-opening direction, so
 that vowels keep their aperture and closures stay closures; in longer pauses some of it comes back.
 
-Axis legend: ``t`` frames, ``u`` face units, ``k`` keypoints.
+Axis legend: ``t`` frames, ``u`` blendshapes, ``k`` keypoints.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
-from joyvasa_lib.motion.operations.limits import reconcile_units
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.operations.limits import reconcile_blendshapes
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21, MotionSpace
 
 Curve = NDArray[np.float64]
@@ -90,7 +90,7 @@ def _ramp(values: Curve, low: float, high: float) -> Curve:
 
 @dataclass(frozen=True, eq=False)
 class UnitGuard:
-    """The guard of a space with ARKit's face units; openings in distances of the eye corners.
+    """The guard of a space with ARKit's blendshapes; openings in distances of the eye corners.
 
     Attributes:
         space: the motion space.
@@ -119,12 +119,15 @@ class UnitGuard:
         wanted = self._units(change)
         kept = wanted.copy()
         share, lips = need[:, None], _lips_held(need)
-        mouth = self.space.region_units("mouth")
+        mouth = self.space.region_blendshapes("mouth")
         kept[:, mouth] *= 1.0 - (1.0 - _LOWER_SHARE) * share
-        jaw, close = self.space.unit_index("jawOpen"), self.space.unit_index("mouthClose")
+        jaw, close = (
+            self.space.blendshape_index("jawOpen"),
+            self.space.blendshape_index("mouthClose"),
+        )
         kept[:, [jaw, close]] *= 1.0 - lips[:, None]
-        rounded = old[:, self.space.unit_indices(("mouthPucker", "mouthFunnel"))].sum(axis=1)
-        spreading = self.space.unit_indices(_SPREADING)
+        rounded = old[:, self.space.blendshape_indices(("mouthPucker", "mouthFunnel"))].sum(axis=1)
+        spreading = self.space.blendshape_indices(_SPREADING)
         kept[:, spreading] *= 1.0 - _ROUNDING * share * np.clip(rounded, 0.0, 1.0)[:, None]
 
         others = np.setdiff1d(mouth, [jaw, close])
@@ -145,7 +148,7 @@ class UnitGuard:
         net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)  # a closed jaw stays
         by_jaw = np.minimum(net, room)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
-        press = self.space.unit_indices(_PRESSING)
+        press = self.space.blendshape_indices(_PRESSING)
         if len(press):
             by_lips = (net - by_jaw) / -self.opening[press].sum()
             kept[:, press] += (lips * np.minimum(by_lips, _HARDEST_PRESS))[:, None]
@@ -153,20 +156,20 @@ class UnitGuard:
 
     def _units(self, expression: Curve) -> Curve:
         flat = expression.reshape(len(expression), -1)
-        return flat @ self.space.unit_projection.astype(np.float64)
+        return flat @ self.space.blendshape_projection.astype(np.float64)
 
     def _expression(self, units: Curve) -> Curve:
-        assert self.space.face_unit_basis is not None
-        basis = self.space.face_unit_basis.reshape(units.shape[1], -1).astype(np.float64)
+        assert self.space.blendshape_basis is not None
+        basis = self.space.blendshape_basis.reshape(units.shape[1], -1).astype(np.float64)
         return (units @ basis).reshape(len(units), self.space.keypoint_count, 3)
 
     def _shown(self, units: Curve) -> Curve:
-        return reconcile_units(np.maximum(units, 0.0), self.space).astype(np.float64)
+        return reconcile_blendshapes(np.maximum(units, 0.0), self.space).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class KeypointGuard:
-    """The guard of a space without face units: one direction of the keypoints opens the lips.
+    """The guard of a space without blendshapes: one direction of the keypoints opens the lips.
 
     Attributes:
         direction: [k, 3] of unit length.
@@ -210,12 +213,12 @@ def guard_of(space: MotionSpace) -> SpeechGuard:
     """
     if space == LIVEPORTRAIT_21:
         return _liveportrait_guard()
-    if space.has_units and {"jawOpen", "mouthClose"} <= set(space.face_unit_names):
+    if space.has_blendshapes and {"jawOpen", "mouthClose"} <= set(space.blendshape_names):
         from joyvasa_lib.rig.head_rig import bundled_rig
         from joyvasa_lib.rig.lip_opening import lip_opening
 
-        known = dict(zip(FACE_UNITS, lip_opening(bundled_rig()), strict=True))
-        return UnitGuard(space, np.array([known.get(n, 0.0) for n in space.face_unit_names]))
+        known = dict(zip(BLENDSHAPES, lip_opening(bundled_rig()), strict=True))
+        return UnitGuard(space, np.array([known.get(n, 0.0) for n in space.blendshape_names]))
     raise MotionError(
         f"Which way lips open in motion space {space.name!r} is not known, so speech cannot be "
         "protected; edit with protect_speech=False"

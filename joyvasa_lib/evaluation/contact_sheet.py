@@ -1,4 +1,4 @@
-"""Contact sheets: what every emotion and every action unit does to one portrait, on one picture."""
+"""Contact sheets: what every emotion and every action unit does to one portrait, on one image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.emotion.action_units import ACTION_UNITS
 from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.emotion.prototypes import BASIC, COMPOUND
-from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 Pixels = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ def unit_cells() -> list[Cell]:
 
 def contact_sheet(
     pipe: JoyVASAPipeline,
-    portrait: PreparedPortrait,
+    portrait: EncodedPortrait,
     groups: Sequence[Sequence[Cell]] | None = None,
     *,
     columns: int = 8,
@@ -82,10 +82,10 @@ def contact_sheet(
     return np.concatenate(rows)
 
 
-def labelled(picture: Pixels, label: str, size: int = CELL) -> Pixels:
-    """A picture [h, w, 3] as a cell [size + 18, size, 3] with a line of text above."""
+def labelled(image: Pixels, label: str, size: int = CELL) -> Pixels:
+    """An image [h, w, 3] as a cell [size + 18, size, 3] with a line of text above."""
     cell = np.full((size + _LABEL, size, 3), 255, np.uint8)
-    cell[_LABEL:] = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    cell[_LABEL:] = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     cv2.putText(cell, label, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
     return cell
 
@@ -98,7 +98,7 @@ def in_rows(cells: Sequence[Pixels], columns: int) -> Iterator[Pixels]:
         yield np.concatenate(row, axis=1)
 
 
-def _face_window(portrait: PreparedPortrait) -> tuple[slice, slice]:
+def _face_window(portrait: EncodedPortrait) -> tuple[slice, slice]:
     """Rows and columns of the crop that show the face, a square inside it."""
     points = portrait.crop.landmarks[:, :2]
     side = portrait.portrait.size

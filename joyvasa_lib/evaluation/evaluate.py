@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.evaluation.curves import loudness
-from joyvasa_lib.evaluation.image import PictureScores, PictureWatch
+from joyvasa_lib.evaluation.image import ImageScores, ImageWatch
 from joyvasa_lib.evaluation.scores import (
     BlinkScores,
     HeadScores,
@@ -45,9 +45,9 @@ class LengthScores:
     Attributes:
         frames: number of frames.
         fps: frames a second.
-        seconds: of the picture.
+        seconds: of the image.
         sound_seconds: of the sound; None without one.
-        difference_ms: sound less picture, milliseconds.
+        difference_ms: sound less image, milliseconds.
         lost_frames: share of frames in which no face was found.
     """
 
@@ -69,7 +69,7 @@ class Evaluation:
         mouth: lips against sounds.
         blinks: rate and duration.
         head: ranges, speed and jitter.
-        picture: identity and background; None for a motion.
+        image: identity and background; None for a motion.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Evaluation:
     mouth: MouthScores
     blinks: BlinkScores
     head: HeadScores
-    picture: PictureScores | None = None
+    full_image: ImageScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain numbers, ready for JSON."""
@@ -95,14 +95,14 @@ def evaluate_motion(
     """Measures a motion, before any portrait wears it.
 
     Args:
-        motion: of a space with face units.
+        motion: of a space with blendshapes.
         speech: the sound that it was made for.
         segments: which sound is spoken when: file or rows.
         sample_rate: samples a second of an array of speech.
         name: what to call the result.
 
     Raises:
-        MotionError: the space has no face units.
+        MotionError: the space has no blendshapes.
         MediaError: the sound or the segments cannot be used.
     """
     sound = None if speech is None else load_speech(speech, sample_rate)
@@ -124,7 +124,7 @@ def evaluate_video(
         video: the file.
         speech: its sound in better quality; the video's own by default.
         segments: which sound is spoken when: file or rows.
-        portrait: [h, w, 3] RGB picture that identity is compared with; the first frame by default.
+        portrait: [h, w, 3] RGB image that identity is compared with; the first frame by default.
         progress: called with the number of frames done after each.
 
     Raises:
@@ -208,13 +208,13 @@ def _own_sound(path: Path) -> Speech | None:
         return None
 
 
-def _watch(portrait: NDArray[np.uint8] | None) -> PictureWatch:
+def _watch(portrait: NDArray[np.uint8] | None) -> ImageWatch:
     if portrait is None:
-        return PictureWatch()
+        return ImageWatch()
     from joyvasa_lib.face.landmarks.detector import select_face
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
-    return PictureWatch(portrait, select_face(MediaPipeFaceDetector().detect(portrait)))
+    return ImageWatch(portrait, select_face(MediaPipeFaceDetector().detect(portrait)))
 
 
 def _score(
@@ -222,7 +222,7 @@ def _score(
     track: FaceTrack,
     sound: Speech | None,
     segments: Iterable[Segment] | None,
-    picture: PictureScores | None,
+    full_image: ImageScores | None,
 ) -> Evaluation:
     levels = None if sound is None else loudness(sound.blocks(), len(track), track.fps)
     return Evaluation(
@@ -231,7 +231,7 @@ def _score(
         mouth=mouth_scores(track, tuple(segments or ()), levels),
         blinks=blink_scores(track),
         head=head_scores(track),
-        picture=picture,
+        full_image=full_image,
     )
 
 

@@ -31,7 +31,7 @@ _CHIN = (152, 148, 377)
 _UPPER_OUTLINE, _LOWER_OUTLINE = (37, 0, 267), (84, 17, 314)
 """Outer edges of the lips, right of the middle, in it and left of it."""
 _MOUTH_REACH = 1.1
-"""What of the picture is looked at for the lips, either way, in widths of the mouth."""
+"""What of the image is looked at for the lips, either way, in widths of the mouth."""
 _ZOOM = 2
 """Enlargement at which the flow of the lips is found."""
 
@@ -101,21 +101,21 @@ def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
 def follow_points(
     before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[np.floating]
 ) -> Points:
-    """Where points of one picture lie in another of the same face, by dense optical flow.
+    """Where points of one image lie in another of the same face, by dense optical flow.
 
     The face mesh is a habit of faces as much as a measurement: it hardly sees raised lids or a
     wrinkled nose. Flow (DIS, Kroeger et al. 2016) follows the pixels themselves; it needs two
-    pictures that differ by little, such as one frame with and without an emotion.
+    images that differ by little, such as one frame with and without an emotion.
 
     Args:
         before: [h, w, 3] uint8 RGB.
-        after: the other picture, of the same size.
+        after: the other image, of the same size.
         points: [n, 2 or more] x, y in pixels of ``before``; other columns stay.
 
     Returns:
         [n, 2 or more] float64.
     """
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after)]
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
     moved = np.array(points, dtype=np.float64)
     x, y = (moved[:, axis].astype(np.float32)[None] for axis in (0, 1))
@@ -127,10 +127,10 @@ def follow_points(
 def lips_parted(
     before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.floating]
 ) -> float:
-    """How much farther apart the lips of a second picture are, in distances of the eye corners.
+    """How much farther apart the lips of a second image are, in distances of the eye corners.
 
     The mesh's own opening of closed lips depends on the face around them: it differs by 0.02 and
-    more between a smile and a frown. Here flow follows the outlines of both lips from one picture
+    more between a smile and a frown. Here flow follows the outlines of both lips from one image
     to the other, so lips that stay as they are read 0 under any brow. Lips that a smile thins read
     up to 0.015 too little, those that a jaw opens by 0.05 to 0.1 read two thirds of it at least.
 
@@ -146,13 +146,13 @@ def lips_parted(
     low, high = (np.clip(np.rint(centre + way * reach), 0, limits).astype(int) for way in (-1, 1))
     near = [
         cv2.resize(
-            picture[low[1] : high[1], low[0] : high[0]],
+            image[low[1] : high[1], low[0] : high[0]],
             None,
             fx=_ZOOM,
             fy=_ZOOM,
             interpolation=cv2.INTER_CUBIC,
         ).astype(np.uint8)
-        for picture in (before, after)
+        for image in (before, after)
     ]
     lips = (mesh[list(_UPPER_OUTLINE + _LOWER_OUTLINE), :2] - low + 0.5) * _ZOOM - 0.5
     shift = (follow_points(near[0], near[1], lips) - lips) / _ZOOM

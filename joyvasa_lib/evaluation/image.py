@@ -1,6 +1,6 @@
 """Whether a person stays the same person and the background stays where it is.
 
-Frames of a video are compared with a reference picture: the portrait, or the first frame. Nothing
+Frames of a video are compared with a reference image: the portrait, or the first frame. Nothing
 here needs a recognition network, so these are measures of change, not of likeness to a name.
 
 Axis legend: ``h``, ``w`` pixels, ``s`` side of the upright face.
@@ -36,7 +36,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 @dataclass(frozen=True)
-class PictureScores:
+class ImageScores:
     """Change over a video.
 
     Attributes:
@@ -46,7 +46,7 @@ class PictureScores:
             reference, shifted onto it, median over frames; 1 is the same. None where no frame
             could be compared.
         background_change: mean change of the pixels around the head, levels of 255; None where
-            the head fills the picture or the reference has another size.
+            the head fills the image or the reference has another size.
     """
 
     identity_drift: float
@@ -54,8 +54,8 @@ class PictureScores:
     background_change: float | None
 
 
-class PictureWatch:
-    """Collects what :class:`PictureScores` need, frame by frame, in memory that does not grow.
+class ImageWatch:
+    """Collects what :class:`ImageScores` need, frame by frame, in memory that does not grow.
 
     Args:
         reference: [h, w, 3] the portrait; the first frame with a face if None.
@@ -100,17 +100,17 @@ class PictureWatch:
             self._change += cv2.absdiff(frame, self._first).mean(axis=2)
             self._count += 1
 
-    def scores(self, track: FaceTrack) -> PictureScores:
+    def scores(self, track: FaceTrack) -> ImageScores:
         """What was seen.
 
         Args:
             track: the face over the same frames.
         """
         similarity = float(np.median(self._similarity)) if self._similarity else None
-        return PictureScores(identity_drift(track), similarity, self._background())
+        return ImageScores(identity_drift(track), similarity, self._background())
 
-    def _keep_face(self, picture: Picture, face: Face) -> None:
-        self._face, seen = upright_face(picture, face)
+    def _keep_face(self, full_image: Picture, face: Face) -> None:
+        self._face, seen = upright_face(full_image, face)
         self._mask = seen & calm_skin(face)
 
     def _background(self) -> float | None:
@@ -126,7 +126,7 @@ class PictureWatch:
 
 
 def identity_drift(track: FaceTrack) -> float:
-    """Departure of the bony face from its median shape; see :class:`PictureScores`."""
+    """Departure of the bony face from its median shape; see :class:`ImageScores`."""
     if track.bones is None:
         return 0.0
     shapes = track.bones[np.isfinite(track.bones).all(axis=(1, 2))]
@@ -136,14 +136,14 @@ def identity_drift(track: FaceTrack) -> float:
     return float(100.0 * np.median(np.sqrt(away)))
 
 
-def upright_face(picture: Picture, face: Face) -> tuple[Picture, Mask]:
-    """The face upright in a square [s, s, 3], and which of its pixels lie in the picture."""
+def upright_face(full_image: Picture, face: Face) -> tuple[Picture, Mask]:
+    """The face upright in a square [s, s, 3], and which of its pixels lie in the image."""
     matrix = _upright(face)
     size = (SIDE, SIDE)
     image = cv2.warpAffine(
-        picture, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+        full_image, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
-    whole = np.full(picture.shape[:2], 255, np.uint8)
+    whole = np.full(full_image.shape[:2], 255, np.uint8)
     inside = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_NEAREST)
     return np.asarray(image, np.uint8), np.asarray(inside) > 0
 
@@ -155,8 +155,8 @@ def _registered(upright: Picture, reference: Picture, mask: Mask) -> Picture:
     """
     weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3.0)
     parts = []
-    for picture in (reference, upright):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    for full_image in (reference, upright):
+        grey = cv2.cvtColor(full_image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         parts.append((grey - grey[mask].mean()) * weight)
     (x, y), _ = cv2.phaseCorrelate(*parts)
     if np.hypot(x, y) > _FARTHEST_SHIFT:
@@ -180,7 +180,7 @@ def calm_skin(face: Face) -> Mask:
 
 
 def structural_similarity(a: Picture, b: Picture) -> NDArray[np.float64]:
-    """Map [h, w] of the structural similarity of two pictures [h, w, 3], mean over channels.
+    """Map [h, w] of the structural similarity of two images [h, w, 3], mean over channels.
 
     Gaussian window of 1.5 pixels and constants as in Wang et al. 2004, "Image quality assessment:
     from error visibility to structural similarity".
@@ -199,7 +199,7 @@ def structural_similarity(a: Picture, b: Picture) -> NDArray[np.float64]:
 
 
 def _upright(face: Face) -> NDArray[np.float64]:
-    """[2, 3] similarity from picture pixels to the upright square, by the bony points."""
+    """[2, 3] similarity from image pixels to the upright square, by the bony points."""
     model = mean_face()
     width = float(np.ptp(model[:, 0]))
     target = (model[:, :2] - model[:, :2].mean(0)) * (_FACE_SHARE * SIDE / width) + SIDE / 2

@@ -51,7 +51,7 @@ class Row:
 # fmt: off
 ROWS = (
     Row("length", "seconds", "length", "s", "s", 2, ""),
-    Row("length", "difference_ms", "sound less picture", "A/V", "ms", 0, "within a frame"),
+    Row("length", "difference_ms", "sound less image", "A/V", "ms", 0, "within a frame"),
     Row("length", "lost_frames", "frames without a face", "lost", "", 2, "0"),
     Row("mouth", "aperture", "lip opening in speech, in eye distances", "open", "", 3, "0.03–0.10"),
     Row("mouth", "closure_hit", "lips closed on /p b m/", "p b m", "", 2, "0.8–1"),

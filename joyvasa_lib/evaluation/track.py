@@ -4,7 +4,7 @@ Both come out in the same units, so that the same scores apply to what was meant
 seen. Landmarks are brought into the head's own frame by the similarity that fits the bony parts of
 the face best (Umeyama 1991), so turning the head does not open the mouth.
 
-Axis legend: ``t`` frames, ``n`` mesh points, ``v`` rig vertices, ``u`` face units.
+Axis legend: ``t`` frames, ``n`` mesh points, ``v`` rig vertices, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.driving.blendshapes import compose_units
+from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
 from joyvasa_lib.rig.calibration import (
     LOWER_INNER_LIP,
@@ -33,7 +33,7 @@ from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
 Curve = NDArray[np.float64]
 
 _STILL_POINT = 0.03
-"""Rig units that no face unit moves a point of the bony face by."""
+"""Rig units that no blendshape moves a point of the bony face by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +70,22 @@ def track_motion(motion: Motion) -> FaceTrack:
     """The curves of a motion as the mean head of the rig shows them.
 
     Args:
-        motion: of a space with the compact preset's face units.
+        motion: of a space with the compact preset's blendshapes.
 
     Raises:
-        MotionError: the space has no face units; its videos can be tracked instead.
+        MotionError: the space has no blendshapes; its videos can be tracked instead.
     """
-    if not motion.space.has_units:
+    if not motion.space.has_blendshapes:
         raise MotionError(
-            f"Motion of space {motion.space.name!r} has no face units to measure; render it and "
+            f"Motion of space {motion.space.name!r} has no blendshapes to measure; render it and "
             "evaluate the video"
         )
     rig = bundled_rig()
     space = motion.space
-    calm = np.zeros(len(space.face_unit_names), np.float32)
-    units = compose_units(calm, motion.units, space=space)
-    names = [rig.unit_index(name) for name in space.face_unit_names]
-    blink = space.unit_indices(("eyeBlinkLeft", "eyeBlinkRight"))
+    calm = np.zeros(len(space.blendshape_names), np.float32)
+    units = compose_blendshapes(calm, motion.blendshapes, space=space)
+    names = [rig.blendshape_index(name) for name in space.blendshape_names]
+    blink = space.blendshape_indices(("eyeBlinkLeft", "eyeBlinkRight"))
     return FaceTrack(
         fps=motion.fps,
         aperture=np.maximum(units @ lip_opening(rig)[names], 0.0),
@@ -167,7 +167,9 @@ def mean_face() -> Curve:
 def bony_points() -> NDArray[np.intp]:
     """Mesh points that no expression moves: forehead, temples, bridge of the nose."""
     rig = bundled_rig()
-    moved = np.linalg.norm(rig.units[:, rig.landmark_vertex].astype(np.float64), axis=-1).max(0)
+    moved = np.linalg.norm(rig.blendshapes[:, rig.landmark_vertex].astype(np.float64), axis=-1).max(
+        0
+    )
     return np.flatnonzero((moved < _STILL_POINT) & (rig.landmark_weight > 0.5))
 
 

@@ -1,4 +1,4 @@
-"""The face room: where faces are in a picture, the crop around one, and back again."""
+"""The face room: where faces are in an image, the crop around one, and back again."""
 
 from __future__ import annotations
 

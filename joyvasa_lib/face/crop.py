@@ -1,8 +1,8 @@
 """The square crop around a face that portrait models see.
 
-Three framings: :func:`crop_face` cuts whole pixels of the picture along its own axes (the bundled
+Three framings: :func:`crop_face` cuts whole pixels of the image along its own axes (the bundled
 preset), :func:`crop_upright` turns the face upright as LivePortrait does (the official networks),
-:func:`crop_whole` takes the picture as it is. None of them stretches the face;
+:func:`crop_whole` takes the image as it is. None of them stretches the face;
 :func:`crop_stretched` does, to compare with code that does.
 """
 
@@ -20,7 +20,7 @@ from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.sampling import as_rgb, sample
 
 SMALLEST, LARGEST = 256, 1024
-"""Sides between which a crop keeps the picture's own pixels."""
+"""Sides between which a crop keeps the image's own pixels."""
 _FEWEST_PIXELS = 24
 """A face smaller than this shows neither lips nor lids."""
 _ROOM = 1.25
@@ -29,11 +29,11 @@ _ROOM = 1.25
 
 @dataclass(frozen=True)
 class PixelSquare:
-    """A square of whole picture pixels along the picture's axes; it may reach beyond the picture.
+    """A square of whole image pixels along the image's axes; it may reach beyond the image.
 
     Attributes:
         left, top: the corner's pixel.
-        side: in picture pixels.
+        side: in image pixels.
     """
 
     left: int
@@ -41,7 +41,7 @@ class PixelSquare:
     side: int
 
     def matrix(self, size: int) -> NDArray[np.float64]:
-        """[3, 3] homogeneous map from picture pixels to a crop of side ``size``."""
+        """[3, 3] homogeneous map from image pixels to a crop of side ``size``."""
         scale = size / self.side
         shift = 0.5 * scale - 0.5
         return np.array(
@@ -55,19 +55,19 @@ class PixelSquare:
 
 @dataclass(frozen=True, eq=False)
 class FaceCrop:
-    """A square cut out of a picture around a face.
+    """A square cut out of an image around a face.
 
     Attributes:
-        picture: [h, w, 3] uint8 RGB, the whole picture; [h, w] and [h, w, 1 or 4] are kept too.
+        image: [h, w, 3] uint8 RGB, the whole image; [h, w] and [h, w, 1 or 4] are kept too.
         image: [s, s, 3] uint8 RGB, the crop.
-        matrix: [3, 3] homogeneous map from picture pixels to crop pixels (pixel centres at
+        matrix: [3, 3] homogeneous map from image pixels to crop pixels (pixel centres at
             integers): a turn, one scale and a shift.
-        face: the face, in picture pixels.
-        square: the picture's pixels that the crop shows, where it lies along the picture's axes;
-            None for a turned crop. With ``square.side == size`` crop pixels are the picture's own.
+        face: the face, in image pixels.
+        square: the image's pixels that the crop shows, where it lies along the image's axes;
+            None for a turned crop. With ``square.side == size`` crop pixels are the image's own.
     """
 
-    picture: NDArray[np.uint8]
+    full_image: NDArray[np.uint8]
     image: NDArray[np.uint8]
     matrix: NDArray[np.float64]
     face: Face
@@ -80,7 +80,7 @@ class FaceCrop:
 
     @property
     def scale(self) -> float:
-        """Crop pixels for one picture pixel."""
+        """Crop pixels for one image pixel."""
         return float(np.hypot(*self.matrix[:2, 0]))
 
     @property
@@ -92,19 +92,19 @@ class FaceCrop:
 
 
 def crop_face(
-    picture: NDArray[np.uint8],
+    full_image: NDArray[np.uint8],
     face: Face,
     size: int | None = None,
     scale: float = 2.3,
     raise_by: float = 0.06,
 ) -> FaceCrop:
-    """Cuts an axis-aligned square of whole picture pixels around a face.
+    """Cuts an axis-aligned square of whole image pixels around a face.
 
-    Beyond the picture's border its edge is repeated.
+    Beyond the image's border its edge is repeated.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in picture pixels.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in image pixels.
         size: side of the crop in its own pixels; by default the native side kept within 256 and
             1024.
         scale: side of the square over the larger side of the landmarks' box.
@@ -113,7 +113,7 @@ def crop_face(
     Raises:
         NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: ``size`` or ``scale`` is unusable.
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
     _check(face, size, scale)
     low, high = face.landmarks[:, :2].min(0), face.landmarks[:, :2].max(0)
@@ -121,11 +121,11 @@ def crop_face(
     centre = (low + high) / 2
     left = round(float(centre[0]) - side / 2)
     top = round(float(centre[1]) - side / 2 - raise_by * side)
-    return _cut(picture, face, PixelSquare(left, top, side), size)
+    return _cut(full_image, face, PixelSquare(left, top, side), size)
 
 
 def crop_upright(
-    picture: NDArray[np.uint8],
+    full_image: NDArray[np.uint8],
     face: Face,
     size: int = 512,
     scale: float = 2.3,
@@ -140,118 +140,118 @@ def crop_upright(
     ``border="black", method="bilinear"`` gives the published code's pixels.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in picture pixels, with landmarks of any known set.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in image pixels, with landmarks of any known set.
         size: side of the crop in its own pixels.
         scale: side of the square over the larger side of the landmarks' box.
         shift: how far the square's centre lies right of and below the landmarks', in sides, along
             the face's axes.
-        rotate: whether to turn; otherwise the same square along the picture's axes.
-        border: beyond the picture, ``"repeat"`` its edge or ``"black"``.
+        rotate: whether to turn; otherwise the same square along the image's axes.
+        border: beyond the image, ``"repeat"`` its edge or ``"black"``.
         method: ``"smooth"``, free of aliasing, or ``"bilinear"``.
 
     Raises:
         NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: an option's value is not allowed, or the landmark set is unknown.
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
     _check(face, size, scale)
     square = face_square(face.landmarks, face.scheme, scale=scale, shift=shift)
     matrix = (square if rotate else square.upright()).matrix(size)
-    image = sample(as_rgb(picture), matrix, size, border, method)
-    return FaceCrop(picture, image, matrix, face)
+    image = sample(as_rgb(full_image), matrix, size, border, method)
+    return FaceCrop(full_image, image, matrix, face)
 
 
-def crop_whole(picture: NDArray[np.uint8], face: Face, size: int | None = None) -> FaceCrop:
-    """Takes the whole picture, for portraits that are crops already.
+def crop_whole(full_image: NDArray[np.uint8], face: Face, size: int | None = None) -> FaceCrop:
+    """Takes the whole image, for portraits that are crops already.
 
-    A picture that is not square is made so by repeating its edge, never by stretching.
+    An image that is not square is made so by repeating its edge, never by stretching.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in picture pixels.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in image pixels.
         size: side of the crop in its own pixels; by default the native side kept within 256 and
             1024.
 
     Raises:
         NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: ``size`` is unusable.
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
     _check(face, size, 2.3)
-    height, width = picture.shape[:2]
+    height, width = full_image.shape[:2]
     side = max(height, width)
     square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
-    return _cut(picture, face, square, size)
+    return _cut(full_image, face, square, size)
 
 
 @dataclass(frozen=True, eq=False)
 class StretchedCrop(FaceCrop):
-    """A whole picture pulled to a square; ``matrix`` scales x and y by factors of their own."""
+    """A whole image pulled to a square; ``matrix`` scales x and y by factors of their own."""
 
 
-def crop_stretched(picture: NDArray[np.uint8], face: Face, size: int = 512) -> StretchedCrop:
-    """Takes the whole picture without keeping its shape, as JoyVASA's code does without a crop.
+def crop_stretched(full_image: NDArray[np.uint8], face: Face, size: int = 512) -> StretchedCrop:
+    """Takes the whole image without keeping its shape, as JoyVASA's code does without a crop.
 
-    A face in a picture that is not square comes out wide or narrow, which the networks were not
+    A face in an image that is not square comes out wide or narrow, which the networks were not
     trained on; :func:`crop_whole` is the right thing to do.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in picture pixels.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in image pixels.
         size: side of the crop in its own pixels.
 
     Raises:
         NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: ``size`` is unusable.
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
     _check(face, size, 2.3)
-    image = stretch_to_square(picture, size)
-    height, width = picture.shape[:2]
+    image = stretch_to_square(full_image, size)
+    height, width = full_image.shape[:2]
     factors = np.array([size / width, size / height])
     matrix = np.diag([*factors, 1.0])
     matrix[:2, 2] = 0.5 * factors - 0.5
-    return StretchedCrop(picture, image, matrix, face)
+    return StretchedCrop(full_image, image, matrix, face)
 
 
-def stretch_to_square(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """[size, size, 3] a picture of any shape, its sides scaled by factors of their own.
+def stretch_to_square(full_image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """[size, size, 3] an image of any shape, its sides scaled by factors of their own.
 
     Of four pixels for each, without averaging, as the published code of LivePortrait resizes a
-    picture that is not cropped.
+    image that is not cropped.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
         size: side of the result in pixels.
 
     Raises:
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
-    pixels = np.ascontiguousarray(as_rgb(picture))
+    pixels = np.ascontiguousarray(as_rgb(full_image))
     resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.uint8)
 
 
 def crop_square(
-    picture: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None = None
+    full_image: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None = None
 ) -> FaceCrop:
     """Cuts a given square, as for the frames of a video, which all show the same one.
 
     Args:
-        picture: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in picture pixels.
-        square: what to cut; beyond the picture's border its edge is repeated.
+        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+        face: the face in image pixels.
+        square: what to cut; beyond the image's border its edge is repeated.
         size: side of the crop in its own pixels; by default the native side kept within 256 and
             1024.
 
     Raises:
         NoFaceError: the face is too small to animate, or has no finite place.
         OptionError: ``size`` is unusable.
-        MediaError: the picture is not one of 8-bit pixels.
+        MediaError: the image is not one of 8-bit pixels.
     """
     _check(face, size, 2.3)
-    return _cut(picture, face, square, size)
+    return _cut(full_image, face, square, size)
 
 
 def square_around(
@@ -260,7 +260,7 @@ def square_around(
     """The square that holds a face in all frames of a video; for one it is :func:`crop_face`'s.
 
     Args:
-        landmarks: [t, n, 2 or 3] in picture pixels.
+        landmarks: [t, n, 2 or 3] in image pixels.
         scale: side of the square over the median larger side of the landmarks' box; larger where
             the face wanders so far that it would come within a tenth of the border.
         raise_by: how far the square's centre lies above the landmarks', in sides (for the hair).
@@ -287,12 +287,14 @@ def _check(face: Face, size: int | None, scale: float) -> None:
     if extent < _FEWEST_PIXELS:
         raise NoFaceError(
             f"The face is only {extent:.0f} pixels wide; at least {_FEWEST_PIXELS} are needed: "
-            "use a larger picture"
+            "use a larger image"
         )
 
 
-def _cut(picture: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None) -> FaceCrop:
-    pixels = as_rgb(picture)
+def _cut(
+    full_image: NDArray[np.uint8], face: Face, square: PixelSquare, size: int | None
+) -> FaceCrop:
+    pixels = as_rgb(full_image)
     side = square.side
     size = size or int(np.clip(side, SMALLEST, LARGEST))
     rows = np.clip(np.arange(square.top, square.top + side), 0, pixels.shape[0] - 1)
@@ -301,4 +303,4 @@ def _cut(picture: NDArray[np.uint8], face: Face, square: PixelSquare, size: int 
     if size != side:
         method = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
         image = np.asarray(cv2.resize(image, (size, size), interpolation=method), dtype=np.uint8)
-    return FaceCrop(picture, image, square.matrix(size), face, square)
+    return FaceCrop(full_image, image, square.matrix(size), face, square)

@@ -2,7 +2,7 @@
 
 The square stands upright on the line from the eyes to the lips, encloses the landmarks and is
 larger by a factor. Formulas as in LivePortrait's published code (arXiv 2407.03168); the angle is
-in radians and positive when the face leans clockwise in the picture.
+in radians and positive when the face leans clockwise in the image.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _SHORTEST = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class FaceSquare:
-    """A square in a picture, turned by an angle about its centre.
+    """A square in an image, turned by an angle about its centre.
 
     Attributes:
-        centre: [2] x, y in picture pixels.
-        side: in picture pixels.
+        centre: [2] x, y in image pixels.
+        side: in image pixels.
         angle: radians, clockwise as seen.
     """
 
@@ -41,13 +41,13 @@ class FaceSquare:
         return FaceSquare(self.centre, self.side, 0.0)
 
     def corners(self) -> Floats:
-        """[4, 2] the corners in picture pixels: of the face top left, then clockwise."""
+        """[4, 2] the corners in image pixels: of the face top left, then clockwise."""
         half = self.side / 2
         offsets = half * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         return self.centre + offsets @ _axes(self.angle)
 
     def matrix(self, size: int) -> Floats:
-        """[3, 3] homogeneous map from picture pixels to pixels of a crop of side ``size``."""
+        """[3, 3] homogeneous map from image pixels to pixels of a crop of side ``size``."""
         return upright_matrix(self.centre, self.side, self.angle, size)
 
 
@@ -62,7 +62,7 @@ def face_square(
     """The square around a face.
 
     Args:
-        landmarks: [n, 2 or 3] in picture pixels.
+        landmarks: [n, 2 or 3] in image pixels.
         scheme: name of the landmark set; told from the number of points by default.
         scale: side of the square over the larger side of the landmarks' box, measured along the
             face's own axes.
@@ -104,7 +104,7 @@ def face_square(
 def source_size(
     height: int, width: int, longest: int = 1280, division: int = 2
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The size that LivePortrait brings a source picture to before anything else.
+    """The size that LivePortrait brings a source image to before anything else.
 
     First the longer side comes down to a limit, then rows below and columns on the right are cut
     off until both sides are multiples of ``division`` (unless nothing would be left).
@@ -117,7 +117,7 @@ def source_size(
     """
     if min(height, width, longest, division) < 1:
         raise OptionError(
-            f"A picture of {width} x {height} pixels cannot be brought to {longest} pixels in "
+            f"An image of {width} x {height} pixels cannot be brought to {longest} pixels in "
             f"steps of {division}; all must be 1 at least"
         )
     if max(height, width) > longest:
@@ -139,6 +139,6 @@ def apply_matrix(matrix: NDArray[np.floating], points: ArrayLike) -> Floats:
 
 
 def _axes(angle: float) -> Floats:
-    """[2, 2] the face's x and y axis, as rows, in picture coordinates."""
+    """[2, 2] the face's x and y axis, as rows, in image coordinates."""
     cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, sin], [-sin, cos]])

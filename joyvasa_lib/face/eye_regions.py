@@ -35,7 +35,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class EyeRegion:
-    """Where an eye ends, in pixels of the picture, along the face's own axes.
+    """Where an eye ends, in pixels of the image, along the face's own axes.
 
     Attributes:
         centre: [2] the middle between its ends.
@@ -59,7 +59,7 @@ def find_eye(image: Pixels, near: Points, across: Points) -> EyeRegion | None:
         across: [2] from one eye to the other, pixels.
     """
     distance = float(np.hypot(*across))
-    unit = _WINDOW * distance / (_SIDE / 2)  # pixels of the picture per pixel of the window
+    unit = _WINDOW * distance / (_SIDE / 2)  # pixels of the image per pixel of the window
     x = unit * across / distance
     y = np.array([-x[1], x[0]])
     centre = near

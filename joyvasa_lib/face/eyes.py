@@ -1,4 +1,4 @@
-"""Lids from pixels: the face mesh keeps its eyes open in a blink, the picture does not.
+"""Lids from pixels: the face mesh keeps its eyes open in a blink, the image does not.
 
 Each eye is cut out upright and compared with how it usually looks. A blink covers iris and sclera
 with skin, so the likeness falls and comes back within a fraction of a second; a new gaze stays.
@@ -84,7 +84,7 @@ class EyeWatch:
 
 
 def upright_eyes(frame: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
-    """Grey pictures [e, h, w] of the eyes, corners on a level and :data:`SPAN` pixels apart."""
+    """Grey images [e, h, w] of the eyes, corners on a level and :data:`SPAN` pixels apart."""
     eyes = []
     for first, second in CORNERS:
         a, b = (face.landmarks[point, :2].astype(np.float64) for point in (first, second))

@@ -1,4 +1,4 @@
-"""Puts a rendered crop back into the full picture, softly and only inside the face's square."""
+"""Puts a rendered crop back into the full image, softly and only inside the face's square."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ _SAME, _OTHER = 2, 10
 class PasteBack:
     """Pastes frames of one crop; everything that does not depend on the frame is done once.
 
-    Pixels outside the crop's square are the picture's own, bit for bit. So are pixels inside that
-    the rendering left as they were, although the crop may have fewer of them than the picture.
-    Where the mask is 1 and the crop has the picture's resolution, pixels are the frame's, bit for
+    Pixels outside the crop's square are the image's own, bit for bit. So are pixels inside that
+    the rendering left as they were, although the crop may have fewer of them than the image.
+    Where the mask is 1 and the crop has the image's resolution, pixels are the frame's, bit for
     bit.
 
     Args:
         crop: the crop that frames were rendered from; it may be turned.
         mask: [s, s] float in [0, 1], weight of the frame.
         unchanged: what shows where a frame does not differ from the crop, if the crop is not in
-            the picture's own pixels: the ``"photo"`` with its finer detail, or the ``"frame"``.
+            the image's own pixels: the ``"image"`` with its finer detail, or the ``"frame"``.
 
     Raises:
         OptionError: the mask does not have the crop's size, or ``unchanged`` has another value.
     """
 
     def __init__(
-        self, crop: FaceCrop, mask: NDArray[np.floating], unchanged: str = "photo"
+        self, crop: FaceCrop, mask: NDArray[np.floating], unchanged: str = "source"
     ) -> None:
         if mask.shape != (crop.size, crop.size):
             raise OptionError(f"The mask is {mask.shape}, the crop {crop.size} x {crop.size}")
-        if unchanged not in ("photo", "frame"):
-            raise OptionError(f"unchanged must be 'photo' or 'frame', not {unchanged!r}")
+        if unchanged not in ("source", "frame"):
+            raise OptionError(f"unchanged must be 'image' or 'frame', not {unchanged!r}")
         self.crop = crop
         native = crop.square is not None and crop.square.side == crop.size
-        self._keep_photo = unchanged == "photo" and not native
+        self._keep_source = unchanged == "source" and not native
         whole = _seen_box(crop)
         clean = np.clip(np.nan_to_num(mask), 0.0, 1.0)
         weight = np.rint(
-            _FULL * _to_picture(clean.astype(np.float32), crop, whole, cv2.BORDER_CONSTANT)
+            _FULL * _to_image(clean.astype(np.float32), crop, whole, cv2.BORDER_CONSTANT)
         )
         self._box, self._weight = _tight(whole, weight.astype(np.uint16))
-        under = self._colours(crop.picture)[self._slices].astype(np.uint16)
-        if self._keep_photo:
+        under = self._colours(crop.full_image)[self._slices].astype(np.uint16)
+        if self._keep_source:
             self._weight = self._weight[..., 0]
             self._under = under
         else:
@@ -62,18 +62,18 @@ class PasteBack:
             self._under = under * (_FULL - self._weight) + _FULL // 2
 
     def __call__(self, frame: Pixels, out: Pixels | None = None) -> Pixels:
-        """The full picture with one rendered frame in it.
+        """The full image with one rendered frame in it.
 
         Args:
             frame: [s, s, 3] uint8 RGB, the rendered crop.
-            out: a result of an earlier call to write into, which saves copying the picture.
+            out: a result of an earlier call to write into, which saves copying the image.
 
         Returns:
-            uint8 of the picture's shape; alpha is the picture's.
+            uint8 of the image's shape; alpha is the image's.
 
         Raises:
-            OptionError: the frame is not a uint8 picture of the crop's size, or ``out`` has
-                another shape than the picture.
+            OptionError: the frame is not a uint8 image of the crop's size, or ``out`` has
+                another shape than the image.
         """
         crop = self.crop
         if frame.shape != (crop.size, crop.size, 3) or frame.dtype != np.uint8:
@@ -82,21 +82,21 @@ class PasteBack:
                 f"shape {frame.shape}"
             )
         if out is None:
-            out = crop.picture.copy()
-        elif out.shape != crop.picture.shape or out.dtype != np.uint8:
+            out = crop.full_image.copy()
+        elif out.shape != crop.full_image.shape or out.dtype != np.uint8:
             raise OptionError(
-                f"out must be uint8 of the picture's shape {crop.picture.shape}, not {out.dtype} "
+                f"out must be uint8 of the image's shape {crop.image.shape}, not {out.dtype} "
                 f"of shape {out.shape}"
             )
         if self._weight.size == 0:
             return out
         target = self._colours(out)
         pixels = frame if target.shape[2] == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        patch = _to_picture(np.asarray(pixels), crop, self._box)
+        patch = _to_image(np.asarray(pixels), crop, self._box)
         weight = self._weight
         under = self._under
-        if self._keep_photo:
-            change = _to_picture(self._change(frame), crop, self._box)
+        if self._keep_source:
+            change = _to_image(self._change(frame), crop, self._box)
             both = cv2.multiply(weight, change[..., 0], scale=1.0 / _FULL)
             weight = _repeat(np.asarray(both), target.shape[2])
             under = under * (_FULL - weight)
@@ -113,9 +113,9 @@ class PasteBack:
         return slice(top, bottom), slice(left, right)
 
     @staticmethod
-    def _colours(picture: Pixels) -> Pixels:
+    def _colours(full_image: Pixels) -> Pixels:
         """A view [h, w, 1 or 3] without alpha."""
-        return picture[..., None] if picture.ndim == 2 else picture[..., :3]
+        return full_image[..., None] if full_image.ndim == 2 else full_image[..., :3]
 
     def _change(self, frame: Pixels) -> NDArray[np.uint16]:
         """[s, s] how far a pixel, or one near it, differs from the crop's: 0 to 256."""
@@ -156,37 +156,37 @@ def border_mask(size: int, width: float | None = None) -> NDArray[np.float32]:
 
 
 def paste_back_liveportrait(
-    frame: Pixels, matrix: NDArray[np.floating], picture: Pixels, mask: Pixels
+    frame: Pixels, matrix: NDArray[np.floating], full_image: Pixels, mask: Pixels
 ) -> Pixels:
     """The paste-back of LivePortrait's published code, number for number; for comparisons.
 
-    It works on the whole picture, blurs by warping and truncates instead of rounding;
+    It works on the whole image, blurs by warping and truncates instead of rounding;
     :class:`PasteBack` does not.
 
     Args:
         frame: [s, s, 3] uint8 RGB, the rendered crop.
-        matrix: [3, 3] homogeneous map from crop pixels to picture pixels.
-        picture: [h, w, 3] uint8 RGB.
+        matrix: [3, 3] homogeneous map from crop pixels to image pixels.
+        full_image: [h, w, 3] uint8 RGB.
         mask: [s, s, 3] uint8, 255 where the frame shows.
 
     Returns:
         [h, w, 3] uint8 RGB.
     """
-    weight = warp_to_picture(mask, matrix, picture).astype(np.float32) / 255.0
-    patch = warp_to_picture(frame, matrix, picture)
-    mixed = weight * patch + (1.0 - weight) * picture
+    weight = warp_to_image(mask, matrix, full_image).astype(np.float32) / 255.0
+    patch = warp_to_image(frame, matrix, full_image)
+    mixed = weight * patch + (1.0 - weight) * full_image
     return np.clip(mixed, 0.0, 255.0).astype(np.uint8)
 
 
-def warp_to_picture(image: Pixels, matrix: NDArray[np.floating], picture: Pixels) -> Pixels:
-    """A crop's image [s, s, c] as it lies in the picture: [h, w, c], zero elsewhere.
+def warp_to_image(image: Pixels, matrix: NDArray[np.floating], full_image: Pixels) -> Pixels:
+    """A crop's image [s, s, c] as it lies in the image: [h, w, c], zero elsewhere.
 
     Args:
         image: [s, s, c] uint8.
-        matrix: [3, 3] homogeneous map from crop pixels to picture pixels.
-        picture: [h, w, ...], of which only the size matters.
+        matrix: [3, 3] homogeneous map from crop pixels to image pixels.
+        full_image: [h, w, ...], of which only the size matters.
     """
-    height, width = picture.shape[:2]
+    height, width = full_image.shape[:2]
     return np.asarray(
         cv2.warpAffine(
             image, np.asarray(matrix, dtype=np.float32)[:2], (width, height), flags=cv2.INTER_LINEAR
@@ -196,12 +196,12 @@ def warp_to_picture(image: Pixels, matrix: NDArray[np.floating], picture: Pixels
 
 
 _Box = tuple[int, int, int, int]
-"""Left, top, right, bottom of a part of the picture."""
+"""Left, top, right, bottom of a part of the image."""
 
 
 def _seen_box(crop: FaceCrop) -> _Box:
-    """The part of the picture that the crop shows; empty where they do not meet."""
-    height, width = crop.picture.shape[:2]
+    """The part of the image that the crop shows; empty where they do not meet."""
+    height, width = crop.full_image.shape[:2]
     if crop.square is not None:
         square = crop.square
         low = np.array([square.left, square.top])
@@ -216,10 +216,10 @@ def _seen_box(crop: FaceCrop) -> _Box:
     return left, top, max(left, right), max(top, bottom)
 
 
-def _to_picture(
+def _to_image(
     image: NDArray[Any], crop: FaceCrop, box: _Box, border: int = cv2.BORDER_REPLICATE
 ) -> NDArray[Any]:
-    """A crop's image [s, s(, c)] in the picture's pixels of a box: [h, w, c]."""
+    """A crop's image [s, s(, c)] in the image's pixels of a box: [h, w, c]."""
     left, top, right, bottom = box
     wide, tall = right - left, bottom - top
     if wide == 0 or tall == 0:
@@ -235,7 +235,7 @@ def _to_picture(
         part = image[y : y + tall, x : x + wide]
     else:
         matrix = crop.matrix @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
-        if crop.scale > 1.5:  # the picture has fewer pixels: average first, a warp would alias
+        if crop.scale > 1.5:  # the image has fewer pixels: average first, a warp would alias
             size = max(1, round(crop.size / crop.scale))
             factor = size / crop.size
             image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)

@@ -22,7 +22,7 @@ _EPSILON = 1e-6
 
 
 def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[np.float32]:
-    """[..., 2] how far the eye on the picture's left and the other are open.
+    """[..., 2] how far the eye on the image's left and the other are open.
 
     Near 0 is closed, 0.3 is usual.
 

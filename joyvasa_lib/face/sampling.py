@@ -1,4 +1,4 @@
-"""Pixels of a picture seen through an affine map, at the cost of the part that is seen."""
+"""Pixels of an image seen through an affine map, at the cost of the part that is seen."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ _BORDERS = {"repeat": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 _METHODS = ("smooth", "bilinear")
 
 
-def as_rgb(picture: NDArray[Any]) -> Pixels:
-    """A picture as [h, w, 3] uint8 RGB; grey is repeated, alpha is left out.
+def as_rgb(image: NDArray[Any]) -> Pixels:
+    """An image as [h, w, 3] uint8 RGB; grey is repeated, alpha is left out.
 
     Args:
-        picture: [h, w], or [h, w, 1, 3 or 4], uint8.
+        image: [h, w], or [h, w, 1, 3 or 4], uint8.
 
     Raises:
         MediaError: it has another shape or type, or no pixels.
     """
-    if picture.dtype != np.uint8 or picture.size == 0:
+    if image.dtype != np.uint8 or image.size == 0:
         raise MediaError(
-            f"A picture is a uint8 array with pixels in it, not {picture.dtype} of shape "
-            f"{picture.shape}; read it with joyvasa_lib.media.image.load_image"
+            f"An image is a uint8 array with pixels in it, not {image.dtype} of shape "
+            f"{image.shape}; read it with joyvasa_lib.media.image.load_image"
         )
-    if picture.ndim == 2:
-        picture = picture[..., None]
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4):
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise MediaError(
-            f"A picture is [height, width] or [height, width, 1, 3 or 4], not {picture.shape}"
+            f"An image is [height, width] or [height, width, 1, 3 or 4], not {image.shape}"
         )
-    if picture.shape[2] == 1:
-        return np.repeat(picture, 3, axis=2)
-    return picture[..., :3]
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    return image[..., :3]
 
 
 def sample(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     matrix: NDArray[np.floating],
     size: int,
     border: str = "repeat",
     method: str = "smooth",
 ) -> Pixels:
-    """The square [size, size, c] that a map sends a part of a picture to.
+    """The square [size, size, c] that a map sends a part of an image to.
 
     Args:
-        picture: [h, w] or [h, w, c] uint8.
-        matrix: [3, 3] homogeneous map from picture pixels to pixels of the result, pixel centres
+        image: [h, w] or [h, w, c] uint8.
+        matrix: [3, 3] homogeneous map from image pixels to pixels of the result, pixel centres
             at integers.
         size: side of the result in pixels.
-        border: beyond the picture, ``"repeat"`` its edge or ``"black"``.
+        border: beyond the image, ``"repeat"`` its edge or ``"black"``.
         method: ``"smooth"`` averages areas first where the result is smaller than what it shows;
             ``"bilinear"`` takes four pixels for each, as the reference does.
 
@@ -66,20 +66,20 @@ def sample(
         raise OptionError(f"border must be 'repeat' or 'black', not {border!r}")
     if method not in _METHODS:
         raise OptionError(f"method must be 'smooth' or 'bilinear', not {method!r}")
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     inverse = np.linalg.inv(matrix)
     ends = np.array([[0, 0, 1], [size, 0, 1], [size, size, 1], [0, size, 1]]) - [0.5, 0.5, 0.0]
     seen = ends @ inverse[:2].T
     reach = 2 + int(np.ceil(max(np.hypot(*inverse[:2, 0]), np.hypot(*inverse[:2, 1]))))
     low = np.floor(seen.min(0)).astype(int) - reach
     high = np.ceil(seen.max(0)).astype(int) + reach
-    # At least one row and column, even where the square lies beside the picture.
+    # At least one row and column, even where the square lies beside the image.
     left, top = (int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1)))
     right, bottom = (
         int(np.clip(high[0], left + 1, width)),
         int(np.clip(high[1], top + 1, height)),
     )
-    part = picture[top:bottom, left:right]
+    part = image[top:bottom, left:right]
     moved = np.asarray(matrix, dtype=np.float64) @ _shift(left, top)
     scale = float(np.sqrt(abs(np.linalg.det(moved[:2, :2]))))
     if method == "smooth" and scale < 0.75:
@@ -98,11 +98,11 @@ def sample(
 def upright_matrix(
     centre: NDArray[np.floating], side: float, angle: float, size: int
 ) -> NDArray[np.float64]:
-    """[3, 3] map that turns a square of a picture upright and brings it to ``size`` pixels.
+    """[3, 3] map that turns a square of an image upright and brings it to ``size`` pixels.
 
     Args:
-        centre: [2] x, y in picture pixels.
-        side: in picture pixels.
+        centre: [2] x, y in image pixels.
+        side: in image pixels.
         angle: radians by which the square is turned clockwise.
         size: side of the result in pixels.
     """

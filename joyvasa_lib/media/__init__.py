@@ -1,6 +1,6 @@
-"""Media: pictures, sounds and videos, between files and arrays.
+"""Media: images, sounds and videos, between files and arrays.
 
-`audio` gives 16 kHz mono speech, `image` gives RGB pictures, `video` writes and reads videos,
+`audio` gives 16 kHz mono speech, `image` gives RGB images, `video` writes and reads videos,
 `probe` tells what a file holds, and `files` makes files appear whole or not at all. ffmpeg comes
 with the imageio-ffmpeg package; `ffmpeg` alone starts it. Import from the submodules: this
 package itself loads nothing.

@@ -1,4 +1,4 @@
-"""The clock that picture and sound of a file share.
+"""The clock that image and sound of a file share.
 
 In MPEG program and transport streams ffmpeg counts time from the first packet of the streams that
 it is asked for. Asked for one alone, it loses what that one starts later than the other: half a

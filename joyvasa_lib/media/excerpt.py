@@ -1,6 +1,6 @@
 """A stretch of a video: its frames at any rate with the sound that belongs to them.
 
-Picture and sound come from one ffmpeg. Two would each count time from the start of the stream that
+Image and sound come from one ffmpeg. Two would each count time from the start of the stream that
 they read, which in MPEG program and transport streams loses what one starts later than the other.
 
 Axis legend: ``h``, ``w`` pixels, ``n`` samples at 16 kHz.
@@ -37,10 +37,10 @@ class StretchReader:
         start: seconds from the beginning of the file.
         seconds: length; to the end of the file if None.
         fps: frames a second that are given out: frame i is what is shown at start + i / fps.
-        longest: larger pictures are brought down to this longest side, pixels.
+        longest: larger images are brought down to this longest side, pixels.
 
     Raises:
-        MediaError: there is no such file; while iterating, also that it holds no picture or no
+        MediaError: there is no such file; while iterating, also that it holds no image or no
             sound there, or is damaged.
     """
 
@@ -112,14 +112,14 @@ class StretchReader:
         skipped = 0.0 if seeks else self.start
         jump = ["-ss", repr(self.start)] if seeks and self.start else []
         length = [] if self.seconds is None else ["-t", repr(float(self.seconds))]
-        picture, sound = [], []
+        image, sound = [], []
         if skipped:
-            picture = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
+            image = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
             sound = [f"atrim=start={skipped!r}", f"asetpts=PTS-{skipped!r}/TB"]
-        # The filter is exact where the option -r shifts the picture by up to two frames.
-        picture += [f"fps={self.fps!r}:start_time=0", _as_shown(self.longest)]
+        # The filter is exact where the option -r shifts the image by up to two frames.
+        image += [f"fps={self.fps!r}:start_time=0", _as_shown(self.longest)]
         command = [*jump, *input_arguments(self.path)]
-        command += ["-map", "0:v:0", "-vf", ",".join(picture), *length]
+        command += ["-map", "0:v:0", "-vf", ",".join(image), *length]
         command += ["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"]
         command += ["-map", "0:a:0", "-af", ",".join([*sound, MIXDOWN]), *length]
         command += ["-ar", str(SAMPLE_RATE), "-f", "s16le", f"file:{self._sound_file}"]

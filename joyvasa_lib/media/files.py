@@ -21,7 +21,7 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
 
     Args:
         path: the file that is going to be read.
-        kind: what it should hold, for the message: "picture", "sound", "video".
+        kind: what it should hold, for the message: "image", "sound", "video".
 
     Raises:
         MediaError: there is no such file, it is a folder, it is empty or it may not be read.

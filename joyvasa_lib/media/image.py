@@ -1,4 +1,4 @@
-"""Pictures: any file, Pillow picture, array or tensor, as uint8 [h, w, 3] RGB."""
+"""Images: any file, Pillow image, array or tensor, as uint8 [h, w, 3] RGB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import atomic_path, check_readable
-from joyvasa_lib.media.pixels import picture_from_array, to_eight_bits
+from joyvasa_lib.media.pixels import image_from_array, to_eight_bits
 from joyvasa_lib.media.tensors import is_tensor, to_numpy
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SMALLEST_SIDE = 64
 """Pixels; a face in less has no mouth to move."""
 
 MOST_PIXELS = 200_000_000
-"""Above this a picture is refused before it is decoded: it would take over 600 MB."""
+"""Above this an image is refused before it is decoded: it would take over 600 MB."""
 
 BACKGROUND = (128, 128, 128, 255)
 """Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
@@ -39,8 +39,8 @@ SAFE_FORMATS = (
 )
 """Pillow formats that are plain pixels; EPS is left out because it starts Ghostscript."""
 
-SYNTHETIC_PICTURE = "This picture is synthetic: a portrait changed with joyvasa_lib."
-"""Note for pictures that show a face as it never was."""
+SYNTHETIC_IMAGE = "This image is synthetic: a portrait changed with joyvasa_lib."
+"""Note for images that show a face as it never was."""
 
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -51,14 +51,14 @@ _pillow_limit_lock = threading.Lock()
 
 
 def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
-    """Gives any picture as 8-bit RGB, upright, opaque and of a workable size.
+    """Gives any image as 8-bit RGB, upright, opaque and of a workable size.
 
-    Photos are turned as their EXIF orientation says. Transparent parts are laid over mid-grey
-    (128, 128, 128). 16-bit pictures keep their upper 8 bits' worth by rounding. An animation
+    Images are turned as their EXIF orientation says. Transparent parts are laid over mid-grey
+    (128, 128, 128). 16-bit images keep their upper 8 bits' worth by rounding. An animation
     gives its first frame. A side longer than `max_side` is brought down to it, the shape kept.
 
     Args:
-        source: a picture file; a Pillow picture; or an array or tensor [h, w], [h, w, c] or
+        source: an image file; a Pillow image; or an array or tensor [h, w], [h, w, c] or
             [c, h, w] with 1 to 4 channels in RGB order, of uint8, uint16, bool, or floats in
             [0, 1].
         max_side: pixels of the longer side, at least 64.
@@ -67,7 +67,7 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         uint8 [h, w, 3] RGB, an own copy.
 
     Raises:
-        MediaError: the source is missing, not a picture, damaged, above 200 megapixels, below
+        MediaError: the source is missing, not an image, damaged, above 200 megapixels, below
             64 pixels a side, or holds numbers outside its range.
         OptionError: `max_side` is below 64.
     """
@@ -76,19 +76,19 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     if isinstance(source, str | os.PathLike):
         return _load_file(check_readable(source, "picture"), max_side)
     if isinstance(source, Image.Image):
-        return _load_picture(source, "The picture", max_side)
+        return _load_image(source, "The image", max_side)
     if is_tensor(source):
         source = to_numpy(source)
     if isinstance(source, np.ndarray):
-        return _load_picture(picture_from_array(source), "The array", max_side)
+        return _load_image(image_from_array(source), "The array", max_side)
     raise MediaError(
-        f"A portrait must be a picture file, a Pillow picture, an array or a tensor, not "
+        f"A portrait must be an image file, a Pillow image, an array or a tensor, not "
         f"{type(source).__name__}"
     )
 
 
 def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = None) -> Path:
-    """Writes a picture, whole or not at all; returns its path.
+    """Writes an image, whole or not at all; returns its path.
 
     Args:
         path: the file; its suffix chooses the format. PNG, BMP and TIFF keep every pixel.
@@ -97,13 +97,13 @@ def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = N
 
     Raises:
         MediaError: the image is not uint8 [h, w, 3].
-        OptionError: the suffix is not of a picture format that is written.
+        OptionError: the suffix is not of an image format that is written.
         OutputError: the file cannot be written.
     """
     target = Path(path)
     if target.suffix.lower() not in WRITTEN_SUFFIXES:
         raise OptionError(
-            f"Pictures named *{target.suffix or target.name} are not written; "
+            f"Images named *{target.suffix or target.name} are not written; "
             f"use one of {', '.join(WRITTEN_SUFFIXES)}"
         )
     image = np.asarray(image)
@@ -123,54 +123,54 @@ def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = N
 def _load_file(path: Path, max_side: int) -> Pixels:
     try:
         with _pillow_without_limit():
-            picture = Image.open(path, formats=_known_formats())
-        with picture:
-            _check_size(picture.size, str(path))
+            full_image = Image.open(path, formats=_known_formats())
+        with full_image:
+            _check_size(full_image.size, str(path))
             # JPEG alone can be decoded at 1/2, 1/4 or 1/8, for less work and memory.
-            picture.draft(None, _fitted(picture.size, 2 * max_side))
-            return _load_picture(picture, str(path), max_side)
+            full_image.draft(None, _fitted(full_image.size, 2 * max_side))
+            return _load_image(full_image, str(path), max_side)
     except MediaError:
         raise
     except UnidentifiedImageError as error:
         raise MediaError(
-            f"{path} is not a picture of a known format; convert it to PNG or JPEG"
+            f"{path} is not an image of a known format; convert it to PNG or JPEG"
         ) from error
     except Exception as error:  # Pillow's readers raise almost anything on damaged files.
         raise MediaError(
-            f"The picture {path} is damaged ({error}); give another one or export it again"
+            f"The image {path} is damaged ({error}); give another one or export it again"
         ) from error
 
 
-def _load_picture(picture: Image.Image, name: str, max_side: int) -> Pixels:
-    """The steps from any Pillow picture to pixels; each leaves an ordinary one as it is."""
-    _check_size(picture.size, name)
-    picture = _upright(picture)
-    if picture.mode not in _REDUCIBLE:
-        picture = _eight_bits(picture, name)
-    size = _fitted(picture.size, max_side)
-    if size != picture.size:
+def _load_image(full_image: Image.Image, name: str, max_side: int) -> Pixels:
+    """The steps from any Pillow image to pixels; each leaves an ordinary one as it is."""
+    _check_size(full_image.size, name)
+    full_image = _upright(full_image)
+    if full_image.mode not in _REDUCIBLE:
+        full_image = _eight_bits(full_image, name)
+    size = _fitted(full_image.size, max_side)
+    if size != full_image.size:
         _refuse_tiny(size, name, f" once its longer side is brought down to {max_side}")
-        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    if picture.mode in _TRANSPARENT or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
-    return np.array(picture.convert("RGB"))
+        full_image = full_image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if full_image.mode in _TRANSPARENT or "transparency" in full_image.info:
+        layer = full_image.convert("RGBA")
+        full_image = Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
+    return np.array(full_image.convert("RGB"))
 
 
-def _eight_bits(picture: Image.Image, name: str) -> Image.Image:
+def _eight_bits(full_image: Image.Image, name: str) -> Image.Image:
     """Deep grey (I, I;16, F) by its range; palettes, bitmaps and the rest by Pillow."""
-    if picture.mode.startswith(("I", "F")):
-        return Image.fromarray(to_eight_bits(np.asarray(picture), name))
-    transparent = picture.mode in _TRANSPARENT or "transparency" in picture.info
-    return picture.convert("RGBA" if transparent else "RGB")
+    if full_image.mode.startswith(("I", "F")):
+        return Image.fromarray(to_eight_bits(np.asarray(full_image), name))
+    transparent = full_image.mode in _TRANSPARENT or "transparency" in full_image.info
+    return full_image.convert("RGBA" if transparent else "RGB")
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _upright(full_image: Image.Image) -> Image.Image:
     """Turned as EXIF says; an unreadable EXIF block says nothing."""
     try:
-        return ImageOps.exif_transpose(picture)
+        return ImageOps.exif_transpose(full_image)
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError):
-        return picture
+        return full_image
 
 
 def _fitted(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -208,7 +208,7 @@ def _known_formats() -> list[str]:
 
 @contextmanager
 def _pillow_without_limit() -> Iterator[None]:
-    """Lets Pillow read the size of a picture beyond its own limit; ours is checked right after."""
+    """Lets Pillow read the size of an image beyond its own limit; ours is checked right after."""
     with _pillow_limit_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

@@ -1,4 +1,4 @@
-"""Numbers of any type to 8-bit pixels, and arrays of any layout to Pillow pictures."""
+"""Numbers of any type to 8-bit pixels, and arrays of any layout to Pillow images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TOLERANCE = 1e-3
 """How far floats may lie outside [0, 1]: what resampling leaves behind."""
 
 
-def picture_from_array(array: npt.NDArray[Any]) -> Image.Image:
-    """A Pillow picture from [h, w], [h, w, c] or [c, h, w], c from 1 to 4 in RGB order.
+def image_from_array(array: npt.NDArray[Any]) -> Image.Image:
+    """A Pillow image from [h, w], [h, w, c] or [c, h, w], c from 1 to 4 in RGB order.
 
-    The short axis holds the channels; a picture is at least 64 pixels a side, so that no shape
+    The short axis holds the channels; an image is at least 64 pixels a side, so that no shape
     can be read both ways. One leading axis of length 1 is a batch of one and is dropped.
 
     Raises:
@@ -33,7 +33,7 @@ def picture_from_array(array: npt.NDArray[Any]) -> Image.Image:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in _MODES or array.size == 0:
         raise MediaError(
-            f"An array of shape {shape} is not a picture; give [h, w], [h, w, 3] or [3, h, w]"
+            f"An array of shape {shape} is not an image; give [h, w], [h, w, 3] or [3, h, w]"
         )
     pixels = to_unit_range(array, "The array")
     channels = pixels.shape[2]

@@ -27,11 +27,11 @@ class MediaInfo:
 
     Attributes:
         duration: seconds of the longest stream, to 0.01; None where the file does not tell.
-        fps: frames a second of the picture, to 0.01 or an NTSC rate; None for a sound file.
+        fps: frames a second of the image, to 0.01 or an NTSC rate; None for a sound file.
         size: (width, height) pixels of a frame as it is shown, turned where the file says so;
             None for a sound file.
         has_audio: whether there is a sound stream.
-        n_frames: pictures in the video stream, where they were counted.
+        n_frames: images in the video stream, where they were counted.
         comment: the comment in the file's metadata.
     """
 
@@ -64,7 +64,7 @@ def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaI
 
 
 def parse_description(text: str) -> MediaInfo | None:
-    """Reads what `ffmpeg -i` writes; None where it found no sound and no moving picture."""
+    """Reads what `ffmpeg -i` writes; None where it found no sound and no moving image."""
     head, *streams = re.split(r"^(?=  Stream #)", text, flags=re.MULTILINE)
     if "Input #0" not in head:
         return None
@@ -109,7 +109,7 @@ def _rate(line: str) -> float | None:
 
 
 def _count_frames(path: Path) -> int:
-    """Pictures in the first video stream, by copying its packets to nowhere."""
+    """Images in the first video stream, by copying its packets to nowhere."""
     command = [*input_arguments(path), "-map", "0:v:0", "-c", "copy"]
     command += ["-progress", "pipe:1", "-f", "null", "-"]
     with FFmpeg(command, drain=True) as ffmpeg:

@@ -130,18 +130,18 @@ class VideoWriter:
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._ffmpeg: FFmpeg | None = None
-        self._target = self._picture = self.path
+        self._target = self._image = self.path
 
     def __enter__(self) -> VideoWriter:
         if self._ffmpeg is not None:
             raise OutputError(f"The writer of {self.path} is open already; make another one")
         with ExitStack() as stack:
             self._target = stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
-            self._picture = self._target
+            self._image = self._target
             if self._speech is not None:
                 folder = tempfile.TemporaryDirectory(prefix=".joyvasa-", dir=self._target.parent)
-                self._picture = Path(stack.enter_context(folder)) / "picture.mp4"
-            self._ffmpeg = stack.enter_context(FFmpeg(self._picture_arguments(), feed=True))
+                self._image = Path(stack.enter_context(folder)) / "picture.mp4"
+            self._ffmpeg = stack.enter_context(FFmpeg(self._image_arguments(), feed=True))
             self._stack, self.n_frames = stack.pop_all(), 0
         return self
 
@@ -200,29 +200,29 @@ class VideoWriter:
                 "check the disk's free space and the sound file"
             )
 
-    def _picture_arguments(self) -> list[str]:
-        """Arguments for ffmpeg: raw frames on its standard input become the picture alone."""
+    def _image_arguments(self) -> list[str]:
+        """Arguments for ffmpeg: raw frames on its standard input become the image alone."""
         width, height = (side + side % 2 for side in self.size)
         rate = Fraction(self.fps).limit_denominator(1001)
         arguments = ["-y", "-f", "rawvideo", "-pixel_format", "rgb24"]
         arguments += ["-video_size", f"{width}x{height}", "-framerate", str(rate), "-i", "pipe:0"]
         arguments += ["-vf", _COLOURS, "-c:v", "libx264", "-preset", "veryfast"]
-        return [*arguments, "-crf", str(self._crf), *self._container(self._picture)]
+        return [*arguments, "-crf", str(self._crf), *self._container(self._image)]
 
     def _sound_arguments(self, speech: Speech) -> list[str]:
-        """Arguments for ffmpeg: the finished picture, copied, and as much sound as it lasts.
+        """Arguments for ffmpeg: the finished image, copied, and as much sound as it lasts.
 
         A second step, because only now the number of frames is known: ffmpeg's own `-shortest`
         ends the sound up to ten frames early or late.
         """
         sound = speech.path
         if sound is None or not sound.is_file():
-            sound = write_wav(self._picture.with_name("speech.wav"), speech.waveform)
+            sound = write_wav(self._image.with_name("speech.wav"), speech.waveform)
         length = round(self.n_frames / self.fps * SOUND_RATE)
         if self._target.suffix.lower() == ".mkv":
             # Matroska plays the last AAC packet whole: end the sound where a packet ends.
             length = max(1, round(length / AAC_PACKET)) * AAC_PACKET
-        arguments = ["-y", *input_arguments(self._picture), *input_arguments(sound)]
+        arguments = ["-y", *input_arguments(self._image), *input_arguments(sound)]
         arguments += ["-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy", "-c:a", "aac"]
         arguments += ["-b:a", "160k", "-af", _SOUND.format(length=length)]
         clock = beside(sound, "picture", source=1)

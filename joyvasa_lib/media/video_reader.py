@@ -35,8 +35,8 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
-        # PPM says each picture's size, so that nothing depends on how the header was read.
-        # The filter is exact where the option -r shifts the picture by up to two frames.
+        # PPM says each image's size, so that nothing depends on how the header was read.
+        # The filter is exact where the option -r shifts the image by up to two frames.
         command = [*input_arguments(self.path), "-map", "0:v:0", "-an"]
         command += ["-vf", f"fps={self.fps!r}:start_time=0", "-c:v", "ppm", "-pix_fmt", "rgb24"]
         command += ["-f", "image2pipe", "pipe:1", *beside(self.path, "sound")]
@@ -56,18 +56,18 @@ def read_video(path: str | os.PathLike[str]) -> VideoReader:
     """Opens a video of any format that ffmpeg knows.
 
     Raises:
-        MediaError: there is no such file, or it holds no moving picture; while iterating, also
+        MediaError: there is no such file, or it holds no moving image; while iterating, also
             that it is damaged.
     """
     source = check_readable(path, "video")
     info = probe(source)
     if info.size is None or info.fps is None:
-        raise MediaError(f"{source} holds no moving picture; give a video file")
+        raise MediaError(f"{source} holds no moving image; give a video file")
     return VideoReader(source, info.fps, info.size)
 
 
 def read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:
-    """One binary PPM picture uint8 [h, w, 3]; None at the end of the stream."""
+    """One binary PPM image uint8 [h, w, 3]; None at the end of the stream."""
     header = [stream.readline() for _ in range(3)]
     if not header[2]:
         return None

@@ -6,7 +6,7 @@ portrait; gains, limits, smoothing, retiming, files and plots. Light to import: 
 
 from __future__ import annotations
 
-from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import (
     LIVEPORTRAIT_21,
@@ -16,7 +16,7 @@ from joyvasa_lib.motion.space import (
 )
 
 __all__ = [
-    "FACE_UNITS",
+    "BLENDSHAPES",
     "LIVEPORTRAIT_21",
     "REGIONS",
     "Motion",

@@ -1,4 +1,4 @@
-"""The 52 face units of the compact preset, in one fixed order.
+"""The 52 blendshapes of the compact preset, in one fixed order.
 
 The names are those of Apple's ARKit blend shapes, the de-facto vocabulary for performance capture;
 left and right are the person's own.
@@ -6,7 +6,7 @@ left and right are the person's own.
 
 from __future__ import annotations
 
-FACE_UNITS: tuple[str, ...] = (
+BLENDSHAPES: tuple[str, ...] = (
     "browDownLeft",
     "browDownRight",
     "browInnerUp",
@@ -62,10 +62,10 @@ FACE_UNITS: tuple[str, ...] = (
 )
 
 REGIONS: dict[str, tuple[str, ...]] = {
-    "brows": tuple(name for name in FACE_UNITS if name.startswith("brow")),
-    "eyes": tuple(name for name in FACE_UNITS if name.startswith("eye")),
-    "cheeks": tuple(name for name in FACE_UNITS if name.startswith(("cheek", "nose"))),
-    "mouth": tuple(name for name in FACE_UNITS if name.startswith(("mouth", "jaw", "tongue"))),
+    "brows": tuple(name for name in BLENDSHAPES if name.startswith("brow")),
+    "eyes": tuple(name for name in BLENDSHAPES if name.startswith("eye")),
+    "cheeks": tuple(name for name in BLENDSHAPES if name.startswith(("cheek", "nose"))),
+    "mouth": tuple(name for name in BLENDSHAPES if name.startswith(("mouth", "jaw", "tongue"))),
 }
 
 ACTION_UNIT_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -100,7 +100,7 @@ ACTION_UNIT_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "AU64": ("eyes down", ("eyeLookDownLeft", "eyeLookDownRight")),
     "MS": ("mouth sideways", ("mouthLeft", "mouthRight")),
 }
-"""The action unit (Ekman, Friesen & Hager 2002) that each face unit belongs to: name, face units.
+"""The action unit (Ekman, Friesen & Hager 2002) that each blendshape belongs to: name, blendshapes.
 
 The emotion room's table says more about them; a test keeps both together.
 """

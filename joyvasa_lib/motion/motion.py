@@ -1,6 +1,6 @@
 """``Motion``: the one latent that speech generation makes and portrait rendering consumes.
 
-Axis legend: ``t`` frames, ``k`` keypoints, ``u`` face units.
+Axis legend: ``t`` frames, ``k`` keypoints, ``u`` blendshapes.
 Everything one may want to do to a performance is a function ``Motion -> Motion``.
 """
 
@@ -45,7 +45,7 @@ class Motion:
         space: what the keypoints are.
         reference: ``"source"``: pose relative to the source portrait's own (rotation 0,
             translation 0, scale 1 is the portrait as it is), as generated motion is;
-            ``"absolute"``: pose as extracted from pictures.
+            ``"absolute"``: pose as extracted from images.
 
     Raises:
         MotionError: an array has the wrong shape or a non-finite number, ``fps`` is not a positive
@@ -143,7 +143,7 @@ class Motion:
         )
 
     @classmethod
-    def from_units(
+    def from_blendshapes(
         cls,
         units: ArrayLike,
         *,
@@ -154,17 +154,17 @@ class Motion:
         fps: float = FPS,
         reference: Reference = "source",
     ) -> Motion:
-        """A motion from face-unit activations [t, u]; the pose as in :meth:`build`.
+        """A motion from blendshape activations [t, u]; the pose as in :meth:`build`.
 
         Raises:
-            MotionError: as for the class, or the space has no face units.
+            MotionError: as for the class, or the space has no blendshapes.
         """
         space = space or get_space()
         values = _numbers("units", units)
         if values.ndim != 2:
-            raise MotionError(f"Face units must have shape [frames, units]; got {values.shape}")
+            raise MotionError(f"Blendshapes must have shape [frames, units]; got {values.shape}")
         return cls.build(
-            space.from_units(values),
+            space.from_blendshapes(values),
             space=space,
             rotation=rotation,
             translation=translation,
@@ -268,13 +268,13 @@ class Motion:
         return np.concatenate([flat, self.scale, self.translation, self.rotation], axis=1)
 
     @property
-    def units(self) -> Floats:
-        """[t, u] face-unit activations, recovered by least squares.
+    def blendshapes(self) -> Floats:
+        """[t, u] blendshape activations, recovered by least squares.
 
         Raises:
-            MotionError: the space has no face units.
+            MotionError: the space has no blendshapes.
         """
-        return self.space.to_units(self.expression)
+        return self.space.to_blendshapes(self.expression)
 
     # Parts and joints
 
@@ -362,20 +362,20 @@ class Motion:
         vector = resample(curves, count, step, interpolation=interpolation)
         return Motion.from_vector(vector, space=self.space, fps=rate, reference=self.reference)
 
-    def with_units(self, units: ArrayLike) -> Motion:
-        """The motion with other face-unit activations [t, u].
+    def with_blendshapes(self, units: ArrayLike) -> Motion:
+        """The motion with other blendshape activations [t, u].
 
         What the units cannot express stays, and units that do not change leave every number as
         it is.
 
         Raises:
-            MotionError: wrong shape, or the space has no face units.
+            MotionError: wrong shape, or the space has no blendshapes.
         """
         values = _numbers("units", units)
-        old = self.units
+        old = self.blendshapes
         if values.shape != old.shape:
             raise MotionError(f"Units of this motion have shape {old.shape}; got {values.shape}")
-        change = self.space.from_units(values - old)
+        change = self.space.from_blendshapes(values - old)
         return replace(self, expression=self.expression + change)
 
     def with_gains(

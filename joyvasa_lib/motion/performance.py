@@ -106,7 +106,7 @@ class Performance:
         Motion.neutral(1, space=self.space).with_gains(**gains)  # checks now
         if set(gains.values()) == {1.0}:
             return self
-        if not self.space.has_units:  # gains are about the median over the whole motion there
+        if not self.space.has_blendshapes:  # gains are about the median over the whole motion there
             return Performance.of(self.motion.with_gains(**gains))
         return Performance(
             self.n_frames,

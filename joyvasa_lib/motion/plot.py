@@ -1,6 +1,6 @@
-"""A performance as a picture: curves by region, head pose, action-unit heat map, sound envelope.
+"""A performance as an image: curves by region, head pose, action-unit heat map, sound envelope.
 
-Axis legend: ``t`` frames, ``u`` face units, ``k`` keypoints. Needs matplotlib; no display.
+Axis legend: ``t`` frames, ``u`` blendshapes, ``k`` keypoints. Needs matplotlib; no display.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def plot_motion(
         sample_rate: of the waveform, Hz.
         kind: ``"curves"`` draws the liveliest units of each region, ``"heatmap"`` all that move,
             ``"action-units"`` the same as the facial action units that they belong to, the
-            stronger of two sides. In a space without face units all draw keypoint groups.
+            stronger of two sides. In a space without blendshapes all draw keypoint groups.
         per_region: most curves in one panel.
         width: inches.
 
@@ -65,7 +65,7 @@ def plot_motion(
         ) from error
 
     regions = _region_curves(motion, per_region if kind == "curves" else None)
-    if kind == "action-units" and motion.space.has_units:
+    if kind == "action-units" and motion.space.has_blendshapes:
         regions = _action_units(motion)
     heat = kind != "curves" and bool(regions)
     rows = sum(len(curves) for curves in regions.values())
@@ -100,18 +100,18 @@ def plot_motion(
 def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curves]]:
     """Moving curves by region: unit activations, or a keypoint group's distance from rest."""
     result: dict[str, dict[str, Curves]] = {}
-    if not motion.space.has_units:
+    if not motion.space.has_blendshapes:
         away = motion.expression - np.median(motion.expression, axis=0)
         distance = np.linalg.norm(away, axis=-1)
         for region, indices in motion.space.keypoint_groups.items():
             result[region] = {f"keypoint {i}": distance[:, i] for i in indices[:most]}
         return result
-    units, names = motion.units, motion.space.face_unit_names
+    units, names = motion.blendshapes, motion.space.blendshape_names
     reach = np.abs(units).max(axis=0)
     known = {unit for members in REGIONS.values() for unit in members}
     regions = {**REGIONS, "other": tuple(name for name in names if name not in known)}
     for region, members in regions.items():
-        index = [i for i in motion.space.unit_indices(members) if reach[i] > _QUIET]
+        index = [i for i in motion.space.blendshape_indices(members) if reach[i] > _QUIET]
         chosen = set(sorted(index, key=lambda i: -float(units[:, i].std()))[:most])
         if chosen:
             result[region] = {names[i]: units[:, i] for i in index if i in chosen}
@@ -120,9 +120,9 @@ def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curv
 
 def _action_units(motion: Motion) -> dict[str, dict[str, Curves]]:
     """Activation of the action units that move; of two sides the stronger."""
-    units, result = motion.units, {}
+    units, result = motion.blendshapes, {}
     for code, (name, members) in ACTION_UNIT_NAMES.items():
-        index = motion.space.unit_indices(members)
+        index = motion.space.blendshape_indices(members)
         curve = units[:, index].max(axis=1, initial=0.0)
         if curve.max() > _QUIET:
             result[f"{code} {name}"] = curve

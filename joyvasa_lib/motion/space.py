@@ -1,7 +1,7 @@
 """What the numbers of a motion mean: keypoints, regions and, where there is one, a unit basis.
 
-Axis legend: ``k`` keypoints, ``u`` face units, ``...`` any leading axes (frames, usually).
-Coordinates: x to the picture's right, y down, z away from the viewer; expression deformations are
+Axis legend: ``k`` keypoints, ``u`` blendshapes, ``...`` any leading axes (frames, usually).
+Coordinates: x to the image's right, y down, z away from the viewer; expression deformations are
 in units of the canonical keypoints.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -50,12 +50,12 @@ class MotionSpace:
     Attributes:
         name: the name that motion files and checkpoints record.
         keypoint_count: K, number of keypoints.
-        face_unit_names: names of the U face units, empty where the space has none.
-        face_unit_basis: [u, k, 3] deformation of each unit at full activation, or None.
+        blendshape_names: names of the U blendshapes, empty where the space has none.
+        blendshape_basis: [u, k, 3] deformation of each unit at full activation, or None.
         expression_frame: where the deformation is added: ``"head"`` before the head's rotation,
             ``"image"`` after it (the official rule, in rotated but unscaled coordinates).
         keypoint_groups: keypoint indices by region (``"mouth"``, ``"eyes"``, ``"brows"``), for
-            spaces without face units.
+            spaces without blendshapes.
         keypoint_vertex: [k] mesh vertex of each keypoint where a mesh defines them, or None.
 
     Raises:
@@ -64,8 +64,8 @@ class MotionSpace:
 
     name: str
     keypoint_count: int
-    face_unit_names: tuple[str, ...] = ()
-    face_unit_basis: Floats | None = None
+    blendshape_names: tuple[str, ...] = ()
+    blendshape_basis: Floats | None = None
     expression_frame: Literal["head", "image"] = "image"
     keypoint_groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     keypoint_vertex: Ints | None = None
@@ -80,7 +80,7 @@ class MotionSpace:
             raise MotionError(
                 f"expression_frame must be 'head' or 'image', not {self.expression_frame!r}"
             )
-        object.__setattr__(self, "face_unit_names", tuple(self.face_unit_names))
+        object.__setattr__(self, "face_unit_names", tuple(self.blendshape_names))
         groups = {name: tuple(indices) for name, indices in self.keypoint_groups.items()}
         if any(not 0 <= i < self.keypoint_count for group in groups.values() for i in group):
             raise MotionError(
@@ -88,19 +88,21 @@ class MotionSpace:
                 f"0..{self.keypoint_count - 1}"
             )
         object.__setattr__(self, "keypoint_groups", MappingProxyType(groups))
-        if self.face_unit_basis is None:
-            if self.face_unit_names:
-                raise MotionError(f"Space {self.name!r} names face units but has no basis for them")
+        if self.blendshape_basis is None:
+            if self.blendshape_names:
+                raise MotionError(
+                    f"Space {self.name!r} names blendshapes but has no basis for them"
+                )
             return
-        basis = read_only(self.face_unit_basis)
-        wanted = (len(self.face_unit_names), self.keypoint_count, 3)
+        basis = read_only(self.blendshape_basis)
+        wanted = (len(self.blendshape_names), self.keypoint_count, 3)
         if basis.shape != wanted:
             raise MotionError(
-                f"The face-unit basis of space {self.name!r} has shape {basis.shape}; "
+                f"The blendshape basis of space {self.name!r} has shape {basis.shape}; "
                 f"its {wanted[0]} unit names and {wanted[1]} keypoints need {wanted}"
             )
         if not np.isfinite(basis).all():
-            raise MotionError(f"The face-unit basis of space {self.name!r} is not finite")
+            raise MotionError(f"The blendshape basis of space {self.name!r} is not finite")
         object.__setattr__(self, "face_unit_basis", basis)
 
     def __eq__(self, other: object) -> bool:
@@ -112,24 +114,24 @@ class MotionSpace:
     def __repr__(self) -> str:
         return (
             f"MotionSpace({self.name!r}, keypoints={self.keypoint_count}, "
-            f"face_units={len(self.face_unit_names)})"
+            f"face_units={len(self.blendshape_names)})"
         )
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return MotionSpace, (
             self.name,
             self.keypoint_count,
-            self.face_unit_names,
-            self.face_unit_basis,
+            self.blendshape_names,
+            self.blendshape_basis,
             self.expression_frame,
             dict(self.keypoint_groups),
             self.keypoint_vertex,
         )
 
     @property
-    def has_units(self) -> bool:
-        """Whether the space has a face-unit basis."""
-        return self.face_unit_basis is not None
+    def has_blendshapes(self) -> bool:
+        """Whether the space has a blendshape basis."""
+        return self.blendshape_basis is not None
 
     @property
     def vector_size(self) -> int:
@@ -137,11 +139,11 @@ class MotionSpace:
         return 3 * self.keypoint_count + 7
 
     @cached_property
-    def unit_projection(self) -> Floats:
+    def blendshape_projection(self) -> Floats:
         """[3k, u] pseudo-inverse of the basis: ``expression.reshape(..., 3k) @ projection``.
 
         Raises:
-            MotionError: the space has no face units.
+            MotionError: the space has no blendshapes.
         """
         inverse = np.linalg.pinv(self._flat_basis().astype(np.float64))
         return read_only(inverse.astype(np.float32))
@@ -151,15 +153,15 @@ class MotionSpace:
         """Ratio of the basis's largest to smallest singular value; infinite if units coincide.
 
         Raises:
-            MotionError: the space has no face units.
+            MotionError: the space has no blendshapes.
         """
         return float(np.linalg.cond(self._flat_basis().astype(np.float64)))
 
-    def to_units(self, expression: ArrayLike) -> Floats:
-        """Face-unit activations [..., u] that explain an expression [..., k, 3] best.
+    def to_blendshapes(self, expression: ArrayLike) -> Floats:
+        """Blendshape activations [..., u] that explain an expression [..., k, 3] best.
 
         Raises:
-            MotionError: the space has no face units, or the last two axes are not (k, 3).
+            MotionError: the space has no blendshapes, or the last two axes are not (k, 3).
         """
         values = np.asarray(expression, dtype=np.float32)
         if values.shape[-2:] != (self.keypoint_count, 3):
@@ -167,43 +169,45 @@ class MotionSpace:
                 f"An expression of space {self.name!r} has shape [..., {self.keypoint_count}, 3]; "
                 f"got {values.shape}"
             )
-        return values.reshape(*values.shape[:-2], 3 * self.keypoint_count) @ self.unit_projection
+        return (
+            values.reshape(*values.shape[:-2], 3 * self.keypoint_count) @ self.blendshape_projection
+        )
 
-    def from_units(self, units: ArrayLike) -> Floats:
-        """Expression [..., k, 3] of face-unit activations [..., u].
+    def from_blendshapes(self, units: ArrayLike) -> Floats:
+        """Expression [..., k, 3] of blendshape activations [..., u].
 
         Raises:
-            MotionError: the space has no face units, or the last axis is not u.
+            MotionError: the space has no blendshapes, or the last axis is not u.
         """
         basis = self._flat_basis()
         values = np.asarray(units, dtype=np.float32)
         if values.ndim == 0 or values.shape[-1] != len(basis):
             raise MotionError(
-                f"Space {self.name!r} has {len(basis)} face units; got an array of shape "
+                f"Space {self.name!r} has {len(basis)} blendshapes; got an array of shape "
                 f"{values.shape}, whose last axis must be {len(basis)}"
             )
         return (values @ basis).reshape(*values.shape[:-1], self.keypoint_count, 3)
 
-    def unit_index(self, name: str) -> int:
-        """Position of a face unit on the ``u`` axis.
+    def blendshape_index(self, name: str) -> int:
+        """Position of a blendshape on the ``u`` axis.
 
         Raises:
             MotionError: the space has no such unit.
         """
         try:
-            return self.face_unit_names.index(name)
+            return self.blendshape_names.index(name)
         except ValueError:
             raise MotionError(
-                f"Space {self.name!r} has no face unit {name!r}; it has: "
-                f"{', '.join(self.face_unit_names) or 'none'}"
+                f"Space {self.name!r} has no blendshape {name!r}; it has: "
+                f"{', '.join(self.blendshape_names) or 'none'}"
             ) from None
 
-    def unit_indices(self, names: Iterable[str]) -> NDArray[np.intp]:
+    def blendshape_indices(self, names: Iterable[str]) -> NDArray[np.intp]:
         """Positions of those of ``names`` that this space has, in its own order."""
         wanted = set(names)
-        return np.flatnonzero([name in wanted for name in self.face_unit_names])
+        return np.flatnonzero([name in wanted for name in self.blendshape_names])
 
-    def region_units(self, region: str) -> NDArray[np.intp]:
+    def region_blendshapes(self, region: str) -> NDArray[np.intp]:
         """Positions of a region's units: ``"brows"``, ``"eyes"``, ``"cheeks"`` or ``"mouth"``.
 
         Raises:
@@ -211,15 +215,15 @@ class MotionSpace:
         """
         if region not in REGIONS:
             raise MotionError(f"Unknown face region {region!r}; it is one of {', '.join(REGIONS)}")
-        return self.unit_indices(REGIONS[region])
+        return self.blendshape_indices(REGIONS[region])
 
     def _flat_basis(self) -> Floats:
-        if self.face_unit_basis is None:
+        if self.blendshape_basis is None:
             raise MotionError(
-                f"Motion space {self.name!r} has no face units; use its expression keypoints, "
-                "or a space with a face-unit basis such as 'compact-1'"
+                f"Motion space {self.name!r} has no blendshapes; use its expression keypoints, "
+                "or a space with a blendshape basis such as 'compact-1'"
             )
-        return self.face_unit_basis.reshape(len(self.face_unit_basis), -1)
+        return self.blendshape_basis.reshape(len(self.blendshape_basis), -1)
 
 
 LIVEPORTRAIT_21 = MotionSpace(
@@ -275,10 +279,10 @@ def register_space(space: MotionSpace) -> MotionSpace:
 
 
 def load_space(path: Path, name: str) -> MotionSpace:
-    """Reads a space with a face-unit basis from a safetensors file.
+    """Reads a space with a blendshape basis from a safetensors file.
 
     The file holds ``basis`` float32 [u, k, 3] and ``keypoint_vertex`` int32 [k]; its metadata
-    holds ``face_units``, the unit names as a JSON list.
+    holds ``blendshapes``, the unit names as a JSON list.
 
     Raises:
         MotionError: the file is missing, damaged or of another kind.
@@ -289,7 +293,7 @@ def load_space(path: Path, name: str) -> MotionSpace:
         with safe_open(path, framework="numpy") as file:
             basis = file.get_tensor("basis")
             vertex = file.get_tensor("keypoint_vertex")
-            names = json.loads((file.metadata() or {}).get("face_units", "null")) or FACE_UNITS
+            names = json.loads((file.metadata() or {}).get("face_units", "null")) or BLENDSHAPES
     except (OSError, SafetensorError, ValueError) as error:
         raise MotionError(f"Cannot read the motion space {name!r} from {path}: {error}") from error
     if basis.ndim != 3:
@@ -297,21 +301,21 @@ def load_space(path: Path, name: str) -> MotionSpace:
     return MotionSpace(
         name=name,
         keypoint_count=basis.shape[1],
-        face_unit_names=tuple(names),
-        face_unit_basis=basis,
+        blendshape_names=tuple(names),
+        blendshape_basis=basis,
         expression_frame="head",
         keypoint_vertex=np.asarray(vertex, dtype=np.int32),
     )
 
 
 def _same_definition(a: MotionSpace, b: MotionSpace) -> bool:
-    if (a.keypoint_count, a.face_unit_names, a.expression_frame, dict(a.keypoint_groups)) != (
+    if (a.keypoint_count, a.blendshape_names, a.expression_frame, dict(a.keypoint_groups)) != (
         b.keypoint_count,
-        b.face_unit_names,
+        b.blendshape_names,
         b.expression_frame,
         dict(b.keypoint_groups),
     ):
         return False
-    if a.face_unit_basis is None or b.face_unit_basis is None:
-        return a.face_unit_basis is b.face_unit_basis
-    return np.array_equal(a.face_unit_basis, b.face_unit_basis)
+    if a.blendshape_basis is None or b.blendshape_basis is None:
+        return a.blendshape_basis is b.blendshape_basis
+    return np.array_equal(a.blendshape_basis, b.blendshape_basis)

@@ -32,7 +32,7 @@ class Portrait:
 
     Attributes:
         size: side of the rendered square in pixels.
-        mask: [s, s] float32 in [0, 1], where a rendered crop replaces the picture.
+        mask: [s, s] float32 in [0, 1], where a rendered crop replaces the image.
     """
 
     size: int
@@ -55,21 +55,21 @@ class PortraitModel(ABC):
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
 
-    keeps_photo = True
-    """Whether a frame is the photograph itself where nothing moves, to the last grey level."""
+    keeps_source = True
+    """Whether a frame is the image itself where nothing moves, to the last grey level."""
 
-    def crop(self, picture: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
-        """The square of a picture that this model sees.
+    def crop(self, image: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
+        """The square of an image that this model sees.
 
         Args:
-            picture: [h, w, 3] uint8 RGB.
+            image: [h, w, 3] uint8 RGB.
             face: the face in it.
-            whole: whether the picture is a square crop of the face already.
+            whole: whether the image is a square crop of the face already.
 
         Raises:
             NoFaceError: the face is too small to animate, or has no finite place.
         """
-        return crop_whole(picture, face) if whole else crop_face(picture, face)
+        return crop_whole(image, face) if whole else crop_face(image, face)
 
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:
@@ -94,7 +94,7 @@ class PortraitModel(ABC):
 
         Args:
             portrait: result of :meth:`encode` of this model.
-            motion: in this model's space; the head of an absolute one, as extracted from pictures,
+            motion: in this model's space; the head of an absolute one, as extracted from images,
                 drives by its changes from ``reference``.
             batch_size: frames rendered together.
             reference: one absolute frame that counts as rest, the motion's first if None. Pieces
@@ -130,9 +130,9 @@ class PortraitModel(ABC):
         )
 
     def render_change(self, portrait: Portrait, change: Motion) -> NDArray[np.uint8]:
-        """The portrait with a change of its own expression, for a single picture.
+        """The portrait with a change of its own expression, for a single image.
 
-        Speech needs a mouth of its own, a picture keeps what it shows: no change gives the
+        Speech needs a mouth of its own, an image keeps what it shows: no change gives the
         portrait as it is.
 
         Args:
@@ -146,7 +146,7 @@ class PortraitModel(ABC):
             MotionError: the change is of another space or not one frame.
         """
         if len(change) != 1:
-            raise MotionError(f"A picture is changed by one frame of motion, not by {len(change)}")
+            raise MotionError(f"An image is changed by one frame of motion, not by {len(change)}")
         frames: NDArray[np.uint8] = next(self.render(portrait, change))
         return frames[0]
 

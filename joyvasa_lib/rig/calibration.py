@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import lip_edges
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
@@ -21,9 +21,9 @@ LOWER_INNER_LIP = (88, 178, 87, 14, 317, 402, 318)
 _OVERLAP = 0.012
 """Rig units by which the edges of closed lips lie over each other."""
 _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
-BLINK = [FACE_UNITS.index(name) for name in _BLINK]
-JAW = FACE_UNITS.index("jawOpen")
-_LIFT = [FACE_UNITS.index("mouthUpperUpLeft"), FACE_UNITS.index("mouthUpperUpRight")]
+BLINK = [BLENDSHAPES.index(name) for name in _BLINK]
+JAW = BLENDSHAPES.index("jawOpen")
+_LIFT = [BLENDSHAPES.index("mouthUpperUpLeft"), BLENDSHAPES.index("mouthUpperUpRight")]
 UPPER_LIP_FOLLOWS_JAW = 0.22
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 _SEALING = (
@@ -42,8 +42,8 @@ def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
     return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
 
 
-def applied_units(units: Floats, own: Floats, gain: Floats) -> Floats:
-    """What is put on the rig for face units: blinks that close the eye, a lip that follows the jaw.
+def applied_blendshapes(units: Floats, own: Floats, gain: Floats) -> Floats:
+    """What is put on the rig: blinks that close the eye, a lip that follows the jaw.
 
     Args:
         units: [..., 52] activations of the motion.
@@ -70,23 +70,23 @@ def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Float
     extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
     gains = []
     for name, above, under, more in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, extra, strict=True):
-        index = rig.unit_index(name)
+        index = rig.blendshape_index(name)
         upper, lower = (rig.landmark_vertex[list(ids)] for ids in (above, under))
-        now = fit.shape + np.tensordot(fit.units, rig.units, 1)
+        now = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
         opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
-        per_unit = -float(_gap(rig.units[index], upper, lower).mean())
-        left = max(1.0 - float(fit.units[index]), 0.2)
+        per_unit = -float(_gap(rig.blendshapes[index], upper, lower).mean())
+        left = max(1.0 - float(fit.blendshapes[index]), 0.2)
         gains.append(np.clip((opening + more + 0.012) / (left * per_unit), 0.3, 2.2))
     return np.array(gains, dtype=np.float32)
 
 
 def lip_seal(rig: HeadRig, fit: HeadFit) -> Floats:
     """[52] change of units that closes the lips of the person's neutral face, usually tiny."""
-    names = [rig.unit_index(name) for name in _SEALING]
+    names = [rig.blendshape_index(name) for name in _SEALING]
     upper, lower = lip_edges(rig)
     opening = _gap(fit.shape, upper, lower) + _OVERLAP
-    effect = _gap(rig.units[names], upper, lower).T
-    seal = np.zeros(len(rig.units), dtype=np.float32)
+    effect = _gap(rig.blendshapes[names], upper, lower).T
+    seal = np.zeros(len(rig.blendshapes), dtype=np.float32)
     ridge = 0.01 * np.eye(len(names))
     change = np.linalg.solve(effect.T @ effect + ridge, -effect.T @ opening)
     seal[names] = np.clip(change, -0.8, 0.8)

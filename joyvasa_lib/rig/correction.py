@@ -1,7 +1,7 @@
-"""Puts a fitted head on its landmarks: spreads what identity and face units leave over.
+"""Puts a fitted head on its landmarks: spreads what identity and blendshapes leave over.
 
 A smooth change of the head belongs to the person. How far the lips are parted belongs to the
-photograph alone: upper and lower lip lie beside each other, so that no smooth change tells them
+image alone: upper and lower lip lie beside each other, so that no smooth change tells them
 apart, and a face whose broad smile is taken away must not keep the gap.
 
 Axis legend: ``v`` vertices, ``n`` points with a known displacement, ``m`` pairs of points on the
@@ -51,12 +51,12 @@ def spread_residuals(rig: HeadRig, vertex: NDArray[np.int32], displacement: Doub
 
 
 def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
-    """[v, 3] what brings the edges of the lips to where a photograph has them, rig units.
+    """[v, 3] what brings the edges of the lips to where an image has them, rig units.
 
     Args:
         rig: the head model.
         shape: [v, 3] the expressive head that was fitted.
-        landmarks: [468, 3] the photograph's landmarks in the head's frame, rig units.
+        landmarks: [468, 3] the image's landmarks in the head's frame, rig units.
     """
     upper, lower = landmarks[list(UPPER_INNER), 1], landmarks[list(LOWER_INNER), 1]
     gap = np.maximum(lower - upper, 0.0)

@@ -1,8 +1,8 @@
 """Fits the head rig to 468 face-mesh landmarks: the compact preset's motion extractor.
 
-Weak-perspective camera with row vectors: ``picture = scale * (shape @ R) + translation``. Pose has
-a closed form (Procrustes); identity and face units are linear given the pose, so the fit alternates
-the two (a Gauss-Newton scheme with the pose eliminated) and takes tens of milliseconds.
+Weak-perspective camera with row vectors: ``image = scale * (shape @ R) + translation``. Pose has
+a closed form (Procrustes); identity and blendshapes are linear given the pose, so the fit
+alternates the two (a Gauss-Newton scheme with the pose eliminated) and takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import lip_parting, spread_residuals
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
@@ -22,7 +22,7 @@ _DEPTH_WEIGHT = 0.25
 _IDENTITY_PRIOR = 0.010
 _UNIT_PRIOR = 0.025
 _JAW_PRIOR = 4.0
-"""A single photograph cannot tell a long chin from an open jaw: it is the chin unless lips part."""
+"""A single image cannot tell a long chin from an open jaw: it is the chin unless lips part."""
 _NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
 """Units that 468 outline points cannot tell from others; they stay at zero in a fit."""
 
@@ -41,19 +41,19 @@ class HeadFit:
 
     Attributes:
         identity: [64] identity weights, standard deviations.
-        units: [52] face-unit activations in [0, 1].
+        blendshapes: [52] blendshape activations in [0, 1].
         rotation: [3, 3] row-vector rotation.
         scale: pixels per rig unit.
         translation: [3] pixels of the crop (z relative).
         shape: [v, 3] personal neutral head in rig units: the rig's identity plus the smooth
             correction that puts every landmark vertex on its landmark.
         parting: [v, 3] rig units by which the lips are parted farther than the units part them;
-            the photograph's alone, a driven mouth does not keep it.
+            the image's alone, a driven mouth does not keep it.
         residual: root-mean-square landmark distance before that correction, pixels.
     """
 
     identity: Floats
-    units: Floats
+    blendshapes: Floats
     rotation: Floats
     scale: float
     translation: Floats
@@ -113,7 +113,7 @@ def fit_head(
     iterations: int = 8,
     correct: bool = True,
 ) -> HeadFit:
-    """Fits pose, identity and face units to one face.
+    """Fits pose, identity and blendshapes to one face.
 
     Args:
         rig: the head model.
@@ -136,8 +136,8 @@ def fit_head(
 
     mean = rig.mean[vertex].astype(np.float64)
     id_basis = rig.identity[:, vertex].astype(np.float64)
-    unit_basis = rig.units[:, vertex].astype(np.float64)
-    free = np.array([name not in _NOT_FITTED for name in FACE_UNITS])
+    unit_basis = rig.blendshapes[:, vertex].astype(np.float64)
+    free = np.array([name not in _NOT_FITTED for name in BLENDSHAPES])
     n_id = len(id_basis) if identity is None else 0
     w_id = np.zeros(len(id_basis)) if identity is None else np.asarray(identity, np.float64)
     w_unit = np.zeros(len(unit_basis))
@@ -145,10 +145,10 @@ def fit_head(
     axis_weight = np.array([1.0, 1.0, _DEPTH_WEIGHT])
     row_weight = (np.sqrt(weight)[:, None] * axis_weight).ravel()
     if identity is None:
-        free[FACE_UNITS.index("mouthClose")] = False  # it undoes an open jaw
-    unit_prior = np.full(len(FACE_UNITS), _UNIT_PRIOR)
+        free[BLENDSHAPES.index("mouthClose")] = False  # it undoes an open jaw
+    unit_prior = np.full(len(BLENDSHAPES), _UNIT_PRIOR)
     if identity is None:
-        unit_prior[FACE_UNITS.index("jawOpen")] *= _JAW_PRIOR
+        unit_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
     prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), unit_prior[free]])
     prior = prior * np.sqrt(len(vertex))
     lower = np.concatenate([np.full(n_id, -3.0), np.zeros(int(free.sum()))])
@@ -162,7 +162,7 @@ def fit_head(
             target = target - np.tensordot(w_id, id_basis, 1)
         bases = [id_basis] if identity is None else []
         columns = np.concatenate([*bases, unit_basis[free]])
-        # The depth axis of the picture is row-weighted in the picture's frame.
+        # The depth axis of the image is row-weighted in the image's frame.
         rows = (columns @ rotation).reshape(len(columns), -1).T * row_weight[:, None]
         right = (target @ rotation).ravel() * row_weight
         solution = _box_least_squares(
@@ -182,12 +182,12 @@ def fit_head(
         flat = difference * np.array([1.0, 1.0, 0.0])
         canonical = (flat @ rotation.T) / scale
         shape = shape + spread_residuals(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
-        expressed = shape + np.tensordot(w_unit, rig.units, 1)
+        expressed = shape + np.tensordot(w_unit, rig.blendshapes, 1)
         seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
         parting = lip_parting(rig, expressed, seen)
     return HeadFit(
         identity=w_id.astype(np.float32),
-        units=w_unit.astype(np.float32),
+        blendshapes=w_unit.astype(np.float32),
         rotation=rotation.astype(np.float32),
         scale=scale,
         translation=translation.astype(np.float32),

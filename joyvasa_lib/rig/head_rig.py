@@ -1,7 +1,7 @@
-"""The parametric head of the compact preset: identity components, face units, parts.
+"""The parametric head of the compact preset: identity components, blendshapes, parts.
 
-Axis legend: ``v`` vertices, ``f`` triangles, ``u`` 52 face units, ``i`` identity components.
-Coordinates: x to the picture's right, y down, z away from the viewer; one unit is the
+Axis legend: ``v`` vertices, ``f`` triangles, ``u`` 52 blendshapes, ``i`` identity components.
+Coordinates: x to the image's right, y down, z away from the viewer; one unit is the
 root-mean-square distance of the landmark vertices from their centre (about half a face's height).
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from joyvasa_lib.errors import CheckpointError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -25,14 +25,18 @@ Ints = NDArray[np.int32]
 BUNDLED_RIG = Path(__file__).parent / "assets" / "head_rig.safetensors"
 
 
+_STORED = {"blendshapes": "units"}
+"""Tensors of a rig file whose names are older than the fields'."""
+
+
 @dataclass(frozen=True, eq=False)
 class HeadRig:
-    """A linear head model: ``shape = mean + identity . weights + units . activations``.
+    """A linear head model: ``shape = mean + identity . weights + blendshapes . activations``.
 
     Attributes:
         mean: [v, 3] mean head.
         identity: [i, v, 3] principal components, scaled to unit variance.
-        units: [u, v, 3] displacement of each face unit at full activation.
+        blendshapes: [u, v, 3] displacement of each blendshape at full activation.
         triangles: [f, 3] vertex indices.
         triangle_part: [f] index into :attr:`parts`.
         parts: names of the parts.
@@ -47,7 +51,7 @@ class HeadRig:
 
     mean: Floats
     identity: Floats
-    units: Floats
+    blendshapes: Floats
     triangles: Ints
     triangle_part: NDArray[np.uint8]
     parts: tuple[str, ...]
@@ -73,16 +77,18 @@ class HeadRig:
                 metadata = file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"Cannot read the head rig {path}: {error}") from error
-        fields = set(cls.__dataclass_fields__) - {"parts"}
-        missing = sorted(fields - names)
-        if missing or tuple(json.loads(metadata.get("face_units", "[]"))) != FACE_UNITS:
+        fields = {
+            name: _STORED.get(name, name) for name in cls.__dataclass_fields__ if name != "parts"
+        }
+        missing = sorted(set(fields.values()) - names)
+        if missing or tuple(json.loads(metadata.get("face_units", "[]"))) != BLENDSHAPES:
             raise CheckpointError(
                 f"{path} is not a head rig of this version (missing: {', '.join(missing) or 'none'}"
                 "); rebuild it with: joyvasa train rig"
             )
         for name in ("identity", "units"):
             tensors[name] = tensors[name].astype(np.float32)
-        values = {name: tensors[name] for name in fields}
+        values = {name: tensors[stored] for name, stored in fields.items()}
         return cls(parts=tuple(json.loads(metadata["parts"])), **values)
 
     def part(self, *names: str) -> NDArray[np.bool_]:
@@ -94,9 +100,9 @@ class HeadRig:
         """Sorted vertex indices of the named parts."""
         return np.unique(self.triangles[self.part(*names)]).astype(np.int32)
 
-    def unit_index(self, name: str) -> int:
-        """Position of a face unit on the ``u`` axis."""
-        return FACE_UNITS.index(name)
+    def blendshape_index(self, name: str) -> int:
+        """Position of a blendshape on the ``u`` axis."""
+        return BLENDSHAPES.index(name)
 
     @cached_property
     def skin_vertex(self) -> NDArray[np.bool_]:
@@ -108,7 +114,9 @@ class HeadRig:
     def shape(self, identity: Floats, units: Floats) -> Floats:
         """Canonical vertices [..., v, 3] for weights [..., i] and activations [..., u]."""
         shape = self.mean + np.tensordot(identity, self.identity, axes=(-1, 0))
-        return np.asarray(shape + np.tensordot(units, self.units, axes=(-1, 0)), dtype=np.float32)
+        return np.asarray(
+            shape + np.tensordot(units, self.blendshapes, axes=(-1, 0)), dtype=np.float32
+        )
 
 
 @lru_cache(maxsize=1)

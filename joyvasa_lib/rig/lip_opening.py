@@ -1,6 +1,6 @@
-"""How far each face unit opens the lips of the rig's mean head.
+"""How far each blendshape opens the lips of the rig's mean head.
 
-Axis legend: ``u`` face units.
+Axis legend: ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def lip_opening(rig: HeadRig) -> NDArray[np.float64]:
     In distances of the outer eye corners: 0.1 is the usual opening in speech.
     """
     upper, lower = _lip_vertices(rig)
-    gap = (rig.units[:, lower, 1] - rig.units[:, upper, 1]).mean(axis=1, dtype=np.float64)
+    gap = (rig.blendshapes[:, lower, 1] - rig.blendshapes[:, upper, 1]).mean(
+        axis=1, dtype=np.float64
+    )
     return np.asarray(gap / eye_distance(rig))
 
 
@@ -41,7 +43,7 @@ def _lip_vertices(rig: HeadRig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
     The lips of the mean head nearly touch, so the lower ones are told by what the jaw moves.
     """
-    down = rig.units[rig.unit_index("jawOpen"), :, 1]
+    down = rig.blendshapes[rig.blendshape_index("jawOpen"), :, 1]
     lower_face = np.flatnonzero(rig.skin_vertex & (down > _JAW_SHARE * down[rig.skin_vertex].max()))
     upper = rig.landmark_vertex[list(UPPER_INNER_LIP)].astype(np.intp)
     distance = np.linalg.norm(rig.mean[upper][:, None] - rig.mean[lower_face][None], axis=-1)

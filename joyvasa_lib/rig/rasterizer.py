@@ -1,6 +1,6 @@
 """Z-buffer rasterisation of the head mesh on the CPU, compiled by numba.
 
-Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the square picture.
+Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the square image.
 Pixel centres lie at integer coordinates (the OpenCV convention).
 """
 
@@ -62,9 +62,9 @@ def rasterize(
     """Nearest triangle and its depth at every pixel.
 
     Args:
-        vertices: [b, v, 3] picture coordinates in pixels, z away from the viewer.
+        vertices: [b, v, 3] image coordinates in pixels, z away from the viewer.
         triangles: [f, 3] vertex indices, wound clockwise on screen towards the viewer.
-        size: side of the picture in pixels, or its height and width.
+        size: side of the image in pixels, or its height and width.
 
     Returns:
         [b, h, w] triangle index (-1 where there is none) and [b, h, w] depth in pixels
@@ -80,7 +80,7 @@ def rasterize(
 
 
 def interpolate(triangle: Ints, vertices: Floats, triangles: Ints, values: Floats) -> Floats:
-    """Values of vertices at every pixel of one picture, by barycentric coordinates.
+    """Values of vertices at every pixel of one image, by barycentric coordinates.
 
     Args:
         triangle: [h, w] triangle of each pixel, -1 where there is none.

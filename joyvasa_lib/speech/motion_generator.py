@@ -88,7 +88,7 @@ class MotionGenerator:
         Returns:
             :meth:`frame_count` frames at 25 fps: expression, and the head's pose as the
             normalizer's ``reference`` says (compact preset: relative to the portrait's own;
-            official: as extracted from pictures).
+            official: as extracted from images).
 
         Raises:
             OptionError: an option is unknown or out of range.

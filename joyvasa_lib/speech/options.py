@@ -27,7 +27,7 @@ class GenerationOptions:
         scheduler: "ddim", "ddpm", "dpmsolver++", or a diffusers scheduler, used as configured.
         head_motion: factor on the head's rotation and translation, 0 keeps it still.
         blinks: "placed" by a seeded rule at people's rate, or the "model"'s own. Only models of
-            face units can have them placed.
+            blendshapes can have them placed.
         window_frames: frames drawn together, at most what the model was trained on; fewer answer
             sooner in a stream.
         smooth_pose: whether the head is smoothed: without delay over a fifth of a second, or,

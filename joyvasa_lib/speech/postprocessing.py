@@ -1,6 +1,6 @@
 """What happens to drawn motion before it leaves: a calm head, plausible ranges, blinks.
 
-Axis legend: ``t`` frames, ``c`` values of a frame in their own units (face units or expression,
+Axis legend: ``t`` frames, ``c`` values of a frame in their own units (blendshapes or expression,
 scale, translation, rotation in degrees).
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.blinks import BlinkTrack
-from joyvasa_lib.motion.operations.limits import Limits, clip_units, soft_limit
+from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, soft_limit
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Finisher:
         """Remembers which channels are what."""
         space = normalizer.space
         self._units = normalizer.layout == "units"
-        self._face = len(space.face_unit_names) if self._units else 3 * space.keypoint_count
-        self._lids = [space.face_unit_names.index(name) for name in LIDS] if self._units else []
+        self._face = len(space.blendshape_names) if self._units else 3 * space.keypoint_count
+        self._lids = [space.blendshape_names.index(name) for name in LIDS] if self._units else []
         placed = self._units and options.blinks == "placed"
         self._blinks = BlinkTrack(options.seed, normalizer.fps) if placed else None
         self._gain = np.float32(options.head_motion)
@@ -66,7 +66,7 @@ class Finisher:
             return self._with_head_gain(values)
         if self._blinks is not None:
             values[:, self._lids] = self._blinks(ready)[:, None]
-        values[:, :face] = clip_units(values[:, :face], highest=LIMITS.units)
+        values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.units)
         values = self._with_head_gain(values)
         for axis, limit in enumerate((LIMITS.pitch, LIMITS.yaw, LIMITS.roll)):
             column = face + 4 + axis

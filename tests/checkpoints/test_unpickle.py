@@ -516,7 +516,7 @@ def test_an_old_stream_cannot_ask_for_more_storage_than_the_file_has(tmp_path: P
         (b"", r"file\.pkl is empty; download it again"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
         (b"<!DOCTYPE html><html>", "is a web page"),
-        (b"\x89PNG\r\n\x1a\n", "is a picture"),
+        (b"\x89PNG\r\n\x1a\n", "is an image"),
         (b"hello, this is a text file\n", "starts with b'hello, t'"),
         (b"\x1f\x8b\x08\x00", "a gzip archive; unpack it"),
     ],

@@ -16,7 +16,7 @@ from joyvasa_lib import JoyVASAPipeline, Motion
 from joyvasa_lib.cli import animate, app
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
@@ -102,7 +102,7 @@ def test_frames_a_second_change_the_number_of_frames_and_not_the_length(
     assert probe(output).fps == 50.0
 
 
-def test_full_keeps_the_picture_outside_the_face_and_crop_is_the_square_around_it(
+def test_full_keeps_the_image_outside_the_face_and_crop_is_the_square_around_it(
     joyvasa: Joyvasa, tmp_path: Path, words: Path, astronaut: NDArray[np.uint8]
 ) -> None:
     full, crop = tmp_path / "full.mp4", tmp_path / "crop.mp4"
@@ -168,7 +168,7 @@ def test_the_head_is_still_at_head_motion_zero_and_moves_half_at_a_half(motion: 
     np.testing.assert_allclose(half.rotation, 0.5 * whole.rotation, atol=1e-4)
     np.testing.assert_array_equal(still.rotation, 0)
     np.testing.assert_array_equal(still.translation, 0)
-    np.testing.assert_allclose(still.units, whole.units, atol=1e-4)
+    np.testing.assert_allclose(still.blendshapes, whole.blendshapes, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_a_gain_of_zero_takes_its_part_away_and_leaves_the_others(
         video = tmp_path / "talk.mp4"
         common = ("--crop", "--quiet", "--motion-out", saved)
         joyvasa("animate", ASTRONAUT, words, "-o", video, *common, *options)
-        return Motion.load(saved).units
+        return Motion.load(saved).blendshapes
 
     without, usual = units(option, 0), units()
-    gone = [FACE_UNITS.index(name) for name in parts]
+    gone = [BLENDSHAPES.index(name) for name in parts]
     np.testing.assert_allclose(without[:, gone], 0, atol=1e-4)
     changed = {
         name
-        for index, name in enumerate(FACE_UNITS)
+        for index, name in enumerate(BLENDSHAPES)
         if np.ptp(usual - without, axis=0)[index] > 0.01
     }
     allowed = {

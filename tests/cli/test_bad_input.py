@@ -106,7 +106,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-# Pictures
+# Images
 
 
 def blank(width: int, height: int) -> Callable[[Path], None]:
@@ -137,10 +137,10 @@ def nothing(path: Path) -> None:
         ("half.jpg", cut_short, "half.jpg", "export it again"),
         ("empty.png", Path.touch, "empty.png", "give another"),
         ("absent.png", nothing, "absent.png", "check the name"),
-        ("album", Path.mkdir, "album", "give a picture file"),
+        ("album", Path.mkdir, "album", "give an image file"),
     ],
 )
-def test_a_bad_picture_is_refused(
+def test_a_bad_image_is_refused(
     joyvasa: Joyvasa,
     tmp_path: Path,
     short: Path,

@@ -19,8 +19,8 @@ from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.evaluation.contact_sheet import CELL, contact_sheet, emotion_cells, unit_cells
 from joyvasa_lib.evaluation.expression import follow_points, lips_parted, measure_face
 from joyvasa_lib.media.audio import load_speech, write_wav
-from joyvasa_lib.media.image import SYNTHETIC_PICTURE, load_image
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.media.image import SYNTHETIC_IMAGE, load_image
+from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
@@ -67,16 +67,16 @@ def refused(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[
 Joyvasa = Callable[..., str]
 
 
-def test_a_picture_is_edited_and_says_that_it_is_synthetic(
+def test_an_image_is_edited_and_says_that_it_is_synthetic(
     joyvasa: Joyvasa, tmp_path: Path, pipe: JoyVASAPipeline
 ) -> None:
     output = tmp_path / "out.png"
     said = joyvasa("edit", ASTRONAUT, "--emotion", "surprise:0.8", "-o", output, "--json")
     report = json.loads(said)
     assert report == {"output": str(output), "size": [512, 512], "emotion": "surprise:0.8"}
-    with Image.open(output) as picture:
-        pixels = np.asarray(picture)
-        assert picture.getexif()[0x010E] == SYNTHETIC_PICTURE
+    with Image.open(output) as full_image:
+        pixels = np.asarray(full_image)
+        assert full_image.getexif()[0x010E] == SYNTHETIC_IMAGE
     assert np.array_equal(pixels, pipe.edit(ASTRONAUT, Emotion.surprise(0.8)))
     face = pipe.encode(ASTRONAUT).crop.face.landmarks
     before = measure_face(face)
@@ -85,7 +85,7 @@ def test_a_picture_is_edited_and_says_that_it_is_synthetic(
     assert after.jaw - before.jaw > 0.02
 
 
-def test_a_smiling_picture_bares_its_teeth_in_happiness_and_not_in_anger(
+def test_a_smiling_image_bares_its_teeth_in_happiness_and_not_in_anger(
     pipe: JoyVASAPipeline,
 ) -> None:
     portrait = pipe.encode(ASTRONAUT)
@@ -101,7 +101,7 @@ def test_a_smiling_picture_bares_its_teeth_in_happiness_and_not_in_anger(
     assert parted("surprise") > 0.0
 
 
-def test_a_neutral_edit_is_the_picture_itself(joyvasa: Joyvasa, tmp_path: Path) -> None:
+def test_a_neutral_edit_is_the_image_itself(joyvasa: Joyvasa, tmp_path: Path) -> None:
     joyvasa("edit", ASTRONAUT, "--au", "AU12=0", "-o", tmp_path / "same.png", "--quiet")
     same = np.asarray(Image.open(tmp_path / "same.png"))
     assert np.array_equal(same, load_image(ASTRONAUT))
@@ -113,7 +113,7 @@ def test_a_square_at_the_face_can_be_had_alone(joyvasa: Joyvasa, tmp_path: Path)
 
 
 def test_a_saved_motion_is_edited_as_motion_edit_does(joyvasa: Joyvasa, tmp_path: Path) -> None:
-    motion = Motion.from_units(np.random.default_rng(0).uniform(0, 0.3, (60, 52)))
+    motion = Motion.from_blendshapes(np.random.default_rng(0).uniform(0, 0.3, (60, 52)))
     source = motion.save(tmp_path / "a.safetensors")
     timeline = EmotionTimeline(((0.0, "neutral"), (1.0, "fear:0.6")))  # type: ignore[arg-type]
     timeline.save(tmp_path / "mood.yaml")
@@ -141,8 +141,8 @@ def test_a_video_is_animated_with_an_emotion(
     before, after = Motion.load(plain), Motion.load(happy)
     editor = pipe.editor("happiness:0.7,AU2_left:0.5", pipe.encode(ASTRONAUT))
     assert after == before.edit(editor)
-    brow = after.units[:, FACE_UNITS.index("browOuterUpLeft")]
-    assert brow.mean() - before.units[:, FACE_UNITS.index("browOuterUpLeft")].mean() > 0.4
+    brow = after.blendshapes[:, BLENDSHAPES.index("browOuterUpLeft")]
+    assert brow.mean() - before.blendshapes[:, BLENDSHAPES.index("browOuterUpLeft")].mean() > 0.4
 
 
 def test_the_pipeline_takes_an_emotion_wherever_it_makes_motion(
@@ -199,7 +199,7 @@ def test_a_contact_sheet_has_a_cell_for_every_emotion_and_unit(
     output = tmp_path / "sheet.png"
     said = joyvasa("emotions", "--sheet", ASTRONAUT, "-o", output)
     assert said == f"{output}: 3 faces\n"
-    assert Image.open(output).getexif()[0x010E] == SYNTHETIC_PICTURE
+    assert Image.open(output).getexif()[0x010E] == SYNTHETIC_IMAGE
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_outputs_of_another_kind_are_refused(refused: Callable[..., str], tmp_pa
     assert ".safetensors file, not b.png" in refused(
         "edit", motion, *fear, "-o", tmp_path / "b.png"
     )
-    picture = tmp_path / "b.safetensors"
-    assert "is a picture file, not b.saf" in refused("edit", ASTRONAUT, *fear, "-o", picture)
+    full_image = tmp_path / "b.safetensors"
+    assert "is an image file, not b.saf" in refused("edit", ASTRONAUT, *fear, "-o", full_image)
     EmotionTimeline.constant("fear").save(tmp_path / "mood.yaml")
     mood = ("--emotion-timeline", tmp_path / "mood.yaml")
-    assert "a picture has one" in refused("edit", ASTRONAUT, *mood, "-o", tmp_path / "b.png")
+    assert "an image has one" in refused("edit", ASTRONAUT, *mood, "-o", tmp_path / "b.png")
     assert "belong together" in refused("emotions", "--sheet", ASTRONAUT)

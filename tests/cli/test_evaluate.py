@@ -66,14 +66,14 @@ def videos(astronaut: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactor
 def motion(tmp_path: Path) -> Path:
     """20 s of a motion that blinks four times and turns its head by 6 degrees."""
     space = get_space()
-    units = np.zeros((500, len(space.face_unit_names)), np.float32)
+    units = np.zeros((500, len(space.blendshape_names)), np.float32)
     for start in (50, 170, 300, 410):
-        for unit in space.unit_indices(("eyeBlinkLeft", "eyeBlinkRight")):
+        for unit in space.blendshape_indices(("eyeBlinkLeft", "eyeBlinkRight")):
             units[start : start + 7, unit] = [0.2, 0.6, 1.0, 1.0, 1.0, 0.6, 0.2]
     rotation = np.zeros((500, 3), np.float32)
     rotation[:, 1] = 3.0 * np.sin(np.arange(500) / 25.0 * 2.0)
     path = tmp_path / "talk.safetensors"
-    Motion.from_units(units, rotation=rotation).save(path)
+    Motion.from_blendshapes(units, rotation=rotation).save(path)
     return path
 
 

@@ -25,7 +25,7 @@ from joyvasa_lib.emotion.action_units import (
 )
 from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.motion import REGIONS as ARKIT_REGIONS
 from joyvasa_lib.motion.blendshapes import ACTION_UNIT_NAMES
 
@@ -48,7 +48,7 @@ def test_codes_and_components_are_unique_and_regions_are_known() -> None:
 
 
 def test_each_of_arkits_units_has_a_component_and_coming_back_is_exact() -> None:
-    assert set(arkit_home()) == set(FACE_UNITS)
+    assert set(arkit_home()) == set(BLENDSHAPES)
     np.testing.assert_allclose(arkit_inverse() @ arkit_matrix(), np.eye(52), atol=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_plots_name_the_same_units() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=52, max_size=52))
 def test_arkit_activations_survive_the_way_there_and_back(values: list[float]) -> None:
-    given_units = dict(zip(FACE_UNITS, values, strict=True))
+    given_units = dict(zip(BLENDSHAPES, values, strict=True))
     back = Emotion.from_arkit(given_units).arkit()
     for name, value in given_units.items():
         assert back.get(name, 0.0) == pytest.approx(value, abs=1e-9)

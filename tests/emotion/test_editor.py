@@ -26,7 +26,7 @@ from joyvasa_lib.emotion.speech_guard import guard_of, reach
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.evaluation.curves import correlation
 from joyvasa_lib.evaluation.track import track_motion
-from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21, MotionSpace, get_space
+from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, MotionSpace, get_space
 from joyvasa_lib.motion.performance import Performance
 
 COMPACT = get_space()
@@ -48,7 +48,7 @@ def speaking(n_frames: int = 250, seed: int = 0) -> Motion:
 
     def put(names: tuple[str, ...], curve: object) -> None:
         for name in names:
-            units[:, FACE_UNITS.index(name)] = curve
+            units[:, BLENDSHAPES.index(name)] = curve
 
     put(("jawOpen",), 0.4 * syllable)
     put(("mouthLowerDownLeft", "mouthLowerDownRight"), 0.15 * syllable)
@@ -56,10 +56,12 @@ def speaking(n_frames: int = 250, seed: int = 0) -> Motion:
     put(("eyeBlinkLeft", "eyeBlinkRight"), seconds % 3.0 < 0.2)
     units[resting] = 0.0
     closed = (np.arange(n_frames) % 12 == 4) & ~resting
-    units[closed, FACE_UNITS.index("jawOpen")] = 0.12
-    units[closed, FACE_UNITS.index("mouthClose")] = 0.12
-    units[np.ix_(closed, COMPACT.unit_indices(("mouthLowerDownLeft", "mouthLowerDownRight")))] = 0
-    return Motion.from_units(units, rotation=rng.normal(0, 2, (n_frames, 3)))
+    units[closed, BLENDSHAPES.index("jawOpen")] = 0.12
+    units[closed, BLENDSHAPES.index("mouthClose")] = 0.12
+    units[
+        np.ix_(closed, COMPACT.blendshape_indices(("mouthLowerDownLeft", "mouthLowerDownRight")))
+    ] = 0
+    return Motion.from_blendshapes(units, rotation=rng.normal(0, 2, (n_frames, 3)))
 
 
 SPEAKING = speaking()
@@ -123,10 +125,10 @@ def test_with_a_free_mouth_a_face_shows_the_units_as_they_are() -> None:
     still = Motion.neutral(3)
     for name in EMOTIONS:
         emotion = Emotion.named(name, 0.6)
-        shown = still.edit(emotion, protect_speech=False, mapping=LINEAR).units
+        shown = still.edit(emotion, protect_speech=False, mapping=LINEAR).blendshapes
         wanted = np.zeros(52)
         for unit, value in emotion.arkit().items():
-            wanted[FACE_UNITS.index(unit)] = value
+            wanted[BLENDSHAPES.index(unit)] = value
         np.testing.assert_allclose(shown, np.tile(wanted, (3, 1)), atol=2e-4)
 
 
@@ -156,14 +158,14 @@ def test_beyond_its_range_an_emotion_saturates_when_it_is_applied() -> None:
 
 
 def test_upper_and_lower_face_have_gains_of_their_own() -> None:
-    upper = [i for r in ("brows", "eyes", "cheeks") for i in COMPACT.region_units(r)]
-    mouth = COMPACT.region_units("mouth")
+    upper = [i for r in ("brows", "eyes", "cheeks") for i in COMPACT.region_blendshapes(r)]
+    mouth = COMPACT.region_blendshapes("mouth")
     still = Motion.neutral(1)
-    full = still.edit(Emotion.sadness(), mapping=LINEAR).units[0]
-    calm = still.edit(Emotion.sadness(), lower=0.5, mapping=LINEAR).units[0]
+    full = still.edit(Emotion.sadness(), mapping=LINEAR).blendshapes[0]
+    calm = still.edit(Emotion.sadness(), lower=0.5, mapping=LINEAR).blendshapes[0]
     np.testing.assert_allclose(calm[mouth], 0.5 * full[mouth], atol=1e-4)
     np.testing.assert_allclose(calm[upper], full[upper], atol=1e-4)
-    blank = still.edit(Emotion.sadness(), upper=0.0, mapping=LINEAR).units[0]
+    blank = still.edit(Emotion.sadness(), upper=0.0, mapping=LINEAR).blendshapes[0]
     np.testing.assert_allclose(blank[upper], 0.0, atol=1e-4)
     np.testing.assert_allclose(blank[mouth], full[mouth], atol=1e-4)
 
@@ -199,10 +201,10 @@ def test_in_a_long_pause_the_emotion_may_part_the_lips() -> None:
 
 
 def test_speech_still_smiles() -> None:
-    smile = COMPACT.unit_indices(("mouthSmileLeft", "mouthSmileRight"))
-    added = (SPEAKING.edit(Emotion.happiness()).units - SPEAKING.units)[:, smile]
+    smile = COMPACT.blendshape_indices(("mouthSmileLeft", "mouthSmileRight"))
+    added = (SPEAKING.edit(Emotion.happiness()).blendshapes - SPEAKING.blendshapes)[:, smile]
     assert added.min() > 0.35
-    rounded = SPEAKING.units[:, COMPACT.unit_index("mouthPucker")] > 0.4
+    rounded = SPEAKING.blendshapes[:, COMPACT.blendshape_index("mouthPucker")] > 0.4
     speech = np.abs(np.arange(250) / 25.0 - 5.0) > 1.6
     assert added[rounded & speech].max() < added[~rounded & speech].min()
 
@@ -210,17 +212,17 @@ def test_speech_still_smiles() -> None:
 @pytest.mark.parametrize("name", EMOTIONS)
 def test_the_guard_leaves_the_upper_face_as_the_emotion_wants_it(name: str) -> None:
     emotion = Emotion.named(name)
-    upper = np.setdiff1d(np.arange(52), COMPACT.region_units("mouth"))
-    kept = SPEAKING.edit(emotion, mapping=LINEAR).units[:, upper]
-    free = SPEAKING.edit(emotion, protect_speech=False, mapping=LINEAR).units[:, upper]
+    upper = np.setdiff1d(np.arange(52), COMPACT.region_blendshapes("mouth"))
+    kept = SPEAKING.edit(emotion, mapping=LINEAR).blendshapes[:, upper]
+    free = SPEAKING.edit(emotion, protect_speech=False, mapping=LINEAR).blendshapes[:, upper]
     np.testing.assert_allclose(kept, free, atol=1e-3)
 
 
 def test_negative_units_take_away_what_speech_shows_and_nothing_breaks() -> None:
     smiling = SPEAKING.edit(Emotion.happiness(0.5), protect_speech=False)
     calmer = smiling.edit(-Emotion.units(AU12=0.5))
-    smile = COMPACT.unit_indices(("mouthSmileLeft", "mouthSmileRight"))
-    assert calmer.units[:, smile].max() < 0.5 * smiling.units[:, smile].min() + 0.05
+    smile = COMPACT.blendshape_indices(("mouthSmileLeft", "mouthSmileRight"))
+    assert calmer.blendshapes[:, smile].max() < 0.5 * smiling.blendshapes[:, smile].min() + 0.05
     before, after = track_motion(smiling).aperture, track_motion(calmer).aperture
     assert correlation(before, after) > 0.97
     assert np.isfinite(calmer.vector).all()
@@ -228,9 +230,9 @@ def test_negative_units_take_away_what_speech_shows_and_nothing_breaks() -> None
 
 def test_an_edit_survives_the_limits_of_rendering() -> None:
     for name, units in (("fear", ("browInnerUp", "eyeWideLeft")), ("disgust", ("noseSneerLeft",))):
-        shown = SPEAKING.edit(Emotion.named(name)).limit().units
+        shown = SPEAKING.edit(Emotion.named(name)).limit().blendshapes
         for unit in units:
-            assert np.median(shown[:, FACE_UNITS.index(unit)]) > 0.55, (name, unit)
+            assert np.median(shown[:, BLENDSHAPES.index(unit)]) > 0.55, (name, unit)
 
 
 # Pieces as the whole
@@ -253,7 +255,7 @@ def test_pieces_give_the_numbers_of_the_whole(
     assert pieces.motion.allclose(whole, rtol=0.0, atol=1e-9 if exact else 1e-4)
 
 
-def test_pieces_give_the_numbers_of_the_whole_without_face_units() -> None:
+def test_pieces_give_the_numbers_of_the_whole_without_blendshapes() -> None:
     motion = official()
     units = ("AU1", "AU12_left", "AU26")
     basis = np.random.default_rng(2).normal(0, 0.02, (3, 21, 3))
@@ -315,11 +317,11 @@ def test_a_living_face_wavers_blinks_and_depends_on_its_seed_alone() -> None:
     lively = still.edit(Emotion.fear(), liveliness=1.0, seed=4)
     assert lively == still.edit(Emotion.fear(), liveliness=1.0, seed=4)
     assert lively != still.edit(Emotion.fear(), liveliness=1.0, seed=5)
-    brow = lively.units[:, FACE_UNITS.index("browInnerUp")]
+    brow = lively.blendshapes[:, BLENDSHAPES.index("browInnerUp")]
     assert 0.02 < brow.std() < 0.25
     assert np.abs(np.diff(brow)).max() < 0.05
     assert 0.1 < lively.rotation.std() < 2.0
-    lids = lively.units[:, FACE_UNITS.index("eyeBlinkLeft")]
+    lids = lively.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")]
     starts = np.flatnonzero((lids[1:] > 0.5) & (lids[:-1] <= 0.5))
     assert 3 <= len(starts) <= 12
 
@@ -327,17 +329,17 @@ def test_a_living_face_wavers_blinks_and_depends_on_its_seed_alone() -> None:
 def test_blinks_of_liveliness_keep_away_from_those_that_are_there() -> None:
     seconds = (np.arange(1500) + 0.5) / 25.0
     units = np.zeros((1500, 52))
-    blink = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
+    blink = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
     units[:, blink] = (seconds % 2.2 < 0.2)[:, None]
-    busy = Motion.from_units(units)
+    busy = Motion.from_blendshapes(units)
     lively = busy.edit(Emotion.fear(), liveliness=1.0, mapping=LINEAR)
-    np.testing.assert_allclose(lively.units[:, blink], units[:, blink], atol=1e-3)
+    np.testing.assert_allclose(lively.blendshapes[:, blink], units[:, blink], atol=1e-3)
 
 
 def test_surprise_blinks_less_and_holds_its_head_stiller_than_fear() -> None:
     def life(name: str) -> tuple[int, float]:
         motion = Motion.neutral(6000).edit(Emotion.named(name), liveliness=1.0, seed=1)
-        lids = motion.units[:, FACE_UNITS.index("eyeBlinkLeft")] > 0.5
+        lids = motion.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")] > 0.5
         return int((np.diff(lids.astype(int)) > 0).sum()), float(motion.rotation.std())
 
     (few, stiff), (many, restless) = life("surprise"), life("fear")
@@ -350,8 +352,8 @@ def test_surprise_blinks_less_and_holds_its_head_stiller_than_fear() -> None:
 
 def test_a_timeline_moves_the_face_no_faster_than_speech_does() -> None:
     still = Motion.neutral(250)
-    edited = still.edit(TIMELINE).units
-    own = np.abs(np.diff(SPEAKING.units, axis=0)).max()
+    edited = still.edit(TIMELINE).blendshapes
+    own = np.abs(np.diff(SPEAKING.blendshapes, axis=0)).max()
     assert np.abs(np.diff(edited, axis=0)).max() < own
     assert edited.max() > 0.7
 
@@ -409,7 +411,7 @@ def test_a_motion_of_another_space_is_refused_by_both_names() -> None:
     with pytest.raises(MotionError, match="space 'compact-1'; the motion is of 'liveportrait-21'"):
         official().edit(editor)
     bare = Motion.neutral(3, space=MotionSpace("test-bare-emotion", 2))
-    with pytest.raises(MotionError, match="'test-bare-emotion' has no face units"):
+    with pytest.raises(MotionError, match="'test-bare-emotion' has no blendshapes"):
         bare.edit(Emotion.fear())
 
 
@@ -446,8 +448,8 @@ def test_the_linear_map_is_the_basis_of_the_units() -> None:
     assert change.shape == (2, 3, 64, 3)
     assert change.dtype == np.float32
     assert not change[0].any()
-    assert COMPACT.face_unit_basis is not None
-    jaw = COMPACT.face_unit_basis[FACE_UNITS.index("jawOpen")]
+    assert COMPACT.blendshape_basis is not None
+    jaw = COMPACT.blendshape_basis[BLENDSHAPES.index("jawOpen")]
     np.testing.assert_allclose(change[1, 2], 0.5 * 0.4 * jaw, atol=1e-7)
     with pytest.raises(MotionError, match="55 action units; got .* shape .2, 3."):
         mapping.deformation(np.zeros((2, 3), np.float32))

@@ -99,14 +99,14 @@ def test_skin_over_the_eyes_for_a_fifth_of_a_second_is_one_blink(astronaut: Pict
 
 def test_a_motion_is_measured_with_its_sound_and_segments() -> None:
     space = get_space()
-    units = np.zeros((N, len(space.face_unit_names)), np.float32)
-    units[:, space.unit_index("jawOpen")] = 3.0 * closing_mouth(0.0)
+    units = np.zeros((N, len(space.blendshape_names)), np.float32)
+    units[:, space.blendshape_index("jawOpen")] = 3.0 * closing_mouth(0.0)
     sound = 0.1 * np.sin(np.arange(20 * 16000 + 800) * 0.1).astype(np.float32)
     rows = [(one.phone, one.start, one.end) for one in SOUNDS]
-    result = evaluate_motion(Motion.from_units(units), sound, rows, sample_rate=16000)
+    result = evaluate_motion(Motion.from_blendshapes(units), sound, rows, sample_rate=16000)
     assert result.mouth.closure_hit == 1.0
     assert result.length.difference_ms == pytest.approx(50.0)
-    assert result.picture is None
+    assert result.image is None
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["name"] == "motion"
 
 
@@ -132,9 +132,9 @@ def test_a_video_of_a_rolling_head_shows_ten_degrees_and_the_same_face(rolling_h
     assert result.blinks.per_minute == 0.0
     assert result.length.seconds == pytest.approx(2.0)
     assert result.length.sound_seconds is None  # the file has none; the tone is the caller's
-    assert result.picture is not None
-    assert result.picture.identity_drift < 1.5
-    assert result.picture.identity_similarity is not None
-    assert result.picture.identity_similarity > 0.8
-    assert result.picture.background_change is not None
-    assert result.picture.background_change > 5.0  # everything turns
+    assert result.image is not None
+    assert result.image.identity_drift < 1.5
+    assert result.image.identity_similarity is not None
+    assert result.image.identity_similarity > 0.8
+    assert result.image.background_change is not None
+    assert result.image.background_change > 5.0  # everything turns

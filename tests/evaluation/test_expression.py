@@ -7,17 +7,17 @@ import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.evaluation.expression import NAMES, follow_points, measure_face
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 
 def mesh(**units: float) -> NDArray[np.float64]:
-    """The rig's mean head [468, 3] with face units, in pixels."""
+    """The rig's mean head [468, 3] with blendshapes, in pixels."""
     rig = bundled_rig()
     activations = np.zeros(52, np.float32)
     for name, value in units.items():
-        activations[FACE_UNITS.index(name)] = value
+        activations[BLENDSHAPES.index(name)] = value
     shape = rig.shape(np.zeros(len(rig.identity), np.float32), activations)
     return 100.0 * shape[rig.landmark_vertex].astype(np.float64) + 200.0
 
@@ -65,7 +65,7 @@ def test_turning_moving_and_enlarging_the_head_changes_no_measure() -> None:
         assert getattr(after, name) == pytest.approx(getattr(before, name), abs=0.005), name
 
 
-def test_points_follow_a_picture_that_is_moved(astronaut: NDArray[np.uint8]) -> None:
+def test_points_follow_an_image_that_is_moved(astronaut: NDArray[np.uint8]) -> None:
     before = astronaut[100:300, 150:350]
     after = astronaut[97:297, 155:355]  # three pixels down, five to the left
     points = np.array([[60.0, 70.0, 1.0], [100.0, 120.0, 2.0], [130.5, 60.25, 3.0]])

@@ -1,4 +1,4 @@
-"""Identity and background: against scikit-image, and on pictures changed by a known amount."""
+"""Identity and background: against scikit-image, and on images changed by a known amount."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity as reference
 
 from joyvasa_lib.evaluation.image import (
-    PictureWatch,
+    ImageWatch,
     calm_skin,
     identity_drift,
     structural_similarity,
@@ -61,9 +61,9 @@ def test_a_face_is_compared_upright_wherever_it_lies(astronaut: Picture, face: F
 def test_another_mouth_is_the_same_person_and_another_face_is_not(
     astronaut: Picture, face: Face
 ) -> None:
-    def similarity(picture: Picture) -> float:
-        watch = PictureWatch(astronaut, face)
-        watch.see(picture, face)
+    def similarity(full_image: Picture) -> float:
+        watch = ImageWatch(astronaut, face)
+        watch.see(full_image, face)
         value = watch.scores(no_track(1)).identity_similarity
         assert value is not None
         return value
@@ -81,7 +81,7 @@ def test_another_mouth_is_the_same_person_and_another_face_is_not(
 
 def test_landmarks_that_waver_do_not_make_another_person(astronaut: Picture, face: Face) -> None:
     points = face.landmarks + np.array([2.0, -1.5, 0.0], np.float32)
-    watch = PictureWatch(astronaut, face)
+    watch = ImageWatch(astronaut, face)
     watch.see(astronaut, Face(face.box, points, 1.0, face.scheme))
     similarity = watch.scores(no_track(1)).identity_similarity
     assert similarity is not None
@@ -90,7 +90,7 @@ def test_landmarks_that_waver_do_not_make_another_person(astronaut: Picture, fac
 
 def test_background_counts_and_the_head_does_not(astronaut: Picture, face: Face) -> None:
     def change(edit: slice, level: int) -> float:
-        watch = PictureWatch()
+        watch = ImageWatch()
         watch.see(astronaut, face)
         for step in (level, -level):
             frame = astronaut.astype(int)
@@ -119,9 +119,9 @@ def test_drift_is_the_spread_of_the_bony_points() -> None:
     assert identity_drift(no_track(100, swinging)) == pytest.approx(np.sqrt(3.0), rel=1e-3)
 
 
-def test_a_head_that_fills_the_picture_leaves_no_background(astronaut: Picture, face: Face) -> None:
+def test_a_head_that_fills_the_image_leaves_no_background(astronaut: Picture, face: Face) -> None:
     left, top, right, bottom = face.box.astype(int)
-    watch = PictureWatch()
+    watch = ImageWatch()
     shifted = face.landmarks - np.array([left, top, 0], np.float32)
     close = Face(face.box, shifted, 1.0, face.scheme)
     for _ in range(2):

@@ -17,7 +17,7 @@ from joyvasa_lib.face.crop import crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import Speech
 from joyvasa_lib.media.video import VideoWriter, read_video
-from joyvasa_lib.motion import FACE_UNITS, Motion
+from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 
 FPS, FRAMES, SIDE = 25.0, 50, 256
@@ -26,13 +26,13 @@ FPS, FRAMES, SIDE = 25.0, 50, 256
 @pytest.fixture(scope="module")
 def motion() -> Motion:
     """Two seconds: the jaw opens three times, the lids close twice, the head keeps still."""
-    units = np.zeros((FRAMES, len(FACE_UNITS)), np.float32)
+    units = np.zeros((FRAMES, len(BLENDSHAPES)), np.float32)
     time = np.arange(FRAMES) / FRAMES
-    units[:, FACE_UNITS.index("jawOpen")] = 0.35 - 0.35 * np.cos(2 * np.pi * 3 * time)
+    units[:, BLENDSHAPES.index("jawOpen")] = 0.35 - 0.35 * np.cos(2 * np.pi * 3 * time)
     for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
         for start in (14, 36):
-            units[start : start + 4, FACE_UNITS.index(lid)] = [0.7, 1.0, 1.0, 0.5]
-    return Motion.from_units(units, fps=FPS)
+            units[start : start + 4, BLENDSHAPES.index(lid)] = [0.7, 1.0, 1.0, 0.5]
+    return Motion.from_blendshapes(units, fps=FPS)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ def test_blinks_head_identity_and_lengths_are_seen_as_they_were_meant(
     assert seen.length.lost_frames == 0.0
     assert seen.length.difference_ms == pytest.approx(0.0, abs=40.0)
     assert seen.head.yaw_range < 4.0
-    assert seen.picture is not None
-    assert seen.picture.identity_drift < 1.0
-    assert seen.picture.identity_similarity is not None
-    assert seen.picture.identity_similarity > 0.95
+    assert seen.image is not None
+    assert seen.image.identity_drift < 1.0
+    assert seen.image.identity_similarity is not None
+    assert seen.image.identity_similarity > 0.95
 
 
 def test_the_lips_are_seen_to_open_as_they_were_meant_to(motion: Motion, video: Path) -> None:
@@ -91,8 +91,8 @@ def test_lips_are_seen_to_part_whatever_the_brows_do(
     plain = frame(still)
     mesh = detector.detect(plain)[0].landmarks
     assert abs(lips_parted(plain, frame(brows), mesh)) < 0.005
-    units = brows.units.copy()
+    units = brows.blendshapes.copy()
     for jaw in (0.2, 0.4):  # the rig's lips part by 0.31 distances of the eye corners per jaw
-        units[:, FACE_UNITS.index("jawOpen")] = jaw
-        seen = lips_parted(plain, frame(brows.with_units(units)), mesh)
+        units[:, BLENDSHAPES.index("jawOpen")] = jaw
+        seen = lips_parted(plain, frame(brows.with_blendshapes(units)), mesh)
         assert seen == pytest.approx(0.31 * jaw, rel=0.4), jaw

@@ -137,5 +137,5 @@ def test_a_file_without_usable_segments_is_refused_by_name(
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "picture.csv"
     path.write_bytes(bytes(range(128, 256)))
-    with pytest.raises(MediaError, match=r"picture\.csv is not text"):
+    with pytest.raises(MediaError, match=r"image\.csv is not text"):
         load_segments(path)

@@ -1,4 +1,4 @@
-"""Squares around faces: geometry against the reference, pixels against the picture."""
+"""Squares around faces: geometry against the reference, pixels against the image."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def face_at(x: float, y: float, height: float, roll: float = 0.0) -> Face:
     return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe468")
 
 
-def smooth_picture(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint8]:
+def smooth_image(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).normal(size=(height, width, 3))
     blurred = cv2.GaussianBlur(noise, (0, 0), 6)
     return np.asarray(cv2.normalize(blurred, None, 0, 255, cv2.NORM_MINMAX), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_the_crop_s_pixels_are_the_reference_s() -> None:
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_a_source_picture_s_size_is_the_reference_s(index: int) -> None:
+def test_a_source_image_s_size_is_the_reference_s(index: int) -> None:
     height, width, longest, division, *wanted = PASTE[f"resize_{index}"].tolist()
     assert source_size(height, width, longest, division)[1] == tuple(wanted)
 
@@ -145,10 +145,10 @@ CROPPERS: dict[str, Callable[..., FaceCrop]] = {
 @pytest.mark.parametrize("size", [256, 333])
 def test_a_dot_on_the_face_is_where_the_crop_says(name: str, size: int) -> None:
     face = face_at(190, 160, 130, roll=0.4)
-    picture = np.zeros((300, 400, 3), np.uint8)
+    full_image = np.zeros((300, 400, 3), np.uint8)
     x, y = 210, 141
-    picture[y - 2 : y + 3, x - 2 : x + 3] = 255
-    crop = CROPPERS[name](picture, face, size)
+    full_image[y - 2 : y + 3, x - 2 : x + 3] = 255
+    crop = CROPPERS[name](full_image, face, size)
     assert crop.image.shape == (size, size, 3)
     mass = crop.image[..., 0].astype(float)
     rows, columns = np.mgrid[:size, :size]
@@ -159,7 +159,7 @@ def test_a_dot_on_the_face_is_where_the_crop_says(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", CROPPERS)
 @pytest.mark.parametrize("place", [(190, 160), (10, 20), (395, 290)])
 def test_a_crop_never_stretches(name: str, place: tuple[int, int]) -> None:
-    crop = CROPPERS[name](smooth_picture(), face_at(*place, 130, roll=-0.3), 256)
+    crop = CROPPERS[name](smooth_image(), face_at(*place, 130, roll=-0.3), 256)
     turn = crop.matrix[:2, :2] / crop.scale
     np.testing.assert_allclose(turn @ turn.T, np.eye(2), atol=1e-9)
     assert np.linalg.det(turn) == pytest.approx(1.0)
@@ -170,33 +170,33 @@ def test_a_crop_never_stretches(name: str, place: tuple[int, int]) -> None:
     np.testing.assert_allclose(inside[:, 2], crop.face.landmarks[:, 2] * crop.scale, atol=1e-3)
 
 
-def test_an_aligned_crop_has_the_picture_s_own_pixels() -> None:
-    picture = smooth_picture(900, 900)
-    crop = crop_face(picture, face_at(450, 470, 200))
+def test_an_aligned_crop_has_the_image_s_own_pixels() -> None:
+    full_image = smooth_image(900, 900)
+    crop = crop_face(full_image, face_at(450, 470, 200))
     square = crop.square
     assert square is not None
     assert square.side == crop.size
     np.testing.assert_array_equal(
         crop.image,
-        picture[square.top : square.top + square.side, square.left : square.left + square.side],
+        full_image[square.top : square.top + square.side, square.left : square.left + square.side],
     )
 
 
-def test_beyond_the_picture_its_edge_is_repeated() -> None:
-    picture = smooth_picture()
-    crop = crop_face(picture, face_at(30, 150, 160))
+def test_beyond_the_image_its_edge_is_repeated() -> None:
+    full_image = smooth_image()
+    crop = crop_face(full_image, face_at(30, 150, 160))
     square = crop.square
     assert square is not None
     assert square.left < -50
     outside = crop.image[:, : -square.left]
     assert (outside == outside[:, -1:]).all()
-    upright = crop_upright(picture, face_at(30, 150, 160), 256)
+    upright = crop_upright(full_image, face_at(30, 150, 160), 256)
     assert np.abs(np.diff(upright.image[:, :30].astype(int), axis=1)).max() <= 1
-    black = crop_upright(picture, face_at(30, 150, 160), 256, border="black")
+    black = crop_upright(full_image, face_at(30, 150, 160), 256, border="black")
     assert (black.image[:, :30] == 0).all()
 
 
-def test_an_upright_crop_does_not_see_how_the_picture_is_turned(
+def test_an_upright_crop_does_not_see_how_the_image_is_turned(
     astronaut: NDArray[np.uint8],
 ) -> None:
     face = face_at(224, 125, 100)
@@ -218,7 +218,7 @@ def test_an_upright_crop_does_not_see_how_the_picture_is_turned(
     assert np.abs(flat.image.astype(int) - theirs.image).mean() > 20.0
 
 
-def test_a_small_crop_of_a_large_picture_is_smooth() -> None:
+def test_a_small_crop_of_a_large_image_is_smooth() -> None:
     rows, columns = np.mgrid[:1200, :1200]
     chess = np.repeat((((rows + columns) % 2) * 255).astype(np.uint8)[..., None], 3, 2)
     face = face_at(600, 600, 500, roll=0.2)
@@ -227,56 +227,56 @@ def test_a_small_crop_of_a_large_picture_is_smooth() -> None:
     assert crop_upright(chess, face, 128, method="bilinear").image.std() > 30
 
 
-def test_a_whole_square_picture_is_its_own_crop() -> None:
-    picture = smooth_picture(300, 300)
-    np.testing.assert_array_equal(crop_whole(picture, face_at(150, 160, 130)).image, picture)
+def test_a_whole_square_image_is_its_own_crop() -> None:
+    full_image = smooth_image(300, 300)
+    np.testing.assert_array_equal(crop_whole(full_image, face_at(150, 160, 130)).image, full_image)
 
 
-def test_a_whole_picture_that_is_not_square_is_filled_up() -> None:
-    picture = smooth_picture(300, 400)
-    crop = crop_whole(picture, face_at(150, 160, 130))
+def test_a_whole_image_that_is_not_square_is_filled_up() -> None:
+    full_image = smooth_image(300, 400)
+    crop = crop_whole(full_image, face_at(150, 160, 130))
     assert crop.square == PixelSquare(0, -50, 400)
-    np.testing.assert_array_equal(crop.image[50:350], picture)
-    assert (crop.image[:50] == picture[0]).all()
+    np.testing.assert_array_equal(crop.image[50:350], full_image)
+    assert (crop.image[:50] == full_image[0]).all()
 
 
-def test_without_a_crop_pictures_are_resized_as_in_the_reference() -> None:
+def test_without_a_crop_images_are_resized_as_in_the_reference() -> None:
     found = stretch_to_square(PASTE["img_crop"], 40).astype(int)
     assert np.abs(found - PASTE["linear_resized"]).max() <= 2
 
 
-def test_a_stretched_picture_knows_where_its_points_come_from() -> None:
-    picture = smooth_picture(300, 600)
-    crop = crop_stretched(picture, face_at(150, 160, 130), 300)
+def test_a_stretched_image_knows_where_its_points_come_from() -> None:
+    full_image = smooth_image(300, 600)
+    crop = crop_stretched(full_image, face_at(150, 160, 130), 300)
     assert crop.image.shape == (300, 300, 3)
     for x, y in ((0, 0), (599, 299), (421, 133)):  # the edges of a pixel's area, too
         seen = apply_matrix(crop.matrix, np.array([x, y]))
         np.testing.assert_allclose(seen, [(x + 0.5) / 2 - 0.5, y], atol=1e-9)
         colour = crop.image[y, int(seen[0])].astype(int)
-        assert np.abs(colour - picture[y, x]).max() <= 6
+        assert np.abs(colour - full_image[y, x]).max() <= 6
 
 
 @pytest.mark.parametrize("name", CROPPERS)
-def test_grey_and_alpha_pictures_are_cropped_as_colour(name: str) -> None:
-    face, picture = face_at(190, 160, 130), smooth_picture()
-    grey = CROPPERS[name](picture[..., 0], face, 256)
+def test_grey_and_alpha_images_are_cropped_as_colour(name: str) -> None:
+    face, full_image = face_at(190, 160, 130), smooth_image()
+    grey = CROPPERS[name](full_image[..., 0], face, 256)
     assert (grey.image == grey.image[..., :1]).all()
-    alpha = np.concatenate([picture, picture[..., :1]], 2)
+    alpha = np.concatenate([full_image, full_image[..., :1]], 2)
     np.testing.assert_array_equal(
-        CROPPERS[name](alpha, face, 256).image, CROPPERS[name](picture, face, 256).image
+        CROPPERS[name](alpha, face, 256).image, CROPPERS[name](full_image, face, 256).image
     )
 
 
 def test_unusable_options_are_named() -> None:
-    face, picture = face_at(190, 160, 130), smooth_picture()
+    face, full_image = face_at(190, 160, 130), smooth_image()
     with pytest.raises(OptionError, match=r"between 1.2 and 6, not 0.5"):
-        crop_face(picture, face, scale=0.5)
+        crop_face(full_image, face, scale=0.5)
     with pytest.raises(OptionError, match="at least 64 pixels, not 8"):
-        crop_upright(picture, face, 8)
+        crop_upright(full_image, face, 8)
     with pytest.raises(OptionError, match="'repeat' or 'black', not 'grey'"):
-        crop_upright(picture, face, border="grey")
+        crop_upright(full_image, face, border="grey")
     with pytest.raises(OptionError, match="'smooth' or 'bilinear', not 'cubic'"):
-        crop_upright(picture, face, method="cubic")
+        crop_upright(full_image, face, method="cubic")
     with pytest.raises(OptionError, match="'lips' or 'eyes', not 'nose'"):
         face_square(face.landmarks, upright_by="nose")
     with pytest.raises(OptionError, match="must be above 0, not -1"):
@@ -289,13 +289,13 @@ def test_unusable_options_are_named() -> None:
 
 def test_a_face_that_is_too_small_or_nowhere_is_refused() -> None:
     with pytest.raises(NoFaceError, match="only 15 pixels wide; at least 24 are needed"):
-        crop_face(smooth_picture(), face_at(190, 160, 15))
+        crop_face(smooth_image(), face_at(190, 160, 15))
     points = np.full((468, 3), np.nan, np.float32)
     with pytest.raises(NoFaceError, match="not finite"):
-        crop_whole(smooth_picture(), Face(np.zeros(4, np.float32), points, 1.0, "mediapipe468"))
+        crop_whole(smooth_image(), Face(np.zeros(4, np.float32), points, 1.0, "mediapipe468"))
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(MediaError, match="not float64"):
         as_rgb(np.zeros((4, 4, 3)))
     with pytest.raises(MediaError, match=r"not \(4, 4, 2\)"):
@@ -306,27 +306,27 @@ def test_what_is_no_picture_is_refused() -> None:
 
 @given(st.floats(-2000, 2000), st.floats(-2000, 2000), st.floats(4, 3000), st.floats(-3, 3))
 def test_any_square_can_be_sampled(x: float, y: float, side: float, angle: float) -> None:
-    picture = smooth_picture(60, 90)
+    full_image = smooth_image(60, 90)
     matrix = upright_matrix(np.array([x, y]), side, angle, 32)
     for method in ("smooth", "bilinear"):
-        seen = sample(picture, matrix, 32, method=method)
+        seen = sample(full_image, matrix, 32, method=method)
         assert seen.shape == (32, 32, 3)
-        assert picture.min() <= seen.min() <= seen.max() <= picture.max()
+        assert full_image.min() <= seen.min() <= seen.max() <= full_image.max()
 
 
 def test_sampling_a_part_is_sampling_the_whole() -> None:
-    picture = smooth_picture()
+    full_image = smooth_image()
     matrix = upright_matrix(np.array([350.0, 200.0]), 160.0, 0.5, 160)
     whole = cv2.warpAffine(
-        picture, matrix[:2], (160, 160), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        full_image, matrix[:2], (160, 160), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    assert np.abs(sample(picture, matrix, 160).astype(int) - whole).max() <= 2
+    assert np.abs(sample(full_image, matrix, 160).astype(int) - whole).max() <= 2
 
 
 def test_a_crop_is_what_its_fields_say() -> None:
-    picture = smooth_picture()
+    full_image = smooth_image()
     crop = FaceCrop(
-        picture, picture[:64, :64], PixelSquare(0, 0, 64).matrix(64), face_at(30, 30, 30)
+        full_image, full_image[:64, :64], PixelSquare(0, 0, 64).matrix(64), face_at(30, 30, 30)
     )
     np.testing.assert_allclose(crop.matrix, np.eye(3))
     assert crop.size == 64

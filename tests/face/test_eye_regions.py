@@ -20,13 +20,13 @@ HALF_WIDTH, HALF_HEIGHT = 26.0, 30.0
 def furry_face(angle: float = 0.0, half: tuple[float, float] = (HALF_WIDTH, HALF_HEIGHT)) -> Pixels:
     """A speckled face of 360 x 360 with two dark round eyes, turned about its middle."""
     fur = np.random.default_rng(0).normal(0.0, 12.0, (360, 360, 1))
-    picture = np.clip(np.array([190.0, 160.0, 130.0]) + fur, 0, 255).astype(np.uint8)
+    image = np.clip(np.array([190.0, 160.0, 130.0]) + fur, 0, 255).astype(np.uint8)
     for x, y in EYES:
         middle, axes = (round(x), round(y)), (round(half[0]), round(half[1]))
-        cv2.ellipse(picture, middle, axes, 0, 0, 360, (70, 90, 40), -1, cv2.LINE_AA)
-        cv2.circle(picture, middle, round(0.5 * half[0]), (15, 15, 15), -1, cv2.LINE_AA)
+        cv2.ellipse(image, middle, axes, 0, 0, 360, (70, 90, 40), -1, cv2.LINE_AA)
+        cv2.circle(image, middle, round(0.5 * half[0]), (15, 15, 15), -1, cv2.LINE_AA)
     turn = cv2.getRotationMatrix2D((179.5, 179.5), angle, 1.0)
-    return np.asarray(cv2.warpAffine(picture, turn, (360, 360), borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(cv2.warpAffine(image, turn, (360, 360), borderMode=cv2.BORDER_REPLICATE))
 
 
 def turned(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -45,14 +45,14 @@ def test_a_round_eye_is_found_from_a_point_in_it(angle: float, beside: tuple[flo
     assert found.half_height == pytest.approx(HALF_HEIGHT, abs=2.5)
 
 
-def test_no_eye_is_found_in_plain_fur_nor_in_a_blank_picture() -> None:
+def test_no_eye_is_found_in_plain_fur_nor_in_a_blank_image() -> None:
     across = np.array([120.0, 0.0])
     assert find_eye(furry_face(), np.array([180.0, 260.0]), across) is None
     assert find_eye(np.full((360, 360, 3), 128, np.uint8), np.array(EYES[0]), across) is None
 
 
 @pytest.mark.parametrize("angle", [0.0, 20.0])
-def test_lids_of_five_points_lie_around_the_eyes_of_the_picture(angle: float) -> None:
+def test_lids_of_five_points_lie_around_the_eyes_of_the_image(angle: float) -> None:
     five = turned(np.array([*EYES, (180, 200), (150, 250), (210, 250)], dtype=float), angle)
     (face,) = ManualFaceDetector(landmarks=five).detect(furry_face(angle))
     assert face.score < 0.5

@@ -72,7 +72,7 @@ def test_frames_before_the_first_face_have_none() -> None:
 
 def test_a_face_that_was_not_there_in_the_first_frame_is_refused() -> None:
     script = Script([[(100, 100, 80)]])
-    with pytest.raises(NoFaceError, match="Face 1 was asked for but the picture has 1"):
+    with pytest.raises(NoFaceError, match="Face 1 was asked for but the image has 1"):
         middles(script, 1)
     with pytest.raises(OptionError, match="'left'"):
         middles(script, "left")

@@ -142,8 +142,8 @@ def test_pieces_joined_are_the_whole(tmp_path: Path) -> None:
 def test_a_sound_that_starts_late_in_a_video_keeps_its_delay(tmp_path: Path) -> None:
     tone = write_pcm(tmp_path / "a.wav", sine(500, 48000), 48000)
     options = ["-itsoffset", "0.5", "-i", str(tone), "-map", "1:v", "-map", "2:a", "-c:v", "mpeg4"]
-    picture = ["-f", "lavfi", "-i", "color=s=64x64:d=2:r=25"]
-    waveform = load_speech(convert(tone, tmp_path / "b.mkv", *picture, *options)).waveform
+    image = ["-f", "lavfi", "-i", "color=s=64x64:d=2:r=25"]
+    waveform = load_speech(convert(tone, tmp_path / "b.mkv", *image, *options)).waveform
     assert np.abs(waveform[: int(0.45 * SAMPLE_RATE)]).max() < 1e-3
     assert np.abs(waveform[int(0.55 * SAMPLE_RATE) :]).max() > 0.4
 

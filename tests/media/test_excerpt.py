@@ -15,7 +15,7 @@ from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter, read_video
 
 FLASH = 2.0
-"""Seconds at which the picture turns white and the sound begins, for a tenth of a second."""
+"""Seconds at which the image turns white and the sound begins, for a tenth of a second."""
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -82,7 +82,7 @@ def apart(clapper: Path, path: Path, late: str) -> Path:
 
 @pytest.mark.parametrize("late", ["picture", "sound"])
 @pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mp4", ".mkv"])
-def test_picture_and_sound_read_one_by_one_stay_apart_as_in_the_file(
+def test_image_and_sound_read_one_by_one_stay_apart_as_in_the_file(
     clapper: Path, tmp_path: Path, suffix: str, late: str
 ) -> None:
     path = apart(clapper, tmp_path / f"apart{suffix}", late)
@@ -119,7 +119,7 @@ def test_streams_that_start_apart_stay_apart(
         assert shift == pytest.approx(0.4, abs=0.045)
 
 
-def test_pixels_are_square_and_pictures_not_too_large(tmp_path: Path) -> None:
+def test_pixels_are_square_and_images_not_too_large(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", np.full(SAMPLE_RATE, 0.1))
     path = tmp_path / "wide.mkv"
     ffmpeg(

@@ -1,4 +1,4 @@
-"""Pictures: every kind of file or array shows the same colours, or a sentence says why not."""
+"""Images: every kind of file or array shows the same colours, or a sentence says why not."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ HEIGHT, WIDTH = 80, 120
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def full_image() -> np.ndarray:
     """Left to right red grows, top to bottom green grows; no symmetry."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.stack([2 * x, 3 * y, np.full_like(x, 60)], axis=2).astype(np.uint8)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
-def test_lossless_files_come_back_exactly(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
-    path = save_image(tmp_path / f"a{suffix}", picture)
-    np.testing.assert_array_equal(load_image(path), picture)
-    np.testing.assert_array_equal(load_image(str(path)), picture)
+def test_lossless_files_come_back_exactly(
+    tmp_path: Path, full_image: np.ndarray, suffix: str
+) -> None:
+    path = save_image(tmp_path / f"a{suffix}", full_image)
+    np.testing.assert_array_equal(load_image(path), full_image)
+    np.testing.assert_array_equal(load_image(str(path)), full_image)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".webp"])
-def test_lossy_files_come_back_closely(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
-    loaded = load_image(save_image(tmp_path / f"a{suffix}", picture))
-    assert np.abs(loaded.astype(int) - picture).mean() < 3
+def test_lossy_files_come_back_closely(tmp_path: Path, full_image: np.ndarray, suffix: str) -> None:
+    loaded = load_image(save_image(tmp_path / f"a{suffix}", full_image))
+    assert np.abs(loaded.astype(int) - full_image).mean() < 3
 
 
 @pytest.mark.parametrize(
@@ -47,22 +49,22 @@ def test_lossy_files_come_back_closely(tmp_path: Path, picture: np.ndarray, suff
         (8, lambda a: np.rot90(a, -1)),
     ],
 )
-def test_photos_stand_upright_whatever_their_exif_orientation(
-    tmp_path: Path, picture: np.ndarray, orientation: int, stored: object
+def test_images_stand_upright_whatever_their_exif_orientation(
+    tmp_path: Path, full_image: np.ndarray, orientation: int, stored: object
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored_array = np.ascontiguousarray(stored(picture))
+    stored_array = np.ascontiguousarray(stored(full_image))
     Image.fromarray(stored_array).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(load_image(tmp_path / "a.png"), picture)
+    np.testing.assert_array_equal(load_image(tmp_path / "a.png"), full_image)
 
 
-def test_transparent_parts_show_mid_grey(tmp_path: Path, picture: np.ndarray) -> None:
+def test_transparent_parts_show_mid_grey(tmp_path: Path, full_image: np.ndarray) -> None:
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
     alpha[:40], alpha[40:60] = 0, 128
-    layered = np.concatenate([picture, alpha], axis=2)
+    layered = np.concatenate([full_image, alpha], axis=2)
     Image.fromarray(layered).save(tmp_path / "a.png")
-    expected = (picture * (alpha / 255.0) + 128 * (1 - alpha / 255.0)).round()
+    expected = (full_image * (alpha / 255.0) + 128 * (1 - alpha / 255.0)).round()
     for source in (tmp_path / "a.png", layered, Image.fromarray(layered)):
         assert np.abs(load_image(source) - expected).max() <= 1
 
@@ -78,21 +80,21 @@ def test_a_transparent_palette_shows_mid_grey(tmp_path: Path) -> None:
 
 
 def test_grey_palette_bitmap_and_cmyk_show_their_colours(
-    tmp_path: Path, picture: np.ndarray
+    tmp_path: Path, full_image: np.ndarray
 ) -> None:
-    grey = Image.fromarray(picture).convert("L")
+    grey = Image.fromarray(full_image).convert("L")
     grey.save(tmp_path / "grey.png")
     np.testing.assert_array_equal(
         load_image(tmp_path / "grey.png"), np.repeat(np.array(grey)[:, :, None], 3, axis=2)
     )
-    few = Image.fromarray(picture).quantize(16)
+    few = Image.fromarray(full_image).quantize(16)
     few.save(tmp_path / "few.png")
     np.testing.assert_array_equal(load_image(tmp_path / "few.png"), np.array(few.convert("RGB")))
     bits = grey.convert("1")
     bits.save(tmp_path / "bits.png")
     assert set(np.unique(load_image(tmp_path / "bits.png"))) == {0, 255}
-    Image.fromarray(picture).convert("CMYK").save(tmp_path / "ink.jpg", quality=95)
-    assert np.abs(load_image(tmp_path / "ink.jpg").astype(int) - picture).mean() < 4
+    Image.fromarray(full_image).convert("CMYK").save(tmp_path / "ink.jpg", quality=95)
+    assert np.abs(load_image(tmp_path / "ink.jpg").astype(int) - full_image).mean() < 4
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -111,22 +113,27 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
     assert (load_image(tmp_path / "a.gif") == (255, 0, 0)).all()
 
 
-def test_arrays_and_tensors_of_any_layout_show_the_same(picture: np.ndarray) -> None:
+def test_arrays_and_tensors_of_any_layout_show_the_same(full_image: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
-    unit = picture.astype(np.float32) / 255
+    unit = full_image.astype(np.float32) / 255
     tensor = torch.from_numpy(unit).permute(2, 0, 1)
-    sources = [picture, unit, unit.astype(np.float64), np.moveaxis(picture, 2, 0)]
-    sources += [picture.astype(np.uint16) * 257, picture.astype(np.int64), picture[None]]
-    sources += [tensor, tensor[None].requires_grad_(), tensor.double(), torch.from_numpy(picture)]
+    sources = [full_image, unit, unit.astype(np.float64), np.moveaxis(full_image, 2, 0)]
+    sources += [full_image.astype(np.uint16) * 257, full_image.astype(np.int64), full_image[None]]
+    sources += [
+        tensor,
+        tensor[None].requires_grad_(),
+        tensor.double(),
+        torch.from_numpy(full_image),
+    ]
     for source in sources:
-        np.testing.assert_array_equal(load_image(source), picture)
+        np.testing.assert_array_equal(load_image(source), full_image)
 
 
-def test_the_result_is_a_copy_and_the_source_stays(tmp_path: Path, picture: np.ndarray) -> None:
-    before = picture.copy()
-    load_image(picture)[:] = 0
-    np.testing.assert_array_equal(picture, before)
-    Image.fromarray(picture).resize((1200, 800)).save(tmp_path / "a.jpg")
+def test_the_result_is_a_copy_and_the_source_stays(tmp_path: Path, full_image: np.ndarray) -> None:
+    before = full_image.copy()
+    load_image(full_image)[:] = 0
+    np.testing.assert_array_equal(full_image, before)
+    Image.fromarray(full_image).resize((1200, 800)).save(tmp_path / "a.jpg")
     with Image.open(tmp_path / "a.jpg") as opened:
         load_image(opened, max_side=100)
         assert opened.size == (1200, 800)
@@ -134,13 +141,13 @@ def test_the_result_is_a_copy_and_the_source_stays(tmp_path: Path, picture: np.n
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_long_side_comes_down_to_the_limit_and_keeps_shape_and_colours(
-    tmp_path: Path, picture: np.ndarray, suffix: str
+    tmp_path: Path, full_image: np.ndarray, suffix: str
 ) -> None:
-    large = Image.fromarray(picture).resize((1200, 800), Image.Resampling.BICUBIC)
+    large = Image.fromarray(full_image).resize((1200, 800), Image.Resampling.BICUBIC)
     large.save(tmp_path / f"a{suffix}", quality=95)
     loaded = load_image(tmp_path / f"a{suffix}", max_side=WIDTH)
     assert loaded.shape == (HEIGHT, WIDTH, 3)
-    assert np.abs(loaded.astype(int) - picture)[2:-2, 2:-2].mean() < 3
+    assert np.abs(loaded.astype(int) - full_image)[2:-2, 2:-2].mean() < 3
 
 
 def test_ninety_megapixels_are_read_at_the_workable_size(tmp_path: Path) -> None:
@@ -156,22 +163,22 @@ def test_above_two_hundred_megapixels_is_refused_before_decoding(tmp_path: Path)
         load_image(tmp_path / "huge.png")
 
 
-def test_bad_files_get_one_sentence_naming_the_file(tmp_path: Path, picture: np.ndarray) -> None:
-    (tmp_path / "words.png").write_text("not a picture\n" * 100)
+def test_bad_files_get_one_sentence_naming_the_file(tmp_path: Path, full_image: np.ndarray) -> None:
+    (tmp_path / "words.png").write_text("not an image\n" * 100)
     (tmp_path / "empty.png").touch()
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n")
-    whole = save_image(tmp_path / "whole.png", picture)
+    whole = save_image(tmp_path / "whole.png", full_image)
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     Image.new("RGB", (10, 10)).save(tmp_path / "tiny.png")
     Image.new("RGB", (5000, 64)).save(tmp_path / "strip.png")
     for name, word in (
-        ("words.png", "not a picture"),
+        ("words.png", "not an image"),
         ("empty.png", "empty"),
-        ("page.eps", "not a picture"),
+        ("page.eps", "not an image"),
         ("half.png", "damaged"),
         ("tiny.png", "10x10"),
         ("strip.png", "4096x52"),
-        ("missing.png", "no picture file"),
+        ("missing.png", "no image file"),
         ("", "is a folder"),
     ):
         with pytest.raises(MediaError) as caught:
@@ -202,18 +209,20 @@ def test_bad_arrays_get_one_sentence_naming_the_value(array: np.ndarray, word: s
     assert word in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_an_impossible_limit_is_refused(picture: np.ndarray) -> None:
+def test_an_impossible_limit_is_refused(full_image: np.ndarray) -> None:
     with pytest.raises(OptionError, match="max_side=10"):
-        load_image(picture, max_side=10)
+        load_image(full_image, max_side=10)
 
 
-def test_a_picture_that_cannot_be_saved_leaves_nothing(tmp_path: Path, picture: np.ndarray) -> None:
+def test_an_image_that_cannot_be_saved_leaves_nothing(
+    tmp_path: Path, full_image: np.ndarray
+) -> None:
     with pytest.raises(OptionError, match=r"\.xyz"):
-        save_image(tmp_path / "a.xyz", picture)
+        save_image(tmp_path / "a.xyz", full_image)
     with pytest.raises(MediaError, match="float64"):
-        save_image(tmp_path / "a.png", picture / 255)
+        save_image(tmp_path / "a.png", full_image / 255)
     with pytest.raises(OutputError, match="does not exist"):
-        save_image(tmp_path / "no" / "a.png", picture)
+        save_image(tmp_path / "no" / "a.png", full_image)
     with pytest.raises(OutputError):
         save_image(tmp_path / "a.jpg", np.zeros((70_000, 1, 3), np.uint8))  # JPEG ends at 65535
     assert list(tmp_path.iterdir()) == []

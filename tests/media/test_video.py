@@ -19,7 +19,7 @@ SIZE = (96, 64)
 
 
 def frames(count: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Smooth pictures that brighten from frame to frame."""
+    """Smooth images that brighten from frame to frame."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width]
     still = np.stack([40 + x, 50 + y, 200 - x], axis=2)
@@ -81,7 +81,7 @@ def test_odd_sizes_repeat_their_edge(tmp_path: Path, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("fps", [24, 25, 29.97, 30, 60, 12.5])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("extra", [-7, 0, 7])
-def test_sound_and_picture_end_within_one_frame(
+def test_sound_and_image_end_within_one_frame(
     tmp_path: Path, fps: float, suffix: str, extra: int
 ) -> None:
     """Also when fewer or more frames are written than the sound lasts."""
@@ -248,7 +248,7 @@ def test_what_is_no_video_gets_one_sentence(tmp_path: Path) -> None:
     write_wav(tmp_path / "sound.wav", beep(1))
     for name, word in (
         ("words.mp4", "neither a sound nor a video"),
-        ("sound.wav", "no moving picture"),
+        ("sound.wav", "no moving image"),
         ("missing.mp4", "no video file"),
     ):
         with pytest.raises(MediaError) as caught:

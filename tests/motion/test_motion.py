@@ -49,11 +49,11 @@ def test_a_neutral_motion_moves_nothing() -> None:
     assert (motion.scale == 1.0).all()
 
 
-def test_face_units_go_in_and_come_out() -> None:
+def test_blendshapes_go_in_and_come_out() -> None:
     units = np.random.default_rng(0).uniform(0, 1, (30, 52))
     rotation = np.random.default_rng(1).normal(size=(30, 3))
-    motion = Motion.from_units(units, rotation=rotation, fps=30)
-    np.testing.assert_allclose(motion.units, units, atol=1e-4)
+    motion = Motion.from_blendshapes(units, rotation=rotation, fps=30)
+    np.testing.assert_allclose(motion.blendshapes, units, atol=1e-4)
     np.testing.assert_allclose(motion.rotation, rotation, atol=1e-6)
     assert motion.duration == 1.0
 
@@ -62,9 +62,9 @@ def test_the_same_units_leave_every_number_as_it_is() -> None:
     compact = get_space()
     vector = np.random.default_rng(2).normal(size=(20, compact.vector_size))
     motion = Motion.from_vector(vector, space=compact)  # far from what units can express
-    assert motion.with_units(motion.units) == motion
-    louder = motion.with_units(motion.units + 0.1)
-    np.testing.assert_allclose(louder.units, motion.units + 0.1, atol=2e-3)
+    assert motion.with_blendshapes(motion.blendshapes) == motion
+    louder = motion.with_blendshapes(motion.blendshapes + 0.1)
+    np.testing.assert_allclose(louder.blendshapes, motion.blendshapes + 0.1, atol=2e-3)
     assert np.array_equal(louder.rotation, motion.rotation)
 
 
@@ -131,8 +131,8 @@ def test_other_nonsense_is_refused_with_what_is_allowed() -> None:
         Motion.from_vector(np.zeros((3, 73)), space=LIVEPORTRAIT_21)
     with pytest.raises(MotionError, match="not an array of numbers"):
         Motion.from_vector([["a"]], space=LIVEPORTRAIT_21)  # type: ignore[list-item]
-    with pytest.raises(MotionError, match="no face units"):
-        Motion.from_units(np.zeros((3, 52)), space=LIVEPORTRAIT_21)
+    with pytest.raises(MotionError, match="no blendshapes"):
+        Motion.from_blendshapes(np.zeros((3, 52)), space=LIVEPORTRAIT_21)
 
 
 def test_equality_is_to_the_last_bit_and_of_kind() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import MediaError, MotionError, OptionError
 from joyvasa_lib.media import audio
 from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech, write_wav
-from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21, Motion, get_space, performance
+from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, Motion, get_space, performance
 from joyvasa_lib.motion.performance import Performance
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
@@ -74,7 +74,7 @@ def test_retiming_in_pieces_gives_the_bytes_of_retiming_at_once(
 
 
 def test_gains_in_pieces_are_gains_at_once(motion: Motion) -> None:
-    calm = Motion.from_units(np.abs(motion.expression[:, : len(FACE_UNITS), 0]) / 4)
+    calm = Motion.from_blendshapes(np.abs(motion.expression[:, : len(BLENDSHAPES), 0]) / 4)
     gains = {"blink": 0.5, "mouth": 1.5, "brows": 0.0}
     assert cut(calm, 50).with_gains(**gains).motion.allclose(calm.with_gains(**gains))
 

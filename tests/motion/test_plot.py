@@ -15,8 +15,8 @@ def talking(n_frames: int = 50) -> Motion:
     units = np.zeros((n_frames, 52))
     wave = 0.5 + 0.5 * np.sin(np.arange(n_frames))
     for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"):
-        units[:, get_space().unit_index(name)] = wave
-    return Motion.from_units(units, rotation=np.tile(wave[:, None], (1, 3)))
+        units[:, get_space().blendshape_index(name)] = wave
+    return Motion.from_blendshapes(units, rotation=np.tile(wave[:, None], (1, 3)))
 
 
 def labels(panel) -> list[str]:  # type: ignore[no-untyped-def]
@@ -32,7 +32,7 @@ def test_curves_show_sound_head_and_each_region_that_moves() -> None:
     assert labels(eyes) == ["eyeBlinkLeft", "eyeBlinkRight"]
     assert labels(mouth) == ["jawOpen"]
     line = mouth.get_lines()[0]
-    np.testing.assert_allclose(line.get_ydata(), talking().units[:, 24], atol=1e-6)
+    np.testing.assert_allclose(line.get_ydata(), talking().blendshapes[:, 24], atol=1e-6)
     assert mouth.get_xlim() == (0.0, 2.0)
 
 
@@ -61,7 +61,9 @@ def test_the_action_unit_map_has_a_row_for_each_unit_and_the_sound_above() -> No
     names = [tick.get_text() for tick in panel.get_yticklabels()]
     assert names == ["AU27 mouth stretch", "AU43 eye closure"]
     jaw = np.asarray(panel.get_images()[0].get_array())[0]
-    np.testing.assert_allclose(jaw, motion.units[:, get_space().unit_index("jawOpen")], atol=1e-6)
+    np.testing.assert_allclose(
+        jaw, motion.blendshapes[:, get_space().blendshape_index("jawOpen")], atol=1e-6
+    )
     assert len(Motion.neutral(5).plot(kind="action-units").axes) == 1
 
 

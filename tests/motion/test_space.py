@@ -1,4 +1,4 @@
-"""Motion spaces: names, face units and their inverse."""
+"""Motion spaces: names, blendshapes and their inverse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion import (
-    FACE_UNITS,
+    BLENDSHAPES,
     LIVEPORTRAIT_21,
     REGIONS,
     MotionSpace,
@@ -31,11 +31,11 @@ def small_space(name: str = "test-small", *, seed: int = 0) -> MotionSpace:
     return MotionSpace(name, 5, NAMES, basis, expression_frame="head")
 
 
-def test_the_compact_space_knows_all_face_units_in_their_fixed_order() -> None:
+def test_the_compact_space_knows_all_blendshapes_in_their_fixed_order() -> None:
     space = get_space("compact-1")
-    assert space.face_unit_names == FACE_UNITS
-    assert space.face_unit_basis is not None
-    assert space.face_unit_basis.shape == (52, space.keypoint_count, 3)
+    assert space.blendshape_names == BLENDSHAPES
+    assert space.blendshape_basis is not None
+    assert space.blendshape_basis.shape == (52, space.keypoint_count, 3)
     assert space.expression_frame == "head"
     assert get_space() is space
 
@@ -44,7 +44,9 @@ def test_units_of_the_compact_space_can_be_recovered_well_enough() -> None:
     space = get_space("compact-1")
     assert space.condition_number < 1000
     units = RNG.uniform(0, 1, (200, 52)).astype(np.float32)
-    np.testing.assert_allclose(space.to_units(space.from_units(units)), units, atol=1e-4)
+    np.testing.assert_allclose(
+        space.to_blendshapes(space.from_blendshapes(units)), units, atol=1e-4
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -52,25 +54,25 @@ def test_units_of_the_compact_space_can_be_recovered_well_enough() -> None:
 def test_units_survive_the_way_through_keypoints(seed: int, frames: int) -> None:
     space = small_space(seed=seed % 7)
     units = np.random.default_rng(seed).normal(size=(2, frames, 4)).astype(np.float32)
-    expression = space.from_units(units)
+    expression = space.from_blendshapes(units)
     assert expression.shape == (2, frames, 5, 3)
-    np.testing.assert_allclose(space.to_units(expression), units, atol=1e-3)
+    np.testing.assert_allclose(space.to_blendshapes(expression), units, atol=1e-3)
 
 
 def test_from_units_is_the_weighted_sum_of_the_basis() -> None:
     space = small_space()
     units = RNG.normal(size=(6, 4)).astype(np.float32)
-    expected = np.einsum("tu,ukd->tkd", units, space.face_unit_basis)
-    np.testing.assert_allclose(space.from_units(units), expected, atol=1e-5)
+    expected = np.einsum("tu,ukd->tkd", units, space.blendshape_basis)
+    np.testing.assert_allclose(space.from_blendshapes(units), expected, atol=1e-5)
 
 
 def test_to_units_is_the_least_squares_solution_for_any_expression() -> None:
     space = small_space()
-    assert space.face_unit_basis is not None
+    assert space.blendshape_basis is not None
     expression = RNG.normal(size=(7, 5, 3)).astype(np.float32)
-    matrix = space.face_unit_basis.reshape(4, -1).T
+    matrix = space.blendshape_basis.reshape(4, -1).T
     expected = np.linalg.lstsq(matrix, expression.reshape(7, -1).T, rcond=None)[0].T
-    np.testing.assert_allclose(space.to_units(expression), expected, atol=1e-4)
+    np.testing.assert_allclose(space.to_blendshapes(expression), expected, atol=1e-4)
 
 
 def test_condition_number_is_that_of_the_singular_values() -> None:
@@ -89,7 +91,7 @@ def test_copies_and_pickles_are_equal_and_complete() -> None:
     space = get_space("compact-1")
     for twin in (pickle.loads(pickle.dumps(space)), copy.deepcopy(space)):
         assert twin == space
-        assert np.array_equal(twin.face_unit_basis, space.face_unit_basis)
+        assert np.array_equal(twin.blendshape_basis, space.blendshape_basis)
         assert np.array_equal(twin.keypoint_vertex, space.keypoint_vertex)
 
 
@@ -97,28 +99,28 @@ def test_the_basis_is_a_read_only_copy() -> None:
     basis = np.ones((1, 2, 3), dtype=np.float32)
     space = MotionSpace("copied", 2, ("a",), basis)
     basis[:] = 5.0
-    assert space.face_unit_basis is not None
-    assert (space.face_unit_basis == 1.0).all()
+    assert space.blendshape_basis is not None
+    assert (space.blendshape_basis == 1.0).all()
     with pytest.raises(ValueError, match="read-only"):
-        space.face_unit_basis[0] = 2.0
+        space.blendshape_basis[0] = 2.0
 
 
 def test_regions_part_the_units_between_them() -> None:
     space = get_space("compact-1")
-    together = np.concatenate([space.region_units(region) for region in REGIONS])
+    together = np.concatenate([space.region_blendshapes(region) for region in REGIONS])
     assert sorted(together) == list(range(52))
-    assert list(small_space().region_units("mouth")) == [0]
-    assert list(small_space().region_units("cheeks")) == []
+    assert list(small_space().region_blendshapes("mouth")) == [0]
+    assert list(small_space().region_blendshapes("cheeks")) == []
     with pytest.raises(MotionError, match="brows, eyes, cheeks, mouth"):
-        space.region_units("ear")
+        space.region_blendshapes("ear")
 
 
 def test_the_official_space_has_21_keypoints_70_channels_and_no_units() -> None:
     assert get_space("liveportrait-21") is LIVEPORTRAIT_21
     assert LIVEPORTRAIT_21.vector_size == 70
     assert LIVEPORTRAIT_21.expression_frame == "image"
-    with pytest.raises(MotionError, match="liveportrait-21.*no face units"):
-        LIVEPORTRAIT_21.to_units(np.zeros((1, 21, 3)))
+    with pytest.raises(MotionError, match="liveportrait-21.*no blendshapes"):
+        LIVEPORTRAIT_21.to_blendshapes(np.zeros((1, 21, 3)))
 
 
 def test_an_unknown_space_is_refused_with_the_known_names() -> None:
@@ -163,11 +165,11 @@ def test_a_space_that_contradicts_itself_is_refused(
 def test_wrong_shapes_and_unit_names_are_refused() -> None:
     space = small_space()
     with pytest.raises(MotionError, match=r"\[..., 5, 3\]"):
-        space.to_units(np.zeros((2, 6, 3)))
-    with pytest.raises(MotionError, match="4 face units"):
-        space.from_units(np.zeros((2, 5)))
+        space.to_blendshapes(np.zeros((2, 6, 3)))
+    with pytest.raises(MotionError, match="4 blendshapes"):
+        space.from_blendshapes(np.zeros((2, 5)))
     with pytest.raises(MotionError, match="'tail'.*jawOpen"):
-        space.unit_index("tail")
+        space.blendshape_index("tail")
 
 
 def test_a_space_is_read_from_its_file_and_a_damaged_file_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -177,8 +179,8 @@ def test_a_space_is_read_from_its_file_and_a_damaged_file_is_named(tmp_path) -> 
     tensors = {"basis": basis, "keypoint_vertex": vertex}
     save_file(tensors, path, metadata={"face_units": '["jawOpen", "eyeBlinkLeft"]'})
     space = load_space(path, "from-file")
-    assert space.face_unit_names == ("jawOpen", "eyeBlinkLeft")
-    assert np.array_equal(space.face_unit_basis, basis)  # type: ignore[arg-type]
+    assert space.blendshape_names == ("jawOpen", "eyeBlinkLeft")
+    assert np.array_equal(space.blendshape_basis, basis)  # type: ignore[arg-type]
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(MotionError, match=r"space\.safetensors"):
         load_space(path, "from-file")

@@ -21,9 +21,9 @@ from joyvasa_lib.cli import app
 from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import VideoWriter, probe, read_video
-from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21
+from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.blendshapes import relative_motion
-from joyvasa_lib.pipeline import PreparedPortrait
+from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 DEMO = places.DEMO
@@ -39,7 +39,7 @@ def pipe() -> JoyVASAPipeline:
 
 
 @pytest.fixture(scope="module")
-def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
+def prepared(pipe: JoyVASAPipeline) -> EncodedPortrait:
     return pipe.encode(ASTRONAUT)
 
 
@@ -47,18 +47,18 @@ def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
 def acted() -> Motion:
     """A known performance: the head turns and goes down, the jaw opens twice, one blink."""
     units = np.zeros((N, 52), np.float32)
-    units[:, FACE_UNITS.index("jawOpen")] = 0.35 * np.sin(np.pi * 2 * TIME) ** 2
+    units[:, BLENDSHAPES.index("jawOpen")] = 0.35 * np.sin(np.pi * 2 * TIME) ** 2
     for side in ("Left", "Right"):
-        units[BLINK, FACE_UNITS.index(f"eyeBlink{side}")] = [0.6, 1.0, 1.0, 0.8, 0.4]
+        units[BLINK, BLENDSHAPES.index(f"eyeBlink{side}")] = [0.6, 1.0, 1.0, 0.8, 0.4]
     rotation = np.stack([0.0 * TIME, 8 * np.sin(5 * TIME), 4 * np.sin(3 * TIME)], axis=1)
     translation = np.stack([0 * TIME, 0.12 * np.sin(4 * TIME), 0 * TIME], axis=1)
-    return Motion.from_units(units, rotation=rotation, translation=translation, fps=FPS)
+    return Motion.from_blendshapes(units, rotation=rotation, translation=translation, fps=FPS)
 
 
 @pytest.fixture(scope="module")
 def video(
     pipe: JoyVASAPipeline,
-    prepared: PreparedPortrait,
+    prepared: EncodedPortrait,
     acted: Motion,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
@@ -72,7 +72,7 @@ def extracted(pipe: JoyVASAPipeline, video: Path) -> Motion:
 
 
 def unit(motion: Motion, name: str) -> NDArray[np.float32]:
-    return motion.units[:, FACE_UNITS.index(name)]
+    return motion.blendshapes[:, BLENDSHAPES.index(name)]
 
 
 def alike(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -102,7 +102,7 @@ def test_a_blink_is_read_from_the_pixels(extracted: Motion) -> None:
 
 
 def test_driving_the_same_portrait_repeats_the_performance(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion
 ) -> None:
     animation = pipe.drive(prepared, extracted, paste_back=False)
     again = pipe.extract_motion(animation.frames(), fps=FPS)
@@ -111,7 +111,7 @@ def test_driving_the_same_portrait_repeats_the_performance(
 
 
 def test_the_video_s_length_rate_and_sound_are_kept(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, video: Path, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, video: Path, tmp_path: Path
 ) -> None:
     seen: list[int] = []
     animation = pipe.drive(prepared, video, progress=seen.append)
@@ -126,7 +126,7 @@ def test_the_video_s_length_rate_and_sound_are_kept(
 
 
 def test_another_rate_and_another_sound_can_be_asked_for(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion
 ) -> None:
     animation = pipe.drive(prepared, extracted, fps=50.0, speech=HELLO)
     assert animation.fps == 50.0
@@ -136,7 +136,7 @@ def test_another_rate_and_another_sound_can_be_asked_for(
 
 
 def test_motion_files_drive_as_the_motion_itself(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, extracted: Motion, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion, tmp_path: Path
 ) -> None:
     path = extracted[:3].save(tmp_path / "motion.safetensors")
     from_file = list(pipe.drive(prepared, path, paste_back=False).frames())
@@ -145,7 +145,7 @@ def test_motion_files_drive_as_the_motion_itself(
 
 
 def test_keypoints_of_liveportrait_are_refused_with_what_renders_them(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
 ) -> None:
     frame = {
         "scale": np.ones((1, 1)), "R": np.eye(3)[None], "exp": np.zeros((1, 21, 3)),
@@ -171,7 +171,7 @@ def test_a_video_without_a_face_is_told_in_numbers(pipe: JoyVASAPipeline) -> Non
 
 def test_a_person_who_is_not_in_the_video_is_told(pipe: JoyVASAPipeline, video: Path) -> None:
     frames = [*empty(1), next(iter(read_video(video)))]
-    with pytest.raises(NoFaceError, match="Face 1 was asked for but the picture has 1"):
+    with pytest.raises(NoFaceError, match="Face 1 was asked for but the image has 1"):
         pipe.extract_motion(frames, fps=FPS, face=1)
 
 
@@ -225,7 +225,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "text": (letter, "letter.mp4"),
         "absent": (tmp_path / "absent.mp4", "absent.mp4"),
         "folder": (tmp_path, "is a folder"),
-        "sound": (HELLO, "holds no moving picture"),
+        "sound": (HELLO, "holds no moving image"),
         "safetensors": (broken, "motion.safetensors"),
         "pickle": (template, "not a LivePortrait driving template"),
     }
@@ -233,7 +233,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 
 @pytest.mark.parametrize("name", ["text", "absent", "folder", "sound", "safetensors", "pickle"])
 def test_what_cannot_drive_is_told_in_one_sentence(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path, name: str
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path, name: str
 ) -> None:
     path, message = bad_inputs(tmp_path)[name]
     with pytest.raises(JoyVASAError, match=message) as raised:
@@ -277,7 +277,7 @@ def test_the_command_refuses_before_it_works(
         ((ASTRONAUT, video, "-o", tmp_path / "out.avi"), "out.avi"),
         ((ASTRONAUT, video, "-o", output, "--fps", 500), "--fps must lie between 1 and 120"),
         ((ASTRONAUT, video, "-o", output, "--box", "1,2", "--square"), "only one of --box"),
-        ((ASTRONAUT, HELLO, "-o", output), "no moving picture"),
+        ((ASTRONAUT, HELLO, "-o", output), "no moving image"),
     ):
         result = joyvasa(*arguments)
         assert isinstance(result.exception, JoyVASAError), result.output

@@ -27,7 +27,7 @@ from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
 from joyvasa_lib.motion.keypoints import rotation_matrix
-from joyvasa_lib.pipeline import PreparedPortrait
+from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.portrait.liveportrait.fast.renderer import FastRenderer
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 
@@ -47,7 +47,7 @@ def pipe(official_folder: Path) -> JoyVASAPipeline:
 
 
 @pytest.fixture(scope="module")
-def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
+def prepared(pipe: JoyVASAPipeline) -> EncodedPortrait:
     return pipe.encode(ASTRONAUT)
 
 
@@ -75,7 +75,7 @@ def test_every_published_network_is_where_it_belongs(pipe: JoyVASAPipeline) -> N
 
 
 def test_a_portrait_and_speech_become_a_video(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, words: Path, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, words: Path, tmp_path: Path
 ) -> None:
     animation = pipe(prepared, str(words), num_inference_steps=STEPS)
     output = animation.save(tmp_path / "talk.mp4")
@@ -87,29 +87,29 @@ def test_a_portrait_and_speech_become_a_video(
 
 
 def test_the_face_is_cropped_upright_and_pasted_back_by_the_official_mask(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, spoken: Motion
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, spoken: Motion
 ) -> None:
     crop = prepared.crop
     assert crop.size == 512
-    wanted = crop_upright(crop.picture, crop.face, 512)
+    wanted = crop_upright(crop.full_image, crop.face, 512)
     np.testing.assert_array_equal(crop.image, wanted.image)
     assert crop.square is None  # turned
     assert prepared.portrait.mask[256, 256] == 1.0
     assert prepared.portrait.mask[0, 256] == 0.0
     frame = next(pipe.render(prepared, spoken[:1]).frames())
-    picture = crop.picture
+    full_image = crop.full_image
     inverse = np.linalg.inv(crop.matrix)
     corners = (
         np.array([[0, 0], [511, 0], [511, 511], [0, 511]]) @ inverse[:2, :2].T + inverse[:2, 2]
     )
     low, high = np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 2
-    outside = np.ones(picture.shape[:2], bool)
+    outside = np.ones(full_image.shape[:2], bool)
     outside[max(low[1], 0) : high[1], max(low[0], 0) : high[0]] = False
     assert outside.any()
-    np.testing.assert_array_equal(frame[outside], picture[outside])
+    np.testing.assert_array_equal(frame[outside], full_image[outside])
     x, y = crop.face.landmarks[4, :2].astype(int)
     face = (slice(y - 20, y + 20), slice(x - 20, x + 20))
-    assert np.abs(frame[face].astype(int) - picture[face]).mean() > 10
+    assert np.abs(frame[face].astype(int) - full_image[face]).mean() > 10
 
 
 def test_motion_is_that_of_stage_two_with_absolute_poses(
@@ -123,7 +123,7 @@ def test_motion_is_that_of_stage_two_with_absolute_poses(
 
 
 @pytest.fixture
-def keypoints_for_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def keypoints_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paints keypoints as bars instead of running W and G, where only what drives them matters."""
 
     def image(self: FastRenderer, source: Any, rows: torch.Tensor) -> torch.Tensor:
@@ -136,7 +136,7 @@ def keypoints_for_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("keypoints_for_pictures")
 def test_pieces_of_a_performance_are_driven_as_the_whole(
     pipe: JoyVASAPipeline,
-    prepared: PreparedPortrait,
+    prepared: EncodedPortrait,
     spoken: Motion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -155,7 +155,7 @@ def converted(pipe: JoyVASAPipeline, tmp_path_factory: pytest.TempPathFactory) -
 def test_a_converted_checkpoint_is_the_same_bit_for_bit(
     pipe: JoyVASAPipeline,
     converted: Path,
-    prepared: PreparedPortrait,
+    prepared: EncodedPortrait,
     spoken: Motion,
     words: Path,
 ) -> None:
@@ -205,7 +205,7 @@ def template(tmp_path: Path, n_frames: int = 2) -> Path:
 
 @pytest.mark.usefixtures("keypoints_for_pictures")
 def test_a_template_drives_the_portrait(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
 ) -> None:
     animation = pipe.drive(prepared, template(tmp_path), paste_back=False, speech=HELLO)
     assert (animation.n_frames, animation.fps) == (2, 30.0)
@@ -226,12 +226,12 @@ def test_motion_is_extracted_by_the_official_network(
 
 def test_a_crop_that_moves_does_not_move_the_person(pipe: JoyVASAPipeline) -> None:
     """The same pixels at another place and size of the video: M sees no difference, we do."""
-    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    face = crop_face_of(picture)
+    full_image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    face = crop_face_of(full_image)
     zoomed = face.matrix.copy()
     zoomed[:2] /= 1.25  # the crop shows 1.25 times as much of the video
     zoomed[:2, 2] -= [40.0, -24.0]
-    other = FaceCrop(face.picture, face.image, zoomed, face.face)
+    other = FaceCrop(face.full_image, face.image, zoomed, face.face)
     still, moved = (pipe.portrait_model.extract_motion(iter(crops), 25)
                     for crops in ([face, face], [face, other]))  # fmt: skip
     np.testing.assert_allclose(moved.scale[1], 1.25 * still.scale[1], rtol=1e-5)
@@ -245,10 +245,10 @@ def test_a_crop_that_moves_does_not_move_the_person(pipe: JoyVASAPipeline) -> No
     np.testing.assert_array_equal(moved.rotation, still.rotation)
 
 
-def crop_face_of(picture: NDArray[np.uint8]) -> FaceCrop:
+def crop_face_of(full_image: NDArray[np.uint8]) -> FaceCrop:
     points = np.array([[20, 25], [44, 25], [32, 36], [24, 46], [40, 46]], np.float32)
-    (face,) = ManualFaceDetector(landmarks=points, result="given").detect(picture)
-    return crop_upright(picture, face, 512, rotate=False)
+    (face,) = ManualFaceDetector(landmarks=points, result="given").detect(full_image)
+    return crop_upright(full_image, face, 512, rotate=False)
 
 
 # Animals
@@ -269,7 +269,7 @@ def animals(official_folder: Path) -> JoyVASAPipeline:
 HAND: dict[str, Callable[[], ManualFaceDetector]] = {
     "box": lambda: ManualFaceDetector(box=(140, 60, 330, 260)),
     "nine points": lambda: ManualFaceDetector(landmarks=CAT_POINTS, result="given"),
-    "square": lambda: ManualFaceDetector(whole_picture=True),
+    "square": lambda: ManualFaceDetector(whole_image=True),
 }
 
 
@@ -281,8 +281,8 @@ def test_an_animal_given_by_hand_is_animated(
     way: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    picture = cat[:300, 60:360] if way == "square" else cat
-    prepared = animals.encode(picture, detector=HAND[way]())
+    full_image = cat[:300, 60:360] if way == "square" else cat
+    prepared = animals.encode(full_image, detector=HAND[way]())
     crop = prepared.crop
     assert crop.size == 512
     if way == "square":
@@ -292,8 +292,8 @@ def test_an_animal_given_by_hand_is_animated(
     if way != "nine points":
         request.getfixturevalue("keypoints_for_pictures")
     frame = next(animals.render(prepared, spoken[:1]).frames())
-    assert frame.shape == picture.shape
-    assert (frame != picture).any()
+    assert frame.shape == full_image.shape
+    assert (frame != full_image).any()
 
 
 def test_an_animal_that_is_not_found_is_told_with_the_three_ways(
@@ -454,7 +454,7 @@ def test_an_index_that_is_not_known_is_told(tmp_path: Path, index: str, message:
 
 @pytest.mark.usefixtures("keypoints_for_pictures")
 def test_options_of_driving_reach_the_frames(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, tmp_path: Path
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
 ) -> None:
     model = pipe.portrait_model
     assert isinstance(model, LivePortraitModel)

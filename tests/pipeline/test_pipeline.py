@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib.errors import NoFaceError
-from joyvasa_lib.motion import FACE_UNITS, Motion, get_space
-from joyvasa_lib.pipeline import JoyVASAPipeline, PreparedPortrait
+from joyvasa_lib.motion import BLENDSHAPES, Motion, get_space
+from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 DEMO = places.DEMO
 
@@ -24,16 +24,16 @@ def pipe() -> JoyVASAPipeline:
 
 
 @pytest.fixture(scope="module")
-def prepared(pipe: JoyVASAPipeline) -> PreparedPortrait:
+def prepared(pipe: JoyVASAPipeline) -> EncodedPortrait:
     return pipe.encode(DEMO / "astronaut.jpg")
 
 
 def posed(**units: float) -> Motion:
     values = np.zeros((1, 52), np.float32)
     for name, value in units.items():
-        values[0, FACE_UNITS.index(name)] = value
+        values[0, BLENDSHAPES.index(name)] = value
     zero = np.zeros((1, 3))
-    return Motion.from_units(
+    return Motion.from_blendshapes(
         values,
         rotation=zero,
         translation=zero,
@@ -43,15 +43,15 @@ def posed(**units: float) -> Motion:
     )
 
 
-def test_the_astronauts_face_is_found_upright(prepared: PreparedPortrait) -> None:
+def test_the_astronauts_face_is_found_upright(prepared: EncodedPortrait) -> None:
     points = prepared.crop.face.landmarks
     left, right, nose, chin = points[263], points[33], points[1], points[152]
     assert left[0] > right[0] + 20
     assert left[1] < nose[1] < chin[1]
 
 
-def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_picture_alone(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait
+def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_image_alone(
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait
 ) -> None:
     def frame(motion: Motion) -> NDArray[np.float32]:
         return next(pipe.render(prepared, motion).frames()).astype(np.float32)
@@ -65,10 +65,10 @@ def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_picture_alone(
     outside = np.ones(wide.shape[:2], bool)
     outside[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = False
     assert outside.any()
-    np.testing.assert_array_equal(wide[outside], crop.picture[outside])
+    np.testing.assert_array_equal(wide[outside], crop.full_image[outside])
 
 
-def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, prepared: PreparedPortrait) -> None:
+def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, prepared: EncodedPortrait) -> None:
     portrait = prepared.portrait
     lids = prepared.crop.landmarks[[159, 145]]
     x, y = lids.mean(0)[:2].astype(int)
@@ -97,7 +97,7 @@ def pipe_duration() -> float:
     return load_speech(DEMO / "hello.flac").duration
 
 
-def test_a_picture_without_a_face_is_refused_with_a_remedy(pipe: JoyVASAPipeline) -> None:
+def test_an_image_without_a_face_is_refused_with_a_remedy(pipe: JoyVASAPipeline) -> None:
     with pytest.raises(NoFaceError, match=r"300 x 200.*box or landmarks"):
         pipe.encode(np.full((200, 300, 3), 128, np.uint8))
 
@@ -119,7 +119,7 @@ def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> N
 
 
 def test_kernels_compiled_ahead_are_those_that_rendering_uses(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait
 ) -> None:
     from joyvasa_lib.portrait.compact import lookup, patch_guides, rasterizer, resolve
 
@@ -137,10 +137,10 @@ def test_kernels_compiled_ahead_are_those_that_rendering_uses(
 
 
 def test_extracted_motion_does_not_jump_where_its_pieces_meet(
-    pipe: JoyVASAPipeline, prepared: PreparedPortrait, monkeypatch: pytest.MonkeyPatch
+    pipe: JoyVASAPipeline, prepared: EncodedPortrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = np.linspace(0.0, 1.0, 6)[:, None]
-    motion = Motion.from_units(
+    motion = Motion.from_blendshapes(
         np.zeros((6, 52)),
         rotation=steps * [4.0, -9.0, 3.0] + [2.0, 5.0, -3.0],
         translation=steps * [0.1, 0.05, 0.0],

@@ -113,9 +113,9 @@ def test_the_tutorial_runs(
 
 
 def test_a_face_is_given_by_hand_in_every_way_the_page_names(run: Runner, desk: Path) -> None:
-    picture = np.asarray(Image.open("cat.jpg").resize((640, 640)))
-    Image.fromarray(picture).save("cat.jpg")
-    np.save("cat_landmarks.npy", MediaPipeFaceDetector().detect(picture)[0].landmarks)
+    image = np.asarray(Image.open("cat.jpg").resize((640, 640)))
+    Image.fromarray(image).save("cat.jpg")
+    np.save("cat_landmarks.npy", MediaPipeFaceDetector().detect(image)[0].landmarks)
     run("docs/how-to/animals.md")
     assert probe(desk / "cat.mp4").size == (640, 640)
 

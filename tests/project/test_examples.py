@@ -136,10 +136,10 @@ def test_streamed_frames_last_as_long_as_their_sound(
     assert probe(output).duration == pytest.approx(1.0, abs=0.04)
 
 
-def test_the_picture_of_the_readme_is_a_strip_of_five_different_moments() -> None:
-    picture = load_image(ROOT / "docs" / "images" / "demo.jpg").astype(np.float32)
-    width = (picture.shape[1] + 4) // 5
-    frames = [picture[:, i * width : (i + 1) * width - 4] for i in range(5)]
+def test_the_image_of_the_readme_is_a_strip_of_five_different_moments() -> None:
+    full_image = load_image(ROOT / "docs" / "images" / "demo.jpg").astype(np.float32)
+    width = (full_image.shape[1] + 4) // 5
+    frames = [full_image[:, i * width : (i + 1) * width - 4] for i in range(5)]
     assert len({frame.shape for frame in frames}) == 1
     for first, second in pairwise(frames):
         assert np.abs(first - second).max() > 60  # a mouth that opens or closes

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.encode.source_smile import own_smile
-from joyvasa_lib.rig.calibration import BLINK, applied_units, blink_gain, lip_seal
+from joyvasa_lib.rig.calibration import BLINK, applied_blendshapes, blink_gain, lip_seal
 from joyvasa_lib.rig.correction import lip_edges
 from joyvasa_lib.rig.fitting import fit_head, similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
@@ -27,9 +27,9 @@ def head(angles: tuple[float, float, float] = (0.0, 0.0, 0.0), **units: float) -
     """Mesh points [468, 3] of a person of the rig's, in pixels."""
     rig = bundled_rig()
     identity = np.random.default_rng(3).normal(0.0, 0.7, len(rig.identity)).astype(np.float32)
-    values = np.zeros(len(FACE_UNITS), np.float32)
+    values = np.zeros(len(BLENDSHAPES), np.float32)
     for name, value in units.items():
-        values[FACE_UNITS.index(name)] = value
+        values[BLENDSHAPES.index(name)] = value
     shape = rig.shape(identity, values) @ rotation_matrix(np.array([angles]))[0]
     return np.asarray(SCALE * shape[rig.landmark_vertex] + PLACE, np.float32)
 
@@ -55,13 +55,13 @@ def test_more_of_an_expression_is_seen_as_more_of_it(unit: str, least: float) ->
     rig = bundled_rig()
     person = fit_head(rig, head())
     seen = [
-        fit_head(rig, head(**{unit: value}), identity=person.identity).units
+        fit_head(rig, head(**{unit: value}), identity=person.identity).blendshapes
         for value in (0.0, 0.35, 0.7)
     ]
-    found = [float(units[FACE_UNITS.index(unit)]) for units in seen]
+    found = [float(units[BLENDSHAPES.index(unit)]) for units in seen]
     assert found[0] < found[1] < found[2] < 0.8
     assert found[2] - found[0] > least
-    assert int(np.argmax(seen[2] - seen[0])) == FACE_UNITS.index(unit)
+    assert int(np.argmax(seen[2] - seen[0])) == BLENDSHAPES.index(unit)
 
 
 def test_the_corrected_head_lies_on_every_landmark() -> None:
@@ -69,7 +69,7 @@ def test_the_corrected_head_lies_on_every_landmark() -> None:
     bent = head()
     bent[:, 0] = PLACE[0] + 1.15 * (bent[:, 0] - PLACE[0])  # nobody of the rig's
     fit = fit_head(rig, bent)
-    shape = fit.shape + np.tensordot(fit.units, rig.units, 1)
+    shape = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
     found = fit.project(np.asarray(shape, np.float32))[rig.landmark_vertex]
     used = rig.landmark_weight >= 1.0
     off = np.linalg.norm((found - bent)[used, :2], axis=1)
@@ -100,14 +100,14 @@ def test_unusable_landmarks_are_refused(points: NDArray[np.float32]) -> None:
 def test_a_full_blink_brings_the_lids_together(wide: float) -> None:
     rig = bundled_rig()
     fit = fit_head(rig, head(eyeWideLeft=wide, eyeWideRight=wide))
-    units = fit.units.copy()
+    units = fit.blendshapes.copy()
     units[BLINK] = 1.0
-    applied = applied_units(units[None], fit.units, blink_gain(rig, fit))[0]
+    applied = applied_blendshapes(units[None], fit.blendshapes, blink_gain(rig, fit))[0]
     for upper, lower in ((386, 374), (159, 145)):
         pair = rig.landmark_vertex[[upper, lower]]
         open_eye, closed = (
-            (fit.shape + np.tensordot(values, rig.units, 1))[pair, 1]
-            for values in (fit.units, applied)
+            (fit.shape + np.tensordot(values, rig.blendshapes, 1))[pair, 1]
+            for values in (fit.blendshapes, applied)
         )
         assert open_eye[1] - open_eye[0] > 0.1
         assert abs(closed[1] - closed[0]) < 0.25 * (open_eye[1] - open_eye[0])
@@ -118,7 +118,7 @@ def test_the_seal_closes_the_lips_that_a_smile_leaves_parted() -> None:
     fit = fit_head(rig, head(mouthSmileLeft=0.8, mouthSmileRight=0.8, jawOpen=0.15))
     upper, lower = lip_edges(rig)
     middle = slice(len(upper) // 4, -len(upper) // 4)
-    sealed = fit.shape + np.tensordot(lip_seal(rig, fit), rig.units, 1)
+    sealed = fit.shape + np.tensordot(lip_seal(rig, fit), rig.blendshapes, 1)
     gap = (sealed[lower, 1] - sealed[upper, 1])[middle]
     assert gap.max() < 0.02  # rig units; the outer corners of the eyes are 1.76 apart
 
@@ -128,9 +128,9 @@ def test_a_smile_is_measured_whether_the_fit_calls_it_units_or_shape() -> None:
     smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
     fit = fit_head(rig, head(**smile))
     calm = fit_head(rig, head())
-    # All of it as the person's shape: the photograph shows the same smile.
-    shape = np.asarray(fit.shape + np.tensordot(fit.units, rig.units, 1), np.float32)
-    as_shape = replace(fit, shape=shape, units=np.zeros_like(fit.units))
+    # All of it as the person's shape: the image shows the same smile.
+    shape = np.asarray(fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1), np.float32)
+    as_shape = replace(fit, shape=shape, blendshapes=np.zeros_like(fit.blendshapes))
     assert own_smile(rig, as_shape) == pytest.approx(own_smile(rig, fit), abs=1e-5)
     assert own_smile(rig, fit) > own_smile(rig, calm) + 0.5
     half = fit_head(rig, head(**dict.fromkeys(smile, 0.5)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
@@ -155,10 +155,10 @@ def test_head_motion_zero_keeps_the_head_still_and_the_face_alive(
     assert np.all(motion.rotation == 0.0)
     assert np.all(motion.translation == 0.0)
     assert np.all(motion.scale == 1.0)
-    assert motion.units.std() > 0.0
+    assert motion.blendshapes.std() > 0.0
 
 
-def test_rotation_and_units_stay_within_what_a_picture_can_show(
+def test_rotation_and_units_stay_within_what_an_image_can_show(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
     wild = MotionGenerator(
@@ -170,7 +170,7 @@ def test_rotation_and_units_stay_within_what_a_picture_can_show(
     motion = wild.generate(speech_like(2.0))
     assert np.abs(motion.rotation[:, 1]).max() <= 12.0
     assert np.abs(motion.rotation[:, 0]).max() <= 8.0
-    assert motion.units.max() <= 1.1 + 1e-3
+    assert motion.blendshapes.max() <= 1.1 + 1e-3
 
 
 def test_saving_and_loading_changes_nothing(
@@ -286,7 +286,7 @@ def test_a_motion_survives_the_way_through_the_model_space() -> None:
     motion = normalizer.to_motion(rng.uniform(0, 1, size=(5, 59)).astype(np.float32))
     again = normalizer.to_motion(normalizer.denormalize(normalizer.to_model(motion)))
     np.testing.assert_allclose(again.vector, motion.vector, atol=2e-3)
-    assert motion.units.shape == (5, len(FACE_UNITS))
+    assert motion.blendshapes.shape == (5, len(BLENDSHAPES))
 
 
 def test_blinks_come_at_peoples_rate_and_last_as_long() -> None:
@@ -306,9 +306,9 @@ def test_blinks_do_not_depend_on_the_pieces_they_are_read_in() -> None:
 
 
 def test_the_models_own_blinks_can_be_kept(model: MotionGenerator, speech_like: SpeechLike) -> None:
-    placed = model.generate(speech_like(4.0)).units
-    own = model.generate(speech_like(4.0), blinks="model").units
-    lids = [FACE_UNITS.index("eyeBlinkLeft"), FACE_UNITS.index("eyeBlinkRight")]
+    placed = model.generate(speech_like(4.0)).blendshapes
+    own = model.generate(speech_like(4.0), blinks="model").blendshapes
+    lids = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
     others = np.delete(np.arange(52), lids)
     np.testing.assert_allclose(placed[:, others], own[:, others], atol=2e-2)
     assert np.abs(placed[:, lids] - own[:, lids]).max() > 0.3

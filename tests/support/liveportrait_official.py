@@ -71,8 +71,8 @@ def keypoint_networks() -> keys.KeypointNetworks:
     return keys.keypoint_networks(stitching_state())
 
 
-def picture() -> Tensor:
-    """[1, 3, 256, 256] the parity material's picture in [0, 1]."""
+def image() -> Tensor:
+    """[1, 3, 256, 256] the parity material's image in [0, 1]."""
     pixels = parity("appearance_feature_extractor")["full/image_uint8"]
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255.0
 

@@ -1,4 +1,4 @@
-"""Sizes, recipes and pictures small enough to train LivePortrait's networks within seconds."""
+"""Sizes, recipes and images small enough to train LivePortrait's networks within seconds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from joyvasa_lib.datasets.heads.frames import (
 from joyvasa_lib.datasets.prepared.dataset import (
     Clip,
     ClipInfo,
-    Pictures,
+    Images,
     PreparedIndex,
     ShardInfo,
     write_shard,
 )
-from joyvasa_lib.datasets.prepared.shards import encode_pictures
+from joyvasa_lib.datasets.prepared.shards import encode_images
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
@@ -82,10 +82,10 @@ def write_prepared_heads(
         clips = []
         for number, one in enumerate(found):
             name = f"{split}{number}"
-            count = len(one.pictures)
+            count = len(one.images)
             info = ClipInfo(name, f"{name}.mp4", name, 0.0, count, 200.0, 1.0)
-            data, ends = encode_pictures(list(one.pictures))
-            crops = Pictures(data, ends, one.landmarks) if crop else None
+            data, ends = encode_images(list(one.images))
+            crops = Images(data, ends, one.landmarks) if crop else None
             clips.append(
                 Clip(
                     info, np.zeros(640 * count, np.int16), np.zeros((count, 59), np.float32), crops

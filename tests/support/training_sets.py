@@ -18,7 +18,7 @@ from joyvasa_lib.datasets.prepared.dataset import (
     write_shard,
 )
 from joyvasa_lib.datasets.prepared.statistics import Moments
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
 from joyvasa_lib.speech.diffusion.normalizer import SMALLEST_SCALE, MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
@@ -40,7 +40,7 @@ MOUTHS = np.array(  # of four sounds: jawOpen, mouthFunnel, mouthSmileLeft and R
      [0.2, 0.0, 0.7, 0.7, 0.1]]
 )  # fmt: skip
 MOUTH = [
-    FACE_UNITS.index(name)
+    BLENDSHAPES.index(name)
     for name in ("jawOpen", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthClose")
 ]
 

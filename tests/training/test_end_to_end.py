@@ -44,11 +44,11 @@ def videos(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
     words = load_speech(DEMO / "hello.flac").waveform
     face = astronaut[:320, 64:384]
     warm = np.clip(face * np.array([1.1, 0.9, 0.8]), 0, 255).astype(np.uint8)
-    for name, picture, start in zip("abc", (face, face[:, ::-1], warm), STARTS, strict=True):
+    for name, image, start in zip("abc", (face, face[:, ::-1], warm), STARTS, strict=True):
         sound = words[start : start + FRAMES * 640]
         folder = tmp_path / "videos" / name
         folder.mkdir(parents=True)
-        animation = pipe(np.ascontiguousarray(picture), sound, sample_rate=SAMPLE_RATE, seed=start)
+        animation = pipe(np.ascontiguousarray(image), sound, sample_rate=SAMPLE_RATE, seed=start)
         animation.save(folder / "talk.mp4")
     return tmp_path / "videos"
 

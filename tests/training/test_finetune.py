@@ -270,14 +270,18 @@ def test_one_clip_is_learned_by_heart_and_only_with_its_own_sound(
         return float(np.square(units - truth[:, :52]).sum(axis=1).mean())
 
     still = error(truth[:, :52].mean(axis=0))
-    assert error(made[end, "own"].units) < 0.1 * min(error(made[start, "own"].units), still)
-    assert error(made[end, "other"].units) > 0.5 * min(error(made[start, "other"].units), still)
+    assert error(made[end, "own"].blendshapes) < 0.1 * min(
+        error(made[start, "own"].blendshapes), still
+    )
+    assert error(made[end, "other"].blendshapes) > 0.5 * min(
+        error(made[start, "other"].blendshapes), still
+    )
 
     # The rendered mouth opens as that clip's does.
     crop = crop_face(astronaut, MediaPipeFaceDetector().detect(astronaut)[0], size=256)
     model = CompactPortraitModel.from_pretrained()
     portrait = model.encode(crop)
-    meant = track_motion(Motion.from_units(truth[50:80, :52])).aperture
+    meant = track_motion(Motion.from_blendshapes(truth[50:80, :52])).aperture
     agreement = {}
     for name in ("own", "other"):
         tracker = FaceTracker(25.0)

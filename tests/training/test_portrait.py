@@ -216,11 +216,11 @@ def test_the_total_is_the_weighed_sum_of_the_terms(pairs: PairSampler) -> None:
 
 
 def test_views_weigh_what_they_are_told(pairs: PairSampler) -> None:
-    batch, pictures = pairs(0), {"adversarial": 0.0, "matching": 0.0}
+    batch, images = pairs(0), {"adversarial": 0.0, "matching": 0.0}
 
     def perceptual(*views: str) -> float:
         weights = {view: float(view in views) for view in VIEWS}
-        network = objective(view_weights=weights, loss_weights=pictures)
+        network = objective(view_weights=weights, loss_weights=images)
         return network(batch)["perceptual"].item()
 
     alone = [perceptual(view) for view in VIEWS]
@@ -267,8 +267,8 @@ def test_keypoints_keep_their_digits_in_mixed_precision(pairs: PairSampler) -> N
     with torch.autocast("cpu", torch.bfloat16):
         rough = reconstruct(networks, batch)
     assert torch.equal(exact.driving, rough.driving)
-    assert rough.picture.dtype == torch.float32
-    difference = (exact.picture - rough.picture).abs().max()
+    assert rough.full_image.dtype == torch.float32
+    difference = (exact.full_image - rough.full_image).abs().max()
     assert 0.0 < difference.item() < 0.05
 
 
@@ -290,7 +290,7 @@ def test_trained_keypoints_are_guided_by_the_landmarks_they_are_near() -> None:
 
 
 class OneFace(FrameSource):
-    """Two pictures of one head, for both splits."""
+    """Two images of one head, for both splits."""
 
     def __init__(self, head: RenderedFrames) -> None:
         self.head = head
@@ -300,10 +300,10 @@ class OneFace(FrameSource):
 
     def frame(self, clip: str, index: int) -> Frame:
         head = self.head
-        return Frame(head.pictures[index], head.landmarks[index], head.rotation[index])
+        return Frame(head.images[index], head.landmarks[index], head.rotation[index])
 
 
-def test_one_face_is_learned_and_follows_its_other_picture(
+def test_one_face_is_learned_and_follows_its_other_image(
     recipe: Callable[..., Path], tmp_path: Path
 ) -> None:
     source = OneFace(HeadFrameMaker(HEADS).head(3))  # who turns far
@@ -320,7 +320,7 @@ def test_one_face_is_learned_and_follows_its_other_picture(
     networks = LivePortraitNetworks.load(tmp_path / "run" / "generator" / "portrait")
     batch = PairSampler(source, 1, SIDE, 0)(0)
     with torch.no_grad():
-        made = reconstruct(networks, batch).picture
+        made = reconstruct(networks, batch).full_image
     square = face_square(batch.driving_marks)
     faces = [cut(x, square, 32) for x in (made, batch.driving, batch.source)]
     right, wrong = ((faces[0] - other).abs().mean() for other in faces[1:])
@@ -401,8 +401,8 @@ def test_a_run_leaves_card_data_card_preview_and_checkpoint(trained: Path) -> No
     assert used["preset"] == "liveportrait"
 
 
-def crop_of(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> FaceCrop:
-    return FaceCrop(picture, picture, np.eye(3), face_of(landmarks))
+def crop_of(full_image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> FaceCrop:
+    return FaceCrop(full_image, full_image, np.eye(3), face_of(landmarks))
 
 
 def test_the_checkpoint_paints_what_the_networks_paint(trained: Path, head: RenderedFrames) -> None:
@@ -410,17 +410,17 @@ def test_the_checkpoint_paints_what_the_networks_paint(trained: Path, head: Rend
         trained / "generator" / "portrait", dtype=torch.float32
     )
     assert (model.size, model.image_side) == (SIDE, SIDE)
-    crops = [crop_of(head.pictures[i], head.landmarks[i]) for i in (0, 1)]
+    crops = [crop_of(head.images[i], head.landmarks[i]) for i in (0, 1)]
     portrait = model.encode(crops[0])
     motion = model.extract_motion(iter(crops), 25.0)
     frames = np.concatenate(list(model.render(portrait, motion)))
     assert frames.shape == (2, SIDE, SIDE, 3)
-    pixels = [torch.from_numpy(p).permute(2, 0, 1)[None] / 255.0 for p in head.pictures[:2]]
+    pixels = [torch.from_numpy(p).permute(2, 0, 1)[None] / 255.0 for p in head.images[:2]]
     nothing = torch.zeros(1, 3)
     marks = torch.zeros(1, 468, 2)
     batch = PairBatch(pixels[0], pixels[0], marks, marks, nothing, nothing, nothing, nothing)
     with torch.no_grad():
-        still = reconstruct(model.networks, batch).picture[0].permute(1, 2, 0).numpy()
+        still = reconstruct(model.networks, batch).full_image[0].permute(1, 2, 0).numpy()
     assert np.abs(frames[0] - 255.0 * still).max() < 2.0
 
 

@@ -1,4 +1,4 @@
-"""What LivePortrait's networks learn from: pairs of pictures, framed, with landmarks and pose."""
+"""What LivePortrait's networks learn from: pairs of images, framed, with landmarks and pose."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pairs(heads: Path) -> PairSampler:
     return PairSampler(open_frames(heads), 2, SIDE, seed=0)
 
 
-# Where things are in a picture
+# Where things are in an image
 
 
 def test_regions_show_what_lies_at_their_landmarks(pairs: PairSampler) -> None:
@@ -114,7 +114,7 @@ def test_masks_are_one_inside_and_zero_far_away(pairs: PairSampler) -> None:
 # Data
 
 
-def test_a_batch_depends_on_its_number_alone_and_pairs_two_pictures(pairs: PairSampler) -> None:
+def test_a_batch_depends_on_its_number_alone_and_pairs_two_images(pairs: PairSampler) -> None:
     one, again, other = pairs(3), pairs(3), pairs(4)
     for part in fields(PairBatch):
         assert torch.equal(getattr(one, part.name), getattr(again, part.name))
@@ -122,14 +122,14 @@ def test_a_batch_depends_on_its_number_alone_and_pairs_two_pictures(pairs: PairS
     assert ((one.source - one.driving).abs().amax((1, 2, 3)) > 0.05).all()
 
 
-def test_pictures_are_framed_as_the_pipeline_frames_a_portrait(heads: Path) -> None:
+def test_images_are_framed_as_the_pipeline_frames_a_portrait(heads: Path) -> None:
     source = open_frames(heads)
     frames = {
         (c.name, i): source.frame(c.name, i) for c in source.clips("train") for i in range(c.frames)
     }
     batch = PairSampler(source, 3, SIDE, 0)(0)
     for row in range(3):
-        crops = [crop_upright(f.picture, face_of(f.landmarks), SIDE) for f in frames.values()]
+        crops = [crop_upright(f.full_image, face_of(f.landmarks), SIDE) for f in frames.values()]
         pixels = [torch.from_numpy(c.image).permute(2, 0, 1) / 255.0 for c in crops]
         errors = [float((p - batch.source[row]).abs().max()) for p in pixels]
         best = int(np.argmin(errors))
@@ -138,8 +138,8 @@ def test_pictures_are_framed_as_the_pipeline_frames_a_portrait(heads: Path) -> N
         np.testing.assert_allclose(batch.source_marks[row], marks, atol=1e-4)
 
 
-def test_a_turned_picture_has_a_turned_head(head: RenderedFrames) -> None:
-    frame = Frame(head.pictures[0], head.landmarks[0], head.rotation[0])
+def test_a_turned_image_has_a_turned_head(head: RenderedFrames) -> None:
+    frame = Frame(head.images[0], head.landmarks[0], head.rotation[0])
     square = FaceSquare(np.array([30.0, 33.0]), 50.0, 0.6)
     there = reframed(frame, square, SIDE)
     measured, told = (
@@ -153,7 +153,7 @@ def test_a_turned_picture_has_a_turned_head(head: RenderedFrames) -> None:
     assert np.degrees(np.arccos((np.trace(told) - 1) / 2)) == pytest.approx(np.degrees(0.6))
 
 
-def test_colours_vary_alike_in_both_pictures(heads: Path) -> None:
+def test_colours_vary_alike_in_both_images(heads: Path) -> None:
     source = open_frames(heads)
     plain, varied = (PairSampler(source, 2, SIDE, 0, amount)(1) for amount in (0.0, 0.3))
     assert not torch.equal(plain.source, varied.source)
@@ -170,7 +170,7 @@ def test_rendered_heads_tell_their_landmarks_openings_and_pose(heads: Path) -> N
     frame = source.frame(clip.name, 1)
     np.testing.assert_array_equal(frame.landmarks, truth.landmarks[1])
     np.testing.assert_array_equal(frame.rotation, truth.rotation[1])
-    assert np.abs(frame.picture.astype(int) - truth.pictures[1]).mean() < 4.0  # JPEG
+    assert np.abs(frame.full_image.astype(int) - truth.images[1]).mean() < 4.0  # JPEG
     people = {c.person for c in source.clips("train")} & {c.person for c in source.clips("valid")}
     assert people == set()
     batch = PairSampler(source, 1, SIDE, 0, framing="whole")._draw(
@@ -215,7 +215,7 @@ def test_prepared_crops_are_read_one_by_one_with_the_pose_of_their_landmarks(
     assert source.card()["split_by"] == "person"
 
 
-def test_folders_without_pictures_say_what_is_missing(head: RenderedFrames, tmp_path: Path) -> None:
+def test_folders_without_images_say_what_is_missing(head: RenderedFrames, tmp_path: Path) -> None:
     parts: dict[Split, Sequence[RenderedFrames]] = {"train": [head], "valid": [head]}
     with pytest.raises(MediaError, match="--crop"):
         open_frames(write_prepared_heads(tmp_path / "blind", parts, 0))
@@ -225,10 +225,10 @@ def test_folders_without_pictures_say_what_is_missing(head: RenderedFrames, tmp_
         open_frames(write_prepared_heads(tmp_path / "one", {"train": [head]}, SIDE))
 
 
-def test_pictures_are_resized_by_means_of_pixels() -> None:
-    picture = torch.arange(16.0).view(1, 1, 4, 4) / 16
+def test_images_are_resized_by_means_of_pixels() -> None:
+    full_image = torch.arange(16.0).view(1, 1, 4, 4) / 16
     torch.testing.assert_close(
-        resized(picture, 2), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]) / 16
+        resized(full_image, 2), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]) / 16
     )
-    assert resized(picture, 8).shape == (1, 1, 8, 8)
-    assert resized(picture, 4) is picture
+    assert resized(full_image, 8).shape == (1, 1, 8, 8)
+    assert resized(full_image, 4) is full_image

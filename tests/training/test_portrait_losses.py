@@ -87,7 +87,7 @@ def test_the_wing_function_is_a_logarithm_then_a_line_without_a_step_between() -
     torch.testing.assert_close(found, wanted)
 
 
-def test_the_guide_is_half_the_wing_of_each_picture_in_pixels() -> None:
+def test_the_guide_is_half_the_wing_of_each_image_in_pixels() -> None:
     marks = t([[0.25, -0.5]])
     off = marks + t([2.0 / 128.0, 0.0])
     found = guide_loss(torch.cat([off, torch.zeros(1, 1, 1)], -1), marks, marks, marks)
@@ -98,19 +98,19 @@ def test_the_guide_is_half_the_wing_of_each_picture_in_pixels() -> None:
 # Warps
 
 
-def test_a_warp_moves_pictures_as_it_moves_points() -> None:
+def test_a_warp_moves_images_as_it_moves_points() -> None:
     torch.manual_seed(3)
     warp = RandomWarp.draw(2, torch.device("cpu"))
     y, x = torch.meshgrid(*[(torch.arange(64) + 0.5) / 32 - 1.0] * 2, indexing="ij")
-    picture = torch.stack([x, y])[None].expand(2, -1, -1, -1)  # each pixel says where it is
-    seen = warp.pictures(picture)[:, :, 20:44, 20:44]
+    image = torch.stack([x, y])[None].expand(2, -1, -1, -1)  # each pixel says where it is
+    seen = warp.images(image)[:, :, 20:44, 20:44]
     places = torch.stack([x, y], -1)[20:44, 20:44].reshape(1, -1, 2).expand(2, -1, -1)
     wanted = warp.points(places).mT.unflatten(-1, (24, 24))
     assert (wanted - places.mT.unflatten(-1, (24, 24))).abs().max() > 0.02
     torch.testing.assert_close(seen, wanted, atol=2e-3, rtol=0)
 
 
-def test_keypoints_that_move_with_the_picture_cost_nothing() -> None:
+def test_keypoints_that_move_with_the_image_cost_nothing() -> None:
     torch.manual_seed(4)
     warp = RandomWarp.draw(1, torch.device("cpu"))
     in_the_copy = 0.5 * torch.rand(1, 5, 2)
@@ -119,7 +119,7 @@ def test_keypoints_that_move_with_the_picture_cost_nothing() -> None:
     assert float(equivariance_loss(in_the_copy, warp.points(in_the_copy))) > 0.0
 
 
-# Pictures
+# Images
 
 
 def test_hinge_losses_of_known_scores() -> None:
@@ -181,17 +181,17 @@ def test_retargeting_is_pixels_condition_and_offsets() -> None:
 # Perceptual networks
 
 
-def test_the_pyramid_is_zero_for_equal_pictures_and_grows_with_the_error() -> None:
+def test_the_pyramid_is_zero_for_equal_images_and_grows_with_the_error() -> None:
     torch.manual_seed(0)
-    judge, picture = PyramidPerceptual(), torch.rand(1, 3, 64, 64)
-    assert float(judge(picture, picture)) == pytest.approx(0.0, abs=1e-5)
-    noise = torch.randn_like(picture)
-    errors = [float(judge(picture + size * noise, picture)) for size in (0.02, 0.1, 0.3)]
+    judge, image = PyramidPerceptual(), torch.rand(1, 3, 64, 64)
+    assert float(judge(image, image)) == pytest.approx(0.0, abs=1e-5)
+    noise = torch.randn_like(image)
+    errors = [float(judge(image + size * noise, image)) for size in (0.02, 0.1, 0.3)]
     assert errors == sorted(errors)
     assert errors[0] > 0.01
 
 
-def test_the_pyramid_of_constant_pictures_is_their_difference_and_their_dissimilarity() -> None:
+def test_the_pyramid_of_constant_images_is_their_difference_and_their_dissimilarity() -> None:
     made, true = torch.full((1, 3, 32, 32), 0.6), torch.full((1, 3, 32, 32), 0.5)
     # No edges; similarity of means alone: (2 a b + c) / (a^2 + b^2 + c), c = 0.01^2.
     likeness = (2 * 0.3 + 1e-4) / (0.36 + 0.25 + 1e-4)

@@ -7,9 +7,9 @@ import pytest
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
 from joyvasa_lib.datasets.speech_corpus.silence import LONGEST, SETTLING, with_silence
-from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 
-MOUTH = [FACE_UNITS.index(name) for name in REGIONS["mouth"]]
+MOUTH = [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]
 OTHERS = sorted(set(range(59)) - set(MOUTH))
 
 

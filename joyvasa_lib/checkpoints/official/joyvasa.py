@@ -74,7 +74,7 @@ def motion_generator_from_joyvasa(
 
     Returns:
         The generator on the CPU in float32; its motions are of space ``"liveportrait-21"``, with
-        poses as extracted from pictures (``reference="absolute"``).
+        poses as extracted from images (``reference="absolute"``).
 
     Raises:
         CheckpointError: a tensor is missing, unexpected, of another shape, not finite or not a

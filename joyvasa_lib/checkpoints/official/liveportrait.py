@@ -197,7 +197,7 @@ def spade_generator(state: Mapping[str, Any]) -> SpadeGenerator:
     """G of the state dict of ``spade_generator.pth``, with spectral norm folded.
 
     The upscaling of the last layer is read from its name: ``conv_img.0`` has 12 channels for a
-    pixel shuffle by 2, as published; ``conv_img`` has 3 and paints the picture directly.
+    pixel shuffle by 2, as published; ``conv_img`` has 3 and paints the image directly.
 
     Raises:
         CheckpointError: names every tensor that is missing, unexpected or of another shape.

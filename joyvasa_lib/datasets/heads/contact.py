@@ -1,12 +1,12 @@
 """Lids and lips that touch and do not pass through each other.
 
-Face units add up, and their sum can push a lid past the other or the lower lip into the upper one.
+Blendshapes add up, and their sum can push a lid past the other or the lower lip into the upper one.
 Contact holds movements back and starts none: a head takes the admissible pose nearest to the sum
 (Gauss's principle of least constraint) in which no unit is more active; near means that little
 surface moves little. Each unit's own full pose counts as admissible, as it was modelled: nothing
 closes further in a combination than the unit that closes it most does alone.
 
-Axis legend: ``n`` poses, ``u`` 52 face units, ``c`` constraints, ``v`` vertices.
+Axis legend: ``n`` poses, ``u`` 52 blendshapes, ``c`` constraints, ``v`` vertices.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.motion.operations.limits import reconcile_units
+from joyvasa_lib.motion.operations.limits import reconcile_blendshapes
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.rig.calibration import (
     LOWER_INNER_LIP,
@@ -40,13 +40,13 @@ class Contact:
 
         Args:
             rig: the person's rig.
-            applied: [u, u] what is put on the rig for each face unit (rows).
+            applied: [u, u] what is put on the rig for each blendshape (rows).
         """
         upper, lower = rig.landmark_vertex[list(_UPPER)], rig.landmark_vertex[list(_LOWER)]
-        units = rig.units.astype(np.float64)
+        units = rig.blendshapes.astype(np.float64)
         self.gaps: Doubles = applied @ (units[:, lower, 1] - units[:, upper, 1])
         """[u, c] widening of each gap by each unit."""
-        alone = reconcile_units(np.eye(len(units)), get_space()).astype(np.float64)
+        alone = reconcile_blendshapes(np.eye(len(units)), get_space()).astype(np.float64)
         self.limits: Doubles = (alone @ self.gaps).min(0)
         """[c] how far each gap may close."""
         moved = np.einsum(

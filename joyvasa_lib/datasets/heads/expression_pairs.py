@@ -1,6 +1,6 @@
 """Pairs for the learned map: action units on a person who does something, and what they truly do.
 
-Axis legend: ``h`` heads, ``m`` moments of each, ``n`` action-unit components, ``u`` 52 face units,
+Axis legend: ``h`` heads, ``m`` moments of each, ``n`` action-unit components, ``u`` 52 blendshapes,
 ``k`` keypoints.
 """
 
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from joyvasa_lib.datasets.heads.expressions import TrueHead
-from joyvasa_lib.datasets.heads.shape import random_shape, random_units
+from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.emotion.action_units import ACTION_UNITS, COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.media.files import atomic_path
@@ -68,16 +68,16 @@ class ExpressionPairs:
 
     Attributes:
         keypoints: [h, k, 3] canonical keypoints of the neutral heads.
-        drawn_units: [h, u, k, 3] see
-            :attr:`~joyvasa_lib.datasets.heads.expressions.TrueHead.drawn_units`.
-        present: [h, m, u] face units of what the face does otherwise.
+        drawn_blendshapes: [h, u, k, 3] see
+            :attr:`~joyvasa_lib.datasets.heads.expressions.TrueHead.drawn_blendshapes`.
+        present: [h, m, u] blendshapes of what the face does otherwise.
         activations: [h, m, n] action-unit components that are added, in the order of
             :data:`~joyvasa_lib.emotion.action_units.FACE_COMPONENTS`.
         truth: [h, m, k, 3] true change of expression.
     """
 
     keypoints: Floats
-    drawn_units: Floats
+    drawn_blendshapes: Floats
     present: Floats
     activations: Floats
     truth: Floats
@@ -103,13 +103,13 @@ def expression_pairs_of(head: int, config: ExpressionPairsConfig) -> ExpressionP
     """The pairs of one head; the number of a head and the seed fix it."""
     random = np.random.default_rng((config.seed, head))
     person = TrueHead.of(random_shape(bundled_rig(), random))
-    present = np.stack([random_units(random) for _ in range(config.moments)])
+    present = np.stack([random_blendshapes(random) for _ in range(config.moments)])
     present[random.random(config.moments) < config.neutral] = 0.0
     activations = np.stack([random_activations(random, config) for _ in range(config.moments)])
     after = person.true_expression(present + activations @ _TABLE)
     return ExpressionPairs(
         keypoints=person.keypoints[None],
-        drawn_units=person.drawn_units[None],
+        drawn_blendshapes=person.drawn_blendshapes[None],
         present=present[None],
         activations=activations[None],
         truth=(after - person.true_expression(present))[None],

@@ -3,7 +3,7 @@
 Everything is measured at the keypoints of the compact motion space, in canonical coordinates, on
 two heads with one neutral shape:
 
-* the *true head*, a mesh with the person's own face units
+* the *true head*, a mesh with the person's own blendshapes
   (:mod:`~joyvasa_lib.datasets.heads.personal_rig`), posed as faces can be: activations end at
   their maximum, units that exclude each other are reconciled, lids meet on this person's eyes, the
   upper lip follows the jaw, lids and lips in contact hold each other back
@@ -14,7 +14,7 @@ two heads with one neutral shape:
 A linear basis knows neither the person nor what else the face does. It misses the true head where
 proportions differ, where a unit has no room left, and where surfaces touch.
 
-Axis legend: ``n`` poses, ``u`` 52 face units, ``k`` keypoints, ``v`` vertices.
+Axis legend: ``n`` poses, ``u`` 52 blendshapes, ``k`` keypoints, ``v`` vertices.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.heads.contact import Contact
 from joyvasa_lib.datasets.heads.personal_rig import UnitCloning
-from joyvasa_lib.motion.driving.blendshapes import compose_units
-from joyvasa_lib.rig.calibration import applied_units, blink_gain
+from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
+from joyvasa_lib.rig.calibration import applied_blendshapes, blink_gain
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 
@@ -51,15 +51,15 @@ class TrueHead:
     Attributes:
         rig: the person's own rig; its mean is the neutral head.
         keypoints: [k, 3] canonical keypoints of the neutral head.
-        applied: [u, u] what is put on ``rig`` for each face unit (rows).
-        drawn_units: [u, k, 3] displacement of the keypoints that the preset draws for each unit.
+        applied: [u, u] what is put on ``rig`` for each blendshape (rows).
+        drawn_blendshapes: [u, k, 3] displacement of the keypoints drawn for each blendshape.
         contact: the poses the head can take.
     """
 
     rig: HeadRig
     keypoints: Floats
     applied: NDArray[np.float64]
-    drawn_units: Floats
+    drawn_blendshapes: Floats
     contact: Contact
 
     @classmethod
@@ -69,19 +69,19 @@ class TrueHead:
         applied = _applied(rig, shape)
         drawn = _applied(bundled_rig(), shape)
         vertex = rig.keypoint_vertex
-        drawn_units = np.tensordot(drawn, bundled_rig().units[:, vertex], 1)
+        drawn_blendshapes = np.tensordot(drawn, bundled_rig().blendshapes[:, vertex], 1)
         return cls(
             rig=rig,
             keypoints=shape[vertex],
             applied=applied,
-            drawn_units=drawn_units.astype(np.float32),
+            drawn_blendshapes=drawn_blendshapes.astype(np.float32),
             contact=Contact(rig, applied),
         )
 
     def activations(self, units: Floats) -> Floats:
         """What the face makes of wanted activations [n, u]: [n, u], poses it can take."""
         rest = np.zeros(units.shape[-1], dtype=np.float32)
-        return self.contact.resolve(compose_units(rest, units))
+        return self.contact.resolve(compose_blendshapes(rest, units))
 
     def true_expression(self, units: Floats) -> Floats:
         """Displacement of the keypoints [n, k, 3] from neutral for wanted activations [n, u]."""
@@ -90,8 +90,8 @@ class TrueHead:
     def drawn_expression(self, units: Floats) -> Floats:
         """What the compact preset draws for the same activations [n, u], limits included."""
         rest = np.zeros(units.shape[-1], dtype=np.float32)
-        composed = compose_units(rest, units)
-        return np.asarray(np.tensordot(composed, self.drawn_units, 1), dtype=np.float32)
+        composed = compose_blendshapes(rest, units)
+        return np.asarray(np.tensordot(composed, self.drawn_blendshapes, 1), dtype=np.float32)
 
     def vertices(self, units: Floats) -> Floats:
         """Canonical vertices of the true head [n, v, 3] for wanted activations [n, u]."""
@@ -100,14 +100,16 @@ class TrueHead:
 
     def _true_units(self, activations: Floats, vertex: NDArray[np.integer]) -> Floats:
         applied = activations @ self.applied
-        return np.asarray(np.tensordot(applied, self.rig.units[:, vertex], 1), dtype=np.float32)
+        return np.asarray(
+            np.tensordot(applied, self.rig.blendshapes[:, vertex], 1), dtype=np.float32
+        )
 
 
 def _applied(rig: HeadRig, shape: Floats) -> NDArray[np.float64]:
-    """[u, u] what is put on a rig for each face unit, on a head seen with a neutral face."""
+    """[u, u] what is put on a rig for each blendshape, on a head seen with a neutral face."""
     neutral = HeadFit(
         identity=np.zeros(len(rig.identity), np.float32),
-        units=np.zeros(len(rig.units), np.float32),
+        blendshapes=np.zeros(len(rig.blendshapes), np.float32),
         rotation=np.eye(3, dtype=np.float32),
         scale=1.0,
         translation=np.zeros(3, np.float32),
@@ -116,8 +118,8 @@ def _applied(rig: HeadRig, shape: Floats) -> NDArray[np.float64]:
         parting=np.zeros_like(shape),
     )
     gain = blink_gain(rig, neutral)
-    each = np.eye(len(rig.units), dtype=np.float32)
-    return applied_units(each, neutral.units, gain).astype(np.float64)
+    each = np.eye(len(rig.blendshapes), dtype=np.float32)
+    return applied_blendshapes(each, neutral.blendshapes, gain).astype(np.float64)
 
 
 def keypoint_regions(rig: HeadRig) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Rendered heads as clips of pictures, for networks that learn from two pictures of one face.
+"""Rendered heads as clips of images, for networks that learn from two images of one face.
 
 Each head is one made-up person in one light, seen in several expressions and poses. Landmarks and
 pose are known, not measured.
@@ -21,8 +21,8 @@ from joyvasa_lib.datasets.heads.drawing.appearance import random_appearance
 from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer
 from joyvasa_lib.datasets.heads.drawing.styles import random_style
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
-from joyvasa_lib.datasets.heads.shape import random_shape, random_units
-from joyvasa_lib.datasets.prepared.shards import encode_pictures, save_tensors
+from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
+from joyvasa_lib.datasets.prepared.shards import encode_images, save_tensors
 from joyvasa_lib.errors import OptionError, OutputError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.keypoints import rotation_matrix
@@ -41,8 +41,8 @@ class HeadFramesConfig:
     Attributes:
         heads: to learn from.
         valid_heads: held out; their seeds are no training head's.
-        frames: pictures of each head.
-        size: side of the pictures in pixels.
+        frames: images of each head.
+        size: side of the images in pixels.
         turn: standard deviation of pitch, yaw and roll, degrees.
         heads_per_shard: heads in one file.
         seed: of the set.
@@ -72,12 +72,12 @@ class RenderedFrames:
     """One head.
 
     Attributes:
-        pictures: uint8 [t, s, s, 3] RGB.
+        images: uint8 [t, s, s, 3] RGB.
         landmarks: float32 [t, m, 3] in pixels.
         rotation: float32 [t, 3] pitch, yaw, roll in degrees.
     """
 
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     rotation: NDArray[np.float32]
 
@@ -99,15 +99,15 @@ class HeadFrameMaker:
         scale = float(random.uniform(0.125, 0.16)) * config.size
         place = np.array([0.5, 0.54, 0.0]) * config.size
         turns = np.clip(random.normal(0.0, config.turn, (config.frames, 3)), -30.0, 30.0)
-        pictures, landmarks = [], []
+        images, landmarks = [], []
         for turn in turns:
-            expressed = neutral + np.tensordot(random_units(random), rig.units, 1)
+            expressed = neutral + np.tensordot(random_blendshapes(random), rig.blendshapes, 1)
             shift = place + random.normal(0.0, 0.012, 3) * [config.size, config.size, 0.0]
             matrix = rotation_matrix(turn)
             vertices = np.asarray(scale * (expressed @ matrix) + shift, np.float32)
-            pictures.append(style(renderer.render(vertices).image))
+            images.append(style(renderer.render(vertices).image))
             landmarks.append(vertices[rig.landmark_vertex])
-        return RenderedFrames(np.stack(pictures), np.stack(landmarks), turns.astype(np.float32))
+        return RenderedFrames(np.stack(images), np.stack(landmarks), turns.astype(np.float32))
 
 
 def write_head_frames(
@@ -167,7 +167,7 @@ def _write_shard(path: Path, maker: HeadFrameMaker, seeds: range) -> None:
     tensors: dict[str, NDArray[Any]] = {}
     for seed in seeds:
         head, name = maker.head(seed), f"head-{seed:08d}"
-        data, ends = encode_pictures(list(head.pictures))
+        data, ends = encode_images(list(head.images))
         tensors |= {
             f"{name}/pictures": data,
             f"{name}/picture_ends": ends,

@@ -21,7 +21,7 @@ from joyvasa_lib.rig.head_rig import bundled_rig
 
 _SIDE = 320
 _SCALE = 46.0
-"""Pixels per rig unit: the face fills half of the picture."""
+"""Pixels per rig unit: the face fills half of the image."""
 _ROUNDS = 4
 
 
@@ -41,8 +41,8 @@ def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> ND
         turn = rotation_matrix(random.normal(0.0, 3.0, 3))
         head = _SCALE * random_shape(rig, random) @ turn + np.array([_SIDE / 2, _SIDE / 2, 0.0])
         image = renderer.render(head.astype(np.float32)).image
-        for picture in (image, np.ascontiguousarray(image[:, ::-1])):  # as good a head as any
-            faces = detector.detect(picture)
+        for full_image in (image, np.ascontiguousarray(image[:, ::-1])):  # as good a head as any
+            faces = detector.detect(full_image)
             if faces:
                 found.append(faces[0].landmarks.astype(np.float64))
     return _symmetric(_aligned_mean(np.stack(found)))

@@ -1,8 +1,8 @@
 """Training pairs for the compact preset's generator: what the warp makes, and what is true.
 
-One head gives a photograph and several performances. The compact preset runs for real, on a fit
-that errs as fits on photographs do, and the truth is rendered on the very vertices that the preset
-drives. So guides and truth agree to the pixel, while the photograph's own pixels are found with the
+One head gives an image and several performances. The compact preset runs for real, on a fit
+that errs as fits on images do, and the truth is rendered on the very vertices that the preset
+drives. So guides and truth agree to the pixel, while the image's own pixels are found with the
 error of a fit.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``n`` patches, ``p`` side of a patch, ``g`` guides.
@@ -25,17 +25,17 @@ from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer
 from joyvasa_lib.datasets.heads.drawing.styles import degrade, random_style
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.shape import (
+    random_blendshapes,
     random_shape,
-    random_source_units,
-    random_units,
+    random_source_blendshapes,
     smooth_noise,
     swell,
 )
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.media.image import save_image
-from joyvasa_lib.motion import FACE_UNITS
-from joyvasa_lib.motion.driving.blendshapes import Pose, compose_pose, compose_units
+from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.motion.driving.blendshapes import Pose, compose_blendshapes, compose_pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
 from joyvasa_lib.portrait.compact.refine.patches import KINDS, PatchCutter
@@ -54,14 +54,14 @@ class PortraitPairsConfig:
     """What a set of pairs is made of.
 
     Attributes:
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         frames: performances of one head.
         heads_per_shard: heads in one file.
         shards: files of training heads.
         valid_shards: files of held-out heads.
         fit_noise: largest root-mean-square error of the fitted vertices, pixels.
-        unit_noise: standard deviation of the error of fitted face units.
-        turn: standard deviation of pitch, yaw, roll between photograph and frame, degrees.
+        unit_noise: standard deviation of the error of fitted blendshapes.
+        turn: standard deviation of pitch, yaw, roll between image and frame, degrees.
         seed: seed of the first head.
     """
 
@@ -81,8 +81,8 @@ class HeadPairs:
     """A rendered head, driven.
 
     Attributes:
-        portrait: the photograph, fitted with errors.
-        units: [b, 52] face units of the frames.
+        portrait: the image, fitted with errors.
+        units: [b, 52] blendshapes of the frames.
         pose: absolute pose of the frames.
         vertices: [b, v, 3] driven vertices.
         truth: [b, s, s, 3] rendered frames.
@@ -105,29 +105,33 @@ class PairMaker:
         self.rig = self.model.rig
         self.cutter = PatchCutter(self.rig)
         self._skin = SkinMap(self.rig)
-        self._eyelids = [FACE_UNITS.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+        self._eyelids = [BLENDSHAPES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
 
     def head(self, seed: int) -> HeadPairs:
-        """Renders the head of one seed: a photograph and ``config.frames`` performances."""
+        """Renders the head of one seed: an image and ``config.frames`` performances."""
         config, rig = self.config, self.rig
         random = np.random.default_rng((config.seed, seed))
         look = random_appearance(rig, self._skin, random)
         style = random_style(random)
         renderer = HeadRenderer(rig, look, config.size)
         neutral = random_shape(rig, random)
-        own_units = random_source_units(random)
+        own_blendshapes = random_source_blendshapes(random)
         scale = float(random.uniform(0.118, 0.172)) * config.size
         rotation = rotation_matrix(random.normal(0.0, [6.0, 9.0, 5.0])).astype(np.float32)
         shift = np.array([0.5, 0.54, 0.0]) * config.size + random.normal(0, 4, 3) * [1, 1, 0]
 
-        expressed = neutral + np.tensordot(own_units, rig.units, 1)
+        expressed = neutral + np.tensordot(own_blendshapes, rig.blendshapes, 1)
         true_vertices = (scale * (expressed @ rotation) + shift).astype(np.float32)
         misfit = self._misfit(random, scale)
-        photo = degrade(style(renderer.render(misfit(true_vertices)).image), random)
+        source_image = degrade(style(renderer.render(misfit(true_vertices)).image), random)
 
-        portrait = self._portrait(random, photo, true_vertices, own_units, rotation, scale, shift)
-        units = np.stack([random_units(random) for _ in range(config.frames)])
-        units = compose_units(portrait.fit.units, units, self.model.driving, space=self.model.space)
+        portrait = self._portrait(
+            random, source_image, true_vertices, own_blendshapes, rotation, scale, shift
+        )
+        units = np.stack([random_blendshapes(random) for _ in range(config.frames)])
+        units = compose_blendshapes(
+            portrait.fit.blendshapes, units, self.model.driving, space=self.model.space
+        )
         turn = np.clip(random.normal(0.0, config.turn, (config.frames, 3)), -14, 14)
         driving = Pose(turn, np.zeros((config.frames, 3)), np.ones((config.frames, 1)))
         fit = portrait.fit
@@ -138,7 +142,7 @@ class PairMaker:
         return HeadPairs(portrait, units, pose, vertices, truth)
 
     def _misfit(self, random: np.random.Generator, scale: float) -> Callable[[Floats], Floats]:
-        """How eyes and lips of the pictures differ in size from the rig that is fitted to them."""
+        """How eyes and lips of the images differ in size from the rig that is fitted to them."""
         rig = self.rig
         eyes = [rig.part_vertices(name) for name in ("eye_left", "eye_right")]
         lips = rig.landmark_vertex[[61, 291, 0, 17]]
@@ -156,14 +160,14 @@ class PairMaker:
     def _portrait(
         self,
         random: np.random.Generator,
-        photo: Bytes,
+        source_image: Bytes,
         vertices: Floats,
         units: Floats,
         rotation: Floats,
         scale: float,
         shift: NDArray[np.float64],
     ) -> CompactPortrait:
-        """The preset's view of the photograph through a fit that errs."""
+        """The preset's view of the image through a fit that errs."""
         rig, config = self.rig, self.config
         error = smooth_noise(rig, random, random.uniform(0.0, config.fit_noise), waves=6)
         seen = vertices + error
@@ -173,15 +177,15 @@ class PairMaker:
         canonical = ((seen - shift) / scale) @ rotation.T
         fit = HeadFit(
             identity=np.zeros(len(rig.identity), np.float32),
-            units=fitted,
+            blendshapes=fitted,
             rotation=rotation,
             scale=scale,
             translation=np.asarray(shift, np.float32),
-            shape=np.asarray(canonical - np.tensordot(fitted, rig.units, 1), np.float32),
+            shape=np.asarray(canonical - np.tensordot(fitted, rig.blendshapes, 1), np.float32),
             parting=np.zeros_like(rig.mean),
             residual=0.0,
         )
-        return self.model.portrait_of(fit, photo)
+        return self.model.portrait_of(fit, source_image)
 
     def patches(self, pairs: HeadPairs) -> dict[str, NDArray[np.generic]]:
         """Patches of a head as stored, keyed ``mouth/...`` and ``eye/...``.
@@ -200,7 +204,7 @@ class PairMaker:
                 pairs.vertices, affine, look, kind, 0.25 * portrait.fit.scale
             )
             own = self.cutter.affine(look.vertices[None], kind)
-            source = self.cutter.cut(look.photo[None], own, kind)
+            source = self.cutter.cut(look.image[None], own, kind)
             composite = self.cutter.cut(frames, affine, kind)
             truth = self.cutter.cut(pairs.truth, affine, kind)
             images = np.concatenate([composite, np.broadcast_to(source, truth.shape), truth], -1)
@@ -273,11 +277,11 @@ def write_shard(folder: Path, maker: PairMaker, split: str, index: int) -> Path:
 
 
 def preview_heads(path: Path, config: PortraitPairsConfig, count: int) -> Path:
-    """Draws a sheet of heads, one row each: photograph, then performances; returns its path."""
+    """Draws a sheet of heads, one row each: image, then performances; returns its path."""
     maker = PairMaker(config)
     rows = []
     for seed in range(count):
         pairs = maker.head(seed)
-        rows.append(np.concatenate([pairs.portrait.appearance.photo, *pairs.truth[:6]], 1))
+        rows.append(np.concatenate([pairs.portrait.appearance.image, *pairs.truth[:6]], 1))
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_image(path, np.concatenate(rows))

@@ -1,4 +1,4 @@
-"""Face units of one particular head: the mean head's units, carried over by its own proportions.
+"""Blendshapes of one particular head: the mean head's units, carried over by its own proportions.
 
 The bundled rig adds the same displacement to every head, so a blink that closes the mean eye leaves
 a large one open. Expression cloning (Noh & Neumann 2001) lets each displacement follow the local
@@ -6,7 +6,7 @@ change of shape instead: where a head's eye is twice as tall, its lid travels tw
 local change is the linear map that best takes a vertex's neighbourhood on the mean head to the same
 vertices on the personal one, in place of their bounding boxes.
 
-Axis legend: ``v`` vertices, ``n`` neighbours, ``u`` 52 face units.
+Axis legend: ``v`` vertices, ``n`` neighbours, ``u`` 52 blendshapes.
 """
 
 from __future__ import annotations
@@ -61,5 +61,7 @@ class UnitCloning:
 
     def __call__(self, shape: Floats) -> HeadRig:
         """The rig of the person with the neutral head [v, 3]: it is the mean, units are cloned."""
-        units = np.einsum("uva,vab->uvb", self.rig.units, self.local_maps(shape), optimize=True)
-        return replace(self.rig, mean=shape, units=units.astype(np.float32))
+        units = np.einsum(
+            "uva,vab->uvb", self.rig.blendshapes, self.local_maps(shape), optimize=True
+        )
+        return replace(self.rig, mean=shape, blendshapes=units.astype(np.float32))

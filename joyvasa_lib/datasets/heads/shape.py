@@ -1,6 +1,6 @@
 """Random head shapes, expressions and poses of the bundled rig.
 
-Axis legend: ``v`` vertices, ``u`` 52 face units. Everything is drawn from one generator, so a seed
+Axis legend: ``v`` vertices, ``u`` 52 blendshapes. Everything is drawn from one generator, so a seed
 fixes a head.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
-from joyvasa_lib.motion.operations.limits import clip_units, reconcile_units
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.operations.limits import clip_blendshapes, reconcile_blendshapes
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.rig.head_rig import HeadRig
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-_INDEX = {name: index for index, name in enumerate(FACE_UNITS)}
+_INDEX = {name: index for index, name in enumerate(BLENDSHAPES)}
 
 _VISEMES: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.6},
@@ -59,7 +59,7 @@ def _add(
             units[_INDEX[name + "Right"]] += amount * value * (1.0 - tilt)
 
 
-def random_units(random: np.random.Generator, blink: float = 0.35) -> Floats:
+def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floats:
     """One facial expression, mostly of speaking people.
 
     Args:
@@ -69,7 +69,7 @@ def random_units(random: np.random.Generator, blink: float = 0.35) -> Floats:
     Returns:
         [u] activations in [0, 1].
     """
-    units = np.zeros(len(FACE_UNITS), dtype=np.float32)
+    units = np.zeros(len(BLENDSHAPES), dtype=np.float32)
     for _ in range(2):
         viseme = _VISEMES[random.integers(len(_VISEMES))]
         _add(units, viseme, float(random.uniform(0.0, 1.1)), random)
@@ -95,13 +95,13 @@ def random_units(random: np.random.Generator, blink: float = 0.35) -> Floats:
     units += (random.random(len(units)) < 0.06) * random.uniform(0.0, 0.3, len(units))
     units[_INDEX["jawOpen"]] = min(units[_INDEX["jawOpen"]], 0.85)
     units[[_INDEX["cheekPuff"], _INDEX["tongueOut"]]] *= 0.5
-    reconciled = reconcile_units(units[None].astype(np.float32), get_space())
-    return np.asarray(clip_units(reconciled, highest=1.0)[0], dtype=np.float32)
+    reconciled = reconcile_blendshapes(units[None].astype(np.float32), get_space())
+    return np.asarray(clip_blendshapes(reconciled, highest=1.0)[0], dtype=np.float32)
 
 
-def random_source_units(random: np.random.Generator) -> Floats:
+def random_source_blendshapes(random: np.random.Generator) -> Floats:
     """The expression of a portrait: mouth shut or smiling, eyes open. [u] in [0, 1]."""
-    units = np.zeros(len(FACE_UNITS), dtype=np.float32)
+    units = np.zeros(len(BLENDSHAPES), dtype=np.float32)
     kind = random.random()
     if kind < 0.45:
         _add(units, {"mouthSmile": 0.25}, max(random.normal(0.0, 0.6), 0.0), random)
@@ -109,7 +109,7 @@ def random_source_units(random: np.random.Generator) -> Floats:
         _add(units, _EXPRESSIONS[0], random.uniform(0.4, 1.0), random)
         units[_INDEX["jawOpen"]] += random.uniform(0.0, 0.12)
     else:
-        units = random_units(random, blink=0.1)
+        units = random_blendshapes(random, blink=0.1)
     if random.random() < 0.3:
         _add(units, {"eyeSquint": 0.5}, random.uniform(0.0, 0.8), random)
     return np.clip(units, 0.0, 1.0)
@@ -162,10 +162,10 @@ def smooth_noise(
 
 
 def swell(vertices: Floats, centre: Ints, factor: tuple[float, float], reach: float) -> Floats:
-    """Magnifies the picture around some vertices, as where a rig fits a feature too small.
+    """Magnifies the image around some vertices, as where a rig fits a feature too small.
 
     Args:
-        vertices: [v, 3] picture coordinates.
+        vertices: [v, 3] image coordinates.
         centre: vertices whose mean is the fixed point.
         factor: magnification across and down at the fixed point.
         reach: pixels over which the magnification fades.

@@ -15,15 +15,15 @@ from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
 from joyvasa_lib.datasets.prepare.checks.sync import Sync
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Piece
-from joyvasa_lib.datasets.prepared.dataset import FPS, SAMPLES_PER_FRAME, Clip, ClipInfo, Pictures
-from joyvasa_lib.datasets.prepared.shards import decode_picture, encode_picture
+from joyvasa_lib.datasets.prepared.dataset import FPS, SAMPLES_PER_FRAME, Clip, ClipInfo, Images
+from joyvasa_lib.datasets.prepared.shards import decode_image, encode_image
 from joyvasa_lib.face.crop import FaceCrop, crop_square, square_around
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.blendshapes import relative_motion
-from joyvasa_lib.motion.operations.gains import BLINK_UNITS
+from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.portrait.model import PortraitModel
 
@@ -32,12 +32,12 @@ Picture = NDArray[np.uint8]
 
 def layout_of(space: MotionSpace) -> str:
     """How ``values`` of a space are laid out; see ``PreparedIndex``."""
-    return "units" if space.has_units else "expression"
+    return "units" if space.has_blendshapes else "expression"
 
 
 def channels_of(space: MotionSpace) -> int:
     """Number of channels of ``values``."""
-    width = len(space.face_unit_names) if space.has_units else 3 * space.keypoint_count
+    width = len(space.blendshape_names) if space.has_blendshapes else 3 * space.keypoint_count
     return width + 7
 
 
@@ -85,7 +85,7 @@ class _Take:
         if self.candidate.first <= number < self.candidate.stop:
             face = _face(self.points[number - self.candidate.first])
             crop = crop_square(frame, face, self.square, self.recipe.crop_side)
-            self.crops.append(encode_picture(crop.image))
+            self.crops.append(encode_image(crop.image))
 
     def clip(
         self, sound: NDArray[np.int16], model: PortraitModel, piece: Piece, sync: Sync | None
@@ -99,7 +99,7 @@ class _Take:
             self._info(piece, len(values), sync),
             _sound_of(sound, start, len(values)),
             values,
-            self._pictures(landmarks, len(values), rate) if self.recipe.crop else None,
+            self._images(landmarks, len(values), rate) if self.recipe.crop else None,
         )
 
     def _info(self, piece: Piece, frames: int, sync: Sync | None) -> ClipInfo:
@@ -117,13 +117,13 @@ class _Take:
             agreement=None if sync is None else round(sync.agreement, 3),
         )
 
-    def _pictures(self, landmarks: NDArray[np.float32], frames: int, rate: float) -> Pictures:
+    def _images(self, landmarks: NDArray[np.float32], frames: int, rate: float) -> Images:
         """The crop that is shown at the time of each frame at 25 fps."""
         shown = np.round(np.arange(frames) * rate / FPS).astype(int)
         shown = np.minimum(shown, len(self.crops) - 1)
         data = [self.crops[index] for index in shown]
         ends = np.cumsum([len(part) for part in data], dtype=np.int64)
-        return Pictures(np.concatenate(data), ends, landmarks[shown])
+        return Images(np.concatenate(data), ends, landmarks[shown])
 
     def _landmarks(self) -> NDArray[np.float32]:
         """[t, m, 3] in crop pixels."""
@@ -151,7 +151,7 @@ def _motion(
     """Motion at 25 fps; blinks, which a face mesh misses, as the eyes' pixels show them."""
 
     def crop(index: int) -> FaceCrop:
-        image = decode_picture(crops[index])
+        image = decode_image(crops[index])
         return FaceCrop(image, image, np.eye(3), _face(landmarks[index]))
 
     # The first crop decides what belongs to the person and what to the expression.
@@ -160,13 +160,13 @@ def _motion(
     for part, cutoff in (("expression", recipe.face_hz), ("pose", recipe.head_hz)):
         if cutoff:
             motion = motion.smooth("whittaker", parts=(part,), cutoff=cutoff)
-    if motion.space.has_units:
-        units = motion.units.copy()
-        blink = motion.space.unit_indices(BLINK_UNITS)
+    if motion.space.has_blendshapes:
+        units = motion.blendshapes.copy()
+        blink = motion.space.blendshape_indices(BLINK_BLENDSHAPES)
         lids = candidate.run.track.lids[candidate.rows].astype(np.float32)
         units[:, blink] = np.maximum(units[:, blink], lids[:, None])
         motion = relative_motion(
-            motion.with_units(units), pivot=model.pivot, reference=usual_pose(motion)
+            motion.with_blendshapes(units), pivot=model.pivot, reference=usual_pose(motion)
         )
     return motion.retime(fps=FPS)
 
@@ -193,7 +193,11 @@ def usual_pose(motion: Motion) -> Motion:
 
 
 def _values(motion: Motion) -> NDArray[np.float32]:
-    face = motion.units if motion.space.has_units else motion.expression.reshape(len(motion), -1)
+    face = (
+        motion.blendshapes
+        if motion.space.has_blendshapes
+        else motion.expression.reshape(len(motion), -1)
+    )
     parts = [face, motion.scale, motion.translation, motion.rotation]
     return np.concatenate(parts, axis=1).astype(np.float32)
 

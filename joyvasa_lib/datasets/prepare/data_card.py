@@ -56,19 +56,19 @@ def _content(index: PreparedIndex, verdicts: Sequence[Verdict]) -> str:
 
 def _format(index: PreparedIndex) -> str:
     what = {
-        "units": f"face units of space `{index.space}`",
+        "units": f"blendshapes of space `{index.space}`",
         "expression": f"keypoint deformations of space `{index.space}`",
     }[index.layout]
     pose = {
         "source": "relative to the clip's median pose",
         "absolute": "as extracted",
     }[index.reference]
-    pictures = f"crops of {index.crop} pixels as JPEG, with landmarks" if index.crop else "none"
+    images = f"crops of {index.crop} pixels as JPEG, with landmarks" if index.crop else "none"
     return (
         f"Safetensors shards; `index.json` names those that belong to the set. `values` [frames, "
         f"{index.channels}] at {FPS:g} fps: {what}, then scale, translation and rotation in "
-        f"degrees, {pose}. `waveform`: int16, 16 kHz mono, 640 samples a frame. Pictures: "
-        f"{pictures}. Statistics of the training motion are in `normalizer.json`; the verdict on "
+        f"degrees, {pose}. `waveform`: int16, 16 kHz mono, 640 samples a frame. Images: "
+        f"{images}. Statistics of the training motion are in `normalizer.json`; the verdict on "
         "every stretch of every video in `report.jsonl`. Read it with "
         "`joyvasa_lib.datasets.prepared.dataset.PreparedSet`.\n"
     )

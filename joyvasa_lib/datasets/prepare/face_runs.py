@@ -1,6 +1,6 @@
 """Follows the face through a piece of video: runs of one face, and what is seen in each.
 
-A run ends where the face is lost, where the picture is cut, and where the face becomes another's.
+A run ends where the face is lost, where the image is cut, and where the face becomes another's.
 
 Axis legend: ``t`` frames, ``m`` mesh points.
 """
@@ -26,7 +26,7 @@ Picture = NDArray[np.uint8]
 WAIT = 0.4
 """Seconds between two looks for a face where there is none: looking costs more than following."""
 CUT_LEVELS = 12.0
-"""Mean change of a small grey picture that is a cut; the real clips at hand stay below 1."""
+"""Mean change of a small grey image that is a cut; the real clips at hand stay below 1."""
 JUMP = 0.1
 """Face sides by which a face cannot move between two frames; people's stays below 0.02."""
 LIKENESS = 0.65
@@ -47,7 +47,7 @@ class Run:
         began: what came before: ``None`` for the beginning of the piece.
         ended: what came after: ``None`` for the end of the piece.
         track: opening of the lips, lids, head rotation over the frames.
-        landmarks: float32 [t, m, 3] in picture pixels.
+        landmarks: float32 [t, m, 3] in image pixels.
         sharpness: [t] detail of the face; see :func:`sharpness`.
     """
 
@@ -96,17 +96,19 @@ def look(
     return watch.runs, count
 
 
-def sharpness(picture: Picture, face: Face) -> float:
+def sharpness(full_image: Picture, face: Face) -> float:
     """Detail of a face: spread of the Laplacian over that of the brightness, at one size.
 
     Real faces have 0.25 and more; 0.11 is a blur of about 2 % of the face's side.
     """
-    height, width = picture.shape[:2]
+    height, width = full_image.shape[:2]
     left, top = np.maximum(np.floor(face.box[:2]).astype(int), 0)
     right, bottom = np.minimum(np.ceil(face.box[2:]).astype(int), (width, height))
     if right - left < 8 or bottom - top < 8:
         return 0.0
-    grey = cv2.cvtColor(np.ascontiguousarray(picture[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(
+        np.ascontiguousarray(full_image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY
+    )
     factor = SHARP_SIDE / max(grey.shape)
     if factor < 1.0:
         grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

@@ -243,7 +243,7 @@ def _index(
     return PreparedIndex(
         space=space.name,
         layout=layout_of(space),
-        reference="source" if space.has_units else "absolute",
+        reference="source" if space.has_blendshapes else "absolute",
         channels=channels,
         crop=recipe.crop,
         split_by=level,

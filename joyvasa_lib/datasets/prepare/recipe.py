@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from joyvasa_lib.errors import OptionError
 
 LOWEST_FPS = 20.0
-"""Frames a second; slower pictures miss whole lip closures, which last 60 to 100 ms."""
+"""Frames a second; slower images miss whole lip closures, which last 60 to 100 ms."""
 
 SplitBy = Literal["person", "file", "clip"]
 

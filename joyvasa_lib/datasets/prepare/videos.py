@@ -154,12 +154,12 @@ def _look(folder: Path, path: Path) -> tuple[VideoFile | None, Verdict | None]:
     except (JoyVASAError, OSError) as error:
         return None, Verdict(name, 0.0, 0.0, Reason.UNREADABLE, _short(error))
     if info.size is None or info.fps is None:
-        return None, Verdict(name, 0.0, seconds, Reason.NO_PICTURE)
+        return None, Verdict(name, 0.0, seconds, Reason.NO_IMAGE)
     if not info.has_audio:
         return None, Verdict(name, 0.0, seconds, Reason.NO_SOUND)
     if info.fps < LOWEST_FPS:
         detail = f"{info.fps:g} frames a second"
-        return None, Verdict(name, 0.0, seconds, Reason.SLOW_PICTURE, detail)
+        return None, Verdict(name, 0.0, seconds, Reason.SLOW_IMAGE, detail)
     return VideoFile(name, key, person_of(name), seconds, info.fps), None
 
 

@@ -14,9 +14,9 @@ A shard holds, for each clip ``NAME``, these tensors; ``ClipInfo`` of each is JS
 |---|---|
 | ``NAME/waveform`` | int16 [n], 16 kHz mono, n = 640 t |
 | ``NAME/values`` | float32 [t, c], motion at 25 fps: expression part, scale, translation, rotation |
-| ``NAME/landmarks`` | float32 [t, m, 3] face landmarks in crop pixels; only with pictures |
-| ``NAME/pictures`` | uint8 [bytes], one JPEG of the crop after the other; only with pictures |
-| ``NAME/picture_ends`` | int64 [t], where each JPEG ends; only with pictures |
+| ``NAME/landmarks`` | float32 [t, m, 3] face landmarks in crop pixels; only with images |
+| ``NAME/images`` | uint8 [bytes], one JPEG of the crop after the other; only with images |
+| ``NAME/image_ends`` | int64 [t], where each JPEG ends; only with images |
 
 Axis legend: ``t`` frames at 25 fps, ``n`` samples, ``c`` channels, ``m`` landmarks, ``s`` side of
 the crop.
@@ -33,7 +33,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepared.shards import decode_picture, opened, read_about, save_tensors
+from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_about, save_tensors
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import atomic_path
@@ -84,7 +84,7 @@ class ClipInfo:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Images:
     """The crops of a clip.
 
     Attributes:
@@ -107,19 +107,19 @@ class Clip:
         waveform: int16 [n], 16 kHz mono, n = 640 t.
         values: float32 [t, c], expression part, scale, translation, rotation in degrees; see
             :attr:`PreparedIndex.layout`.
-        pictures: the crops, where the set has them.
+        images: the crops, where the set has them.
     """
 
     info: ClipInfo
     waveform: NDArray[np.int16]
     values: NDArray[np.float32]
-    pictures: Pictures | None = None
+    images: Images | None = None
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What a shard stores, by name."""
         parts: dict[str, NDArray[Any]] = {"waveform": self.waveform, "values": self.values}
-        if (crops := self.pictures) is not None:
-            parts |= zip(_PICTURE_PARTS, (crops.data, crops.ends, crops.landmarks), strict=True)
+        if (crops := self.images) is not None:
+            parts |= zip(_IMAGE_PARTS, (crops.data, crops.ends, crops.landmarks), strict=True)
         return {
             f"{self.info.name}/{part}": np.ascontiguousarray(array) for part, array in parts.items()
         }
@@ -155,12 +155,12 @@ class PreparedIndex:
 
     Attributes:
         space: name of the motion space.
-        layout: ``"units"``: the expression part of ``values`` is the space's face units;
+        layout: ``"units"``: the expression part of ``values`` is the space's blendshapes;
             ``"expression"``: the flattened keypoint deformations [3 k].
         reference: what the pose is relative to: ``"source"`` (each clip's usual pose) or
             ``"absolute"`` (as extracted).
         channels: c.
-        crop: side of the stored crops in pixels; 0 for a set without pictures.
+        crop: side of the stored crops in pixels; 0 for a set without images.
         split_by: what never is in both splits: ``"person"``, ``"file"`` or ``"clip"``.
         recipe: the options it was made with.
         shards: in order of name.
@@ -257,49 +257,49 @@ class PreparedSet:
         """The clips of a split, in order."""
         return self._clips[split]
 
-    def read(self, name: str, pictures: bool = False) -> Clip:
+    def read(self, name: str, images: bool = False) -> Clip:
         """Reads one clip from disk.
 
         Args:
             name: of the clip.
-            pictures: whether with its crops, where the set has them.
+            images: whether with its crops, where the set has them.
 
         Raises:
             KeyError: there is no such clip.
             MediaError: the shard cannot be read.
         """
         path, clip = self._where[name]
-        return read_clip(path, clip, pictures and self.index.crop > 0)
+        return read_clip(path, clip, images and self.index.crop > 0)
 
-    def picture(self, name: str, frame: int) -> NDArray[np.uint8]:
+    def image(self, name: str, frame: int) -> NDArray[np.uint8]:
         """Reads one crop [s, s, 3] uint8 RGB of a clip, without the others.
 
         Raises:
             KeyError: there is no such clip.
             IndexError: the clip has no such frame.
-            MediaError: the set has no pictures, or the shard cannot be read.
+            MediaError: the set has no images, or the shard cannot be read.
         """
         if not self.index.crop:
             raise MediaError(
-                f"{self.folder} has no pictures; prepare it with --crop 256 for portrait training"
+                f"{self.folder} has no images; prepare it with --crop 256 for portrait training"
             )
         file = opened(self._where[name][0])
         ends = file.get_tensor(f"{name}/picture_ends")
         if not 0 <= frame < len(ends):
             raise IndexError(f"clip {name} has {len(ends)} frames, no frame {frame}")
         start = 0 if frame == 0 else int(ends[frame - 1])
-        return decode_picture(file.get_slice(f"{name}/pictures")[start : int(ends[frame])])
+        return decode_image(file.get_slice(f"{name}/pictures")[start : int(ends[frame])])
 
     def landmarks(self, name: str, frame: int | None = None) -> NDArray[np.float32]:
         """Reads the landmarks [t, m, 3] of a clip in crop pixels, or [m, 3] of one frame alone.
 
         Raises:
             KeyError: there is no such clip.
-            MediaError: the set has no pictures.
+            MediaError: the set has no images.
         """
         if not self.index.crop:
             raise MediaError(
-                f"{self.folder} has no pictures and landmarks; prepare it with --crop 256"
+                f"{self.folder} has no images and landmarks; prepare it with --crop 256"
             )
         file = opened(self._where[name][0])
         if frame is None:
@@ -363,23 +363,23 @@ def read_header(path: Path) -> ShardHeader:
         raise MediaError(f"{path} is no shard of a prepared set ({error!r})") from error
 
 
-def read_clip(path: Path, info: ClipInfo, pictures: bool = False) -> Clip:
+def read_clip(path: Path, info: ClipInfo, images: bool = False) -> Clip:
     """Reads one clip of a shard.
 
     Args:
         path: the shard.
         info: the clip.
-        pictures: whether with its crops; the shard must have them then.
+        images: whether with its crops; the shard must have them then.
 
     Raises:
         MediaError: the shard cannot be read.
     """
     file, name = opened(path), info.name
     crops = None
-    if pictures:
-        parts = (file.get_tensor(f"{name}/{part}") for part in _PICTURE_PARTS)
-        crops = Pictures(*parts)
+    if images:
+        parts = (file.get_tensor(f"{name}/{part}") for part in _IMAGE_PARTS)
+        crops = Images(*parts)
     return Clip(info, file.get_tensor(f"{name}/waveform"), file.get_tensor(f"{name}/values"), crops)
 
 
-_PICTURE_PARTS = ("pictures", "picture_ends", "landmarks")
+_IMAGE_PARTS = ("pictures", "picture_ends", "landmarks")

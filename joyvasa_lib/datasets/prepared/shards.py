@@ -1,6 +1,6 @@
-"""Safetensors files with a JSON object in their header, and JPEG pictures as bytes in a tensor.
+"""Safetensors files with a JSON object in their header, and JPEG images as bytes in a tensor.
 
-Axis legend: ``s`` side of a picture, ``t`` frames.
+Axis legend: ``s`` side of an image, ``t`` frames.
 """
 
 from __future__ import annotations
@@ -84,35 +84,35 @@ def opened(path: Path) -> Any:
         raise MediaError(f"{path} is not a readable shard: {error}; prepare it again") from error
 
 
-def encode_pictures(
-    pictures: Sequence[NDArray[np.uint8]],
+def encode_images(
+    images: Sequence[NDArray[np.uint8]],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """JPEG files [bytes] of pictures [s, s, 3] RGB, end to end, and where each ends [t]."""
-    parts = [encode_picture(picture) for picture in pictures]
+    """JPEG files [bytes] of images [s, s, 3] RGB, end to end, and where each ends [t]."""
+    parts = [encode_image(image) for image in images]
     ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
     return (np.concatenate(parts) if parts else np.zeros(0, np.uint8)), ends
 
 
-def encode_picture(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The bytes of a JPEG file of a picture [s, s, 3] RGB."""
+def encode_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of a JPEG file of an image [s, s, 3] RGB."""
     import cv2
 
     # Without halved colour: lips and skin differ in little else.
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return np.asarray(data, np.uint8).reshape(-1)
 
 
-def decode_picture(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture [s, s, 3] RGB of the bytes of a JPEG file.
+def decode_image(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image [s, s, 3] RGB of the bytes of a JPEG file.
 
     Raises:
         MediaError: they are none.
     """
     import cv2
 
-    picture = cv2.imdecode(np.ascontiguousarray(data), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise MediaError(f"{len(data)} bytes of a shard are no picture; prepare the set again")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    image = cv2.imdecode(np.ascontiguousarray(data), cv2.IMREAD_COLOR)
+    if image is None:
+        raise MediaError(f"{len(data)} bytes of a shard are no image; prepare the set again")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -4,8 +4,8 @@ OpenFaceFX blends the mouth shapes of neighbouring sounds; what is changed aroun
 measurements against real talking videos asked for: articulation that leads the sound, lips that
 close, vowels that open with their loudness, a mouth that rests in silence, blinks that close.
 
-Axis legend: ``t`` frames at 25 Hz, ``s`` steps at 50 Hz, ``n`` samples, 59 channels: 52 face units,
-scale, translation, rotation.
+Axis legend: ``t`` frames at 25 Hz, ``s`` steps at 50 Hz, ``n`` samples, 59 channels:
+52 blendshapes, scale, translation, rotation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import (
     split_diphthongs,
 )
 from joyvasa_lib.datasets.speech_corpus.voices import missing_extra
-from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.speech.encoders.loudness import speech_level
 
@@ -44,7 +44,7 @@ _PAIRS = {
     "mouthPress",
     "mouthDimple",
 }
-VISEME_UNITS: dict[str, dict[str, float]] = {
+VISEME_BLENDSHAPES: dict[str, dict[str, float]] = {
     "sil": {},
     "PP": {"mouthPress": 0.45, "mouthRollLower": 0.2, "mouthRollUpper": 0.2},
     "FF": {"mouthShrugLower": 0.4, "mouthUpperUp": 0.25, "mouthRollLower": 0.4, "jawOpen": 0.05},
@@ -62,17 +62,17 @@ VISEME_UNITS: dict[str, dict[str, float]] = {
     "O": {"mouthFunnel": 0.6, "mouthPucker": 0.38, "jawOpen": 0.42},
     "U": {"mouthPucker": 0.8, "mouthFunnel": 0.45, "jawOpen": 0.13},
 }  # fmt: skip
-"""Face units of each viseme of the Oculus-15 set; those of a pair without their side."""
+"""Blendshapes of each viseme of the Oculus-15 set; those of a pair without their side."""
 
-_APART = [FACE_UNITS.index(name) for name in (
+_APART = [BLENDSHAPES.index(name) for name in (
     "jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight",
     "mouthFunnel")]  # fmt: skip
-_LOUD = [FACE_UNITS.index(name) for name in (
+_LOUD = [BLENDSHAPES.index(name) for name in (
     "jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight")]  # fmt: skip
-_LIPS = [FACE_UNITS.index(name) for name in ("mouthPressLeft", "mouthPressRight")]
-_MOUTH = [FACE_UNITS.index(name) for name in REGIONS["mouth"]]
-_LIDS = [FACE_UNITS.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
-_BROWS = [FACE_UNITS.index(name) for name in (
+_LIPS = [BLENDSHAPES.index(name) for name in ("mouthPressLeft", "mouthPressRight")]
+_MOUTH = [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]
+_LIDS = [BLENDSHAPES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+_BROWS = [BLENDSHAPES.index(name) for name in (
     "browInnerUp", "browOuterUpLeft", "browOuterUpRight")]  # fmt: skip
 _CLOSED_CLASSES = [PHONEME_CLASSES.index(name) for name in CLOSURES]
 _SPELLING = {
@@ -130,7 +130,7 @@ def relative_loudness(waveform: Floats, frames: int) -> Floats:
 
 
 def _articulation(phonemes: Sequence[TimedPhoneme], frames: int) -> Floats:
-    """Face units [t, 52] by OpenFaceFX's coarticulation."""
+    """Blendshapes [t, 52] by OpenFaceFX's coarticulation."""
     try:
         from openfacefx import IPA_MAPPING, PhonemeSegment, build_viseme_curves
         from openfacefx.visemes import VISEMES
@@ -140,11 +140,11 @@ def _articulation(phonemes: Sequence[TimedPhoneme], frames: int) -> Floats:
         PhonemeSegment(_SPELLING.get(p.symbol, p.symbol), p.start, p.end) for p in phonemes
     ]
     times, weights = build_viseme_curves(segments, fps=100, mapping=IPA_MAPPING)
-    table = np.zeros((len(VISEMES), len(FACE_UNITS)))
+    table = np.zeros((len(VISEMES), len(BLENDSHAPES)))
     for row, viseme in enumerate(VISEMES):
-        for name, amount in VISEME_UNITS[viseme].items():
+        for name, amount in VISEME_BLENDSHAPES[viseme].items():
             for unit in (name + "Left", name + "Right") if name in _PAIRS else (name,):
-                table[row, FACE_UNITS.index(unit)] = amount
+                table[row, BLENDSHAPES.index(unit)] = amount
     curves = np.asarray(weights) @ table
     # A frame of a film shows the time it was open for, not an instant.
     curves = gaussian_filter1d(curves, 1.2, axis=0)

@@ -23,7 +23,7 @@ class SpeechItem:
     Attributes:
         name: unique name.
         waveform: int16 or float32 [n]; see :attr:`sound`.
-        values: float32 [t, 59]: 52 face units, scale, translation, rotation in degrees.
+        values: float32 [t, 59]: 52 blendshapes, scale, translation, rotation in degrees.
         phonemes: int64 [s], phoneme class of each 20 ms step; 0 is silence.
         speaker: whose voice.
     """
@@ -36,7 +36,7 @@ class SpeechItem:
 
     @property
     def units(self) -> NDArray[np.float32]:
-        """Face units [t, 52]."""
+        """Blendshapes [t, 52]."""
         return self.values[:, :52]
 
     def sound(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:

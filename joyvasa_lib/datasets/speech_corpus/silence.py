@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
-from joyvasa_lib.motion.blendshapes import FACE_UNITS, REGIONS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 
 Floats = NDArray[np.float32]
 SAMPLES_PER_FRAME = 640
@@ -22,7 +22,7 @@ LONGEST = 50
 """Frames of the longest silence: two seconds."""
 SETTLING = 4
 """Frames in which a mouth comes to rest or leaves it."""
-_MOUTH = [FACE_UNITS.index(name) for name in REGIONS["mouth"]]
+_MOUTH = [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]
 
 
 def with_silence(item: SpeechItem, rng: np.random.Generator) -> SpeechItem:

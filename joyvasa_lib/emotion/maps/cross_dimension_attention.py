@@ -12,7 +12,7 @@ rest of the design is this library's own:
   exactly no effect, whatever the weights;
 * the layer that reads the operator starts at zero, so that training starts at the linear basis.
 
-Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` face units of the
+Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` blendshapes of the
 space, ``k`` keypoints, ``d`` width, ``s`` summaries, ``r`` rank.
 """
 
@@ -75,13 +75,13 @@ class CrossDimensionBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         """Builds both directions."""
         super().__init__()
-        self.across_structure, self.across_units = (Attention(width, heads) for _ in range(2))
+        self.across_structure, self.across_blendshapes = (Attention(width, heads) for _ in range(2))
         self.unit_layers, self.structure_layers = FeedForward(width), FeedForward(width)
 
     def forward(self, units: Tensor, structure: Tensor) -> tuple[Tensor, Tensor]:
         """Returns unit tokens [p, u, d] and structure tokens [p, k, d]."""
         units = self.unit_layers(self.across_structure(units, structure))
-        return units, self.structure_layers(self.across_units(structure, units))
+        return units, self.structure_layers(self.across_blendshapes(structure, units))
 
 
 class PersonEncoder(nn.Module):
@@ -132,7 +132,7 @@ class FrameAttention(nn.Module):
 class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Expression deformation of action units on a person's face that shows an expression already.
 
-    The weights work on the face units of a motion space. What these are, and which of them an
+    The weights work on the blendshapes of a motion space. What these are, and which of them an
     action unit is made of, belongs to the space and to the table of units: see :meth:`bind`.
     """
 
@@ -145,7 +145,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @register_to_config
     def __init__(
         self,
-        face_units: int = 52,
+        blendshapes: int = 52,
         keypoints: int = 64,
         width: int = 32,
         heads: int = 4,
@@ -156,7 +156,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Builds the network; until trained it is the linear basis.
 
         Args:
-            face_units: face units u of the motion space.
+            blendshapes: blendshapes u of the motion space.
             keypoints: keypoints k.
             width: channels d of every token.
             heads: attention heads of the person encoder.
@@ -165,7 +165,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             rank: rank r of the operator that mixes units.
         """
         super().__init__()
-        self.person = PersonEncoder(face_units, keypoints, width, heads, layers)
+        self.person = PersonEncoder(blendshapes, keypoints, width, heads, layers)
         self.state = nn.Linear(3, width)
         self.frame = FrameAttention(width, summaries)
         self.collect = nn.Linear(width, rank)
@@ -175,9 +175,9 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("mean_keypoints", torch.zeros(keypoints, 3))
         self.register_buffer("keypoint_spread", torch.ones(()))
         for name, rows, columns in (
-            ("table", face_units, face_units),
-            ("basis", face_units, 3 * keypoints),
-            ("analysis", 3 * keypoints, face_units),
+            ("table", blendshapes, blendshapes),
+            ("basis", blendshapes, 3 * keypoints),
+            ("analysis", 3 * keypoints, blendshapes),
         ):
             self.register_buffer(name, torch.eye(rows, columns), persistent=False)
 
@@ -185,8 +185,8 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Says what the activations and the expressions are.
 
         Args:
-            table: [n, u] activation of each face unit for each action-unit component.
-            basis: [u, k, 3] deformation of each face unit at full activation.
+            table: [n, u] activation of each blendshape for each action-unit component.
+            basis: [u, k, 3] deformation of each blendshape at full activation.
         """
         weights = self.readout.weight
         flat = basis.flatten(1).to(weights)

@@ -5,7 +5,7 @@ the linear basis on held-out heads, ``config.json`` and the weights. A checkpoin
 folder, and one whose ``map.json`` says ``"linear"``, uses the linear basis of its motion space.
 
 Axis legend: ``...`` any leading axes (frames), ``t`` frames, ``n`` action-unit components, ``u``
-face units, ``k`` keypoints.
+blendshapes, ``k`` keypoints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.media.files import atomic_path
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
 if TYPE_CHECKING:
@@ -49,20 +49,20 @@ class LearnedUnitMap:
 
         Args:
             network: trained, or about to be.
-            space: a motion space whose face units are ARKit's.
+            space: a motion space whose blendshapes are ARKit's.
             units: components of action units, in the order of the inputs.
 
         Raises:
-            MotionError: the space has other face units, or fewer keypoints, than the network.
+            MotionError: the space has other blendshapes, or fewer keypoints, than the network.
         """
         import torch
 
-        basis = space.face_unit_basis
+        basis = space.blendshape_basis
         config = network.config
-        wanted = (config.face_units, config.keypoints, 3)
-        if basis is None or basis.shape != wanted or space.face_unit_names != FACE_UNITS:
+        wanted = (config.blendshapes, config.keypoints, 3)
+        if basis is None or basis.shape != wanted or space.blendshape_names != BLENDSHAPES:
             raise MotionError(
-                f"This network needs a motion space with ARKit's {wanted[0]} face units and "
+                f"This network needs a motion space with ARKit's {wanted[0]} blendshapes and "
                 f"{wanted[1]} keypoints; {space!r} is none"
             )
         table = arkit_matrix()[[COMPONENTS.index(name) for name in units]]

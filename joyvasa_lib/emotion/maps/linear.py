@@ -1,7 +1,7 @@
 """From action units to expression: what a motion space makes of a face's muscles.
 
 Axis legend: ``...`` any leading axes (frames), ``n`` action-unit components, ``k`` keypoints,
-``u`` face units.
+``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import (
     COMPACT_SPACE_NAME,
     LIVEPORTRAIT_21,
@@ -117,19 +117,19 @@ class LinearUnitMap:
 
 
 def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
-    """The linear map of a space whose face units are among ARKit's: action unit, ARKit unit, basis.
+    """The linear map of a space whose blendshapes are among ARKit's.
 
     It understands the components all of whose ARKit units the space has.
 
     Raises:
-        MotionError: the space has no face units.
+        MotionError: the space has no blendshapes.
     """
-    if not space.has_units:
+    if not space.has_blendshapes:
         raise MotionError(
-            f"Motion space {space.name!r} has no face units from which a basis of action units "
+            f"Motion space {space.name!r} has no blendshapes from which a basis of action units "
             "could be made; fit one from motions with known action units"
         )
-    has = np.isin(FACE_UNITS, space.face_unit_names)
+    has = np.isin(BLENDSHAPES, space.blendshape_names)
     table = arkit_matrix()
     units = tuple(
         name
@@ -137,10 +137,10 @@ def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
         if name in FACE_COMPONENTS and has[row != 0.0].all()
     )
     rows = table[[COMPONENTS.index(name) for name in units]]
-    activations = np.zeros((len(units), len(space.face_unit_names)))
+    activations = np.zeros((len(units), len(space.blendshape_names)))
     for column in np.flatnonzero(has):
-        activations[:, space.unit_index(FACE_UNITS[column])] = rows[:, column]
-    return LinearUnitMap(space, units, space.from_units(activations))
+        activations[:, space.blendshape_index(BLENDSHAPES[column])] = rows[:, column]
+    return LinearUnitMap(space, units, space.from_blendshapes(activations))
 
 
 def linear_map(space: MotionSpace) -> LinearUnitMap:

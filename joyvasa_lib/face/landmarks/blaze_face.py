@@ -1,4 +1,4 @@
-"""MediaPipe's face detector: rough places of faces in one square view of a picture.
+"""MediaPipe's face detector: rough places of faces in one square view of an image.
 
 A single-shot detector over a fixed grid of anchors (BlazeFace, Bazarevsky et al. 2019,
 arXiv 1907.05047), here the 256-pixel one, which finds faces from about a fortieth of the view on.
@@ -27,7 +27,7 @@ _SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A square of a picture to look at, in picture pixels, turned clockwise by radians."""
+    """A square of an image to look at, in image pixels, turned clockwise by radians."""
 
     centre: NDArray[np.float64]
     side: float
@@ -39,8 +39,8 @@ class Candidate:
     """Where a face may be.
 
     Attributes:
-        centre: [2] x, y in picture pixels.
-        side: of the square from brows to chin, in picture pixels.
+        centre: [2] x, y in image pixels.
+        side: of the square from brows to chin, in image pixels.
         roll: radians by which the face is turned clockwise.
         score: confidence in [0, 1].
     """
@@ -111,7 +111,7 @@ def merge_boxes(
 
 
 def find_candidates(image: NDArray[np.uint8], view: View, min_score: float) -> list[Candidate]:
-    """Faces in one view of a picture, best first.
+    """Faces in one view of an image, best first.
 
     Args:
         image: [h, w, 3] uint8 RGB.

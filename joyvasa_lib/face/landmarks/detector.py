@@ -14,11 +14,11 @@ from joyvasa_lib.errors import NoFaceError, OptionError
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face in a picture.
+    """One face in an image.
 
     Attributes:
-        box: [4] left, top, right, bottom in picture pixels.
-        landmarks: [n, 3] x, y in picture pixels and z in the same scale, smaller is nearer.
+        box: [4] left, top, right, bottom in image pixels.
+        landmarks: [n, 3] x, y in image pixels and z in the same scale, smaller is nearer.
         score: confidence in [0, 1].
         scheme: name of the landmark set, e.g. ``"mediapipe468"``.
     """
@@ -38,7 +38,7 @@ class FaceDetector(Protocol):
     """Finds faces; the bundled one, insightface and hand-given faces all look like this."""
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB picture [h, w, 3] uint8, largest first; empty if there is none."""
+        """Faces of an RGB image [h, w, 3] uint8, largest first; empty if there is none."""
         ...
 
 
@@ -61,12 +61,12 @@ def select_face(faces: Sequence[Face], which: str | int = "largest") -> Face:
         raise OptionError(f"face must be 'largest' or a number from 0 on, not {which}")
     if not faces:
         raise NoFaceError(
-            "No face was found in the picture; use a picture with a visible face, or give its box "
+            "No face was found in the image; use an image with a visible face, or give its box "
             "or landmarks by hand"
         )
     if which >= len(faces):
         raise NoFaceError(
-            f"Face {which} was asked for but the picture has {len(faces)}; give "
+            f"Face {which} was asked for but the image has {len(faces)}; give "
             + ("0" if len(faces) == 1 else f"0 to {len(faces) - 1}, largest first,")
             + " or 'largest'"
         )

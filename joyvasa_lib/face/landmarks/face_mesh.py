@@ -38,7 +38,7 @@ class MeshFit:
     """The mesh on a face.
 
     Attributes:
-        points: [468, 3] x, y in picture pixels, z in the same scale, smaller is nearer.
+        points: [468, 3] x, y in image pixels, z in the same scale, smaller is nearer.
         presence: logit that there is a face.
     """
 
@@ -59,7 +59,7 @@ class MeshFit:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A square of the picture, turned clockwise by radians, for the network to look at."""
+    """A square of the image, turned clockwise by radians, for the network to look at."""
 
     centre: Floats
     side: float
@@ -83,7 +83,7 @@ def fit_mesh(
 
     Args:
         image: [h, w, 3] uint8 RGB.
-        centre: [2] x, y of the square to look at first, in picture pixels.
+        centre: [2] x, y of the square to look at first, in image pixels.
         side: of that square; about half as large again as the face from brows to chin.
         roll: radians by which the face is turned clockwise.
         fewest: looks to take at least.

@@ -93,7 +93,7 @@ class InsightFaceDetector:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
 
         Raises:
-            MediaError: it is not a picture of 8-bit pixels.
+            MediaError: it is not an image of 8-bit pixels.
         """
         rgb = as_rgb(image)
         bgr = np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))

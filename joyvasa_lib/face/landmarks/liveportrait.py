@@ -48,12 +48,12 @@ class LivePortraitLandmarks:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
 
         Raises:
-            MediaError: it is not a picture of 8-bit pixels.
+            MediaError: it is not an image of 8-bit pixels.
         """
         return [self.refine(image, face) for face in self.detector.detect(image)]
 
     def refine(self, image: NDArray[np.uint8], face: Face) -> Face:
-        """One face with 203 landmarks [203, 3] in picture pixels; z is 0.
+        """One face with 203 landmarks [203, 3] in image pixels; z is 0.
 
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.

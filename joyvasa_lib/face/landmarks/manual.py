@@ -28,7 +28,7 @@ _SMALLEST_BOX = 8.0
 _SMALLEST_EYES = 4.0
 """Pixels between the eyes below which five or nine points say nothing."""
 _WHOLE_SIDE, _WHOLE_CENTRE = 1.0 / 2.3, (0.5, 0.56)
-"""Where a face lies in a picture that is a crop already: as the crops of this library have it."""
+"""Where a face lies in an image that is a crop already: as the crops of this library have it."""
 
 _PERSON = 0.5
 """Score of the mesh from which on it knows a person's eyes."""
@@ -53,8 +53,8 @@ class ManualFaceDetector:
             the mouth); 9 (two corners of each eye, the nose, the corners of the mouth, the upper
             and the lower lip); 68 iBUG points; 468 mesh points, these also ``[468, 3]``. Of 5 and
             9 points left and right may be exchanged: the face stands upright on its mouth. Where
-            they are not a person's, the lids follow the eyes that the picture shows.
-        whole_picture: the picture is a square crop already, with the face in its middle.
+            they are not a person's, the lids follow the eyes that the image shows.
+        whole_image: the image is a square crop already, with the face in its middle.
         result: ``"mesh"`` for 468 landmarks, which the bundled preset needs; ``"given"`` for the
             landmarks as they are, which crops as the official animal pipeline does.
 
@@ -68,19 +68,19 @@ class ManualFaceDetector:
         box: ArrayLike | None = None,
         landmarks: ArrayLike | None = None,
         *,
-        whole_picture: bool = False,
+        whole_image: bool = False,
         result: str = "mesh",
     ) -> None:
-        if (box is not None) + (landmarks is not None) + whole_picture != 1:
+        if (box is not None) + (landmarks is not None) + whole_image != 1:
             raise NoFaceError(
-                "Give exactly one of the face's box, its landmarks, and whole_picture=True"
+                "Give exactly one of the face's box, its landmarks, and whole_image=True"
             )
         if result not in ("mesh", "given"):
             raise OptionError(f"result must be 'mesh' or 'given', not {result!r}")
         if result == "given" and landmarks is None:
             raise OptionError("result='given' needs landmarks; a box has none of its own")
         self.result = result
-        self.whole_picture = whole_picture
+        self.whole_image = whole_image
         self.box = None if box is None else _checked_box(box)
         self.landmarks: Points | None = None
         self._set: LandmarkSet | None = None
@@ -91,8 +91,8 @@ class ManualFaceDetector:
         """The one face that was given.
 
         Raises:
-            NoFaceError: it does not lie inside the picture.
-            MediaError: the picture is not one of 8-bit pixels.
+            NoFaceError: it does not lie inside the image.
+            MediaError: the image is not one of 8-bit pixels.
         """
         mesh = MediaPipeFaceDetector()
         if self.landmarks is None or self._set is None:
@@ -182,7 +182,7 @@ def _check_inside(image: NDArray[np.uint8], centre: NDArray[Any]) -> None:
     height, width = image.shape[:2]
     if not (0 <= centre[0] < width and 0 <= centre[1] < height):
         raise NoFaceError(
-            f"The given face is centred at {centre.round().tolist()}, outside the picture of "
+            f"The given face is centred at {centre.round().tolist()}, outside the image of "
             f"{width} x {height} pixels"
         )
 
@@ -232,11 +232,11 @@ def _lay_mesh(
 
 
 def _with_own_eyes(face: Face, image: NDArray[np.uint8], corners_given: bool) -> Face:
-    """The mesh with its lids around the eyes that the picture shows, unless it is a person's.
+    """The mesh with its lids around the eyes that the image shows, unless it is a person's.
 
     Args:
         face: a face of 468 landmarks.
-        image: the picture, RGB with grey and alpha allowed.
+        image: the image, RGB with grey and alpha allowed.
         corners_given: the corners of the eyes stay as they are, not only the middle between them.
     """
     if face.score >= _PERSON:

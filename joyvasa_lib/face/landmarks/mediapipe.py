@@ -26,9 +26,9 @@ SCHEME = "mediapipe468"
 _AROUND = 1.5
 """Side of the mesh's first square over that of a box from brows to chin."""
 _LARGE = 1024
-"""Longest side in pixels from which a picture is searched in tiles, half as large, too."""
+"""Longest side in pixels from which an image is searched in tiles, half as large, too."""
 _SMALL = 0.125
-"""Side of a face, in sides of the picture, below which there may be a crowd."""
+"""Side of a face, in sides of the image, below which there may be a crowd."""
 _SAME_FACE = 0.4
 """Intersection over union from which two faces are one."""
 _UNKNOWN = 0.1
@@ -55,17 +55,17 @@ class MediaPipeFaceDetector:
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Faces with 468 landmarks, largest first; the score says how sure each is.
 
-        A picture in which nothing is found for certain is looked at again: tilted, with a margin
+        An image in which nothing is found for certain is looked at again: tilted, with a margin
         around it (a face that fills the frame), in overlapping tiles (a small face in a large
-        picture), and turned on its side and head. Tiles are also looked at where all faces are
-        small: in the picture of a group there may be more. Doubtful faces count only where there
+        image), and turned on its side and head. Tiles are also looked at where all faces are
+        small: in the image of a group there may be more. Doubtful faces count only where there
         is no certain one.
 
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
 
         Raises:
-            MediaError: it is not a picture of 8-bit pixels.
+            MediaError: it is not an image of 8-bit pixels.
         """
         image = as_rgb(image)
         found: list[_Found] = []
@@ -92,10 +92,10 @@ class MediaPipeFaceDetector:
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
             box: [4] left, top, right, bottom in pixels, brow to chin and ear to ear.
-            roll_degrees: clockwise tilt of the face in the picture.
+            roll_degrees: clockwise tilt of the face in the image.
 
         Raises:
-            MediaError: it is not a picture of 8-bit pixels.
+            MediaError: it is not an image of 8-bit pixels.
         """
         box = np.asarray(box, dtype=np.float64)
         centre, roll = (box[:2] + box[2:]) / 2, float(np.deg2rad(roll_degrees))
@@ -117,7 +117,7 @@ class MediaPipeFaceDetector:
             face: the face in the frame before, with 468 landmarks.
 
         Raises:
-            MediaError: it is not a picture of 8-bit pixels.
+            MediaError: it is not an image of 8-bit pixels.
             OptionError: the face has other landmarks.
         """
         if face.scheme != SCHEME:
@@ -178,7 +178,7 @@ def _searches(height: int, width: int) -> Iterator[tuple[str, list[View]]]:
 
 
 def _tiles(height: int, width: int, side: float) -> list[View]:
-    """Squares that cover the picture and overlap by half."""
+    """Squares that cover the image and overlap by half."""
     places = []
     for extent in (width, height):
         count = max(1, int(np.ceil(2 * extent / side - 1)))

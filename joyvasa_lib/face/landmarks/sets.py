@@ -1,6 +1,6 @@
 """Named sets of face landmarks: which points are the eyes, the lids and the lips of each.
 
-Left and right are the picture's. Positions of the points that crops and ratios use are those of
+Left and right are the image's. Positions of the points that crops and ratios use are those of
 LivePortrait's published code (arXiv 2407.03168); 68 points are the iBUG 300-W mark-up (Sagonas et
 al. 2013), 468 the MediaPipe face mesh.
 
@@ -38,7 +38,7 @@ class LandmarkSet:
     Attributes:
         name: the ``scheme`` of a :class:`~joyvasa_lib.face.landmarks.detector.Face`.
         count: number of points.
-        left_eye, right_eye, lips: points whose mean is the centre of the eye on the picture's
+        left_eye, right_eye, lips: points whose mean is the centre of the eye on the image's
             left, of the other, and of the mouth.
         eyes: both eyes' openings, or None where the set has no lids.
         mouth: the lips' opening, or None where the set has no lips' edges.
@@ -177,7 +177,7 @@ def take(landmarks: NDArray[Any], indices: Indices) -> NDArray[Any]:
 def anchor_points(
     landmarks: ArrayLike, scheme: str | None = None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The centres of the eye on the picture's left, of the other eye, and of the mouth.
+    """The centres of the eye on the image's left, of the other eye, and of the mouth.
 
     Args:
         landmarks: [..., n, 2 or 3] points in pixels.

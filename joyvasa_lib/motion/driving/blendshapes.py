@@ -1,6 +1,6 @@
-"""How a driving motion is put on a source: face units and head pose, as pure functions.
+"""How a driving motion is put on a source: blendshapes and head pose, as pure functions.
 
-Axis legend: ``t`` frames, ``u`` face units, ``...`` any leading axes that broadcast.
+Axis legend: ``t`` frames, ``u`` blendshapes, ``...`` any leading axes that broadcast.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.blendshapes import REGIONS
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.motion.operations.gains import BLINK_UNITS
-from joyvasa_lib.motion.operations.limits import clip_units, reconcile_units
+from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
+from joyvasa_lib.motion.operations.limits import clip_blendshapes, reconcile_blendshapes
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["absolute", "relative"]
 
-SMILE_UNITS = ("mouthSmileLeft", "mouthSmileRight")
+SMILE_BLENDSHAPES = ("mouthSmileLeft", "mouthSmileRight")
 _FADES_BY = 3.0
 """One over the strength of a mouth's change from which on its own expression may be gone."""
 _LIKE, _UNLIKE = 0.75, 0.25
@@ -75,82 +75,82 @@ class DrivingOptions:
         object.__setattr__(self, "regions", regions)
 
 
-def compose_units(
-    source_units: ArrayLike,
-    driving_units: ArrayLike,
+def compose_blendshapes(
+    source_blendshapes: ArrayLike,
+    driving_blendshapes: ArrayLike,
     options: DrivingOptions | None = None,
     *,
     space: MotionSpace | None = None,
     highest: float = 1.1,
 ) -> Floats:
-    """Face-unit activations of the source under a driving motion.
+    """Blendshape activations of the source under a driving motion.
 
     Args:
-        source_units: [u] activations the portrait has.
-        driving_units: [t, u] activations of the driving motion.
+        source_blendshapes: [u] activations the portrait has.
+        driving_blendshapes: [t, u] activations of the driving motion.
         options: how they meet.
         space: names the units; the compact space if None.
         highest: where activations end; above 1 they bend towards it softly.
 
     Returns:
         [t, u] in [0, highest], with conflicts resolved as in
-        :func:`~joyvasa_lib.motion.operations.limits.reconcile_units`.
+        :func:`~joyvasa_lib.motion.operations.limits.reconcile_blendshapes`.
 
     Raises:
         MotionError: shapes do not fit each other or the space.
     """
     options = options or DrivingOptions()
     space = space or get_space()
-    source = np.maximum(np.asarray(source_units, dtype=np.float32), 0.0)
-    driving = np.asarray(driving_units, dtype=np.float32)
-    n_units = len(space.face_unit_names)
-    if source.shape != (n_units,) or driving.ndim != 2 or driving.shape[1] != n_units:
+    source = np.maximum(np.asarray(source_blendshapes, dtype=np.float32), 0.0)
+    driving = np.asarray(driving_blendshapes, dtype=np.float32)
+    n_blendshapes = len(space.blendshape_names)
+    if source.shape != (n_blendshapes,) or driving.ndim != 2 or driving.shape[1] != n_blendshapes:
         raise MotionError(
-            f"Space {space.name!r} needs source units [{n_units}] and driving units "
-            f"[frames, {n_units}]; got {source.shape} and {driving.shape}"
+            f"Space {space.name!r} needs source units [{n_blendshapes}] and driving units "
+            f"[frames, {n_blendshapes}]; got {source.shape} and {driving.shape}"
         )
     base = source.copy()  # what of the source stays under the driving motion
-    mouth = space.region_units("mouth")
+    mouth = space.region_blendshapes("mouth")
     if options.expression == "absolute":
         base[:] = 0.0
         base[mouth] = source[mouth]
     if options.mouth == "absolute":
         base[mouth] = 0.0
-        smile = space.unit_indices(SMILE_UNITS)
+        smile = space.blendshape_indices(SMILE_BLENDSHAPES)
         base[smile] = options.keep_smile * source[smile]
     units = base + driving
-    blink = space.unit_indices(BLINK_UNITS)
+    blink = space.blendshape_indices(BLINK_BLENDSHAPES)
     units[:, blink] = np.minimum(np.maximum(source[blink], driving[:, blink]), 1.0)
     for region in REGIONS.keys() - options.regions:
-        index = space.region_units(region)
+        index = space.region_blendshapes(region)
         units[:, index] = source[index]
-    return clip_units(reconcile_units(units, space), highest=highest)
+    return clip_blendshapes(reconcile_blendshapes(units, space), highest=highest)
 
 
 def giving_way(own: Floats, change: Floats, space: MotionSpace) -> float:
-    """Share in [0, 1] of a picture's own mouth that is gone under a change of its face units [u].
+    """Share in [0, 1] of an image's own mouth that is gone under a change of its blendshapes [u].
 
     Nothing without a change of the mouth or under one that is much like it, all under a strong one
     that is not: a frown is not drawn over a smile, and lips that press do not show teeth.
     """
-    mouth = space.region_units("mouth")
-    assert space.face_unit_basis is not None
-    basis = space.face_unit_basis[mouth].reshape(len(mouth), -1)
+    mouth = space.region_blendshapes("mouth")
+    assert space.blendshape_basis is not None
+    basis = space.blendshape_basis[mouth].reshape(len(mouth), -1)
     before, added = np.maximum(own[mouth], 0.0) @ basis, change[mouth] @ basis
     length = float(np.linalg.norm(before) * np.linalg.norm(added))
     likeness = float(before @ added) / length if length > 1e-6 else 1.0
     strength = min(1.0, _FADES_BY * float(np.abs(change[mouth]).max(initial=0.0)))
     unlike = min(max((_LIKE - likeness) / (_LIKE - _UNLIKE), 0.0), 1.0)
-    pressed = float(change[space.unit_indices(_PRESSING)].max(initial=0.0))
+    pressed = float(change[space.blendshape_indices(_PRESSING)].max(initial=0.0))
     return max(strength * unlike, min(1.0, _FADES_BY * pressed))
 
 
 def fading_mouth(own: Floats, change: Floats, space: MotionSpace) -> Floats:
-    """[u] what a picture's own mouth loses under a change of its face units [u].
+    """[u] what an image's own mouth loses under a change of its blendshapes [u].
 
     The share of it that gives way; units stay as far as the change raises them.
     """
-    mouth = space.region_units("mouth")
+    mouth = space.region_blendshapes("mouth")
     fading = np.zeros(len(own), np.float32)
     fading[mouth] = giving_way(own, change, space) * np.maximum(own[mouth], 0.0)
     raised = np.maximum(change, 0.0) / np.maximum(own, 1e-6)

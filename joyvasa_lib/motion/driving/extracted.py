@@ -1,6 +1,6 @@
-"""What is done to motion that was extracted from pictures before it drives somebody else.
+"""What is done to motion that was extracted from images before it drives somebody else.
 
-Axis legend: ``t`` frames, ``u`` face units.
+Axis legend: ``t`` frames, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.motion import Motion
 
 REST = 0.1
-"""Quantile of a face unit over a performance that counts as the person's own face at rest."""
+"""Quantile of a blendshape over a performance that counts as the person's own face at rest."""
 
 
 def fill_gaps(motion: Motion, seen: Sequence[int], n_frames: int) -> Motion:
@@ -50,13 +50,13 @@ def fill_gaps(motion: Motion, seen: Sequence[int], n_frames: int) -> Motion:
 
 
 def from_rest(motion: Motion, quantile: float = REST) -> Motion:
-    """The motion with face units counted from the driving person's own face at rest.
+    """The motion with blendshapes counted from the driving person's own face at rest.
 
     A fitted head explains part of how a person looks (thin lips, high brows) as expression. Driving
     somebody else by it would put that look on them; what changes over time is expression.
 
     Args:
-        motion: extracted motion. In a space without face units, and where nothing is absolute, it
+        motion: extracted motion. In a space without blendshapes, and where nothing is absolute, it
             is returned as it is.
         quantile: of each unit over the performance, which is taken off.
 
@@ -65,8 +65,8 @@ def from_rest(motion: Motion, quantile: float = REST) -> Motion:
     """
     if not 0.0 <= quantile <= 0.5:
         raise MotionError(f"quantile must lie in [0, 0.5], not {quantile}")
-    if not motion.space.has_units or motion.reference != "absolute" or len(motion) == 0:
+    if not motion.space.has_blendshapes or motion.reference != "absolute" or len(motion) == 0:
         return motion
-    units = motion.units
+    units = motion.blendshapes
     rest = np.quantile(units, quantile, axis=0).astype(np.float32)
-    return motion.with_units(np.maximum(units - np.maximum(rest, 0.0), 0.0))
+    return motion.with_blendshapes(np.maximum(units - np.maximum(rest, 0.0), 0.0))

@@ -1,6 +1,6 @@
 """Parts of a performance made larger or smaller.
 
-Axis legend: ``t`` frames, ``k`` keypoints, ``u`` face units.
+Axis legend: ``t`` frames, ``k`` keypoints, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import Floats
 
-BLINK_UNITS = ("eyeBlinkLeft", "eyeBlinkRight")
+BLINK_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
 UNIT_CEILING = 1.1
 """Highest activation the compact rig can show; a gain stops there."""
 
@@ -54,7 +54,7 @@ class Gains:
 def apply_gains(motion: Motion, gains: Gains) -> Motion:
     """The motion with its parts scaled.
 
-    In a space with face units the factors act on activations, which stop at their ceiling (1 for
+    In a space with blendshapes the factors act on activations, which stop at their ceiling (1 for
     blinks, 1.1 for others). In a space without, they act on the keypoint groups' deviation from
     their median over the motion, which is the face at rest.
 
@@ -67,7 +67,9 @@ def apply_gains(motion: Motion, gains: Gains) -> Motion:
         motion = _gain_head(motion, gains)
     if (gains.blink, gains.mouth, gains.brows) == (1.0, 1.0, 1.0):
         return motion
-    return _gain_units(motion, gains) if motion.space.has_units else _gain_groups(motion, gains)
+    return (
+        _gain_units(motion, gains) if motion.space.has_blendshapes else _gain_groups(motion, gains)
+    )
 
 
 def _about(values: Floats, gain: float, centre: Floats | float) -> Floats:
@@ -93,17 +95,17 @@ def _gain_head(motion: Motion, gains: Gains) -> Motion:
 
 
 def _gain_units(motion: Motion, gains: Gains) -> Motion:
-    space, units = motion.space, motion.units
+    space, units = motion.space, motion.blendshapes
     factor = np.ones(units.shape[1], dtype=np.float32)
     ceiling = np.full(units.shape[1], UNIT_CEILING, dtype=np.float32)
-    blink = space.unit_indices(BLINK_UNITS)
+    blink = space.blendshape_indices(BLINK_BLENDSHAPES)
     factor[blink], ceiling[blink] = gains.blink, 1.0
-    factor[space.region_units("mouth")] = gains.mouth
-    factor[space.region_units("brows")] = gains.brows
+    factor[space.region_blendshapes("mouth")] = gains.mouth
+    factor[space.region_blendshapes("brows")] = gains.brows
     scaled = units * factor
     # What was above the ceiling already may stay there, but does not grow.
     scaled = np.where(factor > 1.0, np.minimum(scaled, np.maximum(units, ceiling)), scaled)
-    return motion.with_units(scaled)
+    return motion.with_blendshapes(scaled)
 
 
 def _gain_groups(motion: Motion, gains: Gains) -> Motion:
@@ -114,7 +116,7 @@ def _gain_groups(motion: Motion, gains: Gains) -> Motion:
             continue
         if group not in groups:
             raise MotionError(
-                f"Motion space {motion.space.name!r} has neither face units nor a keypoint group "
+                f"Motion space {motion.space.name!r} has neither blendshapes nor a keypoint group "
                 f"{group!r}, so a gain cannot be applied there"
             )
         index = list(groups[group])

@@ -1,6 +1,6 @@
-"""Motion kept within what a picture of one view can show, without visible stops.
+"""Motion kept within what an image of one view can show, without visible stops.
 
-Axis legend: ``t`` frames, ``u`` face units.
+Axis legend: ``t`` frames, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Limits:
         yaw: degrees; beyond 12 the uncovered side of hair and background smears.
         pitch: degrees.
         roll: degrees.
-        units: highest face-unit activation.
+        units: highest blendshape activation.
         knee: share of a limit up to which nothing changes, in [0, 1).
 
     Raises:
@@ -70,7 +70,7 @@ def soft_limit(values: ArrayLike, limit: float, *, knee: float = 0.7) -> NDArray
     return np.where(excess > 0.0, bent, x).astype(np.float32)
 
 
-def reconcile_units(units: ArrayLike, space: MotionSpace) -> Floats:
+def reconcile_blendshapes(units: ArrayLike, space: MotionSpace) -> Floats:
     """Activations that a face can show together.
 
     * ``mouthClose`` brings lips together over an open jaw: at most ``jawOpen``.
@@ -81,7 +81,7 @@ def reconcile_units(units: ArrayLike, space: MotionSpace) -> Floats:
         space: names the units; rules whose units it lacks are skipped.
     """
     u = np.array(units, dtype=np.float32)
-    names = space.face_unit_names
+    names = space.blendshape_names
 
     def has(*wanted: str) -> list[int] | None:
         return [names.index(w) for w in wanted] if all(w in names for w in wanted) else None
@@ -100,7 +100,7 @@ def reconcile_units(units: ArrayLike, space: MotionSpace) -> Floats:
     return u
 
 
-def clip_units(units: ArrayLike, *, highest: float = 1.1) -> Floats:
+def clip_blendshapes(units: ArrayLike, *, highest: float = 1.1) -> Floats:
     """Activations in [0, highest]; those above 1 bend towards ``highest`` softly."""
     u = np.maximum(np.asarray(units, dtype=np.float32), 0.0)
     return soft_limit(u, highest, knee=min(1.0 / highest, 0.95))
@@ -110,7 +110,7 @@ def limit_motion(motion: Motion, limits: Limits | None = None) -> Motion:
     """The motion within limits; what lies within them already keeps its very numbers.
 
     Angles are limited as they stand: relative to the source's own pose where the motion's
-    reference is ``"source"``, from frontal where it is ``"absolute"``. Face units are limited
+    reference is ``"source"``, from frontal where it is ``"absolute"``. Blendshapes are limited
     where the space has them.
     """
     limits = limits or Limits()
@@ -122,10 +122,10 @@ def limit_motion(motion: Motion, limits: Limits | None = None) -> Motion:
         axis=1,
     )
     motion = replace(motion, rotation=rotation)
-    if not motion.space.has_units:
+    if not motion.space.has_blendshapes:
         return motion
-    units = motion.units
-    limited = clip_units(units, highest=limits.units)
+    units = motion.blendshapes
+    limited = clip_blendshapes(units, highest=limits.units)
     # Activations a hair below zero are rounding of the projection, not motion.
     limited = np.where(np.abs(limited - units) < 1e-4, units, limited)
-    return motion.with_units(limited)
+    return motion.with_blendshapes(limited)

@@ -1,1 +1,1 @@
-"""The compact preset of stage one: a fitted head rig moves the photograph."""
+"""The compact preset of stage one: a fitted head rig moves the image."""

@@ -1,8 +1,8 @@
-"""The compact preset of stage one: a fitted head rig moves the photograph's own pixels.
+"""The compact preset of stage one: a fitted head rig moves the image's own pixels.
 
-Encoding fits the rig to the face (motion extractor) and reads the photograph through it
-(appearance). Rendering drives the rig, finds for each pixel where it was on the photograph, samples
-it there, and paints what the photograph never showed: the inside of the mouth, closed lids.
+Encoding fits the rig to the face (motion extractor) and reads the image through it
+(appearance). Rendering drives the rig, finds for each pixel where it was on the image, samples
+it there, and paints what the image never showed: the inside of the mouth, closed lids.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving.blendshapes import (
     DrivingOptions,
     Pose,
+    compose_blendshapes,
     compose_pose,
-    compose_units,
     fading_mouth,
     giving_way,
     relative_motion,
@@ -49,7 +49,7 @@ from joyvasa_lib.portrait.model import Portrait, PortraitModel
 from joyvasa_lib.rig.calibration import (
     BLINK,
     JAW,
-    applied_units,
+    applied_blendshapes,
     blink_gain,
     lip_seal,
 )
@@ -77,11 +77,11 @@ class CompactPortrait(Portrait):
 
     Attributes:
         fit: the rig fitted to the face: canonical shape, source expression and pose.
-        appearance: the photograph read through the fit.
+        appearance: the image read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
         seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
         teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.encode.source_teeth.place_teeth`.
-        paint: what is painted where the photograph shows nothing.
+        paint: what is painted where the image shows nothing.
     """
 
     fit: HeadFit
@@ -98,7 +98,7 @@ class CompactPortrait(Portrait):
 
 
 class CompactPortraitModel(PortraitModel):
-    """Mesh-guided portrait animation on the CPU, 256 to 1024 pixels, from one photograph."""
+    """Mesh-guided portrait animation on the CPU, 256 to 1024 pixels, from one image."""
 
     def __init__(
         self,
@@ -112,13 +112,13 @@ class CompactPortraitModel(PortraitModel):
             rig: the head model.
             driving: how motion meets the source.
             generator: folder of a trained generator that refines mouths and eyes; without one the
-                frames are the warped photograph with a painted mouth.
+                frames are the warped image with a painted mouth.
         """
         self.rig = rig
         self._generator = generator
         self.driving = driving or DrivingOptions()
-        self._settled = 0.0  # share of the photograph's parted lips that is gone, relative mouths
-        left = rig.mean[:, 0] > 0  # the person's left is on the picture's right
+        self._settled = 0.0  # share of the image's parted lips that is gone, relative mouths
+        left = rig.mean[:, 0] > 0  # the person's left is on the image's right
         self._stretch, self._closing_order = lid_stretch(rig), closing_order(rig)
         self._eye_side = np.where(left, 0, 1)
 
@@ -155,7 +155,7 @@ class CompactPortraitModel(PortraitModel):
 
     @property
     def space(self) -> MotionSpace:
-        """The compact motion space: 64 keypoints, linear in 52 face units."""
+        """The compact motion space: 64 keypoints, linear in 52 blendshapes."""
         return get_space("compact-1")
 
     @property
@@ -164,7 +164,7 @@ class CompactPortraitModel(PortraitModel):
         return self.rig.pivot
 
     def encode(self, crop: FaceCrop) -> CompactPortrait:
-        """Fits the rig and reads the photograph; about half a second.
+        """Fits the rig and reads the image; about half a second.
 
         Raises:
             NoFaceError: the crop has no 468 landmarks.
@@ -176,20 +176,20 @@ class CompactPortraitModel(PortraitModel):
             )
         return self.portrait_of(fit_head(self.rig, crop.landmarks), crop.image)
 
-    def portrait_of(self, fit: HeadFit, photo: Frames) -> CompactPortrait:
-        """The portrait that a photograph [s, s, 3] with a known fit is."""
+    def portrait_of(self, fit: HeadFit, source_image: Frames) -> CompactPortrait:
+        """The portrait that an image [s, s, 3] with a known fit is."""
         rig = self.rig
-        _, _, _, layer = fitted_layers(rig, fit, len(photo))
+        _, _, _, layer = fitted_layers(rig, fit, len(source_image))
         parted = np.isin(layer, MOUTH_LAYERS)
-        fit, teeth = place_teeth(rig, fit, photo, parted, typical_skin(photo, layer))
-        look = read_appearance(rig, fit, photo)
+        fit, teeth = place_teeth(rig, fit, source_image, parted, typical_skin(source_image, layer))
+        look = read_appearance(rig, fit, source_image)
         gain = blink_gain(rig, fit, look.eye_margins[:, 1])
-        shut = fit.units.copy()
+        shut = fit.blendshapes.copy()
         shut[BLINK] += gain * (1.0 - shut[BLINK])
-        closed = fit.project(fit.shape + fit.parting + np.tensordot(shut, rig.units, 1))
+        closed = fit.project(fit.shape + fit.parting + np.tensordot(shut, rig.blendshapes, 1))
         return CompactPortrait(
-            size=len(photo),
-            mask=_border_mask(len(photo)),
+            size=len(source_image),
+            mask=_border_mask(len(source_image)),
             fit=fit,
             appearance=look,
             blink_gain=gain,
@@ -199,7 +199,7 @@ class CompactPortraitModel(PortraitModel):
         )
 
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
-        """Face units and pose of every crop; the first crop decides identity.
+        """Blendshapes and pose of every crop; the first crop decides identity.
 
         The face mesh keeps its eyes open in a blink, so lids are read from the pixels. Place and
         size count in the first crop, wherever the others are cut.
@@ -218,7 +218,7 @@ class CompactPortraitModel(PortraitModel):
             fit = fit_head(self.rig, landmarks, identity=identity, correct=False)
             identity = fit.identity if identity is None else identity
             shift = (fit.translation - first.size / 2) / fit.scale
-            rows["units"].append(fit.units)
+            rows["units"].append(fit.blendshapes)
             rows["angles"].append(rotation_angles(fit.rotation))
             rows["shift"].append(shift * np.array([1.0, 1.0, 0.0], np.float32))
             rows["scale"].append(np.array([fit.scale / first.size], np.float32))
@@ -227,7 +227,7 @@ class CompactPortraitModel(PortraitModel):
         units = np.stack(rows["units"])
         closed = np.clip((eyes.closure() - _OPEN_EYE) / (_SHUT_EYE - _OPEN_EYE), 0.0, 1.0)
         units[:, BLINK] = np.maximum(units[:, BLINK], closed[:, None])
-        return Motion.from_units(
+        return Motion.from_blendshapes(
             units,
             rotation=np.stack(rows["angles"]),
             translation=np.stack(rows["shift"]),
@@ -244,7 +244,9 @@ class CompactPortraitModel(PortraitModel):
         head = relative_motion(motion, pivot=self.rig.pivot, reference=reference)
         if self.driving.head == "absolute":
             head = replace(head, rotation=motion.rotation)
-        units = compose_units(portrait.fit.units, motion.units, self.driving, space=self.space)
+        units = compose_blendshapes(
+            portrait.fit.blendshapes, motion.blendshapes, self.driving, space=self.space
+        )
         source = Pose(
             rotation_angles(portrait.fit.rotation),
             portrait.fit.translation,
@@ -266,7 +268,7 @@ class CompactPortraitModel(PortraitModel):
         """The portrait [s, s, 3] with a change of its own expression; see the base class.
 
         The mouth's own expression gives way to one that it does not fit: a frown is not drawn over
-        the photograph's smile, while a smile is added to it as far as there is room. So do its
+        the image's smile, while a smile is added to it as far as there is room. So do its
         parted lips.
 
         Raises:
@@ -276,36 +278,36 @@ class CompactPortraitModel(PortraitModel):
         _ = self.refiner  # loaded once, not by every copy
         still = copy(self)
         if change.space == self.space and len(change) == 1:
-            own, units = portrait.fit.units, change.units[0]
+            own, units = portrait.fit.blendshapes, change.blendshapes[0]
             still._settled = giving_way(own, units, self.space)
             units = units - fading_mouth(own, units, self.space)
             both = max(float(units[SMILE].min()), 0.0)  # a smile of one side is another thing
             units[SMILE] -= own_smile(self.rig, portrait.fit) * both
             if still._settled < 1.0:  # a smile that widens still shows the teeth that it shows
                 units[JAW] += (1.0 - still._settled) * self._closing(portrait, units)
-            change = change.with_units(units[None])
+            change = change.with_blendshapes(units[None])
         still.driving = replace(self.driving, expression="relative", mouth="relative")
         return super(CompactPortraitModel, still).render_change(portrait, change)
 
     def _closing(self, portrait: CompactPortrait, units: Floats) -> float:
-        """Activation of the jaw that undoes what units [52] close of a photograph's parted lips."""
+        """Activation of the jaw that undoes what units [52] close of an image's parted lips."""
         opening = lip_opening(self.rig)
         fit = portrait.fit
-        shape = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
+        shape = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
         upper, lower = lip_edges(self.rig)
         own = float((shape[lower, 1] - shape[upper, 1]).mean()) / eye_distance(self.rig)
         return float(min(max(-(units @ opening), 0.0), max(own, 0.0)) / opening[JAW])
 
     def driven_vertices(self, portrait: CompactPortrait, units: Floats, pose: Pose) -> Floats:
-        """Crop pixels [b, v, 3] of the head under face units [b, 52] and pose."""
+        """Crop pixels [b, v, 3] of the head under blendshapes [b, 52] and pose."""
         fit = portrait.fit
-        applied = applied_units(units, fit.units, portrait.blink_gain)
-        # The photograph's own jaw has lifted its lip already; lips that are driven meet instead.
-        rest = applied_units(fit.units, fit.units, portrait.blink_gain)
+        applied = applied_blendshapes(units, fit.blendshapes, portrait.blink_gain)
+        # The image's own jaw has lifted its lip already; lips that are driven meet instead.
+        rest = applied_blendshapes(fit.blendshapes, fit.blendshapes, portrait.blink_gain)
         driven = 1.0 if self.driving.mouth == "absolute" else self._settled
-        applied = applied + driven * portrait.seal + (1.0 - driven) * (fit.units - rest)
+        applied = applied + driven * portrait.seal + (1.0 - driven) * (fit.blendshapes - rest)
         own = driven * portrait.teeth + (1.0 - driven) * fit.parting
-        shape = fit.shape + own + np.tensordot(applied, self.rig.units, 1)
+        shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
         return self._posed(portrait, shape, pose)
 
     def _posed(self, portrait: CompactPortrait, shape: Floats, pose: Pose) -> Floats:
@@ -333,13 +335,13 @@ class CompactPortraitModel(PortraitModel):
         self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
     ) -> Performance:
         """What is drawn: the driven head, and how far its lids have to be painted."""
-        own = portrait.fit.units[BLINK]
+        own = portrait.fit.blendshapes[BLINK]
         closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
         closed = closing[:, self._eye_side]
         painted = self._stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         fit = portrait.fit
-        expressed = fit.shape + fit.parting + np.tensordot(fit.units, self.rig.units, 1)
+        expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
         return Performance(
             vertices,
             carried=self._posed(portrait, expressed[None], pose),

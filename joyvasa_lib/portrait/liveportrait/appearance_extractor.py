@@ -1,4 +1,4 @@
-"""F, the appearance feature extractor: a photograph becomes a feature volume, once per portrait.
+"""F, the appearance feature extractor: an image becomes a feature volume, once per portrait.
 
 LivePortrait (arXiv 2407.03168, section 3.1), after face-vid2vid (arXiv 2011.15126).
 
@@ -51,7 +51,7 @@ class AppearanceFeatureExtractor(ModelMixin, ConfigMixin):  # type: ignore[misc]
             volume_channels: c of the volume.
             volume_depth: d of the volume.
             n_resblocks: residual blocks on the volume.
-            image_side: of the pictures that this and the motion extractor are trained on; any other
+            image_side: of the images that this and the motion extractor are trained on; any other
                 divisible by 32 works, but the keypoints' network expects this one.
         """
         super().__init__()

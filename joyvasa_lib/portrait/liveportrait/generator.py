@@ -1,4 +1,4 @@
-"""G, the generator: a picture painted from the moved features, every norm conditioned on them.
+"""G, the generator: an image painted from the moved features, every norm conditioned on them.
 
 SPADE residual blocks (arXiv 1903.07291) and a pixel-shuffled last layer (LivePortrait,
 arXiv 2407.03168, section 3.1). Spectral norm of the published weights is folded when they are
@@ -69,7 +69,7 @@ class SpadeResBlock(nn.Module):
 
 
 class SpadeGenerator(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Blocks at the features' size, then one more after each doubling, then the picture."""
+    """Blocks at the features' size, then one more after each doubling, then the image."""
 
     @register_to_config
     def __init__(
@@ -104,7 +104,7 @@ class SpadeGenerator(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.conv_img = nn.Conv2d(widths[-1], 3 * image_upscale**2, 3, padding=1)
 
     def forward(self, feature: Tensor) -> Tensor:
-        """Paints pictures.
+        """Paints images.
 
         Args:
             feature: [b, 256, h, w] what W made.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class ConvBlock2d(nn.Module):
-    """Convolution k3, batch norm, ReLU on pictures [b, c, h, w]."""
+    """Convolution k3, batch norm, ReLU on images [b, c, h, w]."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         """Builds the block; see the class for its parts."""

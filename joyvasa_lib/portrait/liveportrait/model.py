@@ -61,9 +61,9 @@ class LivePortraitPortrait(Portrait):
     """A portrait of the official preset.
 
     Attributes:
-        source: canonical keypoints, expression and pose of the photograph.
-        warp: appearance features and what else W needs of the photograph.
-        lip_ratio: how far the photograph's lips are open; None for landmarks without lips.
+        source: canonical keypoints, expression and pose of the image.
+        warp: appearance features and what else W needs of the image.
+        lip_ratio: how far the image's lips are open; None for landmarks without lips.
         eye_ratio: [2] the same for the eyes.
     """
 
@@ -183,7 +183,7 @@ class LivePortraitModel(PortraitModel):
 
     @cached_property
     def image_side(self) -> int:
-        """Side of the pictures that F and M see: 256 with the published networks."""
+        """Side of the images that F and M see: 256 with the published networks."""
         return self.networks.image_side
 
     @property
@@ -201,27 +201,27 @@ class LivePortraitModel(PortraitModel):
         """Prepares W and G, some seconds."""
         _ = self.renderer
 
-    keeps_photo = False
+    keeps_source = False
 
-    def crop(self, picture: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
+    def crop(self, full_image: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
         """The square that LivePortrait sees: turned so that the face stands upright.
 
-        Under ``compat="joyvasa"`` it has the published code's pixels: black beyond the picture, and
-        a whole picture that is not square is stretched.
+        Under ``compat="joyvasa"`` it has the published code's pixels: black beyond the image, and
+        a whole image that is not square is stretched.
 
         Raises:
             NoFaceError: the face is too small to animate, or has no finite place.
         """
         if self.driving.compat == "joyvasa":
             if whole:
-                return crop_stretched(picture, face, self.size)
-            return crop_upright(picture, face, self.size, border="black", method="bilinear")
+                return crop_stretched(full_image, face, self.size)
+            return crop_upright(full_image, face, self.size, border="black", method="bilinear")
         cut = crop_whole if whole else crop_upright
-        return cut(picture, face, self.size)
+        return cut(full_image, face, self.size)
 
     @torch.inference_mode()
     def encode(self, crop: FaceCrop) -> LivePortraitPortrait:
-        """Appearance and motion of the photograph: F and M, once.
+        """Appearance and motion of the image: F and M, once.
 
         Args:
             crop: of the size that the model renders, as
@@ -234,9 +234,9 @@ class LivePortraitModel(PortraitModel):
         if crop.size != self.size:
             raise OptionError(
                 f"This model renders {self.size} x {self.size} pixels, so the crop must have that "
-                f"size, not {crop.size}; use crop_upright(picture, face, size={self.size})"
+                f"size, not {crop.size}; use crop_upright(image, face, size={self.size})"
             )
-        image = self._picture(crop)
+        image = self._image(crop)
         volume = self.networks.appearance_extractor(image)
         source = _source_keypoints(self.networks.motion_extractor(image))
         marks, points = landmark_set(crop.face.scheme), crop.face.landmarks
@@ -267,7 +267,7 @@ class LivePortraitModel(PortraitModel):
         remaining = iter(crops)
         while batch := list(islice(remaining, _EXTRACTION_BATCH)):
             first = first or batch[0]
-            images = torch.cat([self._picture(crop) for crop in batch])
+            images = torch.cat([self._image(crop) for crop in batch])
             found = self.networks.motion_extractor(images)
             zoom, shift = _relative_places(first, batch)
             parts.append(
@@ -372,15 +372,15 @@ class LivePortraitModel(PortraitModel):
             yield pixels.cpu().numpy()
 
     def _mask(self, crop: FaceCrop) -> NDArray[np.float32]:
-        """Weight of a frame in the picture: soft towards the border, beyond which there is more."""
+        """Weight of a frame in the image: soft towards the border, beyond which there is more."""
         whole = isinstance(crop, StretchedCrop)
         return np.ones((self.size, self.size), np.float32) if whole else border_mask(self.size)
 
-    def _picture(self, crop: FaceCrop) -> Tensor:
+    def _image(self, crop: FaceCrop) -> Tensor:
         """[1, 3, 256, 256] in [0, 1]; with networks of another size, of theirs."""
         image, side = crop.image, self.image_side
         if isinstance(crop, StretchedCrop):
-            image = stretch_to_square(crop.picture, side)
+            image = stretch_to_square(crop.full_image, side)
         elif crop.size != side:
             method = cv2.INTER_AREA if crop.size > side else cv2.INTER_CUBIC
             image = np.asarray(cv2.resize(image, (side, side), interpolation=method))

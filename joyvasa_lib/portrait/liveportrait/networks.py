@@ -33,10 +33,10 @@ class LivePortraitNetworks:
     """The networks of stage one; each is saved in a subfolder of the same name.
 
     Attributes:
-        appearance_extractor: F, a photograph's feature volume.
+        appearance_extractor: F, an image's feature volume.
         motion_extractor: M, keypoints, expression and pose of a face.
         warping: W, the volume moved to driving keypoints.
-        generator: G, the picture painted from it.
+        generator: G, the image painted from it.
         stitching: keeps shoulders and neck in place.
         lip_retargeting: opens and closes lips.
         eye_retargeting: opens and closes eyes.
@@ -52,12 +52,12 @@ class LivePortraitNetworks:
 
     @property
     def image_side(self) -> int:
-        """Side of the pictures that F and M see."""
+        """Side of the images that F and M see."""
         return int(self.appearance_extractor.config.image_side)
 
     @property
     def size(self) -> int:
-        """Side of the pictures that G paints."""
+        """Side of the images that G paints."""
         halvings = len(self.appearance_extractor.config.widths) - 1
         config = self.generator.config
         volume_side = self.image_side // 2**halvings

@@ -25,7 +25,7 @@ def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 class StitchingNetwork(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Moves driven keypoints so that shoulders and neck meet the rest of the photograph."""
+    """Moves driven keypoints so that shoulders and neck meet the rest of the image."""
 
     @register_to_config
     def __init__(self, widths: tuple[int, ...] = (126, 128, 128, 64, 65)) -> None:

@@ -196,7 +196,7 @@ def heatmaps(size: torch.Size, driving: Tensor, source: Tensor) -> Tensor:
 
 
 class WarpingNetwork(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Moves the feature volume, flattens it to a picture of features and fades what is hidden."""
+    """Moves the feature volume, flattens it to an image of features and fades what is hidden."""
 
     @register_to_config
     def __init__(

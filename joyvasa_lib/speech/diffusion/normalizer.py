@@ -2,11 +2,11 @@
 
 The denoiser sees channels of mean 0 and spread 1, or of range 0 to 1:
 ``value = channel * scale + offset``. With the layout ``"units"`` (compact preset) a frame is 52
-face units, scale, translation and rotation; with ``"expression"`` (JoyVASA) it is the expression
+blendshapes, scale, translation and rotation; with ``"expression"`` (JoyVASA) it is the expression
 deformation in place of the units. Channels beyond these, if a checkpoint has some, are generated
 and dropped.
 
-Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` face units.
+Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MotionNormalizer:
         space_name: motion space of the motions.
         fps: frames per second.
         reference: what the head's pose is relative to: the ``"source"`` portrait, or nothing
-            (``"absolute"``, as extracted from pictures).
+            (``"absolute"``, as extracted from images).
     """
 
     offset: Floats
@@ -65,7 +65,7 @@ class MotionNormalizer:
     def pose(self) -> slice:
         """Where a frame's scale, translation and rotation are among its values."""
         space = self.space
-        size = len(space.face_unit_names) if self.layout == "units" else 3 * space.keypoint_count
+        size = len(space.blendshape_names) if self.layout == "units" else 3 * space.keypoint_count
         return slice(size, size + 7)
 
     @classmethod
@@ -75,7 +75,7 @@ class MotionNormalizer:
         """Returns the normalizer of training frames.
 
         Args:
-            values: [t, 59]: face units, scale, translation, rotation in degrees.
+            values: [t, 59]: blendshapes, scale, translation, rotation in degrees.
             space_name: motion space that they will drive.
             fps: their rate.
         """
@@ -109,7 +109,9 @@ class MotionNormalizer:
                 f"{motion.reference!r}."
             )
         face = (
-            motion.units if self.layout == "units" else motion.expression.reshape(len(motion), -1)
+            motion.blendshapes
+            if self.layout == "units"
+            else motion.expression.reshape(len(motion), -1)
         )
         values = np.concatenate([face, motion.scale, motion.translation, motion.rotation], axis=1)
         if values.shape[1] != self.channels:
@@ -131,7 +133,7 @@ class MotionNormalizer:
             "reference": self.reference,
         }
         if self.layout == "units":
-            return Motion.from_units(values[:, :size], **parts)
+            return Motion.from_blendshapes(values[:, :size], **parts)
         expression = values[:, :size].reshape(len(values), -1, 3)
         return Motion(expression=expression, **parts)
 

@@ -1,6 +1,6 @@
 """How much of the true change of expression a map of action units explains, region by region.
 
-Axis legend: ``h`` heads, ``m`` moments of each, ``u`` 52 face units, ``k`` keypoints.
+Axis legend: ``h`` heads, ``m`` moments of each, ``u`` 52 blendshapes, ``k`` keypoints.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.heads.expression_pairs import ExpressionPairs
 from joyvasa_lib.datasets.heads.expressions import REGIONS, keypoint_regions
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
-from joyvasa_lib.motion.driving.blendshapes import compose_units
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 Floats = NDArray[np.float32]
@@ -68,13 +68,13 @@ def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
 
     Args:
         pairs: held-out pairs.
-        change: [h, m, u] face-unit activations that the map adds.
+        change: [h, m, u] blendshape activations that the map adds.
     """
     rest = np.zeros(change.shape[-1], np.float32)
 
     def composed(units: Floats) -> Floats:
         flat = units.reshape(-1, units.shape[-1])
-        return compose_units(rest, flat).reshape(units.shape)
+        return compose_blendshapes(rest, flat).reshape(units.shape)
 
     shown = composed(pairs.present + change) - composed(pairs.present)
     return Explained(
@@ -84,7 +84,7 @@ def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
 
 
 def linear_change(pairs: ExpressionPairs) -> Floats:
-    """What the linear basis adds: [h, m, u] the sum of each action unit's own face units."""
+    """What the linear basis adds: [h, m, u] the sum of each action unit's own blendshapes."""
     table = arkit_matrix()[[COMPONENTS.index(name) for name in FACE_COMPONENTS]]
     return np.asarray(pairs.activations @ table, dtype=np.float32)
 
@@ -94,7 +94,9 @@ def fitted_change(train: ExpressionPairs, pairs: ExpressionPairs) -> Floats:
 
     It knows saturation and conflicts on average, but neither the person nor the moment.
     """
-    basis = bundled_rig().units[:, bundled_rig().keypoint_vertex].reshape(len(FACE_UNITS), -1)
+    basis = (
+        bundled_rig().blendshapes[:, bundled_rig().keypoint_vertex].reshape(len(BLENDSHAPES), -1)
+    )
     activations = train.activations.reshape(-1, train.activations.shape[-1]).astype(np.float64)
     truth = train.truth.reshape(len(activations), -1) @ np.linalg.pinv(basis.astype(np.float64))
     weights = np.linalg.lstsq(activations, truth, rcond=None)[0]
@@ -102,4 +104,4 @@ def fitted_change(train: ExpressionPairs, pairs: ExpressionPairs) -> Floats:
 
 
 def _posed(pairs: ExpressionPairs, change: Floats) -> Floats:
-    return np.einsum("hmu,hukx->hmkx", change, pairs.drawn_units, optimize=True)
+    return np.einsum("hmu,hukx->hmkx", change, pairs.drawn_blendshapes, optimize=True)

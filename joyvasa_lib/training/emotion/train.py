@@ -1,9 +1,9 @@
 """Trains the map from action units to expression on heads whose true deformation is known.
 
-The network answers in face-unit activations, and its error is measured where a viewer sees it: at
+The network answers in blendshape activations, and its error is measured where a viewer sees it: at
 the keypoints of the head that the compact preset draws for them, against those of the true head.
 
-Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` face units, ``k``
+Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` blendshapes, ``k``
 keypoints.
 """
 
@@ -76,7 +76,7 @@ class MapBatch:
     """Moments of a few persons: the fields of ``ExpressionPairs`` as tensors, ``[p, t, ...]``."""
 
     keypoints: Tensor
-    drawn_units: Tensor
+    drawn_blendshapes: Tensor
     present: Tensor
     activations: Tensor
     truth: Tensor
@@ -89,7 +89,7 @@ class MapBatch:
         total, each = pairs.present.shape[:2]
         head = random.permutation(total)[:heads]
         moment = np.argsort(random.random((len(head), each)), axis=1)[:, :moments]
-        own = [torch.from_numpy(x[head]) for x in (pairs.keypoints, pairs.drawn_units)]
+        own = [torch.from_numpy(x[head]) for x in (pairs.keypoints, pairs.drawn_blendshapes)]
         at = head[:, None], moment
         drawn = (pairs.present[at], pairs.activations[at], pairs.truth[at])
         return cls(*own, *(torch.from_numpy(x) for x in drawn))
@@ -145,7 +145,7 @@ class MapObjective(nn.Module):
         return {"total": total, **terms}
 
     def _error(self, change: Tensor, batch: MapBatch) -> Tensor:
-        moved = torch.einsum("ptu,pukx->ptkx", change, batch.drawn_units)
+        moved = torch.einsum("ptu,pukx->ptkx", change, batch.drawn_blendshapes)
         squared = (moved - batch.truth).square().sum(-1)
         return (squared * self.keypoint_weight).sum(-1).mean()
 

@@ -5,7 +5,7 @@ classes weighted up); in parallel a linear map of its features at the motion rat
 units of the mouth, so that what stage two needs is linearly readable.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` frames at 50 Hz, ``t`` frames at 25 Hz, ``c`` phoneme
-classes, ``u`` face units of the mouth.
+classes, ``u`` blendshapes of the mouth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.encoders.audio_encoder import (
     SAMPLES_PER_FRAME,
     AudioEncoder,
@@ -32,7 +32,7 @@ from joyvasa_lib.training.encoder.augmentation import augment, change_speed
 from joyvasa_lib.training.loop.config import LoopConfig, read_config
 from joyvasa_lib.training.loop.run import TrainingRun
 
-MOUTH_UNITS: tuple[str, ...] = (
+MOUTH_BLENDSHAPES: tuple[str, ...] = (
     "jawOpen",
     "mouthClose",
     "mouthFunnel",
@@ -51,8 +51,8 @@ MOUTH_UNITS: tuple[str, ...] = (
 )
 """Units whose curves the features must hold; the right side mirrors the left in speech."""
 CURVE_SCALE = 4.0
-"""Brings face-unit curves to about unit spread."""
-_MOUTH = [FACE_UNITS.index(name) for name in MOUTH_UNITS]
+"""Brings blendshape curves to about unit spread."""
+_MOUTH = [BLENDSHAPES.index(name) for name in MOUTH_BLENDSHAPES]
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class SpeechLabeller(nn.Module):
     """The encoder with the two linear heads that teach it; the heads are thrown away later."""
 
     def __init__(self, encoder: AudioEncoder, classes: int) -> None:
-        """Adds a phoneme head of ``classes`` outputs and a head for ``MOUTH_UNITS``."""
+        """Adds a phoneme head of ``classes`` outputs and a head for ``MOUTH_BLENDSHAPES``."""
         super().__init__()
         self.encoder = encoder
         self.phonemes = nn.Linear(encoder.feature_dim, classes)
-        self.curves = nn.Linear(encoder.feature_dim, len(MOUTH_UNITS))
+        self.curves = nn.Linear(encoder.feature_dim, len(MOUTH_BLENDSHAPES))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Returns phoneme logits [b, s, c] and mouth curves times ``CURVE_SCALE`` [b, t, u]."""
@@ -257,7 +257,7 @@ def _validator(
             "phoneme_accuracy": float(np.mean(np.concatenate(hits))),
             "closure_recall": float(np.mean(np.concatenate(closure))),
         }
-        for column, name in enumerate(MOUTH_UNITS):
+        for column, name in enumerate(MOUTH_BLENDSHAPES):
             a = np.concatenate(curves)[:, column]
             b = np.concatenate(truth)[:, column]
             if b.std() > 1e-4:

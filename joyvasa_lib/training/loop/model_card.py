@@ -86,13 +86,13 @@ to it, and do not present results as recordings.
 
 
 PORTRAIT_LINES = {
-    "l1": "error of the made picture, 8-bit levels",
+    "l1": "error of the made image, 8-bit levels",
     "l1_of_source": "the same of the source taken for it",
     "face_l1": "the first in the face alone",
     "face_l1_of_source": "the second in the face alone",
     "psnr": "peak signal-to-noise ratio, decibels",
     "ssim": "structural similarity",
-    "keypoint_error": "keypoints of the made against the true picture, pixels of a crop of 256",
+    "keypoint_error": "keypoints of the made against the true image, pixels of a crop of 256",
     "guide_error": "guided keypoints against landmarks, pixels of a crop of 256",
     "rotation_error": "head rotation against the data, degrees",
     "shoulders": "change below the chin, stitched, 8-bit levels",
@@ -114,7 +114,7 @@ def write_portrait_card(
     Args:
         files: the run.
         base: what the weights started from, in words.
-        judges: what the pictures were compared by, a sentence or two.
+        judges: what the images were compared by, a sentence or two.
         options: every option, by section.
         speech: whether stage two is in the checkpoint.
     """
@@ -147,11 +147,11 @@ pipe = JoyVASAPipeline.from_pretrained("path/of/this/folder")
 
 ## Data
 
-{_data(data, "pictures")}{note}
+{_data(data, "images")}{note}
 
 ## Metrics
 
-On held-out pairs of pictures of one clip, one made from the other.
+On held-out pairs of images of one clip, one made from the other.
 
 {_metrics(files.metrics(), PORTRAIT_LINES)}
 
@@ -166,7 +166,7 @@ joyvasa_lib {about.get("joyvasa_lib", "?")}, revision {about.get("revision", "un
 
 ## Limits and use
 
-What the pictures do not show the networks cannot have learned. The licence of the pictures and of
+What the images do not show the networks cannot have learned. The licence of the images and of
 the weights it started from decides what these weights may be used for. Animate portraits only of
 people who agreed to it, and do not present results as recordings.
 """

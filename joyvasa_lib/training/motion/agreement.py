@@ -1,7 +1,7 @@
 """How far generated motion agrees with the truth, for any motion space and any recordings.
 
-Values are compared in their own units, face units or deformations of keypoints, so that what can be
-seen counts and noise in channels that hardly move does not.
+Values are compared in their own units, blendshapes or deformations of keypoints, so that what
+can be seen counts and noise in channels that hardly move does not.
 :mod:`~joyvasa_lib.training.motion.metrics` has more for recordings whose phonemes are known.
 
 Axis legend: ``t`` frames at 25 fps, ``c`` values of a frame.
@@ -66,7 +66,7 @@ def mouth_channels(normalizer: MotionNormalizer) -> list[int]:
     """Returns which values of a frame shape the mouth."""
     space = normalizer.space
     if normalizer.layout == "units":
-        return [space.face_unit_names.index(name) for name in REGIONS["mouth"]]
+        return [space.blendshape_names.index(name) for name in REGIONS["mouth"]]
     return [3 * keypoint + axis for keypoint in space.keypoint_groups["mouth"] for axis in range(3)]
 
 

@@ -1,6 +1,6 @@
 """How good generated motion is, on speech that was held out: numbers, not impressions.
 
-Axis legend: ``t`` frames at 25 fps, ``u`` face units.
+Axis legend: ``t`` frames at 25 fps, ``u`` blendshapes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.motion.agreement import seam_jump
 
@@ -19,12 +19,12 @@ Floats = NDArray[np.float32]
 CORRELATED = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthPressLeft", "mouthClose",
               "mouthRollLower", "mouthStretchLeft", "mouthSmileLeft", "mouthLowerDownLeft",
               "mouthUpperUpLeft")  # fmt: skip
-_MOUTH = [FACE_UNITS.index(name) for name in CORRELATED]
+_MOUTH = [BLENDSHAPES.index(name) for name in CORRELATED]
 
 
 def unit(units: Floats, name: str) -> Floats:
-    """Returns the curve [t] of a face unit by name."""
-    return units[:, FACE_UNITS.index(name)]
+    """Returns the curve [t] of a blendshape by name."""
+    return units[:, BLENDSHAPES.index(name)]
 
 
 def lip_gap(units: Floats) -> Floats:
@@ -78,7 +78,7 @@ def measure(
         waveform = item.sound()
         motion = model.generate(waveform, seed=index, **options)
         frames = min(len(motion), len(item.units))
-        made.append(motion.units[:frames])
+        made.append(motion.blendshapes[:frames])
         truth.append(item.units[:frames])
         pose.append(motion.rotation[:frames])
         true_pose.append(item.values[:frames, 56:59])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
@@ -33,7 +33,7 @@ from joyvasa_lib.training.motion.losses import (
     take_means,
 )
 
-LIP_UNITS = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
+LIP_BLENDSHAPES = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
              "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft",
              "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")  # fmt: skip
 """Units that close, open and round the lips."""
@@ -127,9 +127,9 @@ class MotionObjective(nn.Module):
         gap = torch.zeros(normalizer.channels)
         self.expression_channels = normalizer.pose.start
         if normalizer.layout == "units":
-            self.lip_channels = [FACE_UNITS.index(name) for name in LIP_UNITS]
+            self.lip_channels = [BLENDSHAPES.index(name) for name in LIP_BLENDSHAPES]
             for name, amount in LIP_GAP.items():
-                index = FACE_UNITS.index(name)
+                index = BLENDSHAPES.index(name)
                 gap[index] = amount * float(normalizer.scale[index])
         else:
             mouth = space.keypoint_groups.get("mouth", ())

@@ -29,7 +29,7 @@ def render_preview(
         checkpoint: folder of the checkpoint or the run.
         sound: float32 [n], 16 kHz.
         path: video to write; its folder is made if missing.
-        portrait: picture; the package's demonstration portrait if not given.
+        portrait: image; the package's demonstration portrait if not given.
         seconds: length.
 
     Returns:

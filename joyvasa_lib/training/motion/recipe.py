@@ -46,7 +46,7 @@ class MotionTraining:
         validation_seconds: held-out speech per validation.
         guidance_scale: of validation.
         preview_every: validations between two preview videos; 0 for none.
-        preview_portrait: picture for the previews; the package's own if "".
+        preview_portrait: image for the previews; the package's own if "".
         preview_seconds: their length.
     """
 

@@ -39,7 +39,7 @@ class Take:
 
     Attributes:
         sound: float32 [n] in [-1, 1], 16 kHz mono.
-        values: float32 [t, c]: face units or flattened expression, scale, translation, rotation in
+        values: float32 [t, c]: blendshapes or flattened expression, scale, translation, rotation in
             degrees.
         closed: float32 [t], 1 where the lips must touch because of what is said; None where
             nobody knows.
@@ -74,12 +74,12 @@ def values_of(motion: Motion, layout: str = "units") -> Floats:
 
     Args:
         motion: at 25 fps.
-        layout: ``"units"``: face units first; ``"expression"``: the flattened deformation first.
+        layout: ``"units"``: blendshapes first; ``"expression"``: the flattened deformation first.
 
     Raises:
-        MotionError: the motion's space has no face units.
+        MotionError: the motion's space has no blendshapes.
     """
-    face = motion.units if layout == "units" else motion.expression.reshape(len(motion), -1)
+    face = motion.blendshapes if layout == "units" else motion.expression.reshape(len(motion), -1)
     parts = [face, motion.scale, motion.translation, motion.rotation]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
@@ -111,7 +111,7 @@ class MotionSource(ABC):
     def face_channels(self) -> int:
         """Values of a frame that are the face's; seven of the head's pose follow them."""
         space = get_space(self.space_name)
-        return len(space.face_unit_names) if self.layout == "units" else 3 * space.keypoint_count
+        return len(space.blendshape_names) if self.layout == "units" else 3 * space.keypoint_count
 
     def normalizer(self) -> MotionNormalizer:
         """Statistics that bring the training frames to mean 0 and spread 1."""

@@ -25,7 +25,7 @@ from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 
 KEYPOINTS = LIVEPORTRAIT_21.keypoint_count
 SIDES_OF_M = 32
-"""The motion extractor halves its picture five times."""
+"""The motion extractor halves its image five times."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NetworkSizes:
     """Sizes of new networks; the defaults are those of LivePortrait.
 
     Attributes:
-        image_side: of the pictures that F and M see, pixels.
+        image_side: of the images that F and M see, pixels.
         appearance_widths: channels of F at full, half, quarter ... resolution.
         volume_channels: of the feature volume.
         volume_depth: of the feature volume.
@@ -233,7 +233,7 @@ def posed(found: ExtractedMotion, canonical: Tensor) -> Tensor:
     LivePortrait (arXiv 2407.03168), section 3.2, scalable motion transformation.
 
     Args:
-        found: what M says of b pictures.
+        found: what M says of b images.
         canonical: [b, k, 3] the keypoints of the source.
     """
     return transform_keypoints(

@@ -1,6 +1,6 @@
 """Stage ``networks`` of a portrait run: what it starts from, measures, and hands out.
 
-Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of a picture.
+Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of an image.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ class NetworksStage:
         return reconstruction_errors(networks, self._held_out(networks), self.objective.guides)
 
     def rows(self, networks: LivePortraitNetworks, count: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yields source, driving and made pictures [3, s, s] of held-out pairs."""
+        """Yields source, driving and made images [3, s, s] of held-out pairs."""
         for batch in self._held_out(networks, count):
-            made = reconstruct(networks, batch).picture
+            made = reconstruct(networks, batch).image
             shown = (resized(x, networks.size) for x in (batch.source, batch.driving, made))
             yield from zip(*shown, strict=True)
 
@@ -137,7 +137,7 @@ class NetworksStage:
 def reconstruction_errors(
     networks: LivePortraitNetworks, batches: Iterable[PairBatch], guides: Tensor
 ) -> dict[str, float]:
-    """How well the second picture of each pair is made of the first one.
+    """How well the second image of each pair is made of the first one.
 
     Args:
         networks: in evaluation mode.
@@ -145,10 +145,10 @@ def reconstruction_errors(
         guides: [g, 2] guided keypoints and their mesh points.
 
     Returns:
-        ``l1`` in 8-bit levels, ``psnr`` in decibels and ``ssim`` of the made pictures;
+        ``l1`` in 8-bit levels, ``psnr`` in decibels and ``ssim`` of the made images;
         ``l1_of_source`` of the source taken for the result; ``face_l1`` and ``face_l1_of_source``
         the same in the face's square alone; ``keypoint_error`` between keypoints
-        of the made and the true picture and ``guide_error`` between guided keypoints and their
+        of the made and the true image and ``guide_error`` between guided keypoints and their
         landmarks, both in pixels of a crop of 256; ``rotation_error`` of M against the data, mean
         of the three angles in degrees.
     """
@@ -157,8 +157,8 @@ def reconstruction_errors(
     for batch in batches:
         made = reconstruct(networks, batch)
         true, source = (resized(x, networks.size) for x in (batch.driving, batch.source))
-        picture = made.picture.clamp(0.0, 1.0)
-        again = networks.motion_extractor(resized(picture, networks.image_side))
+        full_image = made.image.clamp(0.0, 1.0)
+        again = networks.motion_extractor(resized(full_image, networks.image_side))
         keypoints, points = guides.to(true.device).T
         apart = made.driving[:, keypoints, :2] - batch.driving_marks[:, points]
         moved = (posed(again, made.canonical) - made.driving)[..., :2]
@@ -166,14 +166,14 @@ def reconstruction_errors(
         weight = torch.ones_like(true[:, :1])
         square = face_square(batch.driving_marks)
         faces = [cut(x, square, max(SMALLEST_VIEW, networks.size // 2)) for x in
-                 (picture, true, source)]  # fmt: skip
+                 (full_image, true, source)]  # fmt: skip
         found = {
-            "l1": 255.0 * weighted_l1(picture, true, weight),
+            "l1": 255.0 * weighted_l1(full_image, true, weight),
             "l1_of_source": 255.0 * weighted_l1(source, true, weight),
             "face_l1": 255.0 * F.l1_loss(faces[0], faces[1]),
             "face_l1_of_source": 255.0 * F.l1_loss(faces[2], faces[1]),
-            "psnr": psnr(picture, true, weight),
-            "ssim": weighted_ssim(picture, true, weight),
+            "psnr": psnr(full_image, true, weight),
+            "ssim": weighted_ssim(full_image, true, weight),
             "keypoint_error": WING_PIXELS * moved.norm(dim=-1).mean(),
             "guide_error": WING_PIXELS * apart.norm(dim=-1).mean(),
             "rotation_error": turned.mean(),

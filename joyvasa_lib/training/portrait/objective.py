@@ -1,10 +1,10 @@
-"""Stage one as one module: a pair of pictures in, named losses out.
+"""Stage one as one module: a pair of images in, named losses out.
 
-The source's appearance is moved to where the driving picture's keypoints are, and must look like
-the driving picture, as a whole and at face, eyes and lips (self-reconstruction; face-vid2vid, arXiv
+The source's appearance is moved to where the driving image's keypoints are, and must look like
+the driving image, as a whole and at face, eyes and lips (self-reconstruction; face-vid2vid, arXiv
 2011.15126, section 3, and LivePortrait, arXiv 2407.03168, section 3.2).
 
-Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of a picture.
+Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of an image.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from joyvasa_lib.training.portrait.networks import posed
 from joyvasa_lib.training.portrait.recipe import NETWORKS, VIEWS, NetworksTraining
 
 Embedding = Callable[[Tensor], Tensor]
-"""From pictures [b, 3, s, s] in [0, 1] to identity embeddings [b, c]."""
+"""From images [b, 3, s, s] in [0, 1] to identity embeddings [b, c]."""
 SMALLEST_VIEW = 32
 """Side in pixels below which no view is cut."""
 SCALES = {"picture": 2, "face": 1, "eyes": 1, "lips": 1}
-"""Sizes at which each view is judged (face-vid2vid has two for pictures of 512)."""
+"""Sizes at which each view is judged (face-vid2vid has two for images of 512)."""
 
 
 class StageOne(Protocol):
@@ -74,17 +74,17 @@ class StageOne(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """The driving picture as made from the source.
+    """The driving image as made from the source.
 
     Attributes:
-        picture: [b, 3, s, s] in [0, 1].
+        image: [b, 3, s, s] in [0, 1].
         canonical: [b, k, 3] canonical keypoints of the source.
         source: [b, k, 3] posed keypoints of the source.
-        driving: [b, k, 3] of the driving picture, with the source's canonical keypoints.
-        found: what M says of the driving picture.
+        driving: [b, k, 3] of the driving image, with the source's canonical keypoints.
+        found: what M says of the driving image.
     """
 
-    picture: Tensor
+    image: Tensor
     canonical: Tensor
     source: Tensor
     driving: Tensor
@@ -92,21 +92,21 @@ class Reconstruction:
 
 
 def reconstruct(networks: StageOne, batch: PairBatch) -> Reconstruction:
-    """The driving pictures as made from the sources."""
+    """The driving images as made from the sources."""
     side = int(networks.appearance_extractor.config.image_side)
     source, driving = resized(batch.source, side), resized(batch.driving, side)
     with torch.autocast(source.device.type, enabled=False):  # keypoints need all their digits
         here, there = networks.motion_extractor(source), networks.motion_extractor(driving)
         x_s, x_d = posed(here, here.keypoints), posed(there, here.keypoints)
     volume = networks.appearance_extractor(source)
-    picture = networks.generator(networks.warping(volume, x_d, x_s).feature)
-    return Reconstruction(picture.float(), here.keypoints, x_s, x_d, there)
+    image = networks.generator(networks.warping(volume, x_d, x_s).feature)
+    return Reconstruction(image.float(), here.keypoints, x_s, x_d, there)
 
 
 class PortraitObjective(nn.Module):
     """F, M, W, G and their critics under one optimiser.
 
-    Critics' terms see detached pictures, the networks' terms see detached critics; see
+    Critics' terms see detached images, the networks' terms see detached critics; see
     :class:`~joyvasa_lib.training.portrait.losses.critics.Critics`.
     """
 
@@ -153,8 +153,8 @@ class PortraitObjective(nn.Module):
         self.train()
 
     @property
-    def picture_side(self) -> int:
-        """Side of the pictures of a batch: that of what G paints or of what M sees."""
+    def view_side(self) -> int:
+        """Side of the images of a batch: that of what G paints or of what M sees."""
         return max(self.size, self.image_side)
 
     def train(self, mode: bool = True) -> PortraitObjective:
@@ -176,15 +176,15 @@ class PortraitObjective(nn.Module):
             if isinstance(part, nn.Module):
                 part.to(device)
 
-    def small(self, pictures: Tensor) -> Tensor:
-        """Pictures [b, 3, s, s] as F and M see them."""
-        return resized(pictures, self.image_side)
+    def small(self, images: Tensor) -> Tensor:
+        """Images [b, 3, s, s] as F and M see them."""
+        return resized(images, self.view_side)
 
     def forward(self, batch: PairBatch, adversarial: bool = True) -> dict[str, Tensor]:
         """Named loss terms of a batch; ``total`` is their weighted sum.
 
         Args:
-            batch: pictures of side :attr:`picture_side`.
+            batch: images of side :attr:`view_side`.
             adversarial: whether the networks hear what the critics say; critics learn anyway.
         """
         made = reconstruct(self, batch)
@@ -192,7 +192,7 @@ class PortraitObjective(nn.Module):
         device = true.device.type
         with torch.autocast(device, enabled=False):
             terms = self._keypoint_terms(batch, made)
-        seen, wanted = (views(x, batch.driving_marks) for x in (made.picture, true))
+        seen, wanted = (views(x, batch.driving_marks) for x in (made.image, true))
         terms["perceptual"] = self._perceptual(seen, wanted)
         if (embed := self._identity[0]) is not None:
             terms["identity"] = identity_loss(embed(seen["face"]), embed(wanted["face"]))
@@ -225,48 +225,48 @@ class PortraitObjective(nn.Module):
         }  # fmt: skip
 
     def _equivariance(self, batch: PairBatch, made: Reconstruction) -> Tensor:
-        picture = self.small(batch.driving)
+        image = self.small(batch.driving)
         affine, spline = self.config.warp
-        warp = RandomWarp.draw(len(picture), picture.device, affine, spline)
-        moved = posed(self.motion_extractor(warp.pictures(picture)), made.canonical)
+        warp = RandomWarp.draw(len(image), image.device, affine, spline)
+        moved = posed(self.motion_extractor(warp.images(image)), made.canonical)
         return equivariance_loss(made.driving, warp.points(moved[..., :2]))
 
     @torch.no_grad()
     def taught(self, batch: PairBatch) -> Tensor:
-        """[b, 3] the head's rotation in the driving pictures, as the teacher has it; degrees."""
+        """[b, 3] the head's rotation in the driving images, as the teacher has it; degrees."""
         teacher = self._asked[1]
         if teacher is None:
             return batch.driving_rotation
         return teacher(self.small(batch.driving)).rotation
 
 
-def resized(pictures: Tensor, side: int) -> Tensor:
-    """Pictures [b, c, s, s] at another side: means of pixels, or smooth where it is larger."""
-    if pictures.shape[-1] == side:
-        return pictures
-    if side < pictures.shape[-1]:
-        return F.interpolate(pictures, size=(side, side), mode="area")
-    larger = F.interpolate(pictures, size=(side, side), mode="bicubic", align_corners=False)
+def resized(images: Tensor, side: int) -> Tensor:
+    """Images [b, c, s, s] at another side: means of pixels, or smooth where it is larger."""
+    if images.shape[-1] == side:
+        return images
+    if side < images.shape[-1]:
+        return F.interpolate(images, size=(side, side), mode="area")
+    larger = F.interpolate(images, size=(side, side), mode="bicubic", align_corners=False)
     return larger.clamp(0.0, 1.0)
 
 
-def views(pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
-    """The whole pictures [b, 3, s, s], and what they show of face, eyes and lips.
+def views(images: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+    """The whole images [b, 3, s, s], and what they show of face, eyes and lips.
 
     Args:
-        pictures: in [0, 1].
-        landmarks: [b, m, 2] of the true pictures, in the crop's units.
+        images: in [0, 1].
+        landmarks: [b, m, 2] of the true images, in the crop's units.
 
     Returns:
         The face at half the side, lips and eyes at a quarter, but no less than 32 pixels; both
         eyes, [2 b, ...], count as one view.
     """
-    side = pictures.shape[-1]
+    side = images.shape[-1]
     half, quarter = max(SMALLEST_VIEW, side // 2), max(SMALLEST_VIEW, side // 4)
-    eyes = [cut(pictures, square, quarter) for square in eye_squares(landmarks)]
+    eyes = [cut(images, square, quarter) for square in eye_squares(landmarks)]
     return {
-        "picture": pictures,
-        "face": cut(pictures, face_square(landmarks), half),
+        "picture": images,
+        "face": cut(images, face_square(landmarks), half),
         "eyes": torch.cat(eyes),
-        "lips": cut(pictures, lip_square(landmarks), quarter),
+        "lips": cut(images, lip_square(landmarks), quarter),
     }

@@ -2,7 +2,7 @@
 
 LivePortrait (Guo et al. 2024, arXiv 2407.03168), section 3.3.
 
-Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of a picture.
+Axis legend: ``b`` batch, ``k`` keypoints, ``s`` side of an image.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Driven:
 class PerceptronObjective(nn.Module):
     """Stitching and retargeting under one optimiser, with F, M, W and G frozen.
 
-    Each portrait of a batch is driven by the motion of the next pair's driving picture, and asked
+    Each portrait of a batch is driven by the motion of the next pair's driving image, and asked
     for the openings of it.
     """
 
@@ -104,7 +104,7 @@ class PerceptronObjective(nn.Module):
         with torch.no_grad():
             volume = networks.appearance_extractor(source)
 
-        def picture(keypoints: Tensor) -> Tensor:
+        def drawn(keypoints: Tensor) -> Tensor:
             moved: Tensor = networks.generator(networks.warping(volume, keypoints, x_s).feature)
             return moved.float()
 
@@ -113,17 +113,17 @@ class PerceptronObjective(nn.Module):
             eyes = self.eye_retargeting(x_s, torch.cat([own_eyes, wanted_eyes], 1))
             lips = self.lip_retargeting(x_s, torch.cat([own_lips, wanted_lips], 1))
         with torch.no_grad():
-            reconstructed = picture(x_s)
-            plain = picture(x_d) if unstitched else None
+            reconstructed = drawn(x_s)
+            plain = drawn(x_d) if unstitched else None
         return Driven(
-            reconstructed, plain, picture(stitched), picture(x_s + eyes), picture(x_s + lips),
+            reconstructed, plain, drawn(stitched), drawn(x_s + eyes), drawn(x_s + lips),
             stitched - x_d, eyes, lips, wanted_eyes, wanted_lips,
         )  # fmt: skip
 
-    def opening(self, pictures: Tensor) -> Tensor:
-        """[b, 3] openings of made pictures, as the probe reads them."""
-        with torch.autocast(pictures.device.type, enabled=False):
-            small = resized(pictures, self.image_side)
+    def opening(self, images: Tensor) -> Tensor:
+        """[b, 3] openings of made images, as the probe reads them."""
+        with torch.autocast(images.device.type, enabled=False):
+            small = resized(images, self.image_side)
             opened: Tensor = self.probe(self._frozen[0].motion_extractor(small))
             return opened
 
@@ -158,7 +158,7 @@ class PerceptronObjective(nn.Module):
 
 
 def rolled(found: ExtractedMotion) -> ExtractedMotion:
-    """What M says, each picture's given to the next one."""
+    """What M says, each image's given to the next one."""
     return ExtractedMotion(
         **{part.name: torch.roll(getattr(found, part.name), 1, 0) for part in fields(found)}
     )
@@ -168,7 +168,7 @@ class PerceptronStage:
     """Trains stitching and retargeting."""
 
     words = (
-        "Stitching and retargeting alone were trained. Pictures were compared by their pixels, "
+        "Stitching and retargeting alone were trained. Images were compared by their pixels, "
         "where nothing should change."
     )
 
@@ -249,7 +249,7 @@ def perceptron_errors(
         ``shoulders`` and ``shoulders_unstitched``: change below the chin in 8-bit levels;
         ``eyes`` and ``lips``: error of the opening, beside ``eyes_before`` and ``lips_before``,
         that of the portrait as it is; ``eyes_beside`` and ``lips_beside``: change of the rest of
-        the picture in 8-bit levels.
+        the image in 8-bit levels.
     """
     sums: dict[str, float] = {}
     count = 0

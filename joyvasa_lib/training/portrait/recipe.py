@@ -13,7 +13,7 @@ NETWORKS = ("appearance_extractor", "motion_extractor", "warping", "generator")
 PERCEPTRONS = ("stitching", "lip_retargeting", "eye_retargeting")
 """What stage ``stitching_retargeting`` trains."""
 VIEWS = ("picture", "face", "eyes", "lips")
-"""Views of a picture that are compared and judged, each by a critic of its own."""
+"""Views of an image that are compared and judged, each by a critic of its own."""
 STAGES = ("networks", "stitching_retargeting")
 PLACES = ("data", "initial", "perceptual")
 BESIDE = ("loader_threads", "validation_pairs", "preview_every", "preview_pairs")
@@ -31,7 +31,7 @@ class NetworkWeights:
         perceptual: of the views.
         adversarial: what the critics say of the views; 0 trains without critics.
         matching: features of the critics (pix2pixHD).
-        equivariance: keypoints that follow a warp of the picture.
+        equivariance: keypoints that follow a warp of the image.
         keypoint_prior: keypoints apart and at one mean depth.
         head_pose: against the teacher.
         deformation_prior: small expressions.
@@ -97,18 +97,18 @@ class NetworksTraining:
         keypoint_distance: squared distance below which keypoints are too near.
         keypoint_depth: mean depth of the keypoints of networks that start from nothing; trained
             ones keep theirs.
-        warp: spread of the affine map and of the spline by which pictures are warped.
+        warp: spread of the affine map and of the spline by which images are warped.
         critic_width: channels of the critics' first layer.
         critic_from: step from which the networks hear the critics, which learn from the first.
         batch_size: pairs in a batch of one process.
-        framing: ``"upright"``: pictures are cut as a portrait is, by the source's face;
+        framing: ``"upright"``: images are cut as a portrait is, by the source's face;
             ``"whole"``: they stay as they are.
-        colours: by how much the colours of both pictures vary.
+        colours: by how much the colours of both images vary.
         loader_threads: threads that make batches ahead; 0 to make them when they are needed.
         statistics_batches: batches by which batch norms are measured anew before a validation, for
             the averaged weights; 0 takes the statistics as they are.
         validation_pairs: held-out pairs.
-        preview_every: validations between two preview pictures; 0 for none.
+        preview_every: validations between two preview images; 0 for none.
         preview_pairs: rows of a preview.
 
     Raises:

@@ -50,7 +50,7 @@ class PortraitRun:
         Args:
             config: the recipe.
             loop: the loop's options.
-            source: the pictures.
+            source: the images.
             run_dir: run folder; an interrupted run in it goes on.
             resume: start anew if false.
             export_dir: where the checkpoint is written; ``run_dir/generator`` if not given.

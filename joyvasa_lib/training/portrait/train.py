@@ -94,14 +94,14 @@ class PatchCritic(nn.Module):
         )
 
     def forward(self, image: Tensor, source: Tensor) -> Tensor:
-        """Scores [n, 1, p/4, p/4] of pictures beside the photograph's patch."""
+        """Scores [n, 1, p/4, p/4] of images beside the image's patch."""
         return cast(Tensor, self.layers(torch.cat([image, source], 1) * 2.0 - 1.0))
 
 
 class GeneratorInTraining(nn.Module):
     """Generator and critics under one optimiser.
 
-    Each term reaches only its own side: the critic's term sees detached pictures, the generator's
+    Each term reaches only its own side: the critic's term sees detached images, the generator's
     sees detached critic weights.
     """
 
@@ -201,8 +201,8 @@ def train_portrait(
         export_dir: where the result is written; ``run_dir/generator`` if not given.
         resume: start anew if false.
         changes: ``section.key=value``, over what the file says.
-        source: pictures of your own, instead of ``portrait.data``; preset liveportrait only.
-        identity: embedding of faces, from pictures [b, 3, s, s] in [0, 1] to [b, c], for
+        source: images of your own, instead of ``portrait.data``; preset liveportrait only.
+        identity: embedding of faces, from images [b, 3, s, s] in [0, 1] to [b, c], for
             ``loss_weights.identity``; preset liveportrait only. None is part of this package.
 
     Returns:
@@ -221,13 +221,13 @@ def train_portrait(
     if preset == "liveportrait":
         options = take_section(recipe, NetworksTraining, "portrait")
         check_identity(options, identity)
-        pictures = source or open_frames(options.data)
-        return PortraitRun(options, loop, pictures, run_dir, resume, export_dir, identity).fit()
+        images = source or open_frames(options.data)
+        return PortraitRun(options, loop, images, run_dir, resume, export_dir, identity).fit()
     if preset != "compact":
         raise OptionError(f"portrait.preset must be compact or liveportrait, not {preset!r}")
     if source is not None or identity is not None:
         raise OptionError(
-            "Pictures of your own and an identity network are for preset liveportrait; the compact "
+            "Images of your own and an identity network are for preset liveportrait; the compact "
             "preset learns from rendered heads alone"
         )
     own = {name: value for name, value in section.items() if name != "preset"}

@@ -36,12 +36,12 @@ class PatchBatch:
 
     @property
     def composite(self) -> Tensor:
-        """[n, 3, p, p] the input picture."""
+        """[n, 3, p, p] the input image."""
         return self.inputs[:, :3]
 
     @property
     def unseen(self) -> Tensor:
-        """[n, 1, p, p] what the photograph does not show."""
+        """[n, 1, p, p] what the image does not show."""
         return self.inputs[:, 6:7]
 
     def to(self, device: torch.device) -> PatchBatch:

@@ -20,12 +20,12 @@ from joyvasa_lib.datasets.heads.expression_pairs import (
 )
 from joyvasa_lib.datasets.heads.expressions import REGIONS, TrueHead, keypoint_regions
 from joyvasa_lib.datasets.heads.personal_rig import UnitCloning
-from joyvasa_lib.datasets.heads.shape import random_shape, random_units
+from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.emotion.action_units import FACE_COMPONENTS
-from joyvasa_lib.motion import FACE_UNITS
+from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
-BLINK = FACE_UNITS.index("eyeBlinkLeft")
+BLINK = BLENDSHAPES.index("eyeBlinkLeft")
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +45,23 @@ def heads(rig: HeadRig) -> list[TrueHead]:
 
 
 def units(**named: float) -> np.ndarray:
-    values = np.zeros((1, len(FACE_UNITS)), np.float32)
+    values = np.zeros((1, len(BLENDSHAPES)), np.float32)
     for name, value in named.items():
-        for index, unit in enumerate(FACE_UNITS):
+        for index, unit in enumerate(BLENDSHAPES):
             if unit in (name, f"{name}Left", f"{name}Right"):
                 values[:, index] = value
     return values
 
 
 def test_the_mean_head_keeps_its_units(rig: HeadRig, cloning: UnitCloning) -> None:
-    np.testing.assert_allclose(cloning(rig.mean).units, rig.units, atol=1e-6)
+    np.testing.assert_allclose(cloning(rig.mean).blendshapes, rig.blendshapes, atol=1e-6)
 
 
 def test_units_follow_a_linear_change_of_the_head(rig: HeadRig, cloning: UnitCloning) -> None:
     change = np.array([[1.2, 0.0, 0.1], [0.0, 0.7, 0.0], [0.0, -0.1, 1.1]])
-    cloned = cloning((rig.mean @ change).astype(np.float32)).units
-    expected = rig.units @ change
-    error = np.square(cloned - expected).sum() / np.square(expected - rig.units).sum()
+    cloned = cloning((rig.mean @ change).astype(np.float32)).blendshapes
+    expected = rig.blendshapes @ change
+    error = np.square(cloned - expected).sum() / np.square(expected - rig.blendshapes).sum()
     assert error < 0.01  # the pull towards no change costs a little
 
 
@@ -74,9 +74,9 @@ def test_a_cloned_blink_fits_eyes_of_any_size_better(heads: list[TrueHead], rig:
     def reach(moved: np.ndarray) -> float:
         return float(np.linalg.norm(moved, axis=-1).max())
 
-    plain = reach(rig.units[BLINK, rig.keypoint_vertex])
+    plain = reach(rig.blendshapes[BLINK, rig.keypoint_vertex])
     cloned = [head.applied[BLINK, BLINK] for head in heads]
-    bundled = [reach(head.drawn_units[BLINK]) / plain for head in heads]
+    bundled = [reach(head.drawn_blendshapes[BLINK]) / plain for head in heads]
     assert spread(cloned) < 0.6 * spread(bundled)
 
 
@@ -84,7 +84,7 @@ def test_contact_finds_the_nearest_admissible_pose(heads: list[TrueHead]) -> Non
     """Against SciPy's SLSQP on the same quadratic programme."""
     contact = heads[0].contact
     random = np.random.default_rng(0)
-    wanted = np.stack([random_units(random) + units(eyeBlink=0.9)[0] for _ in range(200)])
+    wanted = np.stack([random_blendshapes(random) + units(eyeBlink=0.9)[0] for _ in range(200)])
     crossing = np.flatnonzero(contact.overlap(wanted) > 0.02)[:4]
     assert len(crossing) == 4
     for free in wanted[crossing]:
@@ -109,7 +109,7 @@ def test_contact_finds_the_nearest_admissible_pose(heads: list[TrueHead]) -> Non
 
 def test_contact_holds_back_and_starts_nothing(heads: list[TrueHead]) -> None:
     random = np.random.default_rng(1)
-    wanted = np.stack([random_units(random) for _ in range(150)])
+    wanted = np.stack([random_blendshapes(random) for _ in range(150)])
     for head in heads[:3]:
         resolved = head.contact.resolve(wanted)
         overlap = head.contact.overlap(wanted)
@@ -120,10 +120,10 @@ def test_contact_holds_back_and_starts_nothing(heads: list[TrueHead]) -> None:
         np.testing.assert_allclose(head.contact.resolve(resolved), resolved, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in FACE_UNITS if n != "mouthClose"])
+@pytest.mark.parametrize("name", [n for n in BLENDSHAPES if n != "mouthClose"])
 def test_every_unit_alone_is_admissible(name: str, heads: list[TrueHead]) -> None:
-    pose = np.zeros((1, len(FACE_UNITS)), np.float32)
-    pose[0, FACE_UNITS.index(name)] = 1.0
+    pose = np.zeros((1, len(BLENDSHAPES)), np.float32)
+    pose[0, BLENDSHAPES.index(name)] = 1.0
     assert heads[0].contact.overlap(pose).max() < 1e-6
 
 
@@ -139,7 +139,7 @@ def test_lids_that_squint_and_blink_do_not_cross(heads: list[TrueHead]) -> None:
 def test_a_gentle_unit_moves_the_person_by_the_persons_own_unit(heads: list[TrueHead]) -> None:
     head = heads[1]
     smile = head.true_expression(units(mouthSmileLeft=0.5))
-    own = 0.5 * head.rig.units[FACE_UNITS.index("mouthSmileLeft"), head.rig.keypoint_vertex]
+    own = 0.5 * head.rig.blendshapes[BLENDSHAPES.index("mouthSmileLeft"), head.rig.keypoint_vertex]
     np.testing.assert_allclose(smile[0], own, atol=1e-6)
     assert not head.true_expression(units()).any()
 
@@ -194,6 +194,6 @@ def test_moments_have_emotions_single_sides_and_units_taken_away() -> None:
 
 
 def test_a_contact_of_the_mean_head_knows_where_lids_end(rig: HeadRig) -> None:
-    contact = Contact(rig, np.eye(len(FACE_UNITS)))
+    contact = Contact(rig, np.eye(len(BLENDSHAPES)))
     blink = contact.gaps[BLINK, :3]
     np.testing.assert_allclose(contact.limits[:3], blink)  # nothing closes the eye further

@@ -11,7 +11,7 @@ from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer, arch_lengt
 from joyvasa_lib.datasets.heads.drawing.styles import Style, degrade
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.patch_pairs import PairMaker, PortraitPairsConfig
-from joyvasa_lib.datasets.heads.shape import random_shape, random_units, smooth_noise
+from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape, smooth_noise
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 from joyvasa_lib.portrait.compact.refine.patches import PATCH
@@ -39,7 +39,7 @@ def renderer(rig: HeadRig, look: HeadAppearance) -> HeadRenderer:
 def posed(rig: HeadRig, yaw: float = 0.0, **units: float) -> np.ndarray:
     shape = rig.mean.copy()
     for name, value in units.items():
-        shape = shape + value * rig.units[rig.unit_index(name)]
+        shape = shape + value * rig.blendshapes[rig.blendshape_index(name)]
     turned = shape @ rotation_matrix(np.array([0.0, yaw, 0.0])).astype(np.float32)
     return (SCALE * turned + np.array([SIZE / 2, SIZE / 2, 0.0])).astype(np.float32)
 
@@ -48,7 +48,9 @@ def test_the_same_seed_gives_the_same_head_and_another_seed_another() -> None:
     maker = PairMaker(PortraitPairsConfig(frames=1, size=SIZE))
     first, again, other = maker.head(4), maker.head(4), maker.head(5)
     np.testing.assert_array_equal(first.truth, again.truth)
-    np.testing.assert_array_equal(first.portrait.appearance.photo, again.portrait.appearance.photo)
+    np.testing.assert_array_equal(
+        first.portrait.appearance.source_image, again.portrait.appearance.source_image
+    )
     assert np.abs(first.truth.astype(int) - other.truth).mean() > 5.0
 
 
@@ -116,10 +118,10 @@ def test_the_dental_arch_is_symmetric_and_as_long_as_a_persons(rig: HeadRig) -> 
 
 def test_shapes_and_expressions_stay_in_their_range(rig: HeadRig) -> None:
     random = np.random.default_rng(0)
-    units = np.stack([random_units(random) for _ in range(200)])
+    units = np.stack([random_blendshapes(random) for _ in range(200)])
     assert units.min() >= 0.0
     assert units.max() <= 1.0
-    blinks = units[:, rig.unit_index("eyeBlinkLeft")] > 0.1
+    blinks = units[:, rig.blendshape_index("eyeBlinkLeft")] > 0.1
     assert 0.15 < blinks.mean() < 0.6
     spread = np.std([random_shape(rig, random) for _ in range(12)], axis=0)
     assert 0.01 < spread.mean() < 0.5

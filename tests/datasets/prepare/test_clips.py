@@ -25,7 +25,7 @@ from joyvasa_lib.datasets.prepare.videos import (
     pieces_of,
 )
 from joyvasa_lib.datasets.prepared.dataset import Clip, read_clip, read_header
-from joyvasa_lib.datasets.prepared.shards import decode_picture, read_about
+from joyvasa_lib.datasets.prepared.shards import decode_image, read_about
 from joyvasa_lib.evaluation.track import FaceTrack, mean_face
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, load_speech
@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 160, 128
 
 
 def make_run(frames: int, fps: float, aperture: NDArray[np.float64] | None = None) -> Run:
-    """A face that stands still in the middle of the picture."""
+    """A face that stands still in the middle of the image."""
     points = (mean_face() * 26.0 + np.array([80.0, 64.0, 0.0])).astype(np.float32)
     lips = np.full(frames, 0.05) if aperture is None else aperture
     track = FaceTrack(fps, lips, np.zeros(frames), np.zeros((frames, 3)))
@@ -77,9 +77,9 @@ def clips_of(
     aperture[calm] = 0.0
     candidate = Candidate(make_run(frames, fps, aperture), 0, frames, 1.0)
     piece = Piece(VideoFile("ann/a.mp4", "f" * 16, "ann", frames / fps, fps), 3, 360.0, 9.0, True)
-    pictures = (np.full((HEIGHT, WIDTH, 3), 20 + 2 * i, np.uint8) for i in range(frames))
+    images = (np.full((HEIGHT, WIDTH, 3), 20 + 2 * i, np.uint8) for i in range(frames))
     sound = np.arange(round(frames / fps * SAMPLE_RATE)).astype(np.int16)
-    return list(make_clips(pictures, [candidate], sound, model, recipe, piece, None))
+    return list(make_clips(images, [candidate], sound, model, recipe, piece, None))
 
 
 def test_keypoint_motion_is_stored_as_extracted_and_the_calmest_crop_comes_first() -> None:
@@ -94,7 +94,7 @@ def test_keypoint_motion_is_stored_as_extracted_and_the_calmest_crop_comes_first
     assert clip.values[:, 63] == pytest.approx(np.ones(50))
     assert clip.values[:, 68] == pytest.approx(shown / 10.0, abs=0.11)  # absolute, not centred
     assert (clip.info.start, clip.info.person) == (360.0, "ann")
-    assert clip.pictures is None
+    assert clip.images is None
 
 
 def test_other_frame_rates_come_out_at_25_on_the_same_clock() -> None:
@@ -107,11 +107,11 @@ def test_other_frame_rates_come_out_at_25_on_the_same_clock() -> None:
         meant = 20 + 2 * np.arange(clip.info.frames) * fps / 25  # of a ramp, at i / 25 seconds
         inner = meant < 20 + 2 * (frames - 1)
         assert clip.values[inner, 0] == pytest.approx(meant[inner] / 1000.0, abs=0.0015)
-        assert clip.pictures is not None
-        ends = clip.pictures.ends
+        assert clip.images is not None
+        ends = clip.images.ends
         starts = np.concatenate([[0], ends[:-1]])
-        data = clip.pictures.data
-        light = [decode_picture(data[a:b]).mean() for a, b in zip(starts, ends, strict=True)]
+        data = clip.images.data
+        light = [decode_image(data[a:b]).mean() for a, b in zip(starts, ends, strict=True)]
         assert np.array(light)[inner] == pytest.approx(meant[inner], abs=2.0)  # one frame is 2
 
 
@@ -198,13 +198,13 @@ def test_pieces_of_a_long_video_hold_their_own_frames_and_sound(
         job = setting.job(tmp_path, piece, RECIPE)
         assert prepare_piece(job).clips == 1
         (info,) = read_header(job.result).clips
-        clip = read_clip(job.result, info, pictures=True)
+        clip = read_clip(job.result, info, images=True)
         assert (info.start, info.frames) == (piece.start, 250)
         first = round(info.start * SAMPLE_RATE)
         part = original[first : first + len(clip.waveform)]
         assert np.abs(clip.waveform / 32768 - part).max() < 0.01
-        assert clip.pictures is not None
-        light = decode_picture(clip.pictures.data[: clip.pictures.ends[0]]).mean()
+        assert clip.images is not None
+        light = decode_image(clip.images.data[: clip.images.ends[0]]).mean()
         assert light == pytest.approx(30 + round(info.start * 25) % 200, abs=2)
 
 

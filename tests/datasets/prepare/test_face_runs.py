@@ -23,13 +23,13 @@ Picture = NDArray[np.uint8]
 
 
 def face_at(x: float = 64.0, y: float = 64.0, size: float = 30.0) -> Face:
-    """The mean face in a small picture."""
+    """The mean face in a small image."""
     points = (mean_face() * size + np.array([x, y, 0.0])).astype(np.float32)
     return Face(np.concatenate([points[:, :2].min(0), points[:, :2].max(0)]), points, 1.0, SCHEME)
 
 
 def person(seed: int) -> Picture:
-    """A picture [128, 128, 3] of soft patches, which no other seed resembles."""
+    """An image [128, 128, 3] of soft patches, which no other seed resembles."""
     coarse = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), dtype=np.uint8)
     return cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_CUBIC)
 
@@ -42,10 +42,10 @@ class Told:
         self.now = -1
         self.looks = 0
 
-    def frames(self, pictures: list[Picture]) -> Iterator[Picture]:
-        for number, picture in enumerate(pictures):
+    def frames(self, images: list[Picture]) -> Iterator[Picture]:
+        for number, full_image in enumerate(images):
             self.now = number
-            yield picture
+            yield full_image
 
     def detect(self, image: Picture) -> list[Face]:
         self.looks += 1
@@ -56,10 +56,10 @@ class Told:
         return self.faces[self.now]
 
 
-def seen(pictures: list[Picture], faces: list[Face | None] | None = None) -> list[Run]:
-    told = Told(faces or [face_at()] * len(pictures))
-    runs, count = look(told.frames(pictures), FPS, told)  # type: ignore[arg-type]
-    assert count == len(pictures)
+def seen(images: list[Picture], faces: list[Face | None] | None = None) -> list[Run]:
+    told = Told(faces or [face_at()] * len(images))
+    runs, count = look(told.frames(images), FPS, told)  # type: ignore[arg-type]
+    assert count == len(images)
     return runs
 
 
@@ -88,8 +88,8 @@ def test_a_face_that_jumps_is_cut_and_one_that_walks_is_not() -> None:
 
 def test_a_dissolve_to_another_person_ends_the_run_before_it_mixes() -> None:
     mixing = np.clip((np.arange(120) - 50) / 25, 0, 1)
-    pictures = [cv2.addWeighted(person(0), 1 - a, person(1), a, 0) for a in mixing]
-    first, *others = seen(pictures)
+    images = [cv2.addWeighted(person(0), 1 - a, person(1), a, 0) for a in mixing]
+    first, *others = seen(images)
     assert (first.first, first.ended) == (0, Reason.OTHER_PERSON)
     assert first.stop <= 50 + 5
     assert others[-1].stop == 120
@@ -115,8 +115,8 @@ def test_no_frame_is_kept() -> None:
     alive: list[weakref.ref[Picture]] = []
 
     def frames(told: Told) -> Iterator[Picture]:
-        for picture in told.frames([person(0)] * 80):
-            own = picture.copy()
+        for full_image in told.frames([person(0)] * 80):
+            own = full_image.copy()
             alive.append(weakref.ref(own))
             yield own
             del own

@@ -30,7 +30,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech
 from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter
-from joyvasa_lib.motion import FACE_UNITS, Motion
+from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 
 FRAMES, SIDE = 40, 256
@@ -58,13 +58,13 @@ class Talk:
 def talk(astronaut: NDArray[np.uint8], speech_like: Callable[..., NDArray[np.float32]]) -> Talk:
     """Under two seconds: the jaw opens and closes, the lids blink once, the head turns a little."""
     time = np.arange(FRAMES) / 25.0
-    units = np.zeros((FRAMES, len(FACE_UNITS)), np.float32)
-    units[:, FACE_UNITS.index("jawOpen")] = 0.3 - 0.3 * np.cos(2 * np.pi * 2.0 * time)
+    units = np.zeros((FRAMES, len(BLENDSHAPES)), np.float32)
+    units[:, BLENDSHAPES.index("jawOpen")] = 0.3 - 0.3 * np.cos(2 * np.pi * 2.0 * time)
     for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
-        units[20:24, FACE_UNITS.index(lid)] = [0.7, 1.0, 1.0, 0.5]
+        units[20:24, BLENDSHAPES.index(lid)] = [0.7, 1.0, 1.0, 0.5]
     rotation = np.zeros((FRAMES, 3))
     rotation[:, 1] = 5.0 * np.sin(2 * np.pi * 0.6 * time)
-    motion = Motion.from_units(units, rotation=rotation)
+    motion = Motion.from_blendshapes(units, rotation=rotation)
     crop = crop_face(astronaut, MediaPipeFaceDetector().detect(astronaut)[0], size=SIDE)
     model = CompactPortraitModel.from_pretrained()
     frames = np.concatenate(list(model.render(model.encode(crop), motion)))
@@ -97,7 +97,7 @@ def shards(folder: Path) -> dict[str, bytes]:
 
 
 def curve(values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    return values[:, FACE_UNITS.index(name)]
+    return values[:, BLENDSHAPES.index(name)]
 
 
 def agreement(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -129,8 +129,10 @@ def test_motion_is_the_one_that_was_rendered(made: tuple[Path, Prepared], talk: 
         clip = next(clip for clip in found.clips("train") if clip.video == name)
         values = found.read(clip.name).values
         # The mesh sees half of a jaw's opening, and lips that part before the jaw as a part of it.
-        assert agreement(curve(values, "jawOpen"), curve(talk.motion.units, "jawOpen")) > 0.85
-        blink = agreement(curve(values, "eyeBlinkLeft"), curve(talk.motion.units, "eyeBlinkLeft"))
+        assert agreement(curve(values, "jawOpen"), curve(talk.motion.blendshapes, "jawOpen")) > 0.85
+        blink = agreement(
+            curve(values, "eyeBlinkLeft"), curve(talk.motion.blendshapes, "eyeBlinkLeft")
+        )
         assert blink > 0.85
         yaw = values[:, 57]
         assert agreement(yaw, talk.motion.rotation[:, 1]) > 0.9
@@ -155,13 +157,13 @@ def test_the_sound_is_the_videos_own_and_in_step(made: tuple[Path, Prepared], ta
 def test_crops_stand_still_and_landmarks_lie_on_them(made: tuple[Path, Prepared]) -> None:
     found = PreparedSet(made[0])
     clip = found.clips("train")[0]
-    pictures = np.stack([found.picture(clip.name, i) for i in range(clip.frames)]).astype(float)
-    assert pictures.shape == (clip.frames, 128, 128, 3)
-    corner = pictures[:, :12, :12]
+    images = np.stack([found.image(clip.name, i) for i in range(clip.frames)]).astype(float)
+    assert images.shape == (clip.frames, 128, 128, 3)
+    corner = images[:, :12, :12]
     assert np.abs(corner - corner.mean(axis=0)).mean() < 3.0
     landmarks = found.landmarks(clip.name)
     assert landmarks.shape == (clip.frames, 468, 3)
-    face = MediaPipeFaceDetector().detect(pictures[0].astype(np.uint8))[0]
+    face = MediaPipeFaceDetector().detect(images[0].astype(np.uint8))[0]
     distance = np.linalg.norm(landmarks[0, :, :2] - face.landmarks[:, :2], axis=1)
     assert np.median(distance) < 2.0
 

@@ -95,11 +95,11 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
     assert {name: verdict.reason for name, verdict in refused.items()} == {
         "zz copy of good.mkv": Reason.DUPLICATE,
         "mute.mkv": Reason.NO_SOUND,
-        "slow.mkv": Reason.SLOW_PICTURE,
+        "slow.mkv": Reason.SLOW_IMAGE,
         "empty.mp4": Reason.UNREADABLE,
         "text.mp4": Reason.UNREADABLE,
         "cut.mp4": Reason.UNREADABLE,
-        "sound.ogv": Reason.NO_PICTURE,
+        "sound.ogv": Reason.NO_IMAGE,
         "gone.mp4": Reason.UNREADABLE,
     }
     assert refused["zz copy of good.mkv"].detail == "good.mkv"

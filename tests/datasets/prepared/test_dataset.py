@@ -10,13 +10,13 @@ import pytest
 from joyvasa_lib.datasets.prepared.dataset import (
     Clip,
     ClipInfo,
-    Pictures,
+    Images,
     PreparedIndex,
     PreparedSet,
     ShardInfo,
     write_shard,
 )
-from joyvasa_lib.datasets.prepared.shards import encode_pictures
+from joyvasa_lib.datasets.prepared.shards import encode_images
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError, OutputError
 
@@ -25,17 +25,17 @@ CHANNELS = 59
 
 def make_clip(name: str, frames: int, seed: int, side: int = 0) -> Clip:
     rng = np.random.default_rng(seed)
-    pictures = None
+    images = None
     if side:
         ramp = np.linspace(0, 200, side, dtype=np.float32)
         smooth = np.repeat((ramp[:, None] + ramp[None, :])[..., None] / 2, 3, axis=2)
-        data, ends = encode_pictures([(smooth + i).astype(np.uint8) for i in range(frames)])
-        pictures = Pictures(data, ends, rng.normal(size=(frames, 5, 3)).astype(np.float32))
+        data, ends = encode_images([(smooth + i).astype(np.uint8) for i in range(frames)])
+        images = Images(data, ends, rng.normal(size=(frames, 5, 3)).astype(np.float32))
     return Clip(
         ClipInfo(name, f"ann/{name}.mp4", "ann", 1.5, frames, 210.0, 0.8, -12.0, 0.6),
         rng.integers(-20000, 20000, 640 * frames).astype(np.int16),
         rng.normal(size=(frames, CHANNELS)).astype(np.float32),
-        pictures,
+        images,
     )
 
 
@@ -62,29 +62,29 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     assert found.index.count("train") == (2, 71 / 25)
     assert found.index.motion_space.name == "compact-1"
     for clip in (*clips, held):
-        read = found.read(clip.info.name, pictures=True)
+        read = found.read(clip.info.name, images=True)
         assert read.info == clip.info
         assert np.array_equal(read.waveform, clip.waveform)
         assert np.array_equal(read.values, clip.values)
-        assert read.pictures is not None and clip.pictures is not None
-        assert np.array_equal(read.pictures.data, clip.pictures.data)
-        assert np.array_equal(found.landmarks(clip.info.name), clip.pictures.landmarks)
-    assert found.read("a").pictures is None
+        assert read.images is not None and clip.images is not None
+        assert np.array_equal(read.images.data, clip.images.data)
+        assert np.array_equal(found.landmarks(clip.info.name), clip.images.landmarks)
+    assert found.read("a").images is None
 
 
-def test_one_picture_is_read_without_the_others(tmp_path: Path) -> None:
+def test_one_image_is_read_without_the_others(tmp_path: Path) -> None:
     write_set(tmp_path, {"train-00000.safetensors": [make_clip("a", 12, 0, side=64)]}, crop=64)
     found = PreparedSet(tmp_path)
-    seen = [found.picture("a", i).astype(float).mean() for i in range(12)]
+    seen = [found.image("a", i).astype(float).mean() for i in range(12)]
     assert np.diff(seen) == pytest.approx(np.ones(11), abs=0.3)  # each is one level brighter
     with pytest.raises(IndexError, match="12 frames"):
-        found.picture("a", 12)
+        found.image("a", 12)
 
 
-def test_a_set_without_pictures_says_how_to_get_them(tmp_path: Path) -> None:
+def test_a_set_without_images_says_how_to_get_them(tmp_path: Path) -> None:
     write_set(tmp_path, {"train-00000.safetensors": [make_clip("a", 12, 0)]})
     with pytest.raises(MediaError, match="--crop"):
-        PreparedSet(tmp_path).picture("a", 0)
+        PreparedSet(tmp_path).image("a", 0)
 
 
 def test_equal_clips_make_equal_bytes(tmp_path: Path) -> None:

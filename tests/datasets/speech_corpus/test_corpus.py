@@ -29,7 +29,7 @@ from joyvasa_lib.datasets.speech_corpus.pseudo_text import (
 )
 from joyvasa_lib.datasets.speech_corpus.voices import time_phonemes
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -113,7 +113,7 @@ def test_lips_close_on_bilabials_open_on_vowels_and_rest_in_silence():
     values, steps = animate(timed, waveform, np.random.default_rng(0))
     assert len(values) == round(len(waveform) / 640)
     assert len(steps) == 2 * len(values)
-    jaw = values[:, FACE_UNITS.index("jawOpen")]
+    jaw = values[:, BLENDSHAPES.index("jawOpen")]
     middles = [(p.start + p.end) / 2 * 25 - 0.5 - LEAD_FRAMES for p in timed]
     at = np.interp(middles, np.arange(len(jaw)), jaw)
     vowels = at[2:-1:2]

@@ -64,7 +64,7 @@ def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Activations [40, n], expressions [40, k, 3], keypoints [k, 3]."""
     random = np.random.default_rng(0)
     activations = random.uniform(-1, 1, (40, len(FACE_COMPONENTS))).astype(np.float32)
-    expression = SPACE.from_units(random.random((40, 52)).astype(np.float32))
+    expression = SPACE.from_blendshapes(random.random((40, 52)).astype(np.float32))
     return activations, expression, random.normal(size=(64, 3)).astype(np.float32)
 
 
@@ -256,14 +256,14 @@ def test_the_bundled_map_explains_held_out_heads_at_least_as_well_as_the_basis(
 ) -> None:
     """95 % of the variance of the true deformation, and never less than the linear basis."""
     learned = bundled_map()
-    expression = SPACE.from_units(held_out.present)
+    expression = SPACE.from_blendshapes(held_out.present)
     moved = np.stack(
         [
             learned.deformation(held_out.activations[head], expression[head], keypoints)
             for head, keypoints in enumerate(held_out.keypoints)
         ]
     )
-    found = measure_change(held_out, SPACE.to_units(moved))
+    found = measure_change(held_out, SPACE.to_blendshapes(moved))
     basis = measure_change(held_out, linear_change(held_out))
     assert min(found.moved.values()) >= 0.95
     assert min(found.drawn.values()) >= 0.95
@@ -285,7 +285,7 @@ def test_an_edit_with_the_bundled_map_is_as_continuous_as_the_motion() -> None:
     times = np.arange(200) / 25.0
     units = np.zeros((200, 52), np.float32)
     units[:, 24] = 0.3 + 0.3 * np.sin(2 * np.pi * 2.0 * times)  # a jaw that speaks
-    motion = Motion.from_units(units)
+    motion = Motion.from_blendshapes(units)
     edited = EmotionEditor("happiness:0.8", protect_speech=False)(motion)
     own = np.abs(np.diff(motion.expression, axis=0)).max()
     assert np.abs(np.diff(edited.expression, axis=0)).max() < 1.1 * own

@@ -195,10 +195,10 @@ def test_203_landmarks_come_from_the_reference_s_crop(
     detector = SimpleNamespace(detect=lambda image: [face])
     back = PARITY[f"{case}/lmk/M_c2o"]
     # A dot in the middle of the crop must be seen there, red only.
-    picture = np.zeros((900, 900, 3), np.uint8)
+    full_image = np.zeros((900, 900, 3), np.uint8)
     x, y = apply_matrix(back, [112.0, 112.0]).round().astype(int)
-    picture[y - 6 : y + 7, x - 6 : x + 7, 0] = 255
-    found = LivePortraitLandmarks("landmark.onnx", detector).detect(picture)[0]
+    full_image[y - 6 : y + 7, x - 6 : x + 7, 0] = 255
+    found = LivePortraitLandmarks("landmark.onnx", detector).detect(full_image)[0]
     assert (found.scheme, found.score) == ("liveportrait203", 0.8)
     np.testing.assert_allclose(
         found.landmarks[:, :2], apply_matrix(back, 224 * network.places), atol=2e-3

@@ -18,7 +18,7 @@ from joyvasa_lib.face.landmarks.sets import anchor_points, convert_landmarks
 
 Pixels = NDArray[np.uint8]
 
-# Of scikit-image's cat, read off the picture by eye.
+# Of scikit-image's cat, read off the image by eye.
 CAT_NINE = np.array(
     [296, 157, 342, 121, 137, 104, 206, 141, 265, 244, 198, 268, 311, 278, 258, 265, 256, 269],
     dtype=np.float32,
@@ -127,7 +127,7 @@ def test_points_as_given_make_the_official_animal_crop(cat: Pixels) -> None:
 
 def test_a_crop_already_is_taken_whole(astronaut: Pixels, face: Face) -> None:
     square = np.ascontiguousarray(astronaut[10:250, 100:340])
-    found = only(ManualFaceDetector(whole_picture=True).detect(square))
+    found = only(ManualFaceDetector(whole_image=True).detect(square))
     np.testing.assert_allclose(
         found.landmarks[:, :2].mean(0) + np.array([100, 10]),
         face.landmarks[:, :2].mean(0),
@@ -135,7 +135,7 @@ def test_a_crop_already_is_taken_whole(astronaut: Pixels, face: Face) -> None:
     )
     np.testing.assert_array_equal(crop_whole(square, found, 240).image, square)
     blank = np.full((200, 200, 3), 180, np.uint8)
-    guess = only(ManualFaceDetector(whole_picture=True).detect(blank))
+    guess = only(ManualFaceDetector(whole_image=True).detect(blank))
     assert (guess.box > 20).all()
     assert (guess.box < 180).all()
     assert guess.score <= 0.1
@@ -185,12 +185,12 @@ def test_unusable_landmarks_are_refused_in_one_sentence(landmarks: object, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_face_outside_the_picture_is_refused(cat: Pixels) -> None:
+def test_a_face_outside_the_image_is_refused(cat: Pixels) -> None:
     for detector in (
         ManualFaceDetector(box=(900, 100, 1000, 200)),
         ManualFaceDetector(landmarks=CAT_FIVE - 400),
     ):
-        with pytest.raises(NoFaceError, match="outside the picture of 451 x 300 pixels"):
+        with pytest.raises(NoFaceError, match="outside the image of 451 x 300 pixels"):
             detector.detect(cat)
 
 
@@ -205,13 +205,13 @@ ANIMALS = {
     "s41.jpg": "148 116 181 116 73 116 105 116 126 143 106 177 150 176 126 166 126 169",
     "s31.jpg": "146 113 170 111 82 111 102 113 125 166 104 191 144 193 124 187 124 205",
 }
-"""Nine points each, read off the pictures by eye."""
+"""Nine points each, read off the images by eye."""
 
 
 @pytest.mark.parametrize("name", ANIMALS)
 def test_a_real_animal_s_mesh_goes_through_its_points(real_inputs: Path, name: str) -> None:
-    picture = cv2.imread(str(real_inputs / "animals" / name))
-    picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    full_image = cv2.imread(str(real_inputs / "animals" / name))
+    full_image = np.asarray(cv2.cvtColor(full_image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     given = np.array(ANIMALS[name].split(), dtype=np.float32).reshape(9, 2)
-    found = only(ManualFaceDetector(landmarks=given).detect(picture))
+    found = only(ManualFaceDetector(landmarks=given).detect(full_image))
     assert distance(convert_landmarks(found.landmarks, "animal9"), given) < 2.0

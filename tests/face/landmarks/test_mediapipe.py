@@ -1,4 +1,4 @@
-"""The bundled detector: landmarks go with the picture, however the face lies in it."""
+"""The bundled detector: landmarks go with the image, however the face lies in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 DETECTOR = MediaPipeFaceDetector()
 EYES_AND_MOUTH = np.array([[203.7, 101.2], [246.0, 103.0], [223.5, 140.5]])
-"""Of the astronaut, the middle between the corners of the mouth, read off the picture by eye."""
+"""Of the astronaut, the middle between the corners of the mouth, read off the image by eye."""
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,20 @@ def face(astronaut: Pixels) -> Face:
     return faces[0]
 
 
-def placed(picture: Pixels, scale: float, angle: float, centre: tuple[float, float]) -> Floats:
-    """[2, 3] map that turns a picture anticlockwise by degrees and puts its middle somewhere."""
-    height, width = picture.shape[:2]
+def placed(image: Pixels, scale: float, angle: float, centre: tuple[float, float]) -> Floats:
+    """[2, 3] map that turns an image anticlockwise by degrees and puts its middle somewhere."""
+    height, width = image.shape[:2]
     middle = (width - 1) / 2, (height - 1) / 2
     matrix = cv2.getRotationMatrix2D(middle, angle, scale)
     matrix[:, 2] += np.array(centre) - middle
     return np.asarray(matrix)
 
 
-def shown(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
+def shown(image: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 1:  # no aliasing
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / scale), dtype=np.uint8)
-    return np.asarray(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.uint8)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / scale), dtype=np.uint8)
+    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def error(found: Face, original: Face, matrix: Floats) -> float:
@@ -80,12 +80,12 @@ def test_eyes_and_mouth_are_where_a_person_sees_them(face: Face) -> None:
         (1.0, 180.0, (255.5, 255.5), (512, 512), 0.025),
         (3.0, 0.0, (767.5, 767.5), (1536, 1536), 0.01),
         (0.5, 0.0, (127.5, 127.5), (256, 256), 0.015),
-        (0.5, 0.0, (1328.0, 528.0), (2048, 1536), 0.03),  # small in a large picture
-        (4.0, 0.0, (384.0, 822.0), (512, 512), 0.02),  # it fills the picture
+        (0.5, 0.0, (1328.0, 528.0), (2048, 1536), 0.03),  # small in a large image
+        (4.0, 0.0, (384.0, 822.0), (512, 512), 0.02),  # it fills the image
         (0.7, 20.0, (600.0, 250.0), (800, 400), 0.025),
     ],
 )
-def test_landmarks_go_with_the_picture(
+def test_landmarks_go_with_the_image(
     astronaut: Pixels,
     face: Face,
     scale: float,
@@ -100,7 +100,7 @@ def test_landmarks_go_with_the_picture(
     assert error(faces[0], face, matrix) < tolerance
 
 
-def test_a_mirrored_picture_has_mirrored_landmarks(astronaut: Pixels, face: Face) -> None:
+def test_a_mirrored_image_has_mirrored_landmarks(astronaut: Pixels, face: Face) -> None:
     mesh = np.asarray(mean_mesh())
     other = np.linalg.norm(mesh[:, None] - mesh[None] * [-1, 1, 1], axis=-1).argmin(1)
     mirrored = DETECTOR.detect(np.ascontiguousarray(astronaut[:, ::-1]))[0]
@@ -113,7 +113,7 @@ def test_a_mirrored_picture_has_mirrored_landmarks(astronaut: Pixels, face: Face
 
 @pytest.fixture(scope="module")
 def group(astronaut: Pixels) -> tuple[Pixels, list[Floats]]:
-    """Four portraits of different sizes in one picture, and the maps that put them there."""
+    """Four portraits of different sizes in one image, and the maps that put them there."""
     canvas = np.full((900, 1600, 3), 120, np.uint8)
     maps = []
     for left, top, side in ((1100, 300, 480), (600, 100, 400), (0, 0, 580), (620, 560, 300)):
@@ -148,7 +148,7 @@ def test_a_thorough_search_finds_a_face_on_its_head_beside_an_upright_one(
 
 
 def test_the_n_th_face_must_exist(face: Face) -> None:
-    with pytest.raises(NoFaceError, match="Face 2 was asked for but the picture has 1"):
+    with pytest.raises(NoFaceError, match="Face 2 was asked for but the image has 1"):
         select_face([face], 2)
     with pytest.raises(NoFaceError, match="give its box or landmarks by hand"):
         select_face([])
@@ -157,19 +157,19 @@ def test_the_n_th_face_must_exist(face: Face) -> None:
             select_face([face], which)
 
 
-def test_pictures_without_a_face_have_none(astronaut: Pixels) -> None:
+def test_images_without_a_face_have_none(astronaut: Pixels) -> None:
     from skimage.data import cat, coffee, rocket
 
     rng = np.random.default_rng(0)
     noise = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), (0, 0), 5)
     noise = np.asarray(cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX), dtype=np.uint8)
-    for picture in (cat(), coffee(), rocket(), noise, np.zeros((64, 64, 3), np.uint8)):
-        assert DETECTOR.detect(np.ascontiguousarray(picture)) == []
+    for image in (cat(), coffee(), rocket(), noise, np.zeros((64, 64, 3), np.uint8)):
+        assert DETECTOR.detect(np.ascontiguousarray(image)) == []
     assert DETECTOR.detect(np.full((1, 1, 3), 99, np.uint8)) == []
     assert DETECTOR.detect(np.ascontiguousarray(astronaut[300:, :180])) == []
 
 
-def test_a_profile_in_a_grey_photograph_is_found() -> None:
+def test_a_profile_in_a_grey_image_is_found() -> None:
     from skimage.data import camera
 
     faces = DETECTOR.detect(camera())
@@ -248,22 +248,22 @@ PLACES = {
     "s7.jpg": [[319, 410], [536, 410], [425, 614]],
     "s9.jpg": [[305, 298], [395, 296], [347, 399]],
 }
-"""The eyes and the middle of the mouth, read off the pictures by eye."""
+"""The eyes and the middle of the mouth, read off the images by eye."""
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_paintings_statues_and_cartoons_are_found_at_any_tilt(real_inputs: Path, name: str) -> None:
-    picture = cv2.imread(os.fspath(real_inputs / "portraits" / name))
-    picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    faces = DETECTOR.detect(picture)
+    image = cv2.imread(os.fspath(real_inputs / "portraits" / name))
+    image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    faces = DETECTOR.detect(image)
     assert len(faces) == 1
     seen = np.stack(anchor_points(faces[0].landmarks))
     width = np.ptp(faces[0].landmarks[:, 0])
     assert np.linalg.norm(seen - PLACES[name], axis=1).max() < 0.06 * width
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     side = max(height, width)
     for angle in (25.0, -40.0, 180.0):
-        matrix = placed(picture, 1.0, angle, (side / 2, side / 2))
-        turned = DETECTOR.detect(shown(picture, matrix, (side, side)))
+        matrix = placed(image, 1.0, angle, (side / 2, side / 2))
+        turned = DETECTOR.detect(shown(image, matrix, (side, side)))
         assert len(turned) == 1
         assert error(turned[0], faces[0], matrix) < 0.04

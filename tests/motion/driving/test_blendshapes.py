@@ -10,36 +10,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion import FACE_UNITS, Motion, get_space
+from joyvasa_lib.motion import BLENDSHAPES, Motion, get_space
 from joyvasa_lib.motion.driving.blendshapes import (
     DrivingOptions,
     Pose,
+    compose_blendshapes,
     compose_pose,
-    compose_units,
     fading_mouth,
     giving_way,
     relative_motion,
 )
 from joyvasa_lib.motion.keypoints import rotation_matrix
 
-MOUTH = get_space().region_units("mouth")
+MOUTH = get_space().region_blendshapes("mouth")
 RNG = np.random.default_rng(0)
 
 
 def units(**values: float) -> np.ndarray:
     row = np.zeros(52, dtype=np.float32)
     for name, value in values.items():
-        row[FACE_UNITS.index(name)] = value
+        row[BLENDSHAPES.index(name)] = value
     return row
 
 
 def unit(table: np.ndarray, name: str) -> np.ndarray:
-    return table[:, FACE_UNITS.index(name)]
+    return table[:, BLENDSHAPES.index(name)]
 
 
 def test_a_smiling_source_loses_its_mouth_but_a_share_of_the_smile() -> None:
     source = units(mouthSmileLeft=0.8, jawOpen=0.5, mouthUpperUpLeft=0.6, cheekSquintLeft=0.4)
-    composed = compose_units(source, np.zeros((3, 52)))
+    composed = compose_blendshapes(source, np.zeros((3, 52)))
     assert unit(composed, "mouthSmileLeft") == pytest.approx(0.15 * 0.8)
     assert unit(composed, "jawOpen") == pytest.approx(0.0)
     assert unit(composed, "mouthUpperUpLeft") == pytest.approx(0.0)
@@ -49,12 +49,12 @@ def test_a_smiling_source_loses_its_mouth_but_a_share_of_the_smile() -> None:
 def test_the_driving_mouth_is_what_the_motion_says() -> None:
     source = units(jawOpen=0.5, mouthPucker=0.3)
     driving = np.stack([units(jawOpen=0.7), units(mouthFunnel=0.2)])
-    composed = compose_units(source, driving, DrivingOptions(keep_smile=0.0))
+    composed = compose_blendshapes(source, driving, DrivingOptions(keep_smile=0.0))
     np.testing.assert_array_equal(composed[:, MOUTH], driving[:, MOUTH])
 
 
 def test_a_relative_mouth_adds_to_the_source() -> None:
-    composed = compose_units(
+    composed = compose_blendshapes(
         units(jawOpen=0.2), units(jawOpen=0.3)[None], DrivingOptions(mouth="relative")
     )
     assert unit(composed, "jawOpen") == pytest.approx(0.5)
@@ -62,22 +62,22 @@ def test_a_relative_mouth_adds_to_the_source() -> None:
 
 def test_brows_add_up_and_may_be_made_absolute() -> None:
     source, driving = units(browInnerUp=0.3), units(browInnerUp=0.4)[None]
-    assert unit(compose_units(source, driving), "browInnerUp") == pytest.approx(0.7)
-    absolute = compose_units(source, driving, DrivingOptions(expression="absolute"))
+    assert unit(compose_blendshapes(source, driving), "browInnerUp") == pytest.approx(0.7)
+    absolute = compose_blendshapes(source, driving, DrivingOptions(expression="absolute"))
     assert unit(absolute, "browInnerUp") == pytest.approx(0.4)
 
 
 def test_a_blink_is_the_stronger_of_both_and_never_more_than_closed() -> None:
     source = units(eyeBlinkLeft=0.3)
     driving = np.stack([units(eyeBlinkLeft=b) for b in (0.0, 0.2, 0.9, 1.3)])
-    blink = unit(compose_units(source, driving), "eyeBlinkLeft")
+    blink = unit(compose_blendshapes(source, driving), "eyeBlinkLeft")
     np.testing.assert_allclose(blink, [0.3, 0.3, 0.9, 1.0], atol=1e-6)
 
 
 def test_lids_close_even_over_widened_or_lowered_eyes() -> None:
     source = units(eyeWideLeft=0.4)
     driving = np.stack([units(), units(eyeBlinkLeft=1.0), units(eyeBlinkLeft=1, eyeLookDownLeft=1)])
-    composed = compose_units(source, driving)
+    composed = compose_blendshapes(source, driving)
     np.testing.assert_allclose(unit(composed, "eyeWideLeft"), [0.4, 0.0, 0.0], atol=1e-6)
     assert unit(composed, "eyeBlinkLeft")[2] == pytest.approx(0.7)
 
@@ -85,20 +85,20 @@ def test_lids_close_even_over_widened_or_lowered_eyes() -> None:
 def test_lips_are_brought_together_only_as_far_as_the_jaw_is_open() -> None:
     driving = np.stack([units(mouthClose=0.5), units(mouthClose=0.5, jawOpen=0.8)])
     np.testing.assert_allclose(
-        unit(compose_units(units(), driving), "mouthClose"), [0.0, 0.5], atol=1e-6
+        unit(compose_blendshapes(units(), driving), "mouthClose"), [0.0, 0.5], atol=1e-6
     )
 
 
 def test_regions_that_are_not_driven_stay_as_the_source_has_them() -> None:
     source = RNG.uniform(0, 0.5, 52).astype(np.float32)
-    source[FACE_UNITS.index("mouthClose")] = 0.0
+    source[BLENDSHAPES.index("mouthClose")] = 0.0
     for name in ("eyeWideLeft", "eyeWideRight"):
-        source[FACE_UNITS.index(name)] = 0.0
+        source[BLENDSHAPES.index(name)] = 0.0
     driving = RNG.uniform(0, 1, (6, 52)).astype(np.float32)
-    only_brows = compose_units(source, driving, DrivingOptions(regions=frozenset({"brows"})))
-    rest = [i for i, name in enumerate(FACE_UNITS) if not name.startswith("brow")]
+    only_brows = compose_blendshapes(source, driving, DrivingOptions(regions=frozenset({"brows"})))
+    rest = [i for i, name in enumerate(BLENDSHAPES) if not name.startswith("brow")]
     np.testing.assert_array_equal(only_brows[:, rest], np.tile(source[rest], (6, 1)))
-    brows = [i for i, name in enumerate(FACE_UNITS) if name.startswith("brow")]
+    brows = [i for i, name in enumerate(BLENDSHAPES) if name.startswith("brow")]
     assert (only_brows[:, brows] > source[brows]).all()
 
 
@@ -112,7 +112,7 @@ def test_regions_that_are_not_driven_stay_as_the_source_has_them() -> None:
 def test_the_result_is_always_a_face(seed: int, mouth: str, expression: str, keep: float) -> None:
     rng = np.random.default_rng(seed)
     options = DrivingOptions(mouth=mouth, expression=expression, keep_smile=keep)  # type: ignore[arg-type]
-    composed = compose_units(rng.normal(0, 2, 52), rng.normal(0, 2, (8, 52)), options)
+    composed = compose_blendshapes(rng.normal(0, 2, 52), rng.normal(0, 2, (8, 52)), options)
     assert composed.shape == (8, 52)
     assert composed.min() >= 0.0
     assert composed.max() <= 1.1 + 1e-6
@@ -123,8 +123,8 @@ def test_the_result_is_always_a_face(seed: int, mouth: str, expression: str, kee
 def test_a_neutral_source_and_modest_motion_pass_through() -> None:
     driving = RNG.uniform(0, 0.3, (5, 52)).astype(np.float32)
     for name in ("mouthClose", "eyeWideLeft", "eyeWideRight"):
-        driving[:, FACE_UNITS.index(name)] = 0.0
-    np.testing.assert_array_equal(compose_units(np.zeros(52), driving), driving)
+        driving[:, BLENDSHAPES.index(name)] = 0.0
+    np.testing.assert_array_equal(compose_blendshapes(np.zeros(52), driving), driving)
 
 
 def test_a_hair_of_smile_in_a_frown_does_not_keep_the_smile() -> None:
@@ -133,7 +133,7 @@ def test_a_hair_of_smile_in_a_frown_does_not_keep_the_smile() -> None:
     frown = units(mouthFrownLeft=1.0, mouthFrownRight=1.0)
     hair = frown + units(mouthSmileLeft=0.01, mouthSmileRight=0.01)
     gone = fading_mouth(smiling, frown, space)
-    assert gone[space.unit_index("mouthSmileLeft")] > 0.3
+    assert gone[space.blendshape_index("mouthSmileLeft")] > 0.3
     np.testing.assert_allclose(fading_mouth(smiling, hair, space), gone, atol=0.03)
     raised = frown + smiling
     assert not fading_mouth(smiling, raised, space).any()
@@ -153,7 +153,7 @@ def test_a_mouth_gives_way_to_what_it_does_not_fit_and_to_lips_that_press() -> N
 
 def test_bad_shapes_and_options_are_refused() -> None:
     with pytest.raises(MotionError, match=r"\[52\].*\(51,\)"):
-        compose_units(np.zeros(51), np.zeros((2, 52)))
+        compose_blendshapes(np.zeros(51), np.zeros((2, 52)))
     with pytest.raises(MotionError, match="'absolute' or 'relative', not 'both'"):
         DrivingOptions(mouth="both")  # type: ignore[arg-type]
     with pytest.raises(MotionError, match="keep_smile"):
@@ -228,7 +228,7 @@ def test_a_pose_of_wrong_shape_or_with_nan_is_refused() -> None:
 
 
 def extracted(n_frames: int = 12) -> Motion:
-    return Motion.from_units(
+    return Motion.from_blendshapes(
         np.zeros((n_frames, 52), np.float32),
         rotation=RNG.uniform(-15, 15, (n_frames, 3)),
         translation=RNG.uniform(-0.3, 0.3, (n_frames, 3)),

@@ -1,4 +1,4 @@
-"""Motion extracted from pictures: gaps and the driving person's own face."""
+"""Motion extracted from images: gaps and the driving person's own face."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21, Motion
+from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, Motion
 from joyvasa_lib.motion.driving.extracted import fill_gaps, from_rest
 
 RNG = np.random.default_rng(0)
@@ -69,25 +69,25 @@ def test_numbers_that_do_not_fit_are_refused(seen: list[int], n_frames: int, mes
 
 def talking() -> np.ndarray:
     units = np.zeros((200, 52), np.float32)
-    units[:, FACE_UNITS.index("browInnerUp")] = 0.3  # how the person looks
-    units[:, FACE_UNITS.index("jawOpen")] = 0.1 + 0.4 * np.abs(np.sin(np.arange(200) / 5))
-    units[50:54, FACE_UNITS.index("eyeBlinkLeft")] = 1.0
+    units[:, BLENDSHAPES.index("browInnerUp")] = 0.3  # how the person looks
+    units[:, BLENDSHAPES.index("jawOpen")] = 0.1 + 0.4 * np.abs(np.sin(np.arange(200) / 5))
+    units[50:54, BLENDSHAPES.index("eyeBlinkLeft")] = 1.0
     return units
 
 
 def test_what_never_changes_is_the_person_and_what_changes_is_kept() -> None:
-    motion = Motion.from_units(talking(), reference="absolute")
-    units = from_rest(motion).units
-    np.testing.assert_allclose(units[:, FACE_UNITS.index("browInnerUp")], 0.0, atol=1e-4)
-    jaw = units[:, FACE_UNITS.index("jawOpen")]
+    motion = Motion.from_blendshapes(talking(), reference="absolute")
+    units = from_rest(motion).blendshapes
+    np.testing.assert_allclose(units[:, BLENDSHAPES.index("browInnerUp")], 0.0, atol=1e-4)
+    jaw = units[:, BLENDSHAPES.index("jawOpen")]
     assert jaw.min() == pytest.approx(0.0, abs=1e-4)
-    before = talking()[:, FACE_UNITS.index("jawOpen")]
+    before = talking()[:, BLENDSHAPES.index("jawOpen")]
     assert np.corrcoef(jaw, before)[0, 1] > 0.99
-    np.testing.assert_allclose(units[50:54, FACE_UNITS.index("eyeBlinkLeft")], 1.0, atol=1e-3)
+    np.testing.assert_allclose(units[50:54, BLENDSHAPES.index("eyeBlinkLeft")], 1.0, atol=1e-3)
 
 
 def test_generated_motion_and_motion_without_units_are_left_alone() -> None:
-    generated = Motion.from_units(talking())
+    generated = Motion.from_blendshapes(talking())
     assert from_rest(generated) is generated
     keypoints = line(3)
     assert from_rest(keypoints) is keypoints

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion import FACE_UNITS, LIVEPORTRAIT_21, Motion, MotionSpace, get_space
+from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, Motion, MotionSpace, get_space
 from joyvasa_lib.motion.operations.gains import Gains, apply_gains
-from joyvasa_lib.motion.operations.limits import Limits, clip_units, limit_motion, soft_limit
+from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, limit_motion, soft_limit
 
 RNG = np.random.default_rng(0)
 COMPACT = get_space()
 
 
 def compact_motion(n_frames: int = 60) -> Motion:
-    return Motion.from_units(
+    return Motion.from_blendshapes(
         RNG.uniform(0, 0.6, (n_frames, 52)),
         rotation=RNG.normal(2, 4, (n_frames, 3)),
         translation=RNG.normal(0, 0.1, (n_frames, 3)),
@@ -76,18 +76,22 @@ def test_a_size_below_zero_is_scaled_all_the_same() -> None:
 def test_a_gain_scales_its_units_and_no_others(part: str, prefixes: tuple[str, ...]) -> None:
     motion = compact_motion()
     scaled = motion.with_gains(**{part: 0.5})
-    inside = np.array([name.startswith(prefixes) for name in FACE_UNITS])
-    np.testing.assert_allclose(scaled.units[:, inside], 0.5 * motion.units[:, inside], atol=1e-3)
-    np.testing.assert_allclose(scaled.units[:, ~inside], motion.units[:, ~inside], atol=1e-3)
+    inside = np.array([name.startswith(prefixes) for name in BLENDSHAPES])
+    np.testing.assert_allclose(
+        scaled.blendshapes[:, inside], 0.5 * motion.blendshapes[:, inside], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        scaled.blendshapes[:, ~inside], motion.blendshapes[:, ~inside], atol=1e-3
+    )
     assert np.array_equal(scaled.rotation, motion.rotation)
 
 
 def test_a_gain_stops_at_the_ceiling_and_never_lowers() -> None:
     motion = compact_motion()
     loud = motion.with_gains(mouth=5.0, blink=5.0)
-    assert loud.units.max() < 1.1 + 1e-3
-    assert loud.units[:, COMPACT.unit_index("eyeBlinkLeft")].max() < 1.0 + 1e-3
-    assert (loud.units - motion.units).min() > -1e-3
+    assert loud.blendshapes.max() < 1.1 + 1e-3
+    assert loud.blendshapes[:, COMPACT.blendshape_index("eyeBlinkLeft")].max() < 1.0 + 1e-3
+    assert (loud.blendshapes - motion.blendshapes).min() > -1e-3
 
 
 @pytest.mark.parametrize(
@@ -138,23 +142,25 @@ def test_a_soft_limit_has_no_corner() -> None:
 
 
 def test_head_and_units_are_kept_within_limits() -> None:
-    wild = Motion.from_units(RNG.uniform(-1, 3, (200, 52)), rotation=RNG.normal(0, 30, (200, 3)))
+    wild = Motion.from_blendshapes(
+        RNG.uniform(-1, 3, (200, 52)), rotation=RNG.normal(0, 30, (200, 3))
+    )
     tame = limit_motion(wild)
     assert (np.abs(tame.rotation).max(axis=0) <= np.array([8.0, 12.0, 15.0]) + 1e-4).all()
-    assert tame.units.min() > -1e-3
-    assert tame.units.max() < 1.1 + 1e-3
+    assert tame.blendshapes.min() > -1e-3
+    assert tame.blendshapes.max() < 1.1 + 1e-3
     assert wild.limit() == tame
 
 
 def test_a_motion_within_limits_keeps_its_very_numbers() -> None:
     rotation = RNG.uniform(-5, 5, (60, 3))
-    calm = Motion.from_units(RNG.uniform(0, 1, (60, 52)), rotation=rotation)
+    calm = Motion.from_blendshapes(RNG.uniform(0, 1, (60, 52)), rotation=rotation)
     assert calm.limit() == calm
 
 
 def test_limits_bend_units_above_one_but_leave_those_below() -> None:
     x = np.array([-0.5, 0.0, 0.4, 1.0, 1.05, 2.0, 50.0], dtype=np.float32)
-    y = clip_units(x)
+    y = clip_blendshapes(x)
     np.testing.assert_array_equal(y[:4], [0.0, 0.0, np.float32(0.4), 1.0])
     assert 1.0 < y[4] < 1.05 < y[5] <= y[6] <= 1.1 + 1e-6
 

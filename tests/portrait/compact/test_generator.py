@@ -81,7 +81,7 @@ def test_warp_moves_pixels_by_whole_steps() -> None:
 def test_the_mouth_patch_follows_the_skull_not_the_lips() -> None:
     rig = bundled_rig()
     cutter = PatchCutter(rig)
-    spoken = rig.mean + rig.units[rig.unit_index("jawOpen")]
+    spoken = rig.mean + rig.blendshapes[rig.blendshape_index("jawOpen")]
     turn = rotation_matrix(np.array([0.0, 0.0, 20.0])).astype(np.float32)
     rest, open_, rolled = (
         cutter.affine(np.asarray(40 * v + 128, np.float32)[None], "mouth")[0]
@@ -92,7 +92,7 @@ def test_the_mouth_patch_follows_the_skull_not_the_lips() -> None:
     np.testing.assert_allclose(rolled[:, :2] @ turn[:2, :2].T, rest[:, :2], atol=1e-3)
 
 
-def test_a_head_at_rest_keeps_every_byte_of_the_photograph(
+def test_a_head_at_rest_keeps_every_byte_of_the_image(
     head: tuple[PairMaker, HeadPairs],
 ) -> None:
     maker, pairs = head
@@ -101,11 +101,11 @@ def test_a_head_at_rest_keeps_every_byte_of_the_photograph(
         torch.nn.init.normal_(network.out.weight)
     look, fit = pairs.portrait.appearance, pairs.portrait.fit
     refine = PatchRefiner(maker.rig, generator)
-    photo = look.photo[None].copy()
-    refined = refine(photo.copy(), look.vertices[None], look, fit.scale)
-    np.testing.assert_array_equal(refined, photo)
-    moved = refine(photo.copy(), pairs.vertices[:1], look, fit.scale)
-    assert (moved != photo).any()
+    source_image = look.source_image[None].copy()
+    refined = refine(source_image.copy(), look.vertices[None], look, fit.scale)
+    np.testing.assert_array_equal(refined, source_image)
+    moved = refine(source_image.copy(), pairs.vertices[:1], look, fit.scale)
+    assert (moved != source_image).any()
 
 
 def test_patches_pasted_back_land_where_they_were_cut(head: tuple[PairMaker, HeadPairs]) -> None:
@@ -190,7 +190,7 @@ def test_a_checkpoint_with_a_missing_or_a_strange_weight_is_refused(tmp_path: Pa
         PatchRefiner.from_pretrained(bundled_rig(), tmp_path)
 
 
-def test_measures_of_equal_pictures_and_known_errors() -> None:
+def test_measures_of_equal_images_and_known_errors() -> None:
     image, weight = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
     assert float(weighted_ssim(image, image, weight)) == pytest.approx(1.0, abs=1e-5)
     assert float(weighted_l1(image, image + 0.1, weight)) == pytest.approx(0.1, abs=1e-6)

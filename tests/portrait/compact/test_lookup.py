@@ -1,4 +1,4 @@
-"""Looking pixels of a driven head up on the photograph: what was seen there, what is painted."""
+"""Looking pixels of a driven head up on the image: what was seen there, what is painted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from joyvasa_lib.portrait.compact.render import lookup
 def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
     matte: int, painted: float
 ) -> None:
-    """Fitted lids lie too low on large eyes: the photograph's iris goes on above them."""
+    """Fitted lids lie too low on large eyes: the image's iris goes on above them."""
     driven = np.array([[-50.0, -50.0, 1.0], [150.0, -50.0, 1.0], [50.0, 150.0, 1.0]], np.float32)
     zero, one = np.zeros(3, np.float32), np.ones(3, np.float32)
     window = lookup.look_up(
@@ -32,7 +32,7 @@ def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
         finer=1,
         place=np.zeros((3, 2), np.float32),
         tint=np.ones((3, 3), np.float32),
-        picture=np.ones((4, 4, 3), np.float32),
+        image=np.ones((4, 4, 3), np.float32),
     )
     np.testing.assert_allclose(window.unseen, painted, atol=1e-5)
     np.testing.assert_allclose(window.where[2, 3], [8.0, 7.0], atol=1e-3)

@@ -1,4 +1,4 @@
-"""The compact preset's pictures: what moves, what stays, and in which colours it paints."""
+"""The compact preset's images: what moves, what stays, and in which colours it paints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import places
 from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.image import load_image
-from joyvasa_lib.motion import FACE_UNITS, Motion
+from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, invert_displacement
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import membrane
 from joyvasa_lib.portrait.compact.encode.palette import hue, luminance
@@ -30,8 +30,8 @@ def model() -> CompactPortraitModel:
 
 @pytest.fixture(scope="module")
 def crop() -> FaceCrop:
-    picture = load_image(PORTRAIT)
-    return crop_face(picture, MediaPipeFaceDetector().detect(picture)[0], size=256)
+    full_image = load_image(PORTRAIT)
+    return crop_face(full_image, MediaPipeFaceDetector().detect(full_image)[0], size=256)
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
 
 def acted(frames: int = 1, yaw: float = 0.0, **units: float) -> Motion:
     """From rest to units and yaw; ``frames`` of 1 is the end alone."""
-    values = np.zeros((1, len(FACE_UNITS)), np.float32)
+    values = np.zeros((1, len(BLENDSHAPES)), np.float32)
     for name, value in units.items():
-        values[0, FACE_UNITS.index(name)] = value
+        values[0, BLENDSHAPES.index(name)] = value
     share = np.linspace(1.0 / frames, 1.0, frames, dtype=np.float32)[:, None]
-    return Motion.from_units(share * values, rotation=share * np.array([[0.0, yaw, 0.0]]))
+    return Motion.from_blendshapes(share * values, rotation=share * np.array([[0.0, yaw, 0.0]]))
 
 
 def drawn(model: CompactPortraitModel, portrait: CompactPortrait, motion: Motion) -> Pixels:
@@ -64,7 +64,7 @@ def test_frames_do_not_depend_on_the_batch_they_are_drawn_in(
     assert (difference > 0).mean() < 0.001
 
 
-def test_a_turning_head_leaves_the_border_of_the_picture_alone(
+def test_a_turning_head_leaves_the_border_of_the_image_alone(
     model: CompactPortraitModel, portrait: CompactPortrait, crop: FaceCrop
 ) -> None:
     (frame,) = drawn(model, portrait, acted(yaw=10.0, jawOpen=0.4))
@@ -86,7 +86,7 @@ def test_the_head_turns_the_way_its_yaw_says(
         (frame,) = drawn(model, portrait, acted(yaw=yaw))
         points = detector.detect(frame)[0].landmarks
         aside.append((points[1, 0] - points[[33, 263], 0].mean()) / np.ptp(points[[33, 263], 0]))
-    assert aside[0] - aside[1] > 0.12  # positive yaw: towards the picture's left
+    assert aside[0] - aside[1] > 0.12  # positive yaw: towards the image's left
 
 
 def test_a_mouth_opens_as_far_as_the_jaw_is_asked_to(
@@ -121,7 +121,7 @@ def test_lids_close_over_the_eyes_and_nothing_but_the_eyes(
     assert changed[~eyes].mean() < 0.002
 
 
-def test_paint_is_in_the_light_of_the_picture(model: CompactPortraitModel, crop: FaceCrop) -> None:
+def test_paint_is_in_the_light_of_the_image(model: CompactPortraitModel, crop: FaceCrop) -> None:
     grey = np.repeat(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
     warm = np.clip(crop.image * np.array([1.0, 0.75, 0.5]), 0, 255).astype(np.uint8)
     plain, toned = (

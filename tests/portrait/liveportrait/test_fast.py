@@ -194,7 +194,7 @@ def test_a_small_generator_gives_the_same_in_a_batch(
         torch.testing.assert_close(found, network(feature), atol=2e-5, rtol=1e-4)
 
 
-def test_instance_norm_is_of_each_picture_s_own_channels() -> None:
+def test_instance_norm_is_of_each_image_s_own_channels() -> None:
     torch.manual_seed(0)
     x = torch.randn(3, 4, 6, 5) * 7 + 2
     found = instance_norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -222,7 +222,7 @@ def test_fast_warping_is_the_reference_s(size: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["small", "full"])
-def test_the_fast_generator_s_picture_is_the_reference_s(size: str) -> None:
+def test_the_fast_generator_s_image_is_the_reference_s(size: str) -> None:
     known, side = parity("spade_generator"), {"small": 16, "full": 64}[size]
     feature = torch.from_numpy(det_array(f"G/feature/{size}", (1, 256, side, side), 1.5))
     with torch.inference_mode():

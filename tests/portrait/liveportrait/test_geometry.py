@@ -1,4 +1,4 @@
-"""Small steps of LivePortrait between pictures and networks, against the reference's numbers."""
+"""Small steps of LivePortrait between images and networks, against the reference's numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_bins_are_the_reference_s_degrees() -> None:
     assert_close(degrees[:, 0], GEOMETRY["bins_degrees"], 5e-4)
 
 
-def test_pictures_are_cut_off_to_bytes_as_in_the_reference_and_rounded_by_default() -> None:
+def test_images_are_cut_off_to_bytes_as_in_the_reference_and_rounded_by_default() -> None:
     image = torch.from_numpy(GEOMETRY["parse_in"])
     truncated = to_pixels(image, truncate=True).numpy()
     np.testing.assert_array_equal(truncated, GEOMETRY["parse_out"])
@@ -56,11 +56,11 @@ FACE = Face(
 
 
 WIDE = np.repeat(PASTE["img_crop"], 2, axis=1)
-"""Each column twice: squeezed to a square it is the picture again."""
+"""Each column twice: squeezed to a square it is the image again."""
 
 
 def bare_model(options: OfficialDriving, size: int = 512) -> LivePortraitModel:
-    """A model without networks: enough to cut pictures and to bring them to the networks' size."""
+    """A model without networks: enough to cut images and to bring them to the networks' size."""
     model = LivePortraitModel.__new__(LivePortraitModel)
     model.device, model.driving = torch.device("cpu"), options
     model.__dict__["size"] = size
@@ -68,7 +68,7 @@ def bare_model(options: OfficialDriving, size: int = 512) -> LivePortraitModel:
 
 
 def assert_seen(model: LivePortraitModel, crop: FaceCrop, wanted: NDArray[np.uint8]) -> None:
-    seen = 255.0 * model._picture(crop)[0].permute(1, 2, 0).numpy()
+    seen = 255.0 * model._image(crop)[0].permute(1, 2, 0).numpy()
     difference = np.abs(seen - wanted)
     assert difference.max() <= 2
     assert difference.mean() < 0.1
@@ -85,7 +85,7 @@ def test_the_networks_see_the_crop_as_the_reference_resizes_it(
 def test_under_compat_the_networks_see_the_reference_s_own_pixels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The crop is black beyond the picture; without a crop the picture is stretched."""
+    """The crop is black beyond the image; without a crop the image is stretched."""
     model = bare_model(OfficialDriving(compat="joyvasa"), 96)
     crop = model.crop(PASTE["image"], FACE)
     monkeypatch.setattr(LivePortraitModel, "image_side", 48)
@@ -98,6 +98,6 @@ def test_under_compat_the_networks_see_the_reference_s_own_pixels(
     assert_seen(model, model.crop(WIDE, FACE, whole=True), PASTE["img_crop"])
 
 
-def test_by_default_a_whole_picture_keeps_its_shape() -> None:
+def test_by_default_a_whole_image_keeps_its_shape() -> None:
     crop = bare_model(OfficialDriving(), 160).crop(PASTE["image"], FACE, whole=True)
     np.testing.assert_array_equal(crop.image[20:140], PASTE["image"])

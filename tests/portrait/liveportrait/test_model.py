@@ -38,19 +38,22 @@ from liveportrait_official import (
 )
 
 
-def crop_of(picture: NDArray[np.uint8]) -> FaceCrop:
-    """A picture that is a crop already, with 203 landmarks somewhere on it."""
+def crop_of(full_image: NDArray[np.uint8]) -> FaceCrop:
+    """An image that is a crop already, with 203 landmarks somewhere on it."""
     rng = np.random.default_rng(0)
-    points = rng.uniform(0.2, 0.8, (203, 3)).astype(np.float32) * len(picture)
+    points = rng.uniform(0.2, 0.8, (203, 3)).astype(np.float32) * len(full_image)
     face = Face(
-        np.array([0, 0, len(picture), len(picture)], np.float32), points, 1.0, "liveportrait203"
+        np.array([0, 0, len(full_image), len(full_image)], np.float32),
+        points,
+        1.0,
+        "liveportrait203",
     )
-    return FaceCrop(picture, picture, np.eye(3), face)
+    return FaceCrop(full_image, full_image, np.eye(3), face)
 
 
 @pytest.fixture(scope="module")
 def crop() -> FaceCrop:
-    """The parity material's picture, every pixel four times: 512 x 512."""
+    """The parity material's image, every pixel four times: 512 x 512."""
     pixels = parity("appearance_feature_extractor")["full/image_uint8"]
     return crop_of(np.ascontiguousarray(pixels.repeat(2, axis=0).repeat(2, axis=1)))
 
@@ -140,7 +143,7 @@ def official_image(official: LivePortraitModel, crop: FaceCrop) -> torch.Tensor:
         return official.renderer.image(encoded.warp, driving)
 
 
-def test_a_photograph_becomes_the_reference_s_frame(official_image: torch.Tensor) -> None:
+def test_an_image_becomes_the_reference_s_frame(official_image: torch.Tensor) -> None:
     known = parity("end_to_end")
     assert_close(official_image[:, :, ::4, ::4], known["image_strided"], 1e-4)
     assert_close(stats(official_image.numpy()), known["image_stats"], 1e-4)
@@ -155,7 +158,7 @@ def test_what_the_turned_head_hides_is_the_reference_s(
     known, networks = parity("end_to_end"), official.networks
     x_d, x_s = (torch.from_numpy(known[name]) for name in ("x_d", "x_s"))
     with torch.inference_mode():
-        volume = networks.appearance_extractor(official._picture(crop))
+        volume = networks.appearance_extractor(official._image(crop))
         occlusion = networks.warping(volume, x_d, x_s).occlusion
     assert_close(occlusion, known["occlusion"], 1e-4)
 
@@ -282,7 +285,7 @@ def test_parted_lips_are_closed_by_the_lip_network_where_the_mouth_is_relative(
     np.testing.assert_allclose(closed - parted, np.repeat(offsets, 2, axis=0), atol=1e-6)
 
 
-def test_no_change_of_a_picture_keeps_the_source_s_own_keypoints(
+def test_no_change_of_an_image_keeps_the_source_s_own_keypoints(
     small: LivePortraitModel, portrait: LivePortraitPortrait
 ) -> None:
     model = LivePortraitModel(small.networks, OfficialDriving(stitching=False), dtype=torch.float32)

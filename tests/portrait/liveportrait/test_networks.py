@@ -30,11 +30,11 @@ from joyvasa_lib.portrait.liveportrait.warping import (
 from liveportrait_official import (
     appearance_extractor,
     assert_close,
+    full_image,
     keypoint_networks,
     motion_extractor,
     official_volume,
     parity,
-    picture,
     spade_generator,
     warping_network,
 )
@@ -72,7 +72,7 @@ class Recorder:
     def _hook(self, name: str) -> Any:
         def keep(_: nn.Module, __: Any, output: Tensor) -> None:
             pooled = output
-            if "down_blocks" in name:  # there the published block halves the picture itself
+            if "down_blocks" in name:  # there the published block halves the image itself
                 pool = F.avg_pool2d if output.ndim == 4 else F.avg_pool3d
                 pooled = pool(output, 2 if output.ndim == 4 else (1, 2, 2))
             if name in self.wanted:
@@ -114,7 +114,7 @@ def assert_probes(found: dict[str, Any], expected: dict[str, Any], tolerance: fl
 # F
 
 
-def test_appearance_of_a_small_picture_is_the_reference_s() -> None:
+def test_appearance_of_a_small_image_is_the_reference_s() -> None:
     known = parity("appearance_feature_extractor")
     with torch.inference_mode():
         volume = appearance_extractor()(torch.from_numpy(known["small/input"]))
@@ -125,7 +125,7 @@ def test_appearance_of_a_portrait_is_the_reference_s_layer_by_layer() -> None:
     known = parity("appearance_feature_extractor")
     expected = probed("appearance_feature_extractor", "full")
     volume, found = run_with_probes(
-        appearance_extractor(), APPEARANCE, picture(), wanted=set(expected)
+        appearance_extractor(), APPEARANCE, full_image(), wanted=set(expected)
     )
     assert_probes(found, expected, 2e-5)
     assert volume.shape == (1, 32, 16, 64, 64)
@@ -140,7 +140,7 @@ def test_appearance_of_a_portrait_is_the_reference_s_layer_by_layer() -> None:
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_motion_of_a_face_is_the_reference_s_layer_by_layer(size: str) -> None:
     known = parity("motion_extractor")
-    image = torch.from_numpy(known["small/input"]) if size == "small" else picture()
+    image = torch.from_numpy(known["small/input"]) if size == "small" else full_image()
     expected = probed("motion_extractor", size)
     motion, found = run_with_probes(motion_extractor(), MOTION, image, wanted=set(expected))
     assert_probes(found, expected, 5e-5)
@@ -231,7 +231,7 @@ def test_the_grid_names_x_y_z_from_minus_one_to_one() -> None:
 
 
 @pytest.mark.parametrize("size", ["small", "full"])
-def test_the_generator_s_picture_is_the_reference_s_layer_by_layer(size: str) -> None:
+def test_the_generator_s_image_is_the_reference_s_layer_by_layer(size: str) -> None:
     known, side = parity("spade_generator"), {"small": 16, "full": 64}[size]
     feature = torch.from_numpy(det_array(f"G/feature/{size}", (1, 256, side, side), 1.5))
     assert_close(probe(feature.numpy(), 64), known[f"{size}/feature_probe"], 0.0)

@@ -1,6 +1,6 @@
 """Everything about a rendered head that is not its shape: materials, hair, light, backdrop.
 
-Drawn at random so widely that photographs, paintings and cartoons lie inside the range (domain
+Drawn at random so widely that images, paintings and cartoons lie inside the range (domain
 randomisation). One generator, so a seed fixes an appearance.
 """
 
@@ -79,7 +79,7 @@ class HeadAppearance:
         light: the lighting.
         gloss_power: Blinn-Phong exponent of the skin.
         occlusion: strength of the darkening of hollows.
-        backdrop: [256, 256, 3] sRGB picture behind the head.
+        backdrop: [256, 256, 3] sRGB image behind the head.
         glasses: [6] frame colour, thickness, lens radius x and y in rig units; None without.
     """
 
@@ -188,18 +188,18 @@ def random_light(random: np.random.Generator, albedo: float) -> Light:
 
 
 def random_backdrop(random: np.random.Generator, cloth: Floats, side: int = 256) -> Floats:
-    """[side, side, 3] sRGB picture: plain, gradient, blurred shapes or texture, and shoulders.
+    """[side, side, 3] sRGB image: plain, gradient, blurred shapes or texture, and shoulders.
 
     Args:
         random: source of randomness.
         cloth: [3] sRGB colour of the shoulders.
-        side: of the picture.
+        side: of the image.
     """
-    picture = np.empty((side, side, 3), dtype=np.float32)
-    picture[:] = random.uniform(0.0, 1.0, 3) if random.random() < 0.5 else random.uniform(0.1, 0.95)
+    image = np.empty((side, side, 3), dtype=np.float32)
+    image[:] = random.uniform(0.0, 1.0, 3) if random.random() < 0.5 else random.uniform(0.1, 0.95)
     slope = np.linspace(-1, 1, side, dtype=np.float32)
-    picture += random.normal(0, 0.12, 3) * slope[:, None, None]
-    picture += random.normal(0, 0.12, 3) * slope[None, :, None]
+    image += random.normal(0, 0.12, 3) * slope[:, None, None]
+    image += random.normal(0, 0.12, 3) * slope[None, :, None]
     kind = random.random()
     if kind < 0.4:
         for _ in range(int(random.integers(3, 25))):
@@ -207,13 +207,13 @@ def random_backdrop(random: np.random.Generator, cloth: Floats, side: int = 256)
             colour = random.uniform(0, 1, 3).tolist()
             size = random.integers(8, 90, 2)
             if random.random() < 0.5:
-                cv2.ellipse(picture, centre.tolist(), size.tolist(), 0, 0, 360, colour, -1)
+                cv2.ellipse(image, centre.tolist(), size.tolist(), 0, 0, 360, colour, -1)
             else:
-                cv2.rectangle(picture, centre.tolist(), (centre + size).tolist(), colour, -1)
-        picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.6, 9.0))
+                cv2.rectangle(image, centre.tolist(), (centre + size).tolist(), colour, -1)
+        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.6, 9.0))
     elif kind < 0.7:
         noise = fractal_noise(random, side, int(random.integers(3, 40)), 4)
-        picture += noise[..., None] * random.normal(0, 0.1, 3).astype(np.float32)
+        image += noise[..., None] * random.normal(0, 0.1, 3).astype(np.float32)
     if random.random() < 0.85:
         low = side * random.uniform(0.72, 0.84)
         wide = side * random.uniform(0.3, 0.55)
@@ -222,8 +222,8 @@ def random_backdrop(random: np.random.Generator, cloth: Floats, side: int = 256)
         mask = np.zeros((side, side), np.float32)
         cv2.fillPoly(mask, [np.array(points, np.int32)], 1.0)
         mask = cv2.GaussianBlur(mask, (0, 0), 1.2)[..., None]
-        picture = picture + mask * (cloth * np.float32(random.uniform(0.5, 1.0)) - picture)
-    return np.clip(picture, 0.0, 1.0).astype(np.float32)
+        image = image + mask * (cloth * np.float32(random.uniform(0.5, 1.0)) - image)
+    return np.clip(image, 0.0, 1.0).astype(np.float32)
 
 
 def _iris(random: np.random.Generator, statue: Floats | None) -> Floats:

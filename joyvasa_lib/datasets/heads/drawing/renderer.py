@@ -38,7 +38,7 @@ class RenderedHead:
 
     Attributes:
         image: [s, s, 3] uint8 RGB.
-        vertices: [w, 3] picture coordinates in pixels, z away from the viewer.
+        vertices: [w, 3] image coordinates in pixels, z away from the viewer.
         triangle: [s, s] visible triangle, -1 for the backdrop.
         depth: [s, s] its depth in pixels, infinite for the backdrop.
     """
@@ -58,7 +58,7 @@ class HeadRenderer:
         Args:
             rig: the head model.
             appearance: materials, hair, light, backdrop.
-            size: side of the pictures in pixels.
+            size: side of the images in pixels.
         """
         self.rig, self.look, self.size = rig, appearance, size
         self._skin = SkinMap(rig)
@@ -95,7 +95,7 @@ class HeadRenderer:
         """One frame.
 
         Args:
-            vertices: [v, 3] picture coordinates of the rig's vertices in pixels.
+            vertices: [v, 3] image coordinates of the rig's vertices in pixels.
         """
         vertices = self.extend(np.asarray(vertices, dtype=np.float32))
         triangle, depth = rasterize(vertices[None], self.triangles, self.size)
@@ -132,7 +132,7 @@ class HeadRenderer:
         return cv2.resize(out, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def _shadow_map(self, vertices: Floats, scale: float) -> tuple[Floats, Floats]:
-        """Rows of the map from picture to light coordinates (and bias), and the depth seen."""
+        """Rows of the map from image to light coordinates (and bias), and the depth seen."""
         toward = self.look.light.direction.astype(np.float64)
         side = np.cross([0.0, 1.0, 0.0], -toward)
         side /= np.linalg.norm(side)

@@ -46,15 +46,15 @@ def _paint(
 def draw_lashes(
     rig: HeadRig, vertices: Floats, depth: Floats, scale: float, lashes: Lashes, out: Floats
 ) -> None:
-    """Draws the lids' dark edges and lashes over a picture, in place.
+    """Draws the lids' dark edges and lashes over an image, in place.
 
     Args:
         rig: the head model.
-        vertices: [w, 3] picture coordinates.
+        vertices: [w, 3] image coordinates.
         depth: [s, s] visible depth; lashes behind the nose or hair are left out.
         scale: pixels per rig unit.
         lashes: how they look.
-        out: [s, s, 3] linear picture.
+        out: [s, s, 3] linear image.
     """
     if lashes.darkness <= 0.0:
         return
@@ -100,14 +100,14 @@ def draw_lashes(
 def draw_glasses(
     rig: HeadRig, vertices: Floats, scale: float, glasses: Floats, out: Floats
 ) -> None:
-    """Draws the frame of a pair of glasses over a picture, in place.
+    """Draws the frame of a pair of glasses over an image, in place.
 
     Args:
         rig: the head model.
-        vertices: [w, 3] picture coordinates.
+        vertices: [w, 3] image coordinates.
         scale: pixels per rig unit.
         glasses: [6] frame colour, thickness and lens radii in rig units.
-        out: [s, s, 3] linear picture.
+        out: [s, s, 3] linear image.
     """
     colour, thickness, wide, tall = glasses[:3], glasses[3], glasses[4], glasses[5]
     corners = vertices[rig.landmark_vertex[[33, 133, 362, 263]]]

@@ -1,4 +1,4 @@
-"""Picture styles and picture faults: grey, tinted, painted; blur, noise, compression."""
+"""Image styles and image faults: grey, tinted, painted; blur, noise, compression."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Style:
     levels: int = 0
 
     def __call__(self, image: Bytes) -> Bytes:
-        """Applies the style to a picture [s, s, 3]."""
+        """Applies the style to an image [s, s, 3]."""
         if self.paint > 0:
             image = cv2.bilateralFilter(image, 5, 40 * self.paint, 3.0)
             image = cv2.medianBlur(image, 3)
@@ -56,7 +56,7 @@ class Style:
 
 
 def random_style(random: np.random.Generator) -> Style:
-    """Draws a style: mostly a plain photograph."""
+    """Draws a style: mostly a plain image."""
     grey = random.random() < 0.1
     painted = random.random() < 0.15
     tinted = grey or painted or random.random() < 0.2
@@ -74,7 +74,7 @@ def random_style(random: np.random.Generator) -> Style:
 
 
 def degrade(image: Bytes, random: np.random.Generator) -> Bytes:
-    """What storage and sensors do to a photograph [s, s, 3]: noise, lost resolution, JPEG."""
+    """What storage and sensors do to an image [s, s, 3]: noise, lost resolution, JPEG."""
     out = image
     if random.random() < 0.2:
         small = int(len(image) * random.uniform(0.5, 0.95))

@@ -1,6 +1,6 @@
 """Skin textures for rendered heads: tone, freckles, brows, beard, creases, make-up, lips.
 
-A texture is a picture in cylindrical coordinates of the rig's face. Lids and lips are unfolded a
+A texture is an image in cylindrical coordinates of the rig's face. Lids and lips are unfolded a
 little first, so that a closed lid is not a stretched line of pixels.
 """
 
@@ -66,9 +66,9 @@ class SkinMap:
     def uv(self) -> Floats:
         """[v, 2] texture pixels of every vertex."""
         rig = self.rig
-        shape = rig.mean + 0.1 * rig.units[rig.unit_index("jawOpen")]
+        shape = rig.mean + 0.1 * rig.blendshapes[rig.blendshape_index("jawOpen")]
         for side in ("Left", "Right"):
-            shape = shape + 0.6 * rig.units[rig.unit_index(f"eyeBlink{side}")]
+            shape = shape + 0.6 * rig.blendshapes[rig.blendshape_index(f"eyeBlink{side}")]
         return self.place(shape)
 
     @staticmethod

@@ -14,9 +14,9 @@ class Reason(str, Enum):
     KEPT = "kept"
     # Whole files and folders
     UNREADABLE = "unreadable"
-    NO_PICTURE = "no picture"
+    NO_IMAGE = "no image"
     NO_SOUND = "no sound"
-    SLOW_PICTURE = "slow picture"
+    SLOW_IMAGE = "slow image"
     DUPLICATE = "duplicate"
     DAMAGED = "damaged"
     FAILED = "failed"
@@ -41,9 +41,9 @@ class Reason(str, Enum):
 _MEANING = {
     Reason.KEPT: "in the set",
     Reason.UNREADABLE: "the file or folder cannot be opened, or is no video",
-    Reason.NO_PICTURE: "a sound file, or no moving picture",
+    Reason.NO_IMAGE: "a sound file, or no moving image",
     Reason.NO_SOUND: "no audio track",
-    Reason.SLOW_PICTURE: "too few frames a second to show lips closing",
+    Reason.SLOW_IMAGE: "too few frames a second to show lips closing",
     Reason.DUPLICATE: "the same content as another file",
     Reason.DAMAGED: "decoding fails here",
     Reason.FAILED: "an error that should not happen; please report it",

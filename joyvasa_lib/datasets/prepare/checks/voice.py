@@ -1,6 +1,6 @@
 """Where a voice is heard, and how strong the sounds are that the lips shape.
 
-Axis legend: ``t`` frames of the picture, ``n`` samples at 16 kHz, ``w`` samples of a window.
+Axis legend: ``t`` frames of the image, ``n`` samples at 16 kHz, ``w`` samples of a window.
 """
 
 from __future__ import annotations

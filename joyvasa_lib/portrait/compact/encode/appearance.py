@@ -1,4 +1,4 @@
-"""What one photograph tells about a head's appearance: layers, colours, light, what may move.
+"""What one image tells about a head's appearance: layers, colours, light, what may move.
 
 This is the appearance half of the compact preset's encoder; the fitted head rig is the motion half.
 """
@@ -63,25 +63,25 @@ _LIDS = (
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """The photograph seen through the fitted head.
+    """The image seen through the fitted head.
 
     Attributes:
-        photo: [s, s, 3] the square crop, RGB.
+        image: [s, s, 3] the square crop, RGB.
         vertices: [v, 3] the fitted head on the crop, pixels.
         layer: [s, s] which layer of the head each pixel shows (see ``lookup``).
         depth: [s, s] depth of the fitted head, pixels; infinite outside.
         shown_layer: [f] layer of every triangle for driven heads: ``OUTSIDE`` away from mouth and
             eyes, where displacement is smooth enough for the coarse grid of the extension.
-        paintable: [v] share of what the photograph does not show that may be painted: 1 by lips and
+        paintable: [v] share of what the image does not show that may be painted: 1 by lips and
             lids, 0 on the rest of the skin, whose pixels are stretched instead.
-        extension: carries the face's displacement into the picture around it.
+        extension: carries the face's displacement into the image around it.
         eye_margins: [2, 2] see
             :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
         lashes: [2, 3] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.lash_colours`.
         eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_matte.eye_matte`.
     """
 
-    photo: Bytes
+    image: Bytes
     vertices: Floats
     layer: Bytes
     depth: Floats
@@ -121,7 +121,7 @@ def set_back(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
 
 @lru_cache(maxsize=2)
 def paintable(rig: HeadRig) -> Floats:
-    """[v] share of what a photograph does not show that may be painted; see :class:`Appearance`."""
+    """[v] share of what an image does not show that may be painted; see :class:`Appearance`."""
     near = rig.mean[rig.landmark_vertex[[*LIPS, *_LIDS]]]
     distance = np.linalg.norm(rig.mean[:, None] - near[None], axis=-1).min(1)
     weight = np.clip((_PAINT_FAR - distance) / (_PAINT_FAR - _PAINT_NEAR), 0.0, 1.0)
@@ -141,7 +141,7 @@ def _shown_layer(rig: HeadRig) -> Bytes:
 def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
     """[f] triangles of the head's skin that face the view enough for their displacement to count.
 
-    Ears are left out: they stick out of the picture's head elsewhere than of the rig's.
+    Ears are left out: they stick out of the image's head elsewhere than of the rig's.
     """
     a, b, c = (vertices[rig.triangles[:, n]] for n in range(3))
     normal = np.cross(b - a, c - a)
@@ -167,14 +167,14 @@ def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Byt
     return np.where(mixed, np.uint8(MIXED), layer)
 
 
-def typical_skin(photo: Bytes, layer: Bytes) -> Floats:
-    """Median colour [3] of what a photograph shows as skin; mid grey without any."""
-    skin = photo[layer == SKIN]
+def typical_skin(image: Bytes, layer: Bytes) -> Floats:
+    """Median colour [3] of what an image shows as skin; mid grey without any."""
+    skin = image[layer == SKIN]
     return np.asarray(np.median(skin, axis=0) if len(skin) else np.full(3, 128.0), np.float32)
 
 
 def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, Floats, Bytes]:
-    """The fitted head on its photograph.
+    """The fitted head on its image.
 
     Args:
         rig: the head model.
@@ -184,38 +184,38 @@ def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, 
     Returns:
         [v, 3] vertices in pixels; [s, s] triangle, its depth and its layer of every pixel.
     """
-    shape = fit.shape + fit.parting + np.tensordot(fit.units, rig.units, 1)
+    shape = fit.shape + fit.parting + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
     vertices = fit.project(np.asarray(shape, np.float32))
     triangle, depth = rasterize(set_back(rig, vertices, fit.scale)[None], rig.triangles, side)
     layers = np.append(triangle_layer(rig), OUTSIDE).astype(np.uint8)
     return vertices, triangle[0], depth[0], layers[triangle[0]]
 
 
-def read_appearance(rig: HeadRig, fit: HeadFit, photo: Bytes) -> Appearance:
-    """Projects the fitted head on the photograph and reads layers and colours.
+def read_appearance(rig: HeadRig, fit: HeadFit, image: Bytes) -> Appearance:
+    """Projects the fitted head on the image and reads layers and colours.
 
     Args:
         rig: the head model.
         fit: the rig fitted to this crop.
-        photo: [s, s, 3] uint8 RGB crop.
+        image: [s, s, 3] uint8 RGB crop.
     """
-    photo = np.require(photo, np.uint8, ["C", "W"])  # one type for compiled code
-    side = len(photo)
+    image = np.require(image, np.uint8, ["C", "W"])  # one type for compiled code
+    side = len(image)
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
-    layer = _with_lip_edges(layer, pale(photo, typical_skin(photo, layer)), fit.scale)
-    margins = eye_margins(rig, photo, vertices)
+    layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
+    margins = eye_margins(rig, image, vertices)
     trusted = _trusted(rig, vertices)
     reach, reach_expression = displacement_reach(
-        photo, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
+        image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
     )
     return Appearance(
-        photo=photo,
+        image=image,
         vertices=vertices,
         layer=layer,
         depth=depth,
         eye_margins=margins,
-        lashes=lash_colours(rig, photo, vertices),
-        eye_matte=eye_matte(rig, photo, vertices, triangle, layer, margins, fit.scale),
+        lashes=lash_colours(rig, image, vertices),
+        eye_matte=eye_matte(rig, image, vertices, triangle, layer, margins, fit.scale),
         shown_layer=_shown_layer(rig),
         paintable=paintable(rig),
         extension=build_extension(

@@ -1,8 +1,8 @@
-"""The closed eye of a portrait as a picture, made once: skin, its grain, the line of the lashes.
+"""The closed eye of a portrait as an image, made once: skin, its grain, the line of the lashes.
 
-One photograph of an open eye shows no closed lid. Its colour is continued from the clean skin
+One image of an open eye shows no closed lid. Its colour is continued from the clean skin
 around the eye (a screened membrane, so that light and shadow go on smoothly), its grain is that of
-the cheek, its lashes are as dark as those of the open eye. The picture lies on the lids of the head
+the cheek, its lashes are as dark as those of the open eye. The image lies on the lids of the head
 with its eyes shut; a lid on its way down carries it along.
 
 Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``n`` vertices on it.
@@ -28,9 +28,9 @@ from joyvasa_lib.rig.rasterizer import interpolate, rasterize
 Bytes = NDArray[np.uint8]
 
 _FINEST = 110.0
-"""Pixels per rig unit that the picture has at least."""
+"""Pixels per rig unit that the image has at least."""
 _ROOM = 0.12
-"""Rig units around the painted skin that the picture shows."""
+"""Rig units around the painted skin that the image shows."""
 _GRAIN = 0.045
 """Rig units: what is finer on the skin is its grain."""
 _GRAINY = 0.8
@@ -38,7 +38,7 @@ _GRAINY = 0.8
 _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1), (0.55, -0.1))
 """Where grain is taken from: rig units below and beside the eye; the calmest place counts."""
 _CORNERS = ((362, 263), (33, 133))
-"""Mesh points of the eyes' corners, person's left eye first, from the picture's left."""
+"""Mesh points of the eyes' corners, person's left eye first, from the image's left."""
 _BINS = 15
 """Points along the line of the lashes."""
 _BULGE, _FOLD = 0.05, 0.04
@@ -54,12 +54,12 @@ class LidPlate:
     """One closed eye.
 
     Attributes:
-        picture: [h, w, 3] colours in [0, 255].
+        image: [h, w, 3] colours in [0, 255].
         vertex: [n] vertices that lie on it.
         place: [n, 2] their pixels.
     """
 
-    picture: Floats
+    image: Floats
     vertex: NDArray[np.intp]
     place: Floats
 
@@ -77,11 +77,11 @@ def paint_lid(
 
     Args:
         rig: the head model.
-        look: the photograph seen through the fitted head.
+        look: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
-        cover: [v] share of a closed lid that is too stretched to show the photograph.
+        cover: [v] share of a closed lid that is too stretched to show the image.
         eye: 0 for the person's left eye, 1 for the right one.
-        vertex: [n] vertices that need a place on the picture.
+        vertex: [n] vertices that need a place on the image.
         scale: pixels per rig unit.
     """
     finer = max(1, int(np.ceil(_FINEST / scale)))
@@ -103,7 +103,7 @@ def paint_lid(
     )
     found = interpolate(triangle, place, rig.triangles, known.astype(np.float32))
     where, (clean, painted, lid) = found[..., :2], np.moveaxis(found[..., 2:], -1, 0)
-    warped = _sampled(look.photo, where)
+    warped = _sampled(look.image, where)
     theirs = cv2.remap(look.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     strange = np.maximum(painted, _sampled(look.eye_matte, where) / 255.0)
     hold = clean * np.clip(1.0 - 4.0 * strange, 0.0, 1.0)
@@ -111,18 +111,18 @@ def paint_lid(
     pixel = scale * finer
     skin = membrane(warped, hold.astype(np.float32), 0.03 * pixel)
     skin = skin * _shading(lid)[..., None]
-    skin += _grain(look.photo, low, skin, scale, finer)
+    skin += _grain(look.image, low, skin, scale, finer)
     strange[triangle < 0] = 0.0
-    picture = warped + strange[..., None] * (skin - warped)
+    image = warped + strange[..., None] * (skin - warped)
     line = _lash_line(rig, place, eye, vertex, strange.shape, pixel)
     lashes = look.lashes[eye]
     line *= _LASHES * _lash_tone(lashes, skin, line) ** 0.5
-    picture = picture + line[..., None] * (lashes - picture)
-    return LidPlate(np.clip(picture, 0, 255).astype(np.float32), vertex, place[vertex, :2])
+    image = image + line[..., None] * (lashes - image)
+    return LidPlate(np.clip(image, 0, 255).astype(np.float32), vertex, place[vertex, :2])
 
 
-def _sampled(picture: Bytes, where: Floats) -> Floats:
-    taken = cv2.remap(picture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def _sampled(image: Bytes, where: Floats) -> Floats:
+    taken = cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(taken, dtype=np.float32)
 
 
@@ -133,16 +133,16 @@ def _shading(lid: Floats) -> Floats:
     return np.asarray(1.0 + _BULGE * bulge - _FOLD * fold, dtype=np.float32)
 
 
-def _grain(photo: Bytes, low: Floats, skin: Floats, scale: float, finer: int) -> Floats:
+def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: int) -> Floats:
     """[h, w, 3] what the cheek has finer than its smooth colour, in the lid's light."""
     height, width = skin.shape[:2]
     reach = max(1, round(width / finer)), max(1, round(height / finer))
     best, calmest = None, np.inf
     for down, aside in _GRAIN_FROM:
         x, y = np.round(low + np.array([aside, down]) * scale).astype(int)
-        x = int(np.clip(x, 0, max(0, photo.shape[1] - reach[0])))
-        y = int(np.clip(y, 0, max(0, photo.shape[0] - reach[1])))
-        part = photo[y : y + reach[1], x : x + reach[0]].astype(np.float32)
+        x = int(np.clip(x, 0, max(0, source_image.shape[1] - reach[0])))
+        y = int(np.clip(y, 0, max(0, source_image.shape[0] - reach[1])))
+        part = source_image[y : y + reach[1], x : x + reach[0]].astype(np.float32)
         smooth = cv2.GaussianBlur(part, (0, 0), max(0.8, _GRAIN * scale))
         grain = part - smooth
         restless = float(np.percentile(np.abs(grain), 98))
@@ -170,11 +170,11 @@ def _lash_line(
 
     Args:
         rig: the head model.
-        place: [v, 3] the closed eye, pixels of the picture.
+        place: [v, 3] the closed eye, pixels of the image.
         eye: 0 for the person's left eye, 1 for the right one.
         vertex: [n] the eye's vertices.
-        size: of the picture.
-        pixel: pixels of the picture per rig unit.
+        size: of the image.
+        pixel: pixels of the image per rig unit.
     """
     rim = np.intersect1d(vertex, lid_rim(rig))
     corners = rig.landmark_vertex[list(_CORNERS[eye])]

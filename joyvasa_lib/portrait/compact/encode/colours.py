@@ -1,4 +1,4 @@
-"""Smooth colours of skin and eyes, also where the photograph hides them.
+"""Smooth colours of skin and eyes, also where the image hides them.
 
 Axis legend: ``v`` vertices, ``s`` side of the crop.
 """
@@ -36,25 +36,25 @@ def _visible(
 
 def skin_colours(
     rig: HeadRig,
-    photo: Bytes,
+    image: Bytes,
     vertices: Floats,
     layer: Bytes,
     depth: Floats,
     scale: float,
     margins: Floats,
 ) -> Floats:
-    """Smooth colours [v, 3] of the skin, also where the photograph hides it; 0 off the skin.
+    """Smooth colours [v, 3] of the skin, also where the image hides it; 0 off the skin.
 
     Args:
         rig: the head model.
-        photo: [s, s, 3] RGB crop.
+        image: [s, s, 3] RGB crop.
         vertices: [v, 3] the head on it, pixels.
         layer: [s, s] layer of the head that each pixel shows.
         depth: [s, s] depth of the head, pixels.
         scale: pixels per rig unit.
         margins: [2, 2] pixels between the fitted lids and clean skin.
     """
-    sampled = _sampled(photo, vertices, scale)
+    sampled = _sampled(image, vertices, scale)
     seen = _visible(rig, vertices, layer, depth, SKIN, 0.03 * scale)
     clean = eye_distance(rig) > eye_margin(rig, margins / scale) + _AROUND_EYES
     seen &= rig.skin_vertex & clean & (brow_distance(rig) > _AROUND_BROWS)
@@ -66,15 +66,15 @@ def skin_colours(
 
 def white_of_eyes(
     rig: HeadRig,
-    photo: Bytes,
+    image: Bytes,
     vertices: Floats,
     layer: Bytes,
     depth: Floats,
     scale: float,
     standard: Floats,
 ) -> Floats:
-    """Colour [3] of the eyeballs beside the iris; ``standard`` [3] where the picture shows none."""
-    sampled = _sampled(photo, vertices, scale)
+    """Colour [3] of the eyeballs beside the iris; ``standard`` [3] where the image shows none."""
+    sampled = _sampled(image, vertices, scale)
     eyes = rig.part_vertices("eye_left", "eye_right")
     white = _visible(rig, vertices, layer, depth, EYE, 0.03 * scale)
     iris = rig.mean[rig.iris_vertex]
@@ -85,11 +85,11 @@ def white_of_eyes(
     return np.asarray(np.percentile(sampled[white], 60, axis=0), dtype=np.float32)
 
 
-def _sampled(photo: Bytes, vertices: Floats, scale: float) -> Floats:
-    """[v, 3] colour of the photograph around each vertex."""
-    blurred = cv2.GaussianBlur(photo, (0, 0), max(0.8, scale * 0.02)).astype(np.float32)
-    column = np.clip(np.round(vertices[:, 0]).astype(int), 0, len(photo) - 1)
-    row = np.clip(np.round(vertices[:, 1]).astype(int), 0, len(photo) - 1)
+def _sampled(image: Bytes, vertices: Floats, scale: float) -> Floats:
+    """[v, 3] colour of the image around each vertex."""
+    blurred = cv2.GaussianBlur(image, (0, 0), max(0.8, scale * 0.02)).astype(np.float32)
+    column = np.clip(np.round(vertices[:, 0]).astype(int), 0, len(image) - 1)
+    row = np.clip(np.round(vertices[:, 1]).astype(int), 0, len(image) - 1)
     return blurred[row, column]
 
 

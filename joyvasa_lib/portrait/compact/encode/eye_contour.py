@@ -1,4 +1,4 @@
-"""Where the eyes on the photograph really end: landmarks of large or made-up eyes fall short.
+"""Where the eyes on the image really end: landmarks of large or made-up eyes fall short.
 
 Between the eye and clean skin lie lashes, liner and shadow. Colour is followed along lines from the
 fitted contour outwards, up to the brow and down onto the cheek, until it has become skin.
@@ -24,7 +24,7 @@ _FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
 _LASHES_END = 0.35
 """Share of the way to the brow within which lashes are darkest."""
 
-# Person's left eye first, as in the face units; corners, upper and lower contour, lower brow edge.
+# Person's left eye first, as in the blendshapes; corners, upper and lower contour, lower brow edge.
 _EYES = (
     ((362, 263), (398, 384, 385, 386, 387, 388, 466), (382, 381, 380, 374, 373, 390, 249),
      (285, 295, 282, 283, 276)),
@@ -33,12 +33,12 @@ _EYES = (
 )  # fmt: skip
 
 
-def eye_margins(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Floats:
+def eye_margins(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats) -> Floats:
     """How far clean skin lies outside the fitted contour of each eye.
 
     Args:
         rig: the head model.
-        photo: [s, s, 3] the crop.
+        source_image: [s, s, 3] the crop.
         vertices: [v, 3] the head on it, pixels.
 
     Returns:
@@ -51,7 +51,7 @@ def eye_margins(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Flo
         width = float(np.hypot(*across))
         if width < 4.0:
             continue
-        blurred = cv2.GaussianBlur(photo, (0, 0), max(0.5, 0.03 * width))
+        blurred = cv2.GaussianBlur(source_image, (0, 0), max(0.5, 0.03 * width))
         top, bottom, edge = (
             _resampled(points[list(ids)], points[corners[0]], across)
             for ids in (upper, lower, brow)
@@ -66,12 +66,12 @@ def eye_margins(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Flo
     return margins
 
 
-def lash_colours(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Floats:
+def lash_colours(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats) -> Floats:
     """Colour [2, 3] of the lashes of the person's left and right eye: the darkest above its rim.
 
     Args:
         rig: the head model.
-        photo: [s, s, 3] the crop.
+        source_image: [s, s, 3] the crop.
         vertices: [v, 3] the head on it, pixels.
     """
     colours = np.zeros((2, 3), dtype=np.float32)
@@ -79,7 +79,7 @@ def lash_colours(rig: HeadRig, photo: NDArray[np.uint8], vertices: Floats) -> Fl
     for eye, (corners, upper, _, brow) in enumerate(_EYES):
         across = points[corners[1]] - points[corners[0]]
         width = max(float(np.hypot(*across)), 1.0)
-        blurred = cv2.GaussianBlur(photo, (0, 0), max(0.5, 0.02 * width))
+        blurred = cv2.GaussianBlur(source_image, (0, 0), max(0.5, 0.02 * width))
         top, edge = (
             _resampled(points[list(ids)], points[corners[0]], across) for ids in (upper, brow)
         )
@@ -106,23 +106,23 @@ def _resampled(
 
 
 def _along(
-    picture: NDArray[np.uint8], start: NDArray[np.float64], way: NDArray[np.float64]
+    image: NDArray[np.uint8], start: NDArray[np.float64], way: NDArray[np.float64]
 ) -> Floats:
     """Colours [n, m, 3] along lines from ``start`` [n, 2] over ``way`` [n, 2]."""
     step = np.linspace(0.0, 1.0, _SAMPLES)
     where = (start[:, None] + step[:, None] * way[:, None]).astype(np.float32)
-    colour = cv2.remap(picture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    colour = cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(colour, dtype=np.float32)
 
 
 def _distance_to_skin(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     start: NDArray[np.float64],
     way: NDArray[np.float64],
     inside: Floats,
 ) -> float:
     """Median distance along lines until their colour is no longer that of ``inside`` [k, 3]."""
-    colour = _along(picture, start, way)
+    colour = _along(image, start, way)
     # Skin is the lighter half of what the outer two thirds of the lines show.
     outer = colour[:, _SAMPLES // 3 :].reshape(-1, 3)
     light = outer.sum(1)

@@ -1,4 +1,4 @@
-"""Which pixels of the photograph belong to an open eye: the eye, its lashes, liner and shadow.
+"""Which pixels of the image belong to an open eye: the eye, its lashes, liner and shadow.
 
 A closed lid must not show them. The skin around the eye is continued over it as a membrane; what
 differs from that is the eye's.
@@ -44,7 +44,7 @@ def clean_skin(rig: HeadRig, margins: Floats) -> Floats:
 
 def eye_matte(
     rig: HeadRig,
-    photo: Bytes,
+    source_image: Bytes,
     vertices: Floats,
     triangle: NDArray[np.int32],
     layer: Bytes,
@@ -55,7 +55,7 @@ def eye_matte(
 
     Args:
         rig: the head model.
-        photo: [s, s, 3] RGB crop.
+        source_image: [s, s, 3] RGB crop.
         vertices: [v, 3] the fitted head on it, pixels.
         triangle: [s, s] triangle of the head that each pixel shows, -1 for none.
         layer: [s, s] its layer.
@@ -73,10 +73,10 @@ def eye_matte(
         moved = vertices - np.array([*low, 0], dtype=np.float32)
         found = interpolate(triangle[window], moved, rig.triangles, known.astype(np.float32))
         clean, beyond, brow = np.moveaxis(found, -1, 0)
-        picture, shown = photo[window].astype(np.float32), layer[window]
+        image, shown = source_image[window].astype(np.float32), layer[window]
         hold = clean * (shown == SKIN)
-        skin = membrane(picture, hold.astype(np.float32), 0.03 * scale)
-        difference = np.linalg.norm(picture - skin, axis=-1).astype(np.float32)
+        skin = membrane(image, hold.astype(np.float32), 0.03 * scale)
+        difference = np.linalg.norm(image - skin, axis=-1).astype(np.float32)
         difference = cv2.GaussianBlur(difference, (0, 0), max(0.5, 0.012 * scale))
         eye = (shown == EYE).astype(np.float32)
         own = difference[eye > 0]

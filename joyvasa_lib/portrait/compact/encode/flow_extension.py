@@ -1,14 +1,14 @@
-"""Carries the head's displacement into the picture around it: hair follows, background stays.
+"""Carries the head's displacement into the image around it: hair follows, background stays.
 
-Outside the part of the face that the photograph shows well, the displacement ``u`` of the picture
+Outside the part of the face that the image shows well, the displacement ``u`` of the image
 solves the screened Poisson equation ``laplacian(u) = u / reach^2`` with the face's displacement as
 its boundary value: it continues without a step at the silhouette and fades with distance.
-``reach`` is a picture, long on the person and short on the background. An open jaw does not carry
+``reach`` is an image, long on the person and short on the background. An open jaw does not carry
 the collar along as a turned head does: expression has a shorter reach than the head's own motion.
-The equation is linear and its domain is the photograph, so it is solved once per portrait, as
+The equation is linear and its domain is the image, so it is solved once per portrait, as
 matrices from the displacement along the face's edge to that of every cell of a coarse grid.
 
-Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the picture, ``g`` side of
+Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the image, ``g`` side of
 the coarse grid, ``k`` cells of the face, ``e`` those at its edge, ``o`` cells outside.
 """
 
@@ -37,7 +37,7 @@ class FlowExtension:
     """A portrait's solved extension.
 
     Attributes:
-        side: side of the picture in pixels.
+        side: side of the image in pixels.
         inside: [k] flat indices of the cells whose displacement the face itself gives.
         outside: [o] flat indices of the others.
         average: [k, v] sparse: mean displacement of a cell from those of the vertices.
@@ -56,7 +56,7 @@ class FlowExtension:
     spread_expression: Floats
 
     def forward(self, head: Floats, expression: Floats) -> Floats:
-        """Where the photograph's cells go.
+        """Where the image's cells go.
 
         Args:
             head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.
@@ -80,14 +80,14 @@ class FlowExtension:
         )
 
     def backward(self, head: Floats, expression: Floats) -> Floats:
-        """Where on the photograph each cell of the frame comes from.
+        """Where on the image each cell of the frame comes from.
 
         Args:
             head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.
             expression: [b, v, 2] the rest of their displacement.
 
         Returns:
-            [b, g, g, 2] flow from the frame to the photograph, pixels.
+            [b, g, g, 2] flow from the frame to the image, pixels.
         """
         cell = self.side / GRID
         forward = self.forward(head, expression) / cell
@@ -97,7 +97,7 @@ class FlowExtension:
 def invert_displacement(field: Floats, steps: int = _INVERSION_STEPS) -> Floats:
     """The flow ``d`` [g, g, 2] with ``d(x) = -field(x + d(x))``, in cells.
 
-    A damped fixed-point iteration; it converges where the displacement does not fold the picture.
+    A damped fixed-point iteration; it converges where the displacement does not fold the image.
     """
     side = len(field)
     line = np.arange(side, dtype=np.float32)
@@ -122,11 +122,11 @@ def build_extension(
     """Solves the extension for one portrait.
 
     Args:
-        triangle: [s, s] triangle that each pixel of the photograph shows, -1 outside the head.
+        triangle: [s, s] triangle that each pixel of the image shows, -1 outside the head.
         trusted: [f] triangles whose own displacement counts.
-        vertices: [v, 3] the head on the photograph, pixels.
+        vertices: [v, 3] the head on the image, pixels.
         triangles: [f, 3] vertex indices.
-        reach: [s, s] fading distance of the head's motion in units of the picture's side.
+        reach: [s, s] fading distance of the head's motion in units of the image's side.
         reach_expression: [s, s] the same of its expression.
     """
     side = len(triangle)

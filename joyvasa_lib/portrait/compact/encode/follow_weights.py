@@ -18,7 +18,7 @@ _EXPRESSION_FADES = 0.35
 
 
 def displacement_reach(
-    photo: NDArray[np.uint8], head: NDArray[np.bool_], face: NDArray[np.bool_], scale: float
+    image: NDArray[np.uint8], head: NDArray[np.bool_], face: NDArray[np.bool_], scale: float
 ) -> tuple[Floats, Floats]:
     """Fading distances of displacement, in crop sides: of the head's motion, of its expression.
 
@@ -26,7 +26,7 @@ def displacement_reach(
     fitted head.
 
     Args:
-        photo: [s, s, 3] RGB crop.
+        image: [s, s, 3] RGB crop.
         head: [s, s] where the fitted head lies.
         face: [s, s] the part of it whose own displacement counts.
         scale: crop sides per rig unit.
@@ -35,7 +35,7 @@ def displacement_reach(
         Two of [s, s].
     """
     side = _SIDE
-    small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     mesh = cv2.resize(head.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0
     radius = max(1, round(scale * side * 1.1))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
@@ -58,7 +58,7 @@ def displacement_reach(
     for background, own in ((_IN_BACKGROUND, _IN_PERSON), _OF_EXPRESSION):
         reaches.append(scale * (background + (own - background) * person))
     reaches[1] = reaches[1] * (1.0 - 0.95 * still)
-    wide, tall = photo.shape[1::-1]
+    wide, tall = image.shape[1::-1]
     head_reach, expression_reach = (
         np.asarray(cv2.resize(r.astype(np.float32), (wide, tall))) for r in reaches
     )

@@ -1,6 +1,6 @@
-"""A membrane through the known colours of a picture: smooth where they are unknown.
+"""A membrane through the known colours of an image: smooth where they are unknown.
 
-Axis legend: ``h`` x ``w`` the picture.
+Axis legend: ``h`` x ``w`` the image.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from scipy.sparse.linalg import spsolve
 Floats = NDArray[np.float32]
 
 _CELLS = 44
-"""Cells along the picture's longer side in which the membrane is solved."""
+"""Cells along the image's longer side in which the membrane is solved."""
 _HOLD = 0.5
 """How firmly known colours hold it, against its own tension."""
 _LEAST = 0.2
 """Share of known pixels from which on a cell is known."""
 
 
-def membrane(picture: NDArray[np.floating], hold: Floats, blur: float) -> Floats:
-    """Smooth colours [h, w, 3] through those of a picture, by a screened Poisson equation.
+def membrane(image: NDArray[np.floating], hold: Floats, blur: float) -> Floats:
+    """Smooth colours [h, w, 3] through those of an image, by a screened Poisson equation.
 
     Args:
-        picture: [h, w, 3].
+        image: [h, w, 3].
         hold: [h, w] in [0, 1], where its colours are to be kept.
         blur: pixels over which they are averaged first.
     """
     height, width = hold.shape
     ratio = min(1.0, _CELLS / max(height, width))
     tall, wide = max(4, round(height * ratio)), max(4, round(width * ratio))
-    weighted = np.dstack([picture * hold[..., None], hold]).astype(np.float32)
+    weighted = np.dstack([image * hold[..., None], hold]).astype(np.float32)
     mean = cv2.GaussianBlur(weighted, (0, 0), max(blur, 0.5))
     small = cv2.resize(mean, (wide, tall), interpolation=cv2.INTER_AREA).reshape(-1, 4)
     share = small[:, 3].astype(np.float64)
     if (share <= _LEAST).all():
-        return np.broadcast_to(picture.mean((0, 1)), picture.shape).astype(np.float32)
+        return np.broadcast_to(image.mean((0, 1)), image.shape).astype(np.float32)
     values = small[:, :3] / np.maximum(share, 1e-3)[:, None]
     cells = np.arange(tall * wide).reshape(tall, wide)
     across = np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()])

@@ -1,6 +1,6 @@
-"""All that a portrait is painted with: closed lids and teeth as one picture, colours for the rest.
+"""All that a portrait is painted with: closed lids and teeth as one image, colours for the rest.
 
-Axis legend: ``v`` vertices, ``p`` x ``q`` the painted picture.
+Axis legend: ``v`` vertices, ``p`` x ``q`` the painted image.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from joyvasa_lib.portrait.compact.encode.teeth import (
     ROWS,
     arch_length,
     height_over_edge,
-    row_picture,
+    row_image,
 )
 from joyvasa_lib.portrait.compact.render.lids import eye_distance
 from joyvasa_lib.portrait.compact.render.mouth_shading import LIGHT
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
 _PLAIN = 4
-"""Side of the plain white patch of the picture; what lies on it shows its tint."""
+"""Side of the plain white patch of the image; what lies on it shows its tint."""
 _TEETH_FINEST = 90.0
 """Pixels per rig unit that teeth have at least."""
 _EYE_REGION = 0.6
@@ -37,17 +37,17 @@ _INNER_LIP = 0.22
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Paint for every vertex: a place on a picture, and what its colour is multiplied by.
+    """Paint for every vertex: a place on an image, and what its colour is multiplied by.
 
     Attributes:
-        picture: [p, q, 3] colours in [0, 255].
+        image: [p, q, 3] colours in [0, 255].
         place: [v, 2] pixels on it.
         tint: [v, 3] factors.
         palette: the colours it was made with.
         light: [256, 3] factors for places in the mouth that see so much of the sky.
     """
 
-    picture: Floats
+    image: Floats
     place: Floats
     tint: Floats
     palette: Palette
@@ -59,42 +59,42 @@ def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, sca
 
     Args:
         rig: the head model.
-        look: the photograph seen through the fitted head.
+        look: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
         cover: [v] share of paint on closed lids.
         scale: pixels per rig unit.
     """
-    seen = (look.photo, look.vertices, look.layer, look.depth)
+    seen = (look.image, look.vertices, look.layer, look.depth)
     skin = skin_colours(rig, *seen, scale, look.eye_margins)
-    palette = read_palette(rig, look.photo, look.vertices, look.layer, skin)
+    palette = read_palette(rig, look.image, look.vertices, look.layer, skin)
     tint = skin / 255.0
     place = np.full((len(rig.mean), 2), (_PLAIN - 1) / 2, dtype=np.float32)
     eyes = rig.part_vertices("eye_left", "eye_right")
     tint[eyes] = white_of_eyes(rig, *seen, scale, 0.92 * palette.white) / 255.0
     _paint_mouth(rig, palette, tint)
-    pictures: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
+    images: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
     top = _PLAIN
     for eye, vertex in enumerate(_eye_vertices(rig)):
         plate = paint_lid(rig, look, closed, cover, eye, vertex, scale)
         place[vertex] = plate.place + np.array([0, top], dtype=np.float32)
         tint[vertex] = 1.0
-        pictures.append(plate.picture)
-        top += len(plate.picture)
+        images.append(plate.image)
+        top += len(plate.image)
     density = max(scale, _TEETH_FINEST)
     for part in ROWS:
         row = rig.part_vertices(part)
-        picture, origin = row_picture(part, palette, density)
+        image, origin = row_image(part, palette, density)
         on_row = np.stack([arch_length(rig)[row], height_over_edge(rig)[row]], 1)
         place[row] = density * on_row + origin + np.array([0, top], dtype=np.float32)
         tint[row] = palette.dimmed(_light_on_teeth(rig, row))
-        pictures.append(picture)
-        top += len(picture)
-    wide = max(picture.shape[1] for picture in pictures)
-    picture = np.concatenate(
-        [np.pad(one, ((0, 0), (0, wide - one.shape[1]), (0, 0)), "edge") for one in pictures]
+        images.append(image)
+        top += len(image)
+    wide = max(image.shape[1] for image in images)
+    image = np.concatenate(
+        [np.pad(one, ((0, 0), (0, wide - one.shape[1]), (0, 0)), "edge") for one in images]
     )
     return Paint(
-        np.ascontiguousarray(picture),
+        np.ascontiguousarray(image),
         place,
         tint.astype(np.float32),
         palette,

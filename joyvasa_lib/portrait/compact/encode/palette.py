@@ -1,6 +1,6 @@
 """What light and pigments a portrait is painted in: colours for teeth, gums and tongue.
 
-A photograph under any light, a grey one, a yellowed painting and marble each have their own white
+An image under any light, a grey one, a yellowed painting and marble each have their own white
 and their own red. The white is read from the whites of the eyes and from teeth that show, and else
 follows the skin's hue part of the way; the red is that of the lips.
 
@@ -31,10 +31,10 @@ _HUE_OF_WHITE = 0.5
 """Share of the skin's own hue, as an exponent, that white things have where none is seen."""
 _WHITER_THAN_SKIN = 1.22
 _RED = np.array([1.30, 0.84, 0.90], dtype=np.float32)
-"""Lips against skin, by channel, in a picture in full colour where none are seen."""
+"""Lips against skin, by channel, in an image in full colour where none are seen."""
 _FULL_COLOUR, _TONES = 0.2, 0.08
 """Difference of skin's channels by luminance, and range of the logarithm of red by green over the
-picture, from which on it is in full colour."""
+image, from which on it is in full colour."""
 _TELLING = 24.0
 """Luminance from which on a pixel tells its colour."""
 _AS_LIGHT, _AS_RED = 0.8, 1.05
@@ -68,20 +68,20 @@ class Palette:
 
 
 def read_palette(
-    rig: HeadRig, photo: Bytes, vertices: Floats, layer: Bytes, skin: Floats
+    rig: HeadRig, image: Bytes, vertices: Floats, layer: Bytes, skin: Floats
 ) -> Palette:
     """The colours of one portrait.
 
     Args:
         rig: the head model.
-        photo: [s, s, 3] RGB crop.
+        image: [s, s, 3] RGB crop.
         vertices: [v, 3] the fitted head on it, pixels.
         layer: [s, s] layer of the head that each pixel shows.
         skin: [v, 3] smooth colour of the skin.
     """
     own = np.median(skin[rig.landmark_vertex[list(_LOWER_FACE)]], axis=0)
     own = np.maximum(own, 4.0).astype(np.float32)
-    return Palette(own, _white(photo, layer, own), _red(rig, photo, vertices, own))
+    return Palette(own, _white(image, layer, own), _red(rig, image, vertices, own))
 
 
 def luminance(colour: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -102,12 +102,12 @@ def pale(pixels: Bytes, skin: Floats) -> NDArray[np.bool_]:
     return np.asarray((luminance(values) > _AS_LIGHT * luminance(skin)) & (redness < most))
 
 
-def _white(photo: Bytes, layer: Bytes, skin: Floats) -> Floats:
+def _white(image: Bytes, layer: Bytes, skin: Floats) -> Floats:
     expected = hue(skin) ** _HUE_OF_WHITE
     light = _WHITER_THAN_SKIN * float(luminance(skin))
     seen = expected
     for layers, share, brighter in (((EYE,), 0.6, 1.05), (MOUTH_LAYERS, 0.85, 1.0)):
-        found = _bright_and_pale(photo[np.isin(layer, layers)], skin)
+        found = _bright_and_pale(image[np.isin(layer, layers)], skin)
         if found is not None:
             seen = (1.0 - share) * seen + share * hue(found)
             level = brighter * float(luminance(found))
@@ -128,11 +128,11 @@ def _bright_and_pale(pixels: Bytes, skin: Floats) -> Floats | None:
     return np.asarray(np.median(white, axis=0), dtype=np.float32)
 
 
-def _red(rig: HeadRig, photo: Bytes, vertices: Floats, skin: Floats) -> Floats:
+def _red(rig: HeadRig, image: Bytes, vertices: Floats, skin: Floats) -> Floats:
     """Tongue and gums: as much redder than the lips as lips are redder than skin."""
-    ratio = _RED ** _in_colour(photo, skin)
+    ratio = _RED ** _in_colour(image, skin)
     level = 0.66
-    lips = _lip_pixels(rig, photo, vertices)
+    lips = _lip_pixels(rig, image, vertices)
     if len(lips) >= _FEWEST:
         colour = np.median(lips, axis=0)
         seen = float(luminance(colour) / luminance(skin))
@@ -145,22 +145,22 @@ def _red(rig: HeadRig, photo: Bytes, vertices: Floats, skin: Floats) -> Floats:
     )
 
 
-def _in_colour(photo: Bytes, skin: Floats) -> float:
-    """1 for a picture in full colour, 0 for a grey or a toned one, whatever its tone."""
-    values = cv2.resize(photo, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) + 1.0
+def _in_colour(image: Bytes, skin: Floats) -> float:
+    """1 for an image in full colour, 0 for a grey or a toned one, whatever its tone."""
+    values = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) + 1.0
     tone = np.log(values[:, 0] / values[:, 1])[luminance(values) > _TELLING]
     spread = float(np.ptp(np.percentile(tone, (10, 90)))) if len(tone) else 0.0
     return min(float(np.ptp(hue(skin))) / _FULL_COLOUR, spread / _TONES, 1.0)
 
 
-def _lip_pixels(rig: HeadRig, photo: Bytes, vertices: Floats) -> NDArray[np.float32]:
+def _lip_pixels(rig: HeadRig, image: Bytes, vertices: Floats) -> NDArray[np.float32]:
     """[n, 3] the middles of both lips, without edges and corners."""
     points = vertices[rig.landmark_vertex, :2]
-    inside = np.zeros(photo.shape[:2], dtype=np.uint8)
+    inside = np.zeros(image.shape[:2], dtype=np.uint8)
     for outer, inner in (_UPPER_LIP, _LOWER_LIP):
         outline = points[list(outer)], points[list(inner)]
         middle = 0.5 * (outline[0].mean(0) + outline[1].mean(0))
         ring = np.concatenate([outline[0], outline[1][::-1]])
         ring = middle + (ring - middle) * np.array([0.8, 0.6])
         cv2.fillPoly(inside, [np.round(ring).astype(np.int32)], 1)
-    return np.asarray(photo[inside > 0], dtype=np.float32)
+    return np.asarray(image[inside > 0], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How much of a smile a photograph shows, also where the fit took it for the shape of the face.
+"""How much of a smile an image shows, also where the fit took it for the shape of the face.
 
 A broad smile lifts the corners of the mouth as high as they go. The fit explains much of it by the
 person's identity; on top of that a full smile would be one that nobody can make.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
-SMILE = [FACE_UNITS.index("mouthSmileLeft"), FACE_UNITS.index("mouthSmileRight")]
+SMILE = [BLENDSHAPES.index("mouthSmileLeft"), BLENDSHAPES.index("mouthSmileRight")]
 _MIDDLE, _CORNERS = (13, 14), (61, 291)
 """Mesh points of the lips' inner edges and of the corners of the mouth."""
 _AT_REST = -0.03
@@ -21,11 +21,11 @@ _AT_REST = -0.03
 
 
 def own_smile(rig: HeadRig, fit: HeadFit) -> float:
-    """The photograph's smile, 0 for none to 1 for one that lifts the corners as full units do."""
-    units = np.zeros(len(FACE_UNITS), np.float32)
+    """The image's smile, 0 for none to 1 for one that lifts the corners as full units do."""
+    units = np.zeros(len(BLENDSHAPES), np.float32)
     units[SMILE] = 1.0
-    full = _lift(rig, np.tensordot(units, rig.units, 1))
-    shown = _lift(rig, fit.shape + np.tensordot(fit.units, rig.units, 1))
+    full = _lift(rig, np.tensordot(units, rig.blendshapes, 1))
+    shown = _lift(rig, fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1))
     return float(np.clip((shown - _AT_REST) / full, 0.0, 1.0))
 
 

@@ -1,7 +1,7 @@
-"""Where a portrait's teeth are: seen in the photograph, or where people usually have them.
+"""Where a portrait's teeth are: seen in the image, or where people usually have them.
 
 The rig's rows lie a little high, so that opening the jaw alone shows no upper teeth. People's upper
-teeth end a little below the lip at rest. A photograph that shows them says where they are on it.
+teeth end a little below the lip at rest. An image that shows them says where they are on it.
 
 Axis legend: ``v`` vertices, ``s`` side of the crop.
 """
@@ -25,7 +25,7 @@ millimetres below the lip at rest."""
 _HIGHEST, _LOWEST = -0.05, 0.2
 """Limits of that for teeth that are seen."""
 _MOST_SHIFT = 0.06
-"""Rig units by which teeth may lie lower under a driven mouth than on the photograph."""
+"""Rig units by which teeth may lie lower under a driven mouth than on the image."""
 _BITE = 0.03
 """Rig units by which lower teeth follow the upper ones less."""
 _LEAST_OPENING = 0.06
@@ -37,22 +37,22 @@ _BEHIND_LIP = 0.05
 
 
 def place_teeth(
-    rig: HeadRig, fit: HeadFit, photo: Bytes, mouth: NDArray[np.bool_], skin: Floats
+    rig: HeadRig, fit: HeadFit, image: Bytes, mouth: NDArray[np.bool_], skin: Floats
 ) -> tuple[HeadFit, Floats]:
     """Puts both rows of teeth where this person has them.
 
     Args:
         rig: the head model.
         fit: the rig fitted to the face.
-        photo: [s, s, 3] RGB crop.
+        image: [s, s, 3] RGB crop.
         mouth: [s, s] where the fitted lips are parted.
         skin: [3] typical colour of the skin.
 
     Returns:
-        The fit with its teeth as on the photograph, and [v, 3] rig units by which they lie lower
+        The fit with its teeth as on the image, and [v, 3] rig units by which they lie lower
         under a driven mouth, whose lips may meet higher than those of a smile allow.
     """
-    seen = _seen_lower(rig, fit, photo, mouth, skin)
+    seen = _seen_lower(rig, fit, image, mouth, skin)
     lower = _UPPER if seen is None else float(np.clip(seen, _HIGHEST, _LOWEST))
     driven = min(max(_UPPER - lower, 0.0), _MOST_SHIFT)
     rows = [rig.part_vertices("teeth_upper"), rig.part_vertices("teeth_lower")]
@@ -65,17 +65,17 @@ def place_teeth(
 
 
 def _seen_lower(
-    rig: HeadRig, fit: HeadFit, photo: Bytes, mouth: NDArray[np.bool_], skin: Floats
+    rig: HeadRig, fit: HeadFit, image: Bytes, mouth: NDArray[np.bool_], skin: Floats
 ) -> float | None:
     """Rig units by which the upper front teeth end below the rig's; None where none show."""
     front = rig.part_vertices("teeth_upper")
     front = front[np.abs(rig.mean[front, 0]) < _MIDDLE]
-    expressed = fit.shape[front] + np.tensordot(fit.units, rig.units[:, front], 1)
+    expressed = fit.shape[front] + np.tensordot(fit.blendshapes, rig.blendshapes[:, front], 1)
     place = fit.project(np.asarray(expressed, np.float32))
     left, right = np.round([place[:, 0].min(), place[:, 0].max()]).astype(int)
-    teeth = pale(photo, skin) & mouth
+    teeth = pale(image, skin) & mouth
     ends = []
-    for column in range(max(left, 0), min(right + 1, len(photo))):
+    for column in range(max(left, 0), min(right + 1, len(image))):
         rows = np.flatnonzero(mouth[:, column])
         if len(rows) < _LEAST_OPENING * fit.scale:
             continue

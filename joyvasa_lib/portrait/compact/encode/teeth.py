@@ -1,4 +1,4 @@
-"""Rows of teeth as a picture: crowns, gaps, gums, in the portrait's own white and red.
+"""Rows of teeth as an image: crowns, gaps, gums, in the portrait's own white and red.
 
 Axis legend: ``v`` vertices, ``h`` x ``w`` pixels of one row of teeth.
 """
@@ -24,7 +24,7 @@ _CROWN = {"teeth_upper": 0.185, "teeth_lower": 0.165}
 _GAP, _ROUND, _SHORTER = 0.008, 0.016, 0.008
 """Rig units: half width of gaps, rounding of the cutting edge, how much shorter laterals are."""
 _ARCH, _TALL = 1.3, 0.44
-"""Half length along the arch and height of the picture, rig units."""
+"""Half length along the arch and height of the image, rig units."""
 
 
 @lru_cache(maxsize=2)
@@ -78,7 +78,7 @@ def height_over_edge(rig: HeadRig) -> Floats:
     return height
 
 
-def row_picture(part: str, palette: Palette, density: float) -> tuple[Floats, Floats]:
+def row_image(part: str, palette: Palette, density: float) -> tuple[Floats, Floats]:
     """A row of teeth, unrolled and evenly lit.
 
     Args:

@@ -1,13 +1,13 @@
-"""The compact preset's generator: refines patches where one photograph cannot know.
+"""The compact preset's generator: refines patches where one image cannot know.
 
 The procedural composite (mesh warp plus painted interior) is right about geometry and flat in
-look. A small U-Net per patch kind sees it beside the photograph's own patch and the rig's guide
+look. A small U-Net per patch kind sees it beside the image's own patch and the rig's guide
 maps, and returns a residual flow, a blend mask and colour:
 
     out = m * warp(composite, flow) + (1 - m) * generated
 
 Only pixels behind the gate (see :mod:`joyvasa_lib.portrait.compact.refine.patches`) may change, so
-a head at rest is the photograph itself. An untrained generator returns the composite.
+a head at rest is the image itself. An untrained generator returns the composite.
 
 Axis legend: ``n`` patches, ``c`` channels, ``p`` side of a patch, ``g`` guide maps.
 """

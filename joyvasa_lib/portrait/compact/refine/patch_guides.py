@@ -1,6 +1,6 @@
 """What the rig knows about every pixel of a patch, and which pixels may change.
 
-Axis legend: ``v`` vertices, ``f`` triangles, ``s`` side of the photograph, ``p`` side of a patch.
+Axis legend: ``v`` vertices, ``f`` triangles, ``s`` side of the image, ``p`` side of a patch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOTION_UNIT = 16.0
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def fill_guides(  # type: ignore[no-untyped-def]
-    triangle, driven, own, photo, triangles, layer, group, attribute, photo_layer, photo_depth,
+    triangle, driven, own, image, triangles, layer, group, attribute, source_layer, source_depth,
     tolerance, lid_travel, out,
 ):  # fmt: skip
     """Writes the guide maps [p, p, g] of one patch.
@@ -43,19 +43,19 @@ def fill_guides(  # type: ignore[no-untyped-def]
     Args:
         triangle: [p, p] visible triangle or -1.
         driven: [v, 3] driven vertices in patch pixels.
-        own: [v, 2] the photograph's vertices in its own patch's pixels.
-        photo: [v, 3] the same in the photograph's pixels.
+        own: [v, 2] the image's vertices in its own patch's pixels.
+        image: [v, 3] the same in the image's pixels.
         triangles: [f, 3] vertex indices.
-        layer: [f] layer of a triangle, as in the photograph's layers.
+        layer: [f] layer of a triangle, as in the image's layers.
         group: [f] which of the part maps a triangle belongs to.
         attribute: [v, 4] rest position on the patch in [-1, 1], lid weight, closeness to the iris.
-        photo_layer: [s, s] layer that the photograph shows.
-        photo_depth: [s, s] depth of the fitted head on the photograph.
-        tolerance: depth in pixels by which a point may lie behind the photograph's surface.
-        lid_travel: patch pixels by which a lid moves until the photograph no longer serves.
+        source_layer: [s, s] layer that the image shows.
+        source_depth: [s, s] depth of the fitted head on the image.
+        tolerance: depth in pixels by which a point may lie behind the image's surface.
+        lid_travel: patch pixels by which a lid moves until the image no longer serves.
         out: [p, p, g] zeros.
     """
-    side = photo_layer.shape[0]
+    side = source_layer.shape[0]
     one = np.float32(1.0)
     for row in range(triangle.shape[0]):
         for column in range(triangle.shape[1]):
@@ -70,9 +70,9 @@ def fill_guides(  # type: ignore[no-untyped-def]
             wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
             wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
             wc = one - wa - wb
-            x = wa * photo[i, 0] + wb * photo[j, 0] + wc * photo[k, 0]
-            y = wa * photo[i, 1] + wb * photo[j, 1] + wc * photo[k, 1]
-            z = wa * photo[i, 2] + wb * photo[j, 2] + wc * photo[k, 2]
+            x = wa * image[i, 0] + wb * image[j, 0] + wc * image[k, 0]
+            y = wa * image[i, 1] + wb * image[j, 1] + wc * image[k, 1]
+            z = wa * image[i, 2] + wb * image[j, 2] + wc * image[k, 2]
             move_x = wa * own[i, 0] + wb * own[j, 0] + wc * own[k, 0] - column
             move_y = wa * own[i, 1] + wb * own[j, 1] + wc * own[k, 1] - row
             mine = layer[f]
@@ -83,9 +83,9 @@ def fill_guides(  # type: ignore[no-untyped-def]
                     u, v = left + dx, top + dy
                     if u < 0 or v < 0 or u >= side or v >= side:
                         continue
-                    theirs = photo_layer[v, u]
+                    theirs = source_layer[v, u]
                     same = theirs == mine or (mine == 1 and theirs == 0)
-                    if same and z <= photo_depth[v, u] + tolerance:
+                    if same and z <= source_depth[v, u] + tolerance:
                         share += (one - abs(x - u)) * (one - abs(y - v))
             pixel = out[row, column]
             for n in range(4):
@@ -138,7 +138,7 @@ def open_gate(
     lid_opens: bool,
     stretch: tuple[float, float] = (0.35, 1.0),
 ) -> Floats:
-    """[p, p] in [0, 1]: where the photograph's own pixels do not suffice; 0 everywhere at rest.
+    """[p, p] in [0, 1]: where the image's own pixels do not suffice; 0 everywhere at rest.
 
     Args:
         guide: [p, p, g] guide maps of one patch.
@@ -146,7 +146,7 @@ def open_gate(
         reach: pixels by which the gate is wider than what is unseen; odd.
         still: motion in patch pixels that an unseen pixel needs before it counts.
         lid_opens: whether a moving lid opens the whole ellipse: a lid that comes down uncovers how
-            badly the rig's eye fits the picture's.
+            badly the rig's eye fits the image's.
         stretch: change of motion per pixel from which on the warp is doubtful, where it is useless.
     """
     side = len(guide)

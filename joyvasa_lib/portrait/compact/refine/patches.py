@@ -44,7 +44,7 @@ _PART_MAP = {
 _MOUTH_BELOW_TEETH = 0.38
 """Centre of the mouth's patch below the upper teeth, rig units."""
 _LID_TRAVEL = 0.08
-"""Rig units by which a lid moves until the photograph's pixels no longer serve."""
+"""Rig units by which a lid moves until the image's pixels no longer serve."""
 _DEEPEST = 1.9
 """Depth in rig units behind which nothing shows on a patch."""
 
@@ -133,7 +133,7 @@ class PatchCutter:
         return np.concatenate([turn, shift[..., None]], -1)
 
     def cut(self, frames: Bytes, affine: NDArray[np.float64], kind: str) -> Floats:
-        """Patches [b, p, p, 3] in [0, 1] of pictures [b, s, s, 3]."""
+        """Patches [b, p, p, 3] in [0, 1] of images [b, s, s, 3]."""
         out = np.empty((len(frames), PATCH, PATCH, 3), dtype=np.float32)
         for i, (frame, matrix) in enumerate(zip(frames, affine, strict=True)):
             out[i] = _sample(frame, matrix)
@@ -152,14 +152,16 @@ class PatchCutter:
         Args:
             vertices: [b, v, 3] driven head in frame pixels.
             affine: [b, 2, 3] of :meth:`affine`.
-            look: the photograph seen through the fitted head.
+            look: the image seen through the fitted head.
             kind: one of ``KINDS``.
-            tolerance: depth in pixels by which a point may lie behind the photograph's surface.
+            tolerance: depth in pixels by which a point may lie behind the image's surface.
         """
         mesh, option = self._mesh[kind], _OPTIONS[kind]
         source_affine = self.affine(look.vertices[None], kind)[0]
-        photo = np.ascontiguousarray(look.vertices[mesh.vertex])
-        own = (photo[:, :2] @ source_affine[:, :2].T + source_affine[:, 2]).astype(np.float32)
+        source_image = np.ascontiguousarray(look.vertices[mesh.vertex])
+        own = (source_image[:, :2] @ source_affine[:, :2].T + source_affine[:, 2]).astype(
+            np.float32
+        )
         driven = np.ascontiguousarray(vertices[:, mesh.vertex])
         matrix = affine.astype(np.float32)
         driven[..., :2] = (
@@ -171,7 +173,7 @@ class PatchCutter:
 
         def frame(b: int) -> None:
             fill_guides(
-                found[b], driven[b], own, photo, mesh.triangles, mesh.layer, mesh.group,
+                found[b], driven[b], own, source_image, mesh.triangles, mesh.layer, mesh.group,
                 mesh.attribute, look.layer, look.depth, np.float32(tolerance),
                 np.float32(_LID_TRAVEL * PATCH / option.span), guides[b],
             )  # fmt: skip
@@ -214,15 +216,15 @@ def _anchor_size(anchors: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(wide + np.linalg.norm(anchors[:, 2] - middle, axis=-1))
 
 
-def _sample(picture: Bytes, affine: NDArray[np.float64]) -> Floats:
-    """One patch, smoothed first where the picture is finer than the patch."""
+def _sample(image: Bytes, affine: NDArray[np.float64]) -> Floats:
+    """One patch, smoothed first where the image is finer than the patch."""
     shrink = 1.0 / max(float(np.hypot(affine[0, 0], affine[0, 1])), 1e-6)
     back = cv2.invertAffineTransform(affine)
     middle = back @ np.array([PATCH / 2, PATCH / 2, 1.0])
     reach = 0.75 * PATCH * shrink + 4
-    low = np.clip(np.floor(middle - reach).astype(int), 0, len(picture) - 1)
-    high = np.clip(np.ceil(middle + reach).astype(int), low + 1, len(picture))
-    area = picture[low[1] : high[1], low[0] : high[0]]
+    low = np.clip(np.floor(middle - reach).astype(int), 0, len(image) - 1)
+    high = np.clip(np.ceil(middle + reach).astype(int), low + 1, len(image))
+    area = image[low[1] : high[1], low[0] : high[0]]
     if shrink > 1.3:
         area = cv2.GaussianBlur(area, (0, 0), 0.4 * shrink)
     local = affine.copy()

@@ -71,8 +71,8 @@ class PatchRefiner:
         Args:
             frames: [b, s, s, 3] the procedural composites.
             vertices: [b, v, 3] the driven head in frame pixels.
-            look: the photograph seen through the fitted head.
-            scale: pixels of the photograph per rig unit.
+            look: the image seen through the fitted head.
+            scale: pixels of the image per rig unit.
         """
         for kind in KINDS:
             affine = self._cutter.affine(vertices, kind)
@@ -82,7 +82,7 @@ class PatchRefiner:
                 continue
             composite = self._cutter.cut(frames[rows], affine[rows], kind)
             own = self._cutter.affine(look.vertices[None], kind)
-            source = np.broadcast_to(self._cutter.cut(look.photo[None], own, kind), composite.shape)
+            source = np.broadcast_to(self._cutter.cut(look.image[None], own, kind), composite.shape)
             change = self._change(composite, source, guides[rows], gate[rows], kind)
             for row, patch in zip(rows, change, strict=True):
                 self._cutter.paste(frames[row], patch, affine[row], kind)

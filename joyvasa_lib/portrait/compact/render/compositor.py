@@ -1,4 +1,4 @@
-"""Draws driven heads: warps the photograph and paints what it never showed.
+"""Draws driven heads: warps the image and paints what it never showed.
 
 The whole frame follows a smooth flow. Around eyes and mouth, where layers of the head slide over
 each other, windows are drawn several times finer, so that lids, lips and teeth get soft edges.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
-from joyvasa_lib.portrait.compact.render.lookup import flow_to_photo, look_up
+from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
 from joyvasa_lib.portrait.compact.render.mouth_shading import open_sky
 from joyvasa_lib.portrait.compact.render.resolve import resolve
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
@@ -37,10 +37,10 @@ class Performance:
 
     Attributes:
         vertices: [b, v, 3] driven head in crop pixels.
-        carried: [b, v, 3] the photograph's head in the driven pose, without its new expression.
-        trust: [b, v] share of the photograph's own pixels, [0, 1].
+        carried: [b, v, 3] the image's head in the driven pose, without its new expression.
+        trust: [b, v] share of the image's own pixels, [0, 1].
         shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
-        tolerance: pixels by which a point may lie behind the photograph's surface.
+        tolerance: pixels by which a point may lie behind the image's surface.
     """
 
     vertices: Floats
@@ -62,8 +62,8 @@ def draw_frames(
 
     Args:
         rig: the head model.
-        look: the photograph seen through the fitted head.
-        paint: what is painted where the photograph shows nothing.
+        look: the image seen through the fitted head.
+        paint: what is painted where the image shows nothing.
         performance: the driven heads.
         mask: [s, s] in [0, 1], where displacement is allowed (it fades at the crop's border).
         scale: pixels per rig unit.
@@ -71,10 +71,10 @@ def draw_frames(
     Returns:
         [b, s, s, 3] uint8.
     """
-    side = len(look.photo)
+    side = len(look.image)
     deeper = set_back(rig, performance.vertices, scale)
     triangle, _ = rasterize(deeper, rig.triangles, side)
-    flow, kind = flow_to_photo(
+    flow, kind = flow_to_source(
         triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer
     )
     carried = performance.carried[..., :2]
@@ -93,7 +93,12 @@ def draw_frames(
         wide[..., 0] += line
         wide[..., 1] += line[:, None]
         cv2.remap(
-            look.photo, wide, None, cv2.INTER_LINEAR, frames[b], borderMode=cv2.BORDER_REPLICATE
+            look.image,
+            wide,
+            None,
+            cv2.INTER_LINEAR,
+            frames[b],
+            borderMode=cv2.BORDER_REPLICATE,
         )
         for part in parts:
             _draw_part(part, look, paint, performance, deeper, b, scale, frames[b])
@@ -139,7 +144,7 @@ def _draw_part(
         performance.trust[b, part.vertex], performance.shut[b, part.vertex],
         look.paintable[part.vertex], performance.tolerance,
         (int(left), int(top)), finer, paint.place[part.vertex], paint.tint[part.vertex],
-        paint.picture,
+        paint.image,
     )  # fmt: skip
     sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
-    resolve(window, sky, paint.light, look.photo, finer, (int(left), int(top)), frame)
+    resolve(window, sky, paint.light, look.image, finer, (int(left), int(top)), frame)

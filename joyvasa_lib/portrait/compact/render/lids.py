@@ -14,7 +14,7 @@ import numpy as np
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 
 _FOLDED, _STRETCHED = 0.35, 0.65
-"""Lid weights up to which a closed lid shows the photograph, and from which on it does not."""
+"""Lid weights up to which a closed lid shows the image, and from which on it does not."""
 _STILL = 0.02
 """Lid weight up to which skin does not belong to the upper lid."""
 # fmt: off
@@ -26,7 +26,9 @@ _BROWS = (
 
 def lid_weight(rig: HeadRig) -> Floats:
     """[v] how much a vertex belongs to an upper lid's moving edge: 1 on the edge, 0 off the lid."""
-    blink = rig.units[[rig.unit_index("eyeBlinkLeft"), rig.unit_index("eyeBlinkRight")]]
+    blink = rig.blendshapes[
+        [rig.blendshape_index("eyeBlinkLeft"), rig.blendshape_index("eyeBlinkRight")]
+    ]
     length = np.linalg.norm(blink, axis=-1)
     weight = (length / length.max(1, keepdims=True)).max(0)
     return np.where(rig.skin_vertex | (weight > 0), weight, 0.0).astype(np.float32)
@@ -67,7 +69,7 @@ def eye_margin(rig: HeadRig, margins: Floats) -> Floats:
 
 
 def lid_stretch(rig: HeadRig) -> Floats:
-    """[v] share of a closed upper lid that stretches the photograph too far to show it, [0, 1]."""
+    """[v] share of a closed upper lid that stretches the image too far to show it, [0, 1]."""
     stretch = np.clip((lid_weight(rig) - _FOLDED) / (_STRETCHED - _FOLDED), 0.0, 1.0)
     return np.asarray(stretch * rig.skin_vertex, dtype=np.float32)
 

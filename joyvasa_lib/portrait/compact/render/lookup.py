@@ -1,7 +1,7 @@
-"""Where each pixel of a driven head comes from in the photograph, and whether it was seen there.
+"""Where each pixel of a driven head comes from in the image, and whether it was seen there.
 
-Axis legend: ``b`` frames, ``s`` side of the picture, ``h`` x ``w`` a window of it, ``v`` vertices,
-``f`` triangles, ``p`` x ``q`` the painted picture.
+Axis legend: ``b`` frames, ``s`` side of the image, ``h`` x ``w`` a window of it, ``v`` vertices,
+``f`` triangles, ``p`` x ``q`` the painted image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 OUTSIDE, SKIN, EYE, MOUTH, MIXED, UPPER, LOWER = 0, 1, 2, 3, 4, 5, 6
-"""Layers: a pixel may only be taken from the same layer of the photograph. ``MOUTH`` is what lies
+"""Layers: a pixel may only be taken from the same layer of the image. ``MOUTH`` is what lies
 behind the rows of ``UPPER`` and ``LOWER`` teeth; ``MIXED`` cannot be told and serves only where it
 hardly moves."""
 MOUTH_LAYERS = (MOUTH, UPPER, LOWER)
@@ -29,10 +29,10 @@ _HARDLY = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window of one frame, looked up on the photograph.
+    """A window of one frame, looked up on the image.
 
     Attributes:
-        where: [h, w, 2] pixel of the photograph; unset outside the head.
+        where: [h, w, 2] pixel of the image; unset outside the head.
         unseen: [h, w] share that has to be painted, [0, 1].
         fill: [h, w, 3] the paint, [0, 255]; unset where nothing is unseen.
         layer: [h, w] layer of the head.
@@ -71,7 +71,7 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _look_up_one(  # type: ignore[no-untyped-def]
     triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-    paintable, tolerance, origin, finer, place, tint, picture, where, unseen, fill, kind,
+    paintable, tolerance, origin, finer, place, tint, image, where, unseen, fill, kind,
 ):  # fmt: skip
     height, width = triangle.shape
     source_side = source_layer.shape[0]
@@ -135,19 +135,19 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                 continue
             px = wa * place[i, 0] + wb * place[j, 0] + wc * place[k, 0]
             py = wa * place[i, 1] + wb * place[j, 1] + wc * place[k, 1]
-            px = min(max(px, zero), np.float32(picture.shape[1] - 1.001))
-            py = min(max(py, zero), np.float32(picture.shape[0] - 1.001))
+            px = min(max(px, zero), np.float32(image.shape[1] - 1.001))
+            py = min(max(py, zero), np.float32(image.shape[0] - 1.001))
             left, top = int(px), int(py)
             px -= left
             py -= top
             for c in range(3):
-                upper = picture[top, left, c] * (one - px) + picture[top, left + 1, c] * px
-                lower = picture[top + 1, left, c] * (one - px) + picture[top + 1, left + 1, c] * px
+                upper = image[top, left, c] * (one - px) + image[top, left + 1, c] * px
+                lower = image[top + 1, left, c] * (one - px) + image[top + 1, left + 1, c] * px
                 colour = wa * tint[i, c] + wb * tint[j, c] + wc * tint[k, c]
                 fill[row, column, c] = colour * (upper * (one - py) + lower * py)
 
 
-def flow_to_photo(
+def flow_to_source(
     triangle: Ints, driven: Floats, source: Floats, triangles: Ints, layer: Bytes
 ) -> tuple[Floats, Bytes]:
     """Backward flow of rasterised frames.
@@ -155,12 +155,12 @@ def flow_to_photo(
     Args:
         triangle: [b, s, s] nearest triangle of the driven head, -1 outside.
         driven: [b, v, 3] driven vertices in pixels.
-        source: [v, 3] the same vertices on the photograph, pixels.
+        source: [v, 3] the same vertices on the image, pixels.
         triangles: [f, 3] vertex indices.
         layer: [f] layer of each triangle; ``OUTSIDE`` hides what is behind but shows nothing.
 
     Returns:
-        flow [b, s, s, 2] from the frame to the photograph in pixels (zero outside the head), and
+        flow [b, s, s, 2] from the frame to the image in pixels (zero outside the head), and
         layer [b, s, s].
     """
     batch, height, width = triangle.shape
@@ -191,28 +191,28 @@ def look_up(
     finer: int,
     place: Floats,
     tint: Floats,
-    picture: Floats,
+    image: Floats,
 ) -> Window:
     """A window of one frame: where it comes from, what is unseen there and painted how.
 
     Args:
         triangle: [h, w] nearest triangle of the driven head, -1 outside.
         driven: [v, 3] driven vertices in pixels of the window.
-        source: [v, 3] the same vertices on the photograph, pixels.
+        source: [v, 3] the same vertices on the image, pixels.
         triangles: [f, 3] vertex indices.
         layer: [f] layer of each triangle; ``OUTSIDE`` hides what is behind but shows nothing.
-        source_layer: [s, s] layer that the photograph shows at each pixel.
-        source_depth: [s, s] depth of the fitted head on the photograph, pixels.
-        matte: [s, s] share of each pixel of the photograph that is an open eye's, 255 for all.
-        trust: [v] share of the photograph's own pixels to use, [0, 1].
+        source_layer: [s, s] layer that the image shows at each pixel.
+        source_depth: [s, s] depth of the fitted head on the image, pixels.
+        matte: [s, s] share of each pixel of the image that is an open eye's, 255 for all.
+        trust: [v] share of the image's own pixels to use, [0, 1].
         shut: [v] share of the open eye's pixels that skin must not show, [0, 1].
-        paintable: [v] share of what the photograph does not show that may be painted, [0, 1].
+        paintable: [v] share of what the image does not show that may be painted, [0, 1].
         tolerance: depth in pixels by which a point may lie behind the visible surface.
         origin: column and row of the frame at which the window begins.
         finer: pixels of the window along one pixel of the frame.
-        place: [v, 2] pixels of the vertices on the painted picture.
+        place: [v, 2] pixels of the vertices on the painted image.
         tint: [v, 3] what its colours are multiplied by.
-        picture: [p, q, 3] the painted picture, [0, 255].
+        image: [p, q, 3] the painted image, [0, 255].
     """
     height, width = triangle.shape
     window = Window(
@@ -224,7 +224,7 @@ def look_up(
     start = np.array(origin, dtype=np.float32)
     _look_up_one(
         triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-        paintable, np.float32(tolerance), start, np.float32(finer), place, tint, picture,
+        paintable, np.float32(tolerance), start, np.float32(finer), place, tint, image,
         window.where, window.unseen, window.fill, window.layer,
     )  # fmt: skip
     return window

@@ -1,7 +1,7 @@
 """Brings a finely drawn window into the frame: paint by its coverage, soft edges where layers meet.
 
 Axis legend: ``h`` x ``w`` the window in pixels of the frame, ``n`` samples along one of them, ``s``
-side of the photograph.
+side of the image.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 _TORN, _PARTLY = 4.0, 0.25
-"""Within a pixel, distance on the photograph (pixels) and share of paint that make an edge."""
+"""Within a pixel, distance on the image (pixels) and share of paint that make an edge."""
 _SEEN = 0.02
-"""Share of painting below which the photograph is left alone."""
+"""Share of painting below which the image is left alone."""
 
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _resolve(  # type: ignore[no-untyped-def]
-    where, unseen, fill, layer, sky, light, photo, finer, left_edge, top_edge, frame
+    where, unseen, fill, layer, sky, light, image, finer, left_edge, top_edge, frame
 ):
     one, zero = np.float32(1.0), np.float32(0.0)
-    last = np.float32(photo.shape[0] - 1.001)
+    last = np.float32(image.shape[0] - 1.001)
     count = np.float32(finer * finer)
     mean = np.zeros(3, dtype=np.float32)
     paint = np.zeros(3, dtype=np.float32)
@@ -67,8 +67,8 @@ def _resolve(  # type: ignore[no-untyped-def]
                         x -= i
                         y -= j
                         for c in range(3):
-                            above = photo[j, i, c] * (one - x) + photo[j, i + 1, c] * x
-                            below = photo[j + 1, i, c] * (one - x) + photo[j + 1, i + 1, c] * x
+                            above = image[j, i, c] * (one - x) + image[j, i + 1, c] * x
+                            below = image[j + 1, i, c] * (one - x) + image[j + 1, i + 1, c] * x
                             mean[c] += (one - alpha) * (above * (one - y) + below * y)
             for c in range(3):
                 if edge:
@@ -82,7 +82,7 @@ def resolve(
     window: Window,
     sky: Bytes,
     light: Floats,
-    photo: Bytes,
+    image: Bytes,
     finer: int,
     origin: tuple[int, int],
     frame: Bytes,
@@ -90,19 +90,19 @@ def resolve(
     """Puts a window into the frame, in place.
 
     Paint covers the frame's own pixels by the share of samples that it has. Where layers meet that
-    lie apart on the photograph, the pixel becomes the mean of its samples instead, since the
-    frame's own sample of the photograph lies on one layer only.
+    lie apart on the image, the pixel becomes the mean of its samples instead, since the
+    frame's own sample of the image lies on one layer only.
 
     Args:
         window: [n h, n w] samples.
         sky: [n h, n w] index into ``light`` of each.
         light: [256, 3] factors of the paint.
-        photo: [s, s, 3] RGB.
+        image: [s, s, 3] RGB.
         finer: samples along one side of a pixel.
         origin: column and row of the window's first pixel on the frame.
         frame: [s, s, 3] what is drawn on.
     """
     _resolve(
-        window.where, window.unseen, window.fill, window.layer, sky, light, photo, finer,
+        window.where, window.unseen, window.fill, window.layer, sky, light, image, finer,
         origin[0], origin[1], frame,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from joyvasa_lib.motion.blendshapes import FACE_UNITS
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, triangle_layer
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtension
 from joyvasa_lib.portrait.compact.encode.paint import Paint
@@ -20,7 +20,7 @@ from joyvasa_lib.portrait.compact.render.lookup import SKIN
 from joyvasa_lib.rig.head_rig import HeadRig
 
 _SIDE = 32
-"""Side of the blank picture that is drawn, pixels."""
+"""Side of the blank image that is drawn, pixels."""
 
 
 def compile_kernels(rig: HeadRig) -> None:
@@ -28,11 +28,11 @@ def compile_kernels(rig: HeadRig) -> None:
     scale = _SIDE / 8
     middle = np.array([_SIDE / 2, _SIDE / 2, 0.0], np.float32)
     at_rest = (scale * rig.mean + middle).astype(np.float32)
-    opened = at_rest + 0.5 * scale * rig.units[FACE_UNITS.index("jawOpen")]
+    opened = at_rest + 0.5 * scale * rig.blendshapes[BLENDSHAPES.index("jawOpen")]
     vertices = np.asarray(opened, np.float32)[None]
     count = len(rig.mean)
     look = Appearance(
-        photo=np.zeros((_SIDE, _SIDE, 3), np.uint8),
+        image=np.zeros((_SIDE, _SIDE, 3), np.uint8),
         vertices=at_rest,
         layer=np.full((_SIDE, _SIDE), SKIN, np.uint8),
         depth=np.zeros((_SIDE, _SIDE), np.float32),

@@ -177,7 +177,7 @@ class FastBlock:
 
 
 class FastGenerator:
-    """The generator's function from the features to pictures."""
+    """The generator's function from the features to images."""
 
     def __init__(self, network: SpadeGenerator, like: Tensor) -> None:
         """Prepares the weights.
@@ -204,7 +204,7 @@ class FastGenerator:
         self.upscale = int(network.config.image_upscale)
 
     def __call__(self, feature: Tensor) -> Tensor:
-        """Pictures [b, 3, 8 h, 8 w] in [0, 1] of the features [b, h, w, 256]."""
+        """Images [b, 3, 8 h, 8 w] in [0, 1] of the features [b, h, w, 256]."""
         batch, height, width, channels = feature.shape
         condition = HaloGrid(batch, height, width, channels, feature)
         condition.inside.copy_(feature)
@@ -220,12 +220,12 @@ class FastGenerator:
 
 
 def instance_norm(x: Tensor, epsilon: float = 1e-5) -> Tensor:
-    """Maps [b, h, w, c] with mean 0 and variance 1 of every channel of every picture.
+    """Maps [b, h, w, c] with mean 0 and variance 1 of every channel of every image.
 
-    Of one picture it is the batch norm, whose kernels read maps that lie as [h, w, c] as they are.
+    Of one image it is the batch norm, whose kernels read maps that lie as [h, w, c] as they are.
     """
-    pictures = torch.split(x.permute(0, 3, 1, 2), 1)
-    normed = [F.batch_norm(one, None, None, training=True, eps=epsilon) for one in pictures]
+    images = torch.split(x.permute(0, 3, 1, 2), 1)
+    normed = [F.batch_norm(one, None, None, training=True, eps=epsilon) for one in images]
     return (torch.cat(normed) if len(normed) > 1 else normed[0]).permute(0, 2, 3, 1)
 
 

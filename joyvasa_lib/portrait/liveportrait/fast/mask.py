@@ -74,16 +74,16 @@ class SpectralConv3d:
         reach, across = self.side // 2, -(-width // TILE)
         out = x.new_empty(batch, depth, height, width, self.outputs)
         band = x.new_empty(depth, channels, self.size[1], across * TILE + self.side - 1)
-        for picture in range(batch):
+        for image in range(batch):
             for top in range(0, height, TILE):
                 first, last = max(0, top - reach), min(height, top + TILE + reach)
                 start = first - (top - reach)
                 band.zero_()
                 band[:, :, start : start + last - first, reach : reach + width] = x[
-                    picture, :, first:last
+                    image, :, first:last
                 ].permute(0, 3, 1, 2)
                 rows = min(TILE, height - top)
-                out[picture, :, top : top + rows] = self._tiles(band)[:, :rows, :width]
+                out[image, :, top : top + rows] = self._tiles(band)[:, :rows, :width]
         return out.add_(self.bias)
 
     def _tiles(self, band: Tensor) -> Tensor:

@@ -51,13 +51,13 @@ class FastRenderer:
         return self.warping.prepare(volume, keypoints)
 
     def image(self, source: WarpSource, driving: Tensor) -> Tensor:
-        """Pictures [b, 3, s, s] in [0, 1] for driving keypoints [b, k, 3] float32."""
+        """Images [b, 3, s, s] in [0, 1] for driving keypoints [b, k, 3] float32."""
         warped = self.warping(source, driving)
         return self.generator(warped.feature.permute(0, 2, 3, 1))
 
 
 def to_pixels(image: Tensor, *, truncate: bool = False) -> Tensor:
-    """Pictures [b, 3, s, s] in [0, 1] as uint8 [b, s, s, 3], rounded.
+    """Images [b, 3, s, s] in [0, 1] as uint8 [b, s, s, 3], rounded.
 
     Args:
         image: what G paints.

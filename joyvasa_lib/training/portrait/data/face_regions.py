@@ -19,7 +19,7 @@ from joyvasa_lib.face.landmarks.sets import landmark_set
 _MESH = landmark_set("mediapipe468")
 _OUTLINE = _MESH.outline or ()
 LEFT_EYE, RIGHT_EYE = _OUTLINE[36:42], _OUTLINE[42:48]
-"""Lids and corners of the eye on the picture's left, and of the other."""
+"""Lids and corners of the eye on the image's left, and of the other."""
 LIPS = _OUTLINE[48:68]
 CHIN = 152
 
@@ -50,7 +50,7 @@ def face_square(landmarks: Tensor) -> Tensor:
 
 
 def eye_squares(landmarks: Tensor) -> tuple[Tensor, Tensor]:
-    """[b, 3] the squares of the eye on the picture's left and of the other."""
+    """[b, 3] the squares of the eye on the image's left and of the other."""
     left, right = (square_of(landmarks[:, list(eye)], _EYE_ROOM) for eye in (LEFT_EYE, RIGHT_EYE))
     return left, right
 
@@ -60,17 +60,17 @@ def lip_square(landmarks: Tensor) -> Tensor:
     return square_of(landmarks[:, list(LIPS)], _LIP_ROOM)
 
 
-def cut(pictures: Tensor, square: Tensor, side: int) -> Tensor:
-    """What pictures [b, c, s, s] show in squares [b, 3], as [b, c, side, side].
+def cut(images: Tensor, square: Tensor, side: int) -> Tensor:
+    """What images [b, c, s, s] show in squares [b, 3], as [b, c, side, side].
 
-    Gradients reach the pictures. Beyond the border its pixels are repeated.
+    Gradients reach the images. Beyond the border its pixels are repeated.
     """
     half, zero = square[:, 2], torch.zeros_like(square[:, 2])
     rows = torch.stack([half, zero, square[:, 0], zero, half, square[:, 1]], 1).view(-1, 2, 3)
     grid = F.affine_grid(
-        rows.float(), [len(pictures), pictures.shape[1], side, side], align_corners=False
+        rows.float(), [len(images), images.shape[1], side, side], align_corners=False
     )
-    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
 
 
 def inside(squares: Sequence[Tensor], side: int, edge: float = 0.05) -> Tensor:

@@ -1,4 +1,4 @@
-"""Batches for stage one: two pictures of one clip each, with landmarks and pose.
+"""Batches for stage one: two images of one clip each, with landmarks and pose.
 
 Axis legend: ``b`` batch, ``s`` side, ``m`` = 468 mesh points.
 """
@@ -27,7 +27,7 @@ _HELD_OUT_SEED = 5
 
 @dataclass(frozen=True, eq=False)
 class PairBatch:
-    """Pairs of pictures.
+    """Pairs of images.
 
     Attributes:
         source: [b, 3, s, s] in [0, 1].
@@ -66,7 +66,7 @@ class PairBatch:
 class PairSampler:
     """Random pairs; batch ``i`` depends on the seed, ``i`` and the process alone.
 
-    Pictures are read when a batch is made, so memory holds one batch whatever the data's size.
+    Images are read when a batch is made, so memory holds one batch whatever the data's size.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class PairSampler:
         Args:
             source: the clips.
             batch_size: pairs in a batch.
-            side: of the pictures; others are resized.
+            side: of the images; others are resized.
             seed: of the draws.
-            colours: by how much gain, tint and saturation are varied, for both pictures of a pair
+            colours: by how much gain, tint and saturation are varied, for both images of a pair
                 alike; 0 for not at all.
-            framing: ``"upright"``: both pictures are cut as a portrait is, by the source's face, so
+            framing: ``"upright"``: both images are cut as a portrait is, by the source's face, so
                 that networks see in training what they will see; ``"whole"``: as they are.
         """
         self.source, self.batch_size, self.side = source, batch_size, side
@@ -121,40 +121,40 @@ class PairSampler:
         return PairBatch(*parts)
 
     def _parts(self, frame: Frame) -> tuple[NDArray[np.float32], ...]:
-        picture, side = frame.picture, len(frame.picture)
+        image, side = frame.image, len(frame.image)
         marks = in_crop_units(frame.landmarks, side)
         if side != self.side:
             method = cv2.INTER_AREA if side > self.side else cv2.INTER_CUBIC
-            picture = np.asarray(cv2.resize(picture, (self.side,) * 2, interpolation=method))
-        pixels = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255.0)
+            image = np.asarray(cv2.resize(image, (self.side,) * 2, interpolation=method))
+        pixels = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / np.float32(255.0)
         openings = [eye_open_ratio(frame.landmarks), lip_open_ratio(frame.landmarks)]
         return pixels, marks, frame.rotation, np.concatenate(openings).astype(np.float32)
 
 
 def reframed(frame: Frame, square: FaceSquare, side: int) -> Frame:
-    """What a picture shows in a square, with landmarks and pose as seen there.
+    """What an image shows in a square, with landmarks and pose as seen there.
 
     Args:
-        frame: the picture.
+        frame: the image.
         square: in its pixels, turned or not.
-        side: of the new picture.
+        side: of the new image.
     """
     matrix = square.matrix(side)
     turn = np.eye(3)
     turn[:2, :2] = matrix[:2, :2] * (square.side / side)
     flat = apply_matrix(matrix, frame.landmarks[:, :2])
     depth = frame.landmarks[:, 2:] * (side / square.side)
-    # Row vectors: the head's own turn first, then the picture's.
+    # Row vectors: the head's own turn first, then the image's.
     rotation = rotation_angles(rotation_matrix(frame.rotation.astype(np.float64)) @ turn.T)
     return Frame(
-        sample(frame.picture, matrix, side),
+        sample(frame.image, matrix, side),
         np.concatenate([flat, depth], 1).astype(np.float32),
         np.asarray(rotation, np.float32),
     )
 
 
 def recolour(batch: PairBatch, random: np.random.Generator, amount: float) -> PairBatch:
-    """Another gain, tint, brightness and saturation for each pair, the same for both pictures."""
+    """Another gain, tint, brightness and saturation for each pair, the same for both images."""
     n = len(batch)
     saturation = 1.0 + amount * random.uniform(-1.0, 0.5, (n, 1, 1, 1))
     gain = 1.0 + amount * (random.uniform(-0.5, 0.5, (n, 1, 1, 1)) + random.uniform(
@@ -162,9 +162,9 @@ def recolour(batch: PairBatch, random: np.random.Generator, amount: float) -> Pa
     shift = amount * random.uniform(-0.2, 0.2, (n, 1, 1, 1))
     factors = [torch.from_numpy(x.astype(np.float32)) for x in (saturation, gain, shift)]
 
-    def change(pictures: Tensor) -> Tensor:
-        grey = pictures.mean(1, keepdim=True)
-        coloured = grey + factors[0] * (pictures - grey)
+    def change(images: Tensor) -> Tensor:
+        grey = images.mean(1, keepdim=True)
+        coloured = grey + factors[0] * (images - grey)
         return (coloured * factors[1] + factors[2]).clamp(0.0, 1.0)
 
     parts = {part.name: getattr(batch, part.name) for part in fields(batch)}

@@ -1,10 +1,10 @@
-"""What stage one learns from: clips of pictures of one face, whatever holds them.
+"""What stage one learns from: clips of images of one face, whatever holds them.
 
 :class:`PreparedFrames` reads what ``joyvasa prepare --crop`` wrote, :class:`HeadFrames` what
-``joyvasa datasets head-frames`` rendered. For pictures of your own derive from
+``joyvasa datasets head-frames`` rendered. For images of your own derive from
 :class:`FrameSource`.
 
-Axis legend: ``s`` side of a picture, ``m`` = 468 points of the face mesh.
+Axis legend: ``s`` side of an image, ``m`` = 468 points of the face mesh.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from joyvasa_lib.datasets.heads.frames import FORMAT as HEADS_FORMAT
 from joyvasa_lib.datasets.heads.frames import INDEX as HEADS_INDEX
 from joyvasa_lib.datasets.prepared.dataset import INDEX as PREPARED_INDEX
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
-from joyvasa_lib.datasets.prepared.shards import decode_picture, opened, read_about
+from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_about
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.evaluation.track import in_head_frame
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME
@@ -38,22 +38,22 @@ MESH_POINTS = 468
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a face.
+    """One image of a face.
 
     Attributes:
-        picture: uint8 [s, s, 3] RGB.
-        landmarks: float32 [m, 3], the mesh's points in pixels of the picture.
+        image: uint8 [s, s, 3] RGB.
+        landmarks: float32 [m, 3], the mesh's points in pixels of the image.
         rotation: float32 [3] pitch, yaw, roll of the head in degrees.
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     rotation: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class FrameClip:
-    """Pictures of one person in one place.
+    """Images of one person in one place.
 
     Attributes:
         name: unique in its source.
@@ -73,11 +73,11 @@ class FrameSource(ABC):
 
     @abstractmethod
     def clips(self, split: Split) -> Sequence[FrameClip]:
-        """Clips of a split, always in the same order; those of one picture are not used."""
+        """Clips of a split, always in the same order; those of one image are not used."""
 
     @abstractmethod
     def frame(self, clip: str, index: int) -> Frame:
-        """Reads one picture; called from several threads at once."""
+        """Reads one image; called from several threads at once."""
 
     def card(self) -> dict[str, Any]:
         """What belongs into the run's data card; plain types."""
@@ -113,13 +113,13 @@ class PreparedFrames(FrameSource):
         """Reads the index.
 
         Raises:
-            MediaError: the folder holds no finished set, or one without pictures.
+            MediaError: the folder holds no finished set, or one without images.
         """
         self.set = PreparedSet(folder)
         self.name = self.set.folder.name
         if not self.set.index.crop:
             raise MediaError(
-                f"The prepared set {folder} has no pictures; prepare the videos again into another "
+                f"The prepared set {folder} has no images; prepare the videos again into another "
                 "folder with --crop 512"
             )
         self._clips = {
@@ -145,7 +145,7 @@ class PreparedFrames(FrameSource):
             )
         _, turn = in_head_frame(landmarks.astype(np.float64))
         rotation = np.asarray(rotation_angles(turn), np.float32)
-        return Frame(self.set.picture(clip, index), landmarks, rotation)
+        return Frame(self.set.image(clip, index), landmarks, rotation)
 
     def card(self) -> dict[str, Any]:
         """The common part and how the set was made."""
@@ -189,7 +189,7 @@ class HeadFrames(FrameSource):
         return self._clips[split]
 
     def frame(self, clip: str, index: int) -> Frame:
-        """Reads one picture."""
+        """Reads one image."""
         file = opened(self._where[clip])
         ends = file.get_tensor(f"{clip}/picture_ends")
         start = 0 if index == 0 else int(ends[index - 1])
@@ -198,7 +198,7 @@ class HeadFrames(FrameSource):
             np.asarray(file.get_slice(f"{clip}/{part}")[index : index + 1], np.float32)[0]
             for part in ("landmarks", "rotation")
         )
-        return Frame(decode_picture(data), landmarks, rotation)
+        return Frame(decode_image(data), landmarks, rotation)
 
 
 def open_frames(folder: str | Path) -> FrameSource:
@@ -215,7 +215,7 @@ def open_frames(folder: str | Path) -> FrameSource:
         source = HeadFrames(path)
     else:
         raise MediaError(
-            f"{path} holds no pictures to learn from; make them with: joyvasa prepare VIDEOS "
+            f"{path} holds no images to learn from; make them with: joyvasa prepare VIDEOS "
             f"{path} --crop 512, or: joyvasa datasets head-frames {path}"
         )
     check_frames(source, str(path))
@@ -223,7 +223,7 @@ def open_frames(folder: str | Path) -> FrameSource:
 
 
 def check_frames(source: FrameSource, where: str = "the source") -> None:
-    """Refuses a source in which a split has no clip of two pictures.
+    """Refuses a source in which a split has no clip of two images.
 
     Raises:
         MediaError: there is nothing to learn from, or nothing is held out.

@@ -1,4 +1,4 @@
-"""Random smooth warps of pictures, for the equivariance of keypoints.
+"""Random smooth warps of images, for the equivariance of keypoints.
 
 An affine map and a thin plate spline on a grid of control points, as the first-order motion model
 draws them (Siarohin et al. 2019, arXiv 2003.00196, equivariance loss).
@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RandomWarp:
-    """A smooth map T of the plane for each picture of a batch.
+    """A smooth map T of the plane for each image of a batch.
 
     Attributes:
         affine: [b, 2, 3].
@@ -35,11 +35,11 @@ class RandomWarp:
         cls, batch: int, device: torch.device, affine: float = 0.05, spline: float = 0.005,
         points: int = 5,
     ) -> RandomWarp:  # fmt: skip
-        """A warp for each of ``batch`` pictures, from torch's own random numbers.
+        """A warp for each of ``batch`` images, from torch's own random numbers.
 
         Args:
             batch: b.
-            device: of the pictures.
+            device: of the images.
             affine: standard deviation of the affine map's entries around the identity.
             spline: of the spline's coefficients.
             points: control points along each axis.
@@ -60,16 +60,15 @@ class RandomWarp:
         radial = 0.5 * squared * torch.log(squared.clamp(min=1e-9))
         return straight + radial @ self.bend
 
-    def pictures(self, pictures: Tensor) -> Tensor:
-        """Pictures [b, c, h, w] such that T brings a place of the result to one of the original."""
-        height, width = pictures.shape[2:]
+    def images(self, images: Tensor) -> Tensor:
+        """Images [b, c, h, w] such that T brings a place of the result to one of the original."""
+        height, width = images.shape[2:]
         y, x = (
-            (torch.arange(n, device=pictures.device) + 0.5) * (2.0 / n) - 1.0
-            for n in (height, width)
+            (torch.arange(n, device=images.device) + 0.5) * (2.0 / n) - 1.0 for n in (height, width)
         )
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
-        places = self.points(grid.expand(len(pictures), -1, -1))
+        places = self.points(grid.expand(len(images), -1, -1))
         return F.grid_sample(
-            pictures.float(), places.view(-1, height, width, 2), mode="bilinear",
+            images.float(), places.view(-1, height, width, 2), mode="bilinear",
             padding_mode="reflection", align_corners=False,
         )  # fmt: skip

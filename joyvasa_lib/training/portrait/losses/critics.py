@@ -1,8 +1,8 @@
-"""Critics that tell true pictures from made ones, patch by patch, at several sizes.
+"""Critics that tell true images from made ones, patch by patch, at several sizes.
 
 The patch critic of pix2pixHD (Wang et al. 2018, arXiv 1711.11585), with spectral norm (Miyato et
 al. 2018, arXiv 1802.05957) as in SPADE (arXiv 1903.07291); LivePortrait has one each for the
-picture, the face and its parts (arXiv 2407.03168, section 3.2).
+image, the face and its parts (arXiv 2407.03168, section 3.2).
 
 Axis legend: ``b`` batch, ``c`` channels, ``h`` height, ``w`` width.
 """
@@ -30,7 +30,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a critic says of pictures.
+    """What a critic says of images.
 
     Attributes:
         scores: [b, 1, h, w] of overlapping patches, for each size.
@@ -42,7 +42,7 @@ class Judgement:
 
 
 class PatchJudge(nn.Module):
-    """Scores patches of pictures of one size."""
+    """Scores patches of images of one size."""
 
     def __init__(self, width: int, layers: int = 3) -> None:
         """Builds ``layers`` halvings from ``width`` channels on, at most eight times as many."""
@@ -57,9 +57,9 @@ class PatchJudge(nn.Module):
         self.blocks = nn.ModuleList([first, *halving, level])
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns scores [b, 1, h, w] and the features of each layer, for [b, 3, h, w]."""
-        x, features = picture * 2.0 - 1.0, []
+        x, features = image * 2.0 - 1.0, []
         for block in self.blocks:
             x = F.leaky_relu(block(x), LEAKY_SLOPE)
             features.append(x)
@@ -67,26 +67,26 @@ class PatchJudge(nn.Module):
 
 
 class MultiScaleCritic(nn.Module):
-    """One judge for pictures as they are, one for half the size, and so on."""
+    """One judge for images as they are, one for half the size, and so on."""
 
     def __init__(self, width: int, scales: int) -> None:
         """Builds the judges."""
         super().__init__()
         self.judges = nn.ModuleList(PatchJudge(width) for _ in range(scales))
 
-    def forward(self, picture: Tensor) -> Judgement:
-        """Judges pictures [b, 3, h, w] in [0, 1]."""
+    def forward(self, image: Tensor) -> Judgement:
+        """Judges images [b, 3, h, w] in [0, 1]."""
         scores, features = [], []
         for judge in self.judges:
-            score, found = judge(picture)
+            score, found = judge(image)
             scores.append(score)
             features += found
-            picture = F.avg_pool2d(picture, 2)
+            image = F.avg_pool2d(image, 2)
         return Judgement(scores, features)
 
 
 class Critics(nn.Module):
-    """One critic for each view of a picture: the whole, the face, the eyes, the lips."""
+    """One critic for each view of an image: the whole, the face, the eyes, the lips."""
 
     def __init__(self, scales: Mapping[str, int], width: int) -> None:
         """Builds a critic of so many scales for each view."""
@@ -104,8 +104,8 @@ class Critics(nn.Module):
     ) -> dict[str, Tensor]:
         """Terms of all views: ``critic``, and if they are heard ``adversarial`` and ``matching``.
 
-        The first reaches the critics alone, with the pictures detached; the others, weighed by
-        view, reach what made the pictures, with the critics' weights detached. So all can be
+        The first reaches the critics alone, with the images detached; the others, weighed by
+        view, reach what made the images, with the critics' weights detached. So all can be
         minimised at once.
         """
         sums: dict[str, list[Tensor]] = {}

@@ -1,6 +1,6 @@
 """Which implicit keypoints are tied to which landmarks of eyes and lips.
 
-Axis legend: ``n`` pictures, ``k`` keypoints, ``m`` mesh points, ``g`` guided keypoints.
+Axis legend: ``n`` images, ``k`` keypoints, ``m`` mesh points, ``g`` guided keypoints.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def nearest_guides(keypoints: Tensor, landmarks: Tensor) -> Tensor:
     """[g, 2] the same for networks that are trained: each landmark's nearest keypoint.
 
     Args:
-        keypoints: [n, k, 2 or 3] posed keypoints of pictures.
+        keypoints: [n, k, 2 or 3] posed keypoints of images.
         landmarks: [n, m, 2] their landmarks.
 
     Returns:

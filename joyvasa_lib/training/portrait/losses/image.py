@@ -1,6 +1,6 @@
-"""Losses and measures on pictures, each weighted by a map of where errors count.
+"""Losses and measures on images, each weighted by a map of where errors count.
 
-Axis legend: ``n`` pictures, ``c`` channels, ``p`` side. Pictures are in [0, 1].
+Axis legend: ``n`` images, ``c`` channels, ``p`` side. Images are in [0, 1].
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ssim_map(image: Tensor, truth: Tensor) -> Tensor:
 
 
 def weighted_ssim(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean structural similarity under a weight, a scalar; 1 for equal pictures."""
+    """Mean structural similarity under a weight, a scalar; 1 for equal images."""
     return (ssim_map(image, truth) * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
@@ -58,5 +58,5 @@ def psnr(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
-    """The critic's hinge loss (Lim and Ye 2017) of its scores for true and made pictures."""
+    """The critic's hinge loss (Lim and Ye 2017) of its scores for true and made images."""
     return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()

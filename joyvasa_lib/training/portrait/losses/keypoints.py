@@ -1,4 +1,4 @@
-"""Losses on implicit keypoints: what makes them follow a face before any picture is compared.
+"""Losses on implicit keypoints: what makes them follow a face before any image is compared.
 
 After face-vid2vid (Wang, Mallya and Liu 2021, arXiv 2011.15126; its appendix on losses) and
 LivePortrait (Guo et al. 2024, arXiv 2407.03168, section 3.2). Norms are means over keypoints and
@@ -27,13 +27,13 @@ WING_PIXELS = 128.0
 
 
 def equivariance_loss(keypoints: Tensor, returned: Tensor) -> Tensor:
-    """Keypoints of a picture against those of its warped copy, brought back; a scalar.
+    """Keypoints of an image against those of its warped copy, brought back; a scalar.
 
     ``|| x_d - T^-1(x_T(d)) ||_1`` of the projected keypoints (face-vid2vid, equivariance loss).
 
     Args:
-        keypoints: [b, k, 2 or 3] of the picture; z is not used.
-        returned: [b, k, 2 or 3] of the warped picture, mapped back to the picture.
+        keypoints: [b, k, 2 or 3] of the image; z is not used.
+        returned: [b, k, 2 or 3] of the warped image, mapped back to the image.
     """
     return F.l1_loss(keypoints[..., :2], returned[..., :2])
 
@@ -111,9 +111,9 @@ def guide_loss(
 
     Args:
         source: [b, n, 2 or 3] guided keypoints of the source.
-        driving: [b, n, 2 or 3] of the driving picture.
+        driving: [b, n, 2 or 3] of the driving image.
         source_marks: [b, n, 2] their landmarks in the crop's units.
-        driving_marks: [b, n, 2] of the driving picture.
+        driving_marks: [b, n, 2] of the driving image.
     """
     pairs = ((source, source_marks), (driving, driving_marks))
     found = [wing(WING_PIXELS * (x[..., :2] - marks)).sum(-1).mean() for x, marks in pairs]

@@ -1,6 +1,6 @@
-"""How far eyes and lips of a made picture are open, with a gradient.
+"""How far eyes and lips of a made image are open, with a gradient.
 
-Axis legend: ``b`` batch, ``n`` pictures.
+Axis legend: ``b`` batch, ``n`` images.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _RIDGE = 1e-3
 
 
 class OpeningProbe(nn.Module):
-    """How far eyes and lips are open, read linearly from what M says of a picture.
+    """How far eyes and lips are open, read linearly from what M says of an image.
 
-    Landmarks of a made picture cannot be had with a gradient; what M says can. The map is fitted
-    once, by ridge regression, to pictures whose openings are known.
+    Landmarks of a made image cannot be had with a gradient; what M says can. The map is fitted
+    once, by ridge regression, to images whose openings are known.
     """
 
     def __init__(self, inputs: int) -> None:
@@ -35,7 +35,7 @@ class OpeningProbe(nn.Module):
         return self._inputs(found) @ self.weight.T + self.bias
 
     def fit(self, found: ExtractedMotion, openings: Tensor) -> float:
-        """Fits the map to n pictures with openings [n, 3]; returns the share that it explains."""
+        """Fits the map to n images with openings [n, 3]; returns the share that it explains."""
         x, y = (t.detach().double().cpu().numpy() for t in (self._inputs(found), openings))
         centre, level = x.mean(0), y.mean(0)
         a, b = x - centre, y - level

@@ -1,11 +1,11 @@
-"""How alike two pictures look: by the features of VGG-19, or without any network.
+"""How alike two images look: by the features of VGG-19, or without any network.
 
 face-vid2vid and LivePortrait compare features of VGG-19 (Simonyan and Zisserman 2015) that was
 trained on ImageNet. Its weights are not part of this package, for their licence is not clear: give
 a safetensors file of yours. Without one, colours, edges and structure are compared on a pyramid,
 which knows nothing of faces and is a milder judge.
 
-Axis legend: ``b`` batch, ``c`` channels, ``h`` height, ``w`` width. Pictures are in [0, 1].
+Axis legend: ``b`` batch, ``c`` channels, ``h`` height, ``w`` width. Images are in [0, 1].
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PyramidPerceptual(nn.Module):
     """Colours, differences of neighbours and structural similarity at several sizes."""
 
     words = (
-        "Pictures were compared by colours, edges and structure on a pyramid: no perceptual "
+        "Images were compared by colours, edges and structure on a pyramid: no perceptual "
         "network was given."
     )
 
@@ -46,7 +46,7 @@ class PyramidPerceptual(nn.Module):
         self.levels = levels
 
     def forward(self, made: Tensor, true: Tensor) -> Tensor:
-        """The distance of pictures [b, 3, h, w], a scalar; 0 for equal ones."""
+        """The distance of images [b, 3, h, w], a scalar; 0 for equal ones."""
         parts = []
         for x, y in zip(pyramid(made, self.levels), pyramid(true, self.levels), strict=True):
             weight = torch.ones_like(y[:, :1])
@@ -104,7 +104,7 @@ class VggFeatures(nn.Module):
         return network.eval().requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Features of pictures [b, 3, h, w] after relu1_1, 2_1, 3_1, 4_1 and 5_1."""
+        """Features of images [b, 3, h, w] after relu1_1, 2_1, 3_1, 4_1 and 5_1."""
         shape = (1, 3, 1, 1)
         mean, spread = (image.new_tensor(values).view(shape) for values in (_MEAN, _SPREAD))
         x = (image - mean) / spread
@@ -125,7 +125,7 @@ class VggPerceptual(nn.Module):
     (arXiv 2003.00196) and face-vid2vid.
     """
 
-    words = "Pictures were compared by features of a VGG-19 that was given."
+    words = "Images were compared by features of a VGG-19 that was given."
 
     def __init__(self, features: VggFeatures, levels: int = 3) -> None:
         """Compares ``levels`` sizes, each half of the one before."""
@@ -133,7 +133,7 @@ class VggPerceptual(nn.Module):
         self.features, self.levels = features, levels
 
     def forward(self, made: Tensor, true: Tensor) -> Tensor:
-        """The distance of pictures [b, 3, h, w], a scalar; 0 for equal ones."""
+        """The distance of images [b, 3, h, w], a scalar; 0 for equal ones."""
         parts = []
         for x, y in zip(pyramid(made, self.levels), pyramid(true, self.levels), strict=True):
             with torch.no_grad():
@@ -155,7 +155,7 @@ def perceptual_loss(weights: str) -> PyramidPerceptual | VggPerceptual:
 
 
 def pyramid(image: Tensor, levels: int) -> list[Tensor]:
-    """Pictures [b, c, h, w] and their halves, quarters ..., none smaller than 16 pixels."""
+    """Images [b, c, h, w] and their halves, quarters ..., none smaller than 16 pixels."""
     found = [image]
     while len(found) < levels and min(found[-1].shape[2:]) >= 2 * _SMALLEST:
         found.append(F.avg_pool2d(found[-1], 2))

@@ -1,11 +1,11 @@
-"""Losses of stage one on pictures, and of the small networks behind it.
+"""Losses of stage one on images, and of the small networks behind it.
 
 Adversarial losses are the hinge form (Lim and Ye 2017, arXiv 1705.02894) that face-vid2vid
 (arXiv 2011.15126) and LivePortrait (arXiv 2407.03168, section 3.2) train with, feature matching is
 that of pix2pixHD (Wang et al. 2018, arXiv 1711.11585). Losses of stitching and retargeting are
 those of LivePortrait, section 3.3.
 
-Axis legend: ``b`` batch, ``c`` channels, ``h`` height, ``w`` width, ``k`` keypoints. Pictures are
+Axis legend: ``b`` batch, ``c`` channels, ``h`` height, ``w`` width, ``k`` keypoints. Images are
 in [0, 1].
 """
 
@@ -22,7 +22,7 @@ from joyvasa_lib.training.portrait.losses.image import hinge_critic
 
 
 def generator_hinge(scores: Sequence[Tensor]) -> Tensor:
-    """What the generator wants of a critic's scores of its pictures: ``-mean``, over the scales."""
+    """What the generator wants of a critic's scores of its images: ``-mean``, over the scales."""
     return torch.stack([-score.mean() for score in scores]).mean()
 
 
@@ -47,7 +47,7 @@ def perceptual_distance(
 
     Args:
         made: features [b, c, h, w] of each layer.
-        true: of the true picture.
+        true: of the true image.
         weights: of each layer.
     """
     parts = [weight * F.l1_loss(x, y) for weight, x, y in zip(weights, made, true, strict=True)]
@@ -55,7 +55,7 @@ def perceptual_distance(
 
 
 def masked_l1(image: Tensor, other: Tensor, keep: Tensor) -> Tensor:
-    """Mean absolute difference of pictures [b, c, h, w] where ``keep`` [b, 1, h, w] says so.
+    """Mean absolute difference of images [b, c, h, w] where ``keep`` [b, 1, h, w] says so.
 
     ``|| (image - other) * keep ||_1`` over all pixels and channels, so that a small region weighs
     little.
