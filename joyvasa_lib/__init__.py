@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.emotion.timeline import EmotionTimeline
     from joyvasa_lib.errors import (
+        Cancelled,
         CheckpointError,
         JoyVASAError,
         MediaError,
@@ -25,17 +26,22 @@ if TYPE_CHECKING:
     )
     from joyvasa_lib.motion import Motion, MotionSpace
     from joyvasa_lib.pipeline import JoyVASAPipeline
+    from joyvasa_lib.portrait.encoded import EncodedPortrait
     from joyvasa_lib.portrait.model import Portrait, PortraitModel
     from joyvasa_lib.speech.motion_generator import MotionGenerator
+    from joyvasa_lib.speech.options import GenerationOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Animation",
+    "Cancelled",
     "CheckpointError",
     "Emotion",
     "EmotionEditor",
     "EmotionTimeline",
+    "EncodedPortrait",
+    "GenerationOptions",
     "JoyVASAError",
     "JoyVASAPipeline",
     "MediaError",
@@ -57,6 +63,8 @@ _HOMES = {
     "Emotion": "joyvasa_lib.emotion.emotion",
     "EmotionEditor": "joyvasa_lib.emotion.editor",
     "EmotionTimeline": "joyvasa_lib.emotion.timeline",
+    "EncodedPortrait": "joyvasa_lib.portrait.encoded",
+    "GenerationOptions": "joyvasa_lib.speech.options",
     "JoyVASAPipeline": "joyvasa_lib.pipeline",
     "Motion": "joyvasa_lib.motion",
     "MotionGenerator": "joyvasa_lib.speech.motion_generator",

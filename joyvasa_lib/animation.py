@@ -1,11 +1,12 @@
-"""A talking portrait: frames made when they are asked for, with their sound."""
+"""A talking portrait: frames rendered when they are read, with their audio."""
 
 from __future__ import annotations
 
 import base64
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Animation:
     Attributes:
         performance: the motion, made piece by piece as frames are read.
         size: width and height of the frames in pixels.
-        speech: the sound, or None.
+        speech: the recording that the video gets, or None.
         render: makes the iterator over frames [h, w, 3] uint8 RGB.
     """
 
@@ -56,9 +57,9 @@ class Animation:
         """Seconds."""
         return self.n_frames / self.fps
 
-    def frames(self) -> Iterator[Frames]:
-        """Frames [h, w, 3] uint8 RGB, one after the other."""
-        return self.render()
+    def frames(self) -> Generator[Frames]:
+        """Frames [h, w, 3] uint8 RGB, one after the other; ``close()`` it to stop early."""
+        yield from self.render()
 
     def save(
         self,
@@ -67,28 +68,33 @@ class Animation:
         crf: int = 18,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
-        """Renders into a video file with sound and a note that it is synthetic.
+        """Renders into a video file with audio and a note that it is synthetic.
 
         The file appears only when it is complete.
 
         Args:
             path: the file, named .mp4, .mov or .mkv.
-            crf: H.264 quality, smaller is better.
-            progress: called with the number of frames done after each.
+            crf: H.264 constant rate factor, 0 (lossless) to 51; smaller is better and larger.
+            progress: called with the number of frames done after each. Raise
+                :class:`~joyvasa_lib.errors.Cancelled` in it to stop; then there is no file, or the
+                one that was there before.
 
         Returns:
-            The path.
+            The path of the file, a leading ``~`` expanded.
 
         Raises:
             OptionError: unknown suffix or impossible ``crf``.
             OutputError: the file cannot be written.
         """
-        with VideoWriter(path, self.size, self.fps, self.speech, SYNTHETIC_NOTE, crf) as writer:
-            for done, frame in enumerate(self.frames(), start=1):
+        with (
+            VideoWriter(path, self.size, self.fps, self.speech, SYNTHETIC_NOTE, crf) as writer,
+            closing(self.frames()) as frames,
+        ):
+            for done, frame in enumerate(frames, start=1):
                 writer.write(frame)
                 if progress is not None:
                     progress(done)
-        return Path(path)
+        return writer.path
 
     def _repr_html_(self) -> str:
         """The video itself, for notebooks."""

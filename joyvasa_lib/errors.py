@@ -38,3 +38,13 @@ class CheckpointError(JoyVASAError):
 
 class MissingDependencyError(JoyVASAError, ImportError):
     """An optional package is needed for what was asked and is not usable here."""
+
+
+class Cancelled(Exception):
+    """Raise it in a ``progress`` callback to stop the work that called it.
+
+    Every call that takes ``progress`` lets it, and whatever else the callback raises, through to
+    its own caller: no unfinished file is left behind, a file that was to be replaced stays as it
+    was, and processes that were started are ended. Not a :class:`JoyVASAError`: nothing is wrong,
+    and code that goes on after an error must not go on after this.
+    """

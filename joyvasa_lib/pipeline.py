@@ -1,10 +1,13 @@
-"""The whole job in one object: a portrait and speech become a talking video."""
+"""The whole job in one object: a portrait and speech become a talking video.
+
+Over 300 lines because every public call documents its arguments, its errors and its result here.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -19,23 +22,28 @@ from joyvasa_lib.checkpoints.index import best_device, load_portrait_model, read
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.maps.learned import load_unit_map
 from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
-from joyvasa_lib.errors import CheckpointError, MotionError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.face.sampling import as_rgb
-from joyvasa_lib.media.audio import SAMPLE_RATE, SpeechSource, load_speech
-from joyvasa_lib.media.image import ImageSource, load_image
-from joyvasa_lib.media.video import probe, read_video
+from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, SpeechSource, load_speech
+from joyvasa_lib.media.image import load_image
+from joyvasa_lib.media.resampling import resampled_chunks
+from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.extracted import from_rest
 from joyvasa_lib.motion.motion import checked_fps
-from joyvasa_lib.motion.performance import Performance
-from joyvasa_lib.portrait.compact.model import CompactPortrait
-from joyvasa_lib.portrait.model import Portrait, PortraitModel
-from joyvasa_lib.portrait.video_motion import watch
+from joyvasa_lib.motion.performance import Performance, retime_pieces
+from joyvasa_lib.motion.templates import load_motion_file
+from joyvasa_lib.portrait.encoded import (
+    EncodedPortrait,
+    PortraitSource,
+    paste_back_of,
+    render_frames,
+)
+from joyvasa_lib.portrait.model import PortraitModel
+from joyvasa_lib.portrait.video_motion import open_frames, watch
 
 if TYPE_CHECKING:
     import torch
@@ -44,20 +52,9 @@ if TYPE_CHECKING:
     from joyvasa_lib.motion.driving.keypoints import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
+__all__ = ["EncodedPortrait", "JoyVASAPipeline", "PortraitSource"]
+
 Frames = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedPortrait:
-    """A portrait encoded once, with its place in the image.
-
-    Attributes:
-        portrait: what the portrait model made of the crop.
-        crop: the crop, its image and the face.
-    """
-
-    portrait: Portrait
-    crop: FaceCrop
 
 
 class JoyVASAPipeline:
@@ -203,11 +200,12 @@ class JoyVASAPipeline:
 
     def __call__(
         self,
-        portrait: ImageSource | EncodedPortrait,
+        portrait: PortraitSource,
         speech: SpeechSource,
         *,
         sample_rate: int | None = None,
         face: str | int = "largest",
+        detector: FaceDetector | None = None,
         paste_back: bool = True,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
@@ -217,54 +215,58 @@ class JoyVASAPipeline:
 
         Args:
             portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
-            speech: sound file, array or tensor.
-            sample_rate: samples a second, for arrays and tensors.
-            face: ``"largest"`` or the rank by size.
+            speech: audio file, array, tensor or :class:`~joyvasa_lib.media.audio.Speech`.
+            sample_rate: samples a second of an array or tensor; 16000 if None.
+            face: which face of an image: ``"largest"``, or the rank by size from 0.
+            detector: finds the face of an image; the pipeline's own by default.
             paste_back: whether frames are the whole image or the square around the face.
             fps: frames a second of the video.
-            emotion: how the face feels about it: text such as ``"happiness:0.7"``, an
+            emotion: how the person feels: text such as ``"happiness:0.7"``, an
                 :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
-                ``head_motion``: see
-                :class:`~joyvasa_lib.speech.motion_generator.GenerationOptions`.
+                ``head_motion`` and the other fields of
+                :class:`~joyvasa_lib.speech.options.GenerationOptions`.
 
         Returns:
-            The animation: ``round(duration * fps)`` frames, rendered when read or saved.
+            The animation: ``round(duration * fps)`` frames, rendered when they are read or saved.
 
         Raises:
-            MediaError: the image or the sound cannot be used.
-            NoFaceError: the face is not there.
+            MediaError: the image or the recording cannot be used.
+            NoFaceError: there is no face, or not the one that was asked for.
             OptionError: an option's value is not allowed.
+            MotionError: ``fps`` is not a positive number.
         """
-        sound = load_speech(speech, sample_rate)
-        prepared = (
-            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
-        )
-        if emotion is not None:
-            emotion = self.editor(emotion, prepared)
-        performance = self.perform(sound, fps=fps, emotion=emotion, **generation)
-        return self.render(prepared, performance, sound, paste_back=paste_back)
+        recording = _recording(speech, sample_rate)
+        encoded = self.encode(portrait, face=face, detector=detector)
+        editor = None if emotion is None else self.editor(emotion, encoded)
+        performance = self.perform(recording, fps=fps, emotion=editor, **generation)
+        return self.render(encoded, performance, recording, paste_back=paste_back)
 
     def encode(
         self,
-        image: ImageSource,
+        portrait: PortraitSource,
         *,
         face: str | int = "largest",
         detector: FaceDetector | None = None,
     ) -> EncodedPortrait:
-        """Finds the face and encodes it, once for any number of renderings.
+        """Finds the face of an image and encodes it, once for any number of renderings.
 
         Args:
-            image: image file, array, tensor or PIL image.
-            face: ``"largest"`` or the rank by size.
-            detector: another detector, for example
+            portrait: image file, array, tensor or PIL image. A portrait that is encoded already
+                is returned as it is.
+            face: which face: ``"largest"``, or the rank by size from 0.
+            detector: finds the face; the pipeline's own by default. Another is, for example,
                 :class:`~joyvasa_lib.face.landmarks.manual.ManualFaceDetector`.
 
         Raises:
             MediaError: the image cannot be read.
-            NoFaceError: the face is not there; the message says how to give it by hand.
+            NoFaceError: there is no face, or not the one that was asked for; the message says how
+                to give it by hand.
+            OptionError: ``face`` is neither ``"largest"`` nor a rank.
         """
-        full_image = load_image(image)
+        if isinstance(portrait, EncodedPortrait):
+            return portrait
+        full_image = load_image(portrait)
         faces = (detector or self.detector).detect(full_image)
         if not faces:
             height, width = full_image.shape[:2]
@@ -280,18 +282,40 @@ class JoyVASAPipeline:
         crop = self.portrait_model.crop(full_image, chosen, whole=whole)
         return EncodedPortrait(self.portrait_model.encode(crop), crop)
 
-    def generate_motion(self, speech: SpeechSource, **generation: Any) -> Motion:
+    def generate_motion(
+        self,
+        speech: SpeechSource,
+        *,
+        sample_rate: int | None = None,
+        fps: float = 25.0,
+        emotion: EmotionSource | None = None,
+        progress: Callable[[int], None] | None = None,
+        **generation: Any,
+    ) -> Motion:
         """Motion for speech, independent of any portrait.
 
         Args:
-            speech: sound file, array (16 kHz mono), or :class:`~joyvasa_lib.media.audio.Speech`.
+            speech: see :meth:`__call__`.
+            sample_rate: see :meth:`__call__`.
+            fps: frames a second.
+            emotion: see :meth:`__call__`.
+            progress: called with the number of frames done so far, after each window. Raise
+                :class:`~joyvasa_lib.errors.Cancelled` in it to stop.
             **generation: see :meth:`__call__`.
 
         Raises:
-            MediaError: the sound cannot be used.
+            MediaError: the recording cannot be used.
             OptionError: an option's value is not allowed.
+            MotionError: ``fps`` is not a positive number.
         """
-        return self.perform(speech, **generation).motion
+        return self.perform(
+            speech,
+            sample_rate=sample_rate,
+            fps=fps,
+            emotion=emotion,
+            progress=progress,
+            **generation,
+        ).motion
 
     def perform(
         self,
@@ -300,75 +324,89 @@ class JoyVASAPipeline:
         sample_rate: int | None = None,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
+        progress: Callable[[int], None] | None = None,
         **generation: Any,
     ) -> Performance:
         """Motion for speech, generated window by window while it is read.
 
         Args:
-            speech: sound file, array (16 kHz mono unless ``sample_rate`` says otherwise), or
-                :class:`~joyvasa_lib.media.audio.Speech`.
-            sample_rate: samples a second, for arrays and tensors.
+            speech: see :meth:`__call__`.
+            sample_rate: see :meth:`__call__`.
             fps: frames a second.
             emotion: see :meth:`__call__`.
+            progress: see :meth:`generate_motion`; called while the performance is read.
             **generation: see :meth:`__call__`.
 
         Raises:
-            MediaError: the sound cannot be used.
+            MediaError: the recording cannot be used.
             OptionError: an option's value is not allowed.
             MotionError: ``fps`` is not a positive number.
         """
-        if sample_rate is None and isinstance(speech, np.ndarray):
-            sample_rate = SAMPLE_RATE
-        sound = load_speech(speech, sample_rate)
+        rate = checked_fps(fps)
+        recording = _recording(speech, sample_rate)
         generator = self.motion_generator
         generator.check(**generation)
         performance = Performance(
-            generator.frame_count(len(sound), **generation),
+            generator.frame_count(len(recording), **generation),
             generator.fps,
             generator.space,
-            lambda: generator.stream(sound.blocks(), **generation),
+            lambda: generator.stream(recording.blocks(), **generation),
         )
-        seconds = sound.duration
-        if len(performance) != round(len(sound) * generator.fps / SAMPLE_RATE):
-            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the sound
-        performance = performance.retime(fps=fps, n_frames=round(seconds * fps))
-        return performance if emotion is None else performance.edit(self.editor(emotion))
+        seconds = recording.duration
+        if len(performance) != round(len(recording) * generator.fps / SAMPLE_RATE):
+            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the recording
+        performance = performance.retime(fps=rate, n_frames=round(seconds * rate))
+        if emotion is not None:
+            performance = performance.edit(self.editor(emotion))
+        return performance if progress is None else performance.with_progress(progress)
 
     def render(
         self,
-        portrait: EncodedPortrait,
+        portrait: PortraitSource,
         motion: Motion | Performance,
         speech: SpeechSource | None = None,
         *,
         sample_rate: int | None = None,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
         paste_back: bool = True,
         batch_size: int = 8,
     ) -> Animation:
         """The portrait under a motion, or under a performance while it is made, lazily.
 
         Args:
-            portrait: result of :meth:`encode`.
+            portrait: see :meth:`__call__`.
             motion: what the face does.
-            speech: sound of the video: file, array or tensor; None for a video without sound.
-            sample_rate: samples a second, for arrays and tensors.
+            speech: the video's audio: file, array, tensor or
+                :class:`~joyvasa_lib.media.audio.Speech`; None for a video without.
+            sample_rate: samples a second of an array or tensor; 16000 if None.
+            face: see :meth:`__call__`.
+            detector: see :meth:`__call__`.
             paste_back: whether frames are the whole image or the square around the face.
-            batch_size: frames drawn together.
+            batch_size: frames rendered together.
 
         Raises:
-            MediaError: the sound cannot be used.
-            MotionError: the motion is of another space.
-            OptionError: ``batch_size`` is below 1.
+            MediaError: the image or the recording cannot be used.
+            NoFaceError: there is no face, or not the one that was asked for.
+            MotionError: the motion is none, or of another space.
+            OptionError: ``batch_size`` is not a whole number from 1.
         """
-        performance = Performance.of(motion) if isinstance(motion, Motion) else motion
+        performance = Performance.of(motion)
+        recording = None if speech is None else _recording(speech, sample_rate)
+        encoded = self.encode(portrait, face=face, detector=detector)
         still = Motion.neutral(0, space=performance.space)
-        self.portrait_model.render(portrait.portrait, still, batch_size)  # checks now
-        height, width = portrait.crop.full_image.shape[:2]
-        side = portrait.portrait.size
+        self.portrait_model.render(encoded.portrait, still, batch_size)  # checks now
         return Animation(
             performance,
-            (width, height) if paste_back else (side, side),
-            None if speech is None else load_speech(speech, sample_rate),
-            lambda: self._frames(portrait, performance, paste_back, batch_size),
+            encoded.frame_size(paste_back),
+            recording,
+            lambda: render_frames(
+                self.portrait_model,
+                encoded,
+                performance,
+                paste_back=paste_back,
+                batch_size=batch_size,
+            ),
         )
 
     def extract_motion(
@@ -383,14 +421,15 @@ class JoyVASAPipeline:
         """The motion of one person in a video, to drive portraits with or to keep.
 
         The person is followed from the first frame with a face. Where the face is not seen, motion
-        goes in a straight line from where it was lost to where it is found again.
+        is interpolated linearly between the frames before and after.
 
         Args:
             video: a video file, or frames [h, w, 3] uint8 RGB; read once, a frame at a time.
             fps: frames a second, for frames; a file has its own.
-            face: ``"largest"`` or the rank by size, in the first frame with a face.
-            detector: another detector than the pipeline's.
-            progress: called with the number of frames done after each.
+            face: ``"largest"``, or the rank by size from 0, in the first frame with a face.
+            detector: finds faces; the pipeline's own by default.
+            progress: called with the number of frames done after each. Raise
+                :class:`~joyvasa_lib.errors.Cancelled` in it to stop.
 
         Returns:
             One frame for each of the video's, ``reference="absolute"``, in this portrait model's
@@ -400,21 +439,27 @@ class JoyVASAPipeline:
             MediaError: the video cannot be read.
             NoFaceError: the face is seen in less than half of the frames.
             MotionError: ``fps`` is missing or not a positive number.
+            OptionError: ``video`` or ``face`` is of another type or value.
         """
-        frames, rate = _frames_of(video, fps)
-        finder = detector or self.detector
-        return watch(
-            self.portrait_model, frames, rate, face=face, detector=finder, progress=progress
-        )
+        with open_frames(video, fps) as (frames, rate):
+            return watch(
+                self.portrait_model,
+                frames,
+                rate,
+                face=face,
+                detector=detector or self.detector,
+                progress=progress,
+            )
 
     def drive(
         self,
-        portrait: ImageSource | EncodedPortrait,
-        driving: str | os.PathLike[str] | Motion | Performance,
+        portrait: PortraitSource,
+        driving: str | os.PathLike[str] | Motion | Performance | Iterable[Frames],
         *,
         speech: SpeechSource | None = None,
         sample_rate: int | None = None,
         face: str | int = "largest",
+        detector: FaceDetector | None = None,
         driving_face: str | int = "largest",
         paste_back: bool = True,
         fps: float | None = None,
@@ -424,68 +469,75 @@ class JoyVASAPipeline:
         """Makes the portrait do what another person does.
 
         Args:
-            portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
-            driving: a video with a face; a motion file of this library (``.safetensors``) or a
-                LivePortrait driving template (``.pkl``); or a motion.
-            speech: sound of the result; the driving video's own by default.
-            sample_rate: samples a second, for arrays and tensors.
-            face: ``"largest"`` or the rank by size, in the portrait.
-            driving_face: the same, in the first frame of the driving video with a face.
+            portrait: see :meth:`__call__`.
+            driving: a video with a face, or its frames [h, w, 3] uint8 RGB; a motion file of this
+                library (``.safetensors``) or a LivePortrait driving template (``.pkl``); or a
+                motion.
+            speech: audio of the result, see :meth:`render`; a driving video's own by default.
+            sample_rate: samples a second of an array or tensor; 16000 if None.
+            face: which face of the portrait, see :meth:`__call__`.
+            detector: finds the portrait's face, see :meth:`__call__`.
+            driving_face: ``"largest"``, or the rank by size from 0, in the first driving frame
+                with a face.
             paste_back: whether frames are the whole image or the square around the face.
-            fps: frames a second of the result; the driving motion's own by default.
-            batch_size: frames drawn together.
-            progress: called with the number of frames of a driving video that are read.
+            fps: frames a second of the result, the driving motion's own by default; for driving
+                frames also their own rate, which must be given.
+            batch_size: frames rendered together.
+            progress: called with the number of driving frames done after each. Raise
+                :class:`~joyvasa_lib.errors.Cancelled` in it to stop.
 
         Raises:
-            MediaError: the image, the video or the sound cannot be used.
-            NoFaceError: a face is not there.
+            MediaError: the image, the video or the recording cannot be used.
+            NoFaceError: there is no face, or not the one that was asked for.
             CheckpointError: a template cannot be read safely.
-            MotionError: the motion is of a space that this portrait model does not render.
+            MotionError: the motion is of a space that this portrait model does not render, or
+                driving frames come without ``fps``.
+            OptionError: an option's value is not allowed, or nothing of the kind drives.
         """
-        from joyvasa_lib.motion.templates import load_motion_file
-
-        if not isinstance(driving, Motion | Performance):
+        rate = None if fps is None else checked_fps(fps)
+        if isinstance(driving, str | os.PathLike):
             path = Path(driving)
             found = load_motion_file(path)
-            if found is None:
-                if speech is None and probe(path).has_audio:
-                    speech = path
-                if not isinstance(portrait, EncodedPortrait):
-                    portrait = self.encode(portrait, face=face)  # before the long work
-                found = self.extract_motion(path, face=driving_face, progress=progress)
-            driving = found
+            if found is None and speech is None and probe(path).has_audio:
+                speech = path
+            driving = path if found is None else found
+        if not isinstance(driving, Motion | Performance):
+            portrait = self.encode(portrait, face=face, detector=detector)  # before the long work
+            driving = self.extract_motion(driving, fps=fps, face=driving_face, progress=progress)
         if isinstance(driving, Motion):
             self.portrait_model.check_space(driving.space)
-            driving = Performance.of(from_rest(driving))
-        if fps is not None:
+            driving = from_rest(driving)
+        driving = Performance.of(driving)
+        if rate is not None:
             seconds = len(driving) / driving.fps
-            driving = driving.retime(fps=fps, n_frames=max(1, round(seconds * fps)))
-        prepared = (
-            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
-        )
+            driving = driving.retime(fps=rate, n_frames=max(1, round(seconds * rate)))
         return self.render(
-            prepared,
+            portrait,
             driving,
             speech,
             sample_rate=sample_rate,
+            face=face,
+            detector=detector,
             paste_back=paste_back,
             batch_size=batch_size,
         )
 
     def edit(
         self,
-        portrait: ImageSource | EncodedPortrait,
+        portrait: PortraitSource,
         emotion: EmotionSource,
         *,
         face: str | int = "largest",
+        detector: FaceDetector | None = None,
         paste_back: bool = True,
     ) -> Frames:
         """The portrait itself with an emotion: one image, no motion.
 
         Args:
-            portrait: image file, array, tensor or PIL image; or the result of :meth:`encode`.
+            portrait: see :meth:`__call__`.
             emotion: see :meth:`__call__`; of a timeline its beginning.
-            face: ``"largest"`` or the rank by size.
+            face: see :meth:`__call__`.
+            detector: see :meth:`__call__`.
             paste_back: whether the result is the whole image or the square around the face.
 
         Returns:
@@ -493,65 +545,97 @@ class JoyVASAPipeline:
 
         Raises:
             MediaError: the image cannot be read.
-            NoFaceError: the face is not there.
+            NoFaceError: there is no face, or not the one that was asked for.
             OptionError: the emotion is none.
         """
-        prepared = (
-            portrait if isinstance(portrait, EncodedPortrait) else self.encode(portrait, face=face)
-        )
-        editor = self.editor(emotion, prepared, protect_speech=False)
+        encoded = self.encode(portrait, face=face, detector=detector)
+        editor = self.editor(emotion, encoded, protect_speech=False)
         if editor.changes_nothing:
-            return as_rgb(prepared.crop.full_image) if paste_back else prepared.crop.image
+            return as_rgb(encoded.crop.full_image) if paste_back else encoded.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
-        frame = self.portrait_model.render_change(prepared.portrait, change)
-        return self._paste_back(prepared)(frame) if paste_back else frame
+        frame = self.portrait_model.render_change(encoded.portrait, change)
+        return paste_back_of(self.portrait_model, encoded)(frame) if paste_back else frame
 
     def editor(
-        self, emotion: EmotionSource, portrait: EncodedPortrait | None = None, **options: Any
+        self,
+        emotion: EmotionSource,
+        portrait: PortraitSource | None = None,
+        *,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
+        **options: Any,
     ) -> EmotionEditor:
         """The editor of an emotion, with this checkpoint's map from action units to expression.
 
         Args:
             emotion: see :meth:`__call__`.
-            portrait: result of :meth:`encode`, whose proportions the map then knows; the mean
-                face's if None.
+            portrait: see :meth:`__call__`; its proportions are the map's, the mean face's if None.
+            face: see :meth:`__call__`.
+            detector: see :meth:`__call__`.
             **options: of :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
 
         Raises:
             OptionError: the emotion is none, or an option is unknown or out of range.
             CheckpointError: the checkpoint's map is damaged.
+            MediaError: the image cannot be read.
+            NoFaceError: there is no face, or not the one that was asked for.
         """
         editor = make_editor(emotion, **options)
         keypoints = editor.keypoints
-        if keypoints is None and portrait and isinstance(portrait.portrait, CompactPortrait):
-            keypoints = portrait.portrait.keypoints
+        if keypoints is None and portrait is not None:
+            keypoints = self.encode(portrait, face=face, detector=detector).portrait.keypoints
         return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
     def stream(
         self,
-        portrait: EncodedPortrait,
-        chunks: Iterable[NDArray[np.float32]],
+        portrait: PortraitSource,
+        chunks: Iterable[NDArray[Any] | torch.Tensor],
         *,
+        sample_rate: int | None = None,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
         paste_back: bool = True,
+        fps: float = 25.0,
         emotion: EmotionSource | None = None,
         **generation: Any,
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
 
+        Everything but the chunks is checked now, before the first one is read. Stop reading, or
+        ``close()`` the iterator, to cancel.
+
         Args:
-            portrait: result of :meth:`encode`.
-            chunks: pieces of speech, float32 [n], 16 kHz mono.
+            portrait: see :meth:`__call__`.
+            chunks: consecutive pieces of speech, mono [n]: arrays or tensors of floats in [-1, 1].
+            sample_rate: samples a second of the chunks; 16000 if None.
+            face: see :meth:`__call__`.
+            detector: see :meth:`__call__`.
             paste_back: whether frames are the whole image or the square around the face.
+            fps: frames a second.
             emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
-        Yields:
-            [h, w, 3] uint8 RGB at 25 frames a second.
+        Returns:
+            An iterator over frames [h, w, 3] uint8 RGB.
+
+        Raises:
+            MediaError: the image cannot be read; while frames are read, that a chunk is not mono
+                or not finite.
+            NoFaceError: there is no face, or not the one that was asked for.
+            OptionError: an option's value is not allowed.
+            MotionError: ``fps`` is not a positive number.
         """
-        motions = self.motion_generator.stream(chunks, **generation)
-        if emotion is not None:
-            motions = self.editor(emotion, portrait).edit_pieces(motions)
-        yield from self._frames(portrait, motions, paste_back, 8)
+        rate = checked_fps(fps)
+        given = SAMPLE_RATE if sample_rate is None else sample_rate
+        samples = resampled_chunks(chunks, given, SAMPLE_RATE)
+        generator = self.motion_generator
+        generator.check(**generation)
+        encoded = self.encode(portrait, face=face, detector=detector)
+        editor = None if emotion is None else self.editor(emotion, encoded)
+        motions = retime_pieces(generator.stream(samples, **generation), rate)
+        if editor is not None:
+            motions = editor.edit_pieces(motions)
+        return render_frames(self.portrait_model, encoded, motions, paste_back=paste_back)
 
     @cached_property
     def unit_map(self) -> UnitToExpression:
@@ -566,34 +650,8 @@ class JoyVASAPipeline:
             return load_unit_map(self.checkpoint, space)
         return linear_map(space)
 
-    def _paste_back(self, prepared: EncodedPortrait) -> PasteBack:
-        unchanged = "source" if self.portrait_model.keeps_source else "frame"
-        return PasteBack(prepared.crop, prepared.portrait.mask, unchanged)
 
-    def _frames(
-        self,
-        prepared: EncodedPortrait,
-        motions: Iterable[Motion],
-        paste_back: bool,
-        batch_size: int,
-    ) -> Iterator[Frames]:
-        paste = self._paste_back(prepared) if paste_back else None
-        reference: Motion | None = None  # rest of the whole performance, not of each piece
-        for motion in motions:
-            if reference is None and len(motion) and motion.reference == "absolute":
-                reference = motion[:1]
-            batches = self.portrait_model.render(prepared.portrait, motion, batch_size, reference)
-            for batch in batches:
-                for frame in batch:
-                    yield frame if paste is None else paste(frame)
-
-
-def _frames_of(
-    video: str | os.PathLike[str] | Iterable[Frames], fps: float | None
-) -> tuple[Iterable[Frames], float]:
-    if isinstance(video, str | os.PathLike):
-        reader = read_video(video)
-        return reader, reader.fps
-    if fps is None:
-        raise MotionError("Frames have no rate of their own; give fps=...")
-    return video, checked_fps(fps)
+def _recording(speech: SpeechSource, sample_rate: int | None) -> Speech:
+    """The speech; samples whose rate is not given have the library's own, 16 kHz."""
+    in_memory = not isinstance(speech, str | os.PathLike | Speech)
+    return load_speech(speech, SAMPLE_RATE if in_memory and sample_rate is None else sample_rate)

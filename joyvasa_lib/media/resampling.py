@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,7 @@ def mono_at_rate(
         MediaError: the shape or the type is not of a recording, or it is empty.
         OptionError: the rate is not a whole number in the range.
     """
-    whole = isinstance(sample_rate, int | float | np.integer) and sample_rate % 1 == 0
-    if not whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise OptionError(
-            f"sample_rate={sample_rate} is not allowed; "
-            f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
-        )
-    sample_rate = int(sample_rate)
+    sample_rate = _checked_rate(sample_rate)
     if is_tensor(samples):
         torchaudio = load_torchaudio() if sample_rate != target_rate else None
         if torchaudio is not None and samples.is_floating_point():
@@ -82,6 +77,67 @@ def mono_at_rate(
 
     resampled = np.asarray(soxr.resample(mono, sample_rate, target_rate, quality="HQ"))
     return _of_length(resampled, round(len(mono) * target_rate / sample_rate))
+
+
+def resampled_chunks(
+    chunks: Iterable[npt.NDArray[Any] | torch.Tensor], sample_rate: int, target_rate: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Resamples a mono waveform that arrives in pieces.
+
+    Args:
+        chunks: consecutive pieces [n], of any length; floats in [-1, 1], or integers over their
+            type's whole range.
+        sample_rate: samples a second of the chunks, 2000 to 768000.
+        target_rate: samples a second wanted.
+
+    Returns:
+        An iterator over float32 [n], ``round(n * target_rate / sample_rate)`` samples in all.
+
+    Raises:
+        OptionError: the rate is not a whole number in the range, or ``chunks`` is no iterable.
+        MediaError: while it is read: a chunk is not mono, or not of samples.
+    """
+    rate = _checked_rate(sample_rate)
+    if isinstance(chunks, str | bytes) or not isinstance(chunks, Iterable):
+        raise OptionError(
+            f"chunks must be an iterable of arrays or tensors [n], not {type(chunks).__name__}"
+        )
+    samples = map(_chunk, chunks)
+    return samples if rate == target_rate else _resampled(samples, rate, target_rate)
+
+
+def _resampled(
+    chunks: Iterable[npt.NDArray[np.float32]], sample_rate: int, target_rate: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    import soxr
+
+    stream = soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32", quality="HQ")
+    taken = given = 0
+    for chunk in chunks:
+        taken += len(chunk)
+        resampled = stream.resample_chunk(chunk)
+        given += len(resampled)
+        yield resampled
+    last = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    yield _of_length(last, max(0, round(taken * target_rate / sample_rate) - given))
+
+
+def _chunk(samples: npt.NDArray[Any] | torch.Tensor) -> npt.NDArray[np.float32]:
+    """One piece of a mono waveform as float32 [n]."""
+    array = _as_float(to_numpy(samples) if is_tensor(samples) else np.asarray(samples))
+    if array.ndim != 1:
+        raise MediaError(f"A chunk of speech must be mono, [n]; got an array of {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _checked_rate(sample_rate: Any) -> int:
+    whole = isinstance(sample_rate, int | float | np.integer) and sample_rate % 1 == 0
+    if not whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise OptionError(
+            f"sample_rate={sample_rate} is not allowed; "
+            f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
+        )
+    return int(sample_rate)
 
 
 def _as_float(samples: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +33,7 @@ class VideoReader:
     fps: float
     size: tuple[int, int]
 
-    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+    def __iter__(self) -> Generator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
         # PPM says each image's size, so that nothing depends on how the header was read.
         # The filter is exact where the option -r shifts the image by up to two frames.

@@ -6,8 +6,10 @@ in memory. Axis legend: ``t`` frames.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -53,8 +55,18 @@ class Performance:
         self._motion: Motion | None = None
 
     @classmethod
-    def of(cls, motion: Motion) -> Performance:
-        """A motion that is there already, handed out in pieces."""
+    def of(cls, motion: Motion | Performance) -> Performance:
+        """A motion that is there already, handed out in pieces; a performance as it is.
+
+        Raises:
+            MotionError: it is neither.
+        """
+        if isinstance(motion, Performance):
+            return motion
+        if not isinstance(motion, Motion):
+            raise MotionError(
+                f"A Motion or a Performance is needed here, not {type(motion).__name__}"
+            )
         performance = cls(len(motion), motion.fps, motion.space, lambda: ())
         performance._motion = motion
         return performance
@@ -139,24 +151,88 @@ class Performance:
             raise MotionError(f"A performance of {self.n_frames} frames cannot last {n_frames}")
         if (n_frames, rate) == (self.n_frames, self.fps):
             return self
-        return Performance(n_frames, rate, self.space, lambda: _retimed(self, n_frames, rate))
+        step = self.n_frames / n_frames
+        return Performance(
+            n_frames,
+            rate,
+            self.space,
+            lambda: _retimed(self, step, rate, (self.n_frames, n_frames)),
+        )
+
+    def with_progress(self, progress: Callable[[int], None]) -> Performance:
+        """The performance, which tells how many of its frames are made while it is read.
+
+        Args:
+            progress: called with the number of frames after each piece. What it raises, such as
+                :class:`~joyvasa_lib.errors.Cancelled`, ends the reading.
+        """
+        return Performance(self.n_frames, self.fps, self.space, lambda: _told(self, progress))
 
 
-def _retimed(source: Performance, n_frames: int, fps: float) -> Iterator[Motion]:
-    """Pieces of ``source`` stretched to ``n_frames``; the same numbers as in one piece."""
-    step = len(source) / n_frames
-    margin = reach(step)
-    held: NDArray[np.float64] = np.zeros((0, source.space.vector_size))
-    first, done = 0, 0  # number of held[0]; output frames made
+def retime_pieces(pieces: Iterable[Motion], fps: float) -> Iterator[Motion]:
+    """Consecutive pieces of one motion of unknown length at another frame rate.
+
+    In bounded memory. Pieces that have the rate already pass as they are.
+
+    Args:
+        pieces: the motion; all pieces have one rate.
+        fps: frames a second wanted, above 0.
+
+    Yields:
+        Pieces whose frames are ``round(duration * fps)`` in all.
+    """
+    source = iter(pieces)
+    first = next(source, None)
+    if first is None:
+        return
+    whole = chain((first,), source)
+    if first.fps == fps:
+        yield from whole
+    else:
+        yield from _retimed(whole, first.fps / fps, fps)
+
+
+def _told(source: Performance, progress: Callable[[int], None]) -> Iterator[Motion]:
+    done = 0
     for piece in source:
-        held = np.concatenate([held, piece.vector])
+        done += len(piece)
+        progress(done)
+        yield piece
+
+
+def _retimed(
+    source: Iterable[Motion], step: float, fps: float, total: tuple[int, int] | None = None
+) -> Iterator[Motion]:
+    """Pieces of ``source`` seen every ``step`` frames; the same numbers as in one piece.
+
+    Args:
+        source: consecutive pieces.
+        step: input frames for one output frame.
+        fps: rate of the result.
+        total: input and output frames in all, where they are known.
+    """
+    due, n_frames = total or (math.inf, 0)
+    margin = reach(step)
+    held: NDArray[np.float64] = np.zeros((0, 0))
+    first, done = 0, 0  # number of held[0]; output frames made
+    piece: Motion | None = None
+
+    def made(like: Motion, ready: int) -> Motion:
+        vector = resample(held, ready - done, step, first_output=done, first_input=first)
+        return Motion.from_vector(vector, space=like.space, fps=fps, reference=like.reference)
+
+    for piece in source:
+        held = np.concatenate([held.reshape(-1, piece.space.vector_size), piece.vector])
         held[:, -3:] = np.unwrap(held[:, -3:], period=360.0, axis=0)
         received = first + len(held)
-        ready = n_frames if received >= len(source) else int((received - margin) / step)
+        ready = n_frames if received >= due else int((received - margin) / step)
         if ready <= done:
             continue
-        vector = resample(held, ready - done, step, first_output=done, first_input=first)
-        yield Motion.from_vector(vector, space=source.space, fps=fps, reference=piece.reference)
+        yield made(piece, ready)
         done = ready
         drop = max(0, int(done * step) - margin - first)
         held, first = held[drop:], first + drop
+    if total is None and piece is not None:
+        n_frames = max(1, round((first + len(held)) / step))
+        if n_frames > done:
+            yield made(piece, n_frames)

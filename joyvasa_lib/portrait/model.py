@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import MotionError, OptionError
+from joyvasa_lib.checks import checked_int
+from joyvasa_lib.errors import MotionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
@@ -37,6 +38,14 @@ class Portrait:
 
     size: int
     mask: NDArray[np.float32]
+
+    @property
+    def keypoints(self) -> NDArray[np.float32] | None:
+        """[k, 3] canonical keypoints of the person's neutral face, in the motion space's units.
+
+        None where a model does not know them; maps from action units then take the mean face's.
+        """
+        return None
 
 
 class PortraitModel(ABC):
@@ -106,11 +115,10 @@ class PortraitModel(ABC):
         Raises:
             MotionError: the motion is of another space, or the reference is not one absolute frame
                 of this space.
-            OptionError: ``batch_size`` is below 1.
+            OptionError: ``batch_size`` is not a whole number from 1.
         """
         self.check_space(motion.space)
-        if batch_size < 1:
-            raise OptionError(f"batch_size must be at least 1, not {batch_size}")
+        batch_size = checked_int("batch_size", batch_size, least=1)
         if reference is not None:
             check_reference(reference, self.space)
         return self._render(portrait, motion, batch_size, reference)

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import NoFaceError
+from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import FaceDetector
 from joyvasa_lib.face.tracking import SteadyCrop, follow_person
+from joyvasa_lib.media.video import read_video
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.extracted import fill_gaps
+from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.portrait.model import PortraitModel
 
 SEEN = 0.5
 """Least share of frames in which the face must be seen."""
+
+
+@contextmanager
+def open_frames(
+    video: str | os.PathLike[str] | Iterable[NDArray[np.uint8]], fps: float | None = None
+) -> Iterator[tuple[Iterable[NDArray[np.uint8]], float]]:
+    """Frames [h, w, 3] uint8 RGB and their rate; a file is closed when the block ends.
+
+    Args:
+        video: a video file, or frames.
+        fps: frames a second, for frames; a file has its own.
+
+    Raises:
+        MediaError: the video cannot be read.
+        MotionError: frames come without a rate, or with one that is not a positive number.
+        OptionError: the video is neither.
+    """
+    if isinstance(video, str | os.PathLike):
+        reader = read_video(video)
+        with closing(iter(reader)) as frames:
+            yield frames, reader.fps
+        return
+    if not isinstance(video, Iterable):
+        raise OptionError(
+            f"A video must be a file or an iterable of frames, not {type(video).__name__}"
+        )
+    if fps is None:
+        raise MotionError("Frames have no rate of their own; give fps=...")
+    yield video, checked_fps(fps)
 
 
 def watch(
@@ -30,16 +63,17 @@ def watch(
 ) -> Motion:
     """Follows one person through a video and extracts their motion.
 
-    Frames are read once and let go as they come. Where the face is not seen, motion goes in a
-    straight line from where it was lost to where it is found again.
+    Frames are read once, and none is kept. Where the face is not seen, motion is interpolated
+    linearly between the frames before and after.
 
     Args:
         model: decides the motion's space.
         frames: [h, w, 3] uint8 RGB.
         fps: frames a second.
-        face: ``"largest"`` or the rank by size, in the first frame with a face.
+        face: ``"largest"``, or the rank by size from 0, in the first frame with a face.
         detector: finds faces; the bundled one by default.
-        progress: called with the number of frames done after each.
+        progress: called with the number of frames done after each. What it raises, such as
+            :class:`~joyvasa_lib.errors.Cancelled`, ends the work.
 
     Returns:
         One frame for each of the video's, ``reference="absolute"``.

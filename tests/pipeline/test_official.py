@@ -133,7 +133,7 @@ def keypoints_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FastRenderer, "image", image)
 
 
-@pytest.mark.usefixtures("keypoints_for_pictures")
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_pieces_of_a_performance_are_driven_as_the_whole(
     pipe: JoyVASAPipeline,
     prepared: EncodedPortrait,
@@ -203,7 +203,7 @@ def template(tmp_path: Path, n_frames: int = 2) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("keypoints_for_pictures")
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_a_template_drives_the_portrait(
     pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
 ) -> None:
@@ -290,7 +290,7 @@ def test_an_animal_given_by_hand_is_animated(
     if way == "nine points":  # cropped by the points themselves, as the published pipeline does
         assert crop.face.scheme == "animal9"
     if way != "nine points":
-        request.getfixturevalue("keypoints_for_pictures")
+        request.getfixturevalue("keypoints_for_images")
     frame = next(animals.render(prepared, spoken[:1]).frames())
     assert frame.shape == full_image.shape
     assert (frame != full_image).any()
@@ -350,7 +350,7 @@ def test_the_commands_take_published_files_and_nine_points(
     assert probe(output).has_audio
 
 
-@pytest.mark.usefixtures("keypoints_for_pictures")
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_the_published_code_s_numbers_come_from_one_option(
     pipe: JoyVASAPipeline, converted: Path, words: Path, tmp_path: Path
 ) -> None:
@@ -452,7 +452,7 @@ def test_an_index_that_is_not_known_is_told(tmp_path: Path, index: str, message:
         JoyVASAPipeline.from_pretrained(tmp_path)
 
 
-@pytest.mark.usefixtures("keypoints_for_pictures")
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_options_of_driving_reach_the_frames(
     pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
 ) -> None:

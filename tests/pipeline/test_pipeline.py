@@ -121,7 +121,9 @@ def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> N
 def test_kernels_compiled_ahead_are_those_that_rendering_uses(
     pipe: JoyVASAPipeline, prepared: EncodedPortrait
 ) -> None:
-    from joyvasa_lib.portrait.compact import lookup, patch_guides, rasterizer, resolve
+    from joyvasa_lib.portrait.compact.refine import patch_guides
+    from joyvasa_lib.portrait.compact.render import lookup, resolve
+    from joyvasa_lib.rig import rasterizer
 
     kernels = (
         rasterizer._rasterize_one,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,21 +54,34 @@ def select_face(faces: Sequence[Face], which: str | int = "largest") -> Face:
         NoFaceError: there is no face, or fewer than asked for.
         OptionError: ``which`` is neither ``"largest"`` nor a rank.
     """
-    if isinstance(which, str):
-        if which != "largest" and not which.isdigit():
-            raise OptionError(f"face must be 'largest' or a number from 0 on, not {which!r}")
-        which = 0 if which == "largest" else int(which)
-    if which < 0:
-        raise OptionError(f"face must be 'largest' or a number from 0 on, not {which}")
+    rank = face_rank(which)
     if not faces:
         raise NoFaceError(
             "No face was found in the image; use an image with a visible face, or give its box "
             "or landmarks by hand"
         )
-    if which >= len(faces):
+    if rank >= len(faces):
         raise NoFaceError(
-            f"Face {which} was asked for but the image has {len(faces)}; give "
+            f"Face {rank} was asked for but the image has {len(faces)}; give "
             + ("0" if len(faces) == 1 else f"0 to {len(faces) - 1}, largest first,")
             + " or 'largest'"
         )
-    return faces[which]
+    return faces[rank]
+
+
+def face_rank(which: str | int) -> int:
+    """The rank by size of the face that is meant.
+
+    Raises:
+        OptionError: ``which`` is neither ``"largest"`` nor a whole number from 0.
+    """
+    if which == "largest":
+        return 0
+    written = isinstance(which, str) and which.isascii() and which.isdecimal()
+    try:
+        rank = int(which) if written else operator.index(which)  # type: ignore[arg-type]
+    except TypeError:
+        rank = -1
+    if rank < 0 or isinstance(which, bool):
+        raise OptionError(f"face must be 'largest' or a number from 0 on, not {which!r}")
+    return rank
