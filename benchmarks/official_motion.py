@@ -98,13 +98,11 @@ def window(model: MotionGenerator, audio: Tensor, name: str, steps: int, seed: i
     from joyvasa_lib.speech.diffusion.sampling import draw_noise
     from joyvasa_lib.speech.motion_generator import make_options
 
-    options = make_options(
-        {"scheduler": name, "num_inference_steps": steps, "guidance_scale": GUIDANCE}
-    )
+    options = make_options(scheduler=name, num_inference_steps=steps, guidance_scale=GUIDANCE)
     generator = torch.Generator().manual_seed(seed)
     noise = draw_noise(model.denoiser, audio.shape[1], generator, model.device)
     start = model.denoiser.start_motion_feat, model.denoiser.start_audio_feat
-    return model.sample_window(audio, *start, options, generator, noise)
+    return model.diffusion.sample(audio, *start, options, generator, noise)
 
 
 @torch.inference_mode()

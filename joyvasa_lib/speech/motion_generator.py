@@ -1,7 +1,6 @@
-"""Speech to motion: windows of diffusion, each continuing the one before.
+"""Speech to motion: waveforms in, :class:`~joyvasa_lib.motion.motion.Motion` out.
 
-Axis legend: ``n`` samples at 16 kHz, ``b`` batch, ``l`` frames of a window, ``p`` previous frames,
-``c`` motion channels, ``d`` width of the denoiser.
+Axis legend: ``n`` samples at 16 kHz, ``T`` diffusion steps of training.
 """
 
 from __future__ import annotations
@@ -9,28 +8,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
+from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
+from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
-from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_noise, draw_window
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
+from joyvasa_lib.speech.diffusion.storage import load_denoiser, save_denoiser
 from joyvasa_lib.speech.encoders.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
-from joyvasa_lib.speech.options import GenerationOptions, make_options
+from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
+from joyvasa_lib.speech.streaming import MotionStream, SpeechStream
 
-__all__ = ["GenerationOptions", "MotionGenerator", "check_waveform", "make_options"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["GenerationKwargs", "GenerationOptions", "MotionGenerator", "make_options"]
 
 SCHEDULER_FILE = "scheduler_config.json"
 PIECE = 16000 * 10
-"""Samples handed to the stream at once when the whole speech is there."""
+"""Samples given to the stream at once where the whole waveform is there."""
 
 
 class MotionGenerator:
@@ -57,10 +60,23 @@ class MotionGenerator:
                 ``"epsilon"``, the noise.
         """
         self.audio_encoder = audio_encoder.eval()
-        self.denoiser = denoiser.eval()
+        self.diffusion = MotionDiffusion(denoiser.eval(), betas, prediction_type)
         self.normalizer = normalizer
-        self.betas = np.asarray(betas, np.float32)
-        self.prediction_type = prediction_type
+
+    @property
+    def denoiser(self) -> MotionDenoiser:
+        """The diffusion transformer."""
+        return self.diffusion.denoiser
+
+    @property
+    def betas(self) -> NDArray[np.float32]:
+        """Noise variances [T] that the denoiser was trained on."""
+        return self.diffusion.betas
+
+    @property
+    def prediction_type(self) -> str:
+        """What the denoiser predicts: ``"sample"``, clean motion, or ``"epsilon"``, the noise."""
+        return self.diffusion.prediction_type
 
     @property
     def space(self) -> MotionSpace:
@@ -70,7 +86,7 @@ class MotionGenerator:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return next(self.denoiser.parameters()).device
+        return self.diffusion.device
 
     def to(self, device: torch.device | str) -> MotionGenerator:
         """Moves the networks; returns itself."""
@@ -78,46 +94,69 @@ class MotionGenerator:
         self.denoiser.to(device)
         return self
 
-    def generate(self, waveform: NDArray[np.float32], **options: Any) -> Motion:
+    def generate(
+        self,
+        waveform: NDArray[np.float32],
+        options: GenerationOptions | None = None,
+        **changes: Unpack[GenerationKwargs],
+    ) -> Motion:
         """Generates the motion of a whole speech.
 
         Args:
             waveform: float32 [n], 16 kHz mono.
-            **options: fields of :class:`GenerationOptions`.
+            options: how motion is drawn; the defaults if None.
+            **changes: fields of :class:`GenerationOptions` that differ from ``options``.
 
         Returns:
-            :meth:`frame_count` frames at 25 fps: expression, and the head's pose as the
-            normalizer's ``reference`` says (compact preset: relative to the portrait's own;
-            official: as extracted from images).
+            :meth:`frame_count` frames at 25 fps: expression, and the head pose as the normalizer's
+            ``reference`` says (compact preset: relative to the portrait's own; official: as
+            extracted from images).
 
         Raises:
             OptionError: an option is unknown or out of range.
             MediaError: the waveform is empty, not one-dimensional or not finite.
         """
         pieces = (waveform[start : start + PIECE] for start in range(0, len(waveform), PIECE))
-        return Motion.concatenate(list(self.stream(pieces, **options)))
+        return Motion.concatenate(list(self.stream(pieces, options, **changes)))
 
-    def stream(self, chunks: Iterable[NDArray[np.float32]], **options: Any) -> Iterator[Motion]:
+    def stream(
+        self,
+        chunks: Iterable[NDArray[np.float32]],
+        options: GenerationOptions | None = None,
+        **changes: Unpack[GenerationKwargs],
+    ) -> Iterator[Motion]:
         """Generates motion while speech arrives; the concatenation equals :meth:`generate`.
 
         Args:
             chunks: pieces of speech, float32 [n] of any length, 16 kHz mono.
-            **options: fields of :class:`GenerationOptions`.
+            options: how motion is drawn; the defaults if None.
+            **changes: fields of :class:`GenerationOptions` that differ from ``options``.
 
-        Yields:
-            Motions of consecutive frames, as soon as their window of sound is complete.
+        Returns:
+            An iterator over motions of consecutive frames, each made as soon as its window of
+            speech is complete. Its errors are MediaError: the speech is empty, or a chunk is not
+            one-dimensional or not finite.
+
+        Raises:
+            OptionError: an option is unknown or out of range; before any chunk is read.
         """
-        from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
-        from joyvasa_lib.speech.streaming import MotionStream
+        checked = self.check(options, **changes)
+        return _run(self._make_stream(checked), chunks)
 
-        checked = make_options(options)
-        kind = JoyVASAStream if checked.compat == "joyvasa" else MotionStream
-        stream = kind(self, checked)
-        for chunk in chunks:
-            yield from stream.push(chunk)
-        yield from stream.finish()
+    def _make_stream(self, options: GenerationOptions) -> SpeechStream:
+        """Starts one performance; another rule for windows overrides this."""
+        if options.compat == "joyvasa":
+            from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
 
-    def frame_count(self, samples: int, **options: Any) -> int:
+            return JoyVASAStream(self.audio_encoder, self.diffusion, self.normalizer, options)
+        return MotionStream(self.audio_encoder, self.diffusion, self.normalizer, options)
+
+    def frame_count(
+        self,
+        samples: int,
+        options: GenerationOptions | None = None,
+        **changes: Unpack[GenerationKwargs],
+    ) -> int:
         """Returns how many frames :meth:`generate` makes of a number of samples.
 
         ``round(samples / 640)``, the rounded duration at 25 fps; under ``compat="joyvasa"`` three
@@ -126,86 +165,26 @@ class MotionGenerator:
         Raises:
             OptionError: an option is unknown or out of range.
         """
-        if make_options(options).compat == "joyvasa":
+        if make_options(options, **changes).compat == "joyvasa":
             from joyvasa_lib.compat.joyvasa.windows import frame_count
 
             return frame_count(samples)
         return round(samples / SAMPLES_PER_FRAME)
 
-    def check(self, **options: Any) -> None:
-        """Refuses options that :meth:`generate` would refuse, without generating.
+    def check(
+        self, options: GenerationOptions | None = None, **changes: Unpack[GenerationKwargs]
+    ) -> GenerationOptions:
+        """Returns options that :meth:`generate` takes, without generating.
 
         Raises:
             OptionError: an option is unknown or out of this model's range.
         """
-        self._scheduler(make_options(options))
-
-    @torch.inference_mode()
-    def sample_window(
-        self,
-        audio: Tensor,
-        prev_motion: Tensor,
-        prev_audio: Tensor,
-        options: GenerationOptions,
-        generator: torch.Generator,
-        noise: Tensor | None = None,
-        real_frames: int | None = None,
-    ) -> Tensor:
-        """Draws one window of model channels.
-
-        Args:
-            audio: speech features after the denoiser's ``audio_feature_map`` [1, l, d].
-            prev_motion: channels of the previous frames [1, p, c].
-            prev_audio: features of the previous frames [1, p, d].
-            options: guidance, steps and scheduler.
-            generator: CPU generator, so that a seed means the same on every device.
-            noise: initial noise [1, l, c]; drawn if not given.
-            real_frames: frames from the first that are not padding; all if not given.
-
-        Returns:
-            Channels [1, l, c].
-        """
-        denoise = GuidedDenoiser(
-            self.denoiser,
-            audio,
-            prev_motion,
-            prev_audio,
-            options.guidance_scale,
-            options.dynamic_threshold,
-            real_frames,
-        )
-        if noise is None:
-            noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)
-        scheduler = self._scheduler(options)
-        return draw_window(denoise, scheduler, options.num_inference_steps, noise, generator)
-
-    def _scheduler(self, options: GenerationOptions) -> Any:
-        if isinstance(options.scheduler, str):
-            if options.num_inference_steps > len(self.betas):
-                raise OptionError(
-                    f"num_inference_steps must be at most {len(self.betas)}, the steps this model "
-                    f"was trained with; got {options.num_inference_steps}."
-                )
-            return make_scheduler(options.scheduler, self.betas, self.prediction_type)
-        if not hasattr(options.scheduler, "set_timesteps"):
-            raise OptionError(f"{options.scheduler!r} is not a diffusers scheduler.")
-        config = options.scheduler.config
-        found = config.get("prediction_type"), config.get("num_train_timesteps")
-        wanted = self.prediction_type, len(self.betas)
-        if found != wanted:
-            kind = type(options.scheduler).__name__
-            raise OptionError(
-                f"The {kind} is for prediction type {found[0]!r} and {found[1]} training steps, "
-                f"this model for {wanted[0]!r} and {wanted[1]}; make it with "
-                f"{kind}.from_config(make_scheduler('ddim', generator.betas).config)."
-            )
-        # A fresh copy: some schedulers keep state between steps.
-        return type(options.scheduler).from_config(config)
+        checked = make_options(options, **changes)
+        self.diffusion.scheduler(checked)
+        return checked
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``."""
-        from joyvasa_lib.speech.diffusion.storage import save_denoiser
-
         folder = Path(folder)
         self.audio_encoder.save_pretrained(folder / "audio_encoder", dtype)
         save_denoiser(self.denoiser, folder / "denoiser", dtype)
@@ -220,8 +199,6 @@ class MotionGenerator:
         Raises:
             CheckpointError: a part is missing or does not fit.
         """
-        from joyvasa_lib.speech.diffusion.storage import load_denoiser
-
         folder = Path(folder)
         path = folder / "scheduler" / SCHEDULER_FILE
         try:
@@ -250,15 +227,7 @@ class MotionGenerator:
         return cls(encoder, denoiser, normalizer, np.asarray(betas, np.float32), prediction_type)
 
 
-def check_waveform(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the samples as float32 [n].
-
-    Raises:
-        MediaError: wrong number of axes, or a sample is not finite.
-    """
-    samples = np.asarray(waveform, np.float32)
-    if samples.ndim != 1:
-        raise MediaError(f"Speech must be one row of samples; got an array of {samples.shape}.")
-    if not np.isfinite(samples).all():
-        raise MediaError("The speech holds samples that are not finite (NaN or infinite).")
-    return samples
+def _run(stream: SpeechStream, chunks: Iterable[NDArray[np.float32]]) -> Iterator[Motion]:
+    for chunk in chunks:
+        yield from stream.push(chunk)
+    yield from stream.finish()

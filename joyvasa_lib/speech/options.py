@@ -1,19 +1,39 @@
-"""How motion is drawn from the model: every option of the motion generator, checked."""
+"""Options of the motion generator: what each means, and its check."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
-import numpy as np
-
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.speech.diffusion.sampling import Threshold
-from joyvasa_lib.speech.diffusion.schedulers import SCHEDULERS
 
-BLINKS = ("placed", "model")
-COMPATS = ("none", "joyvasa")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+SchedulerName = Literal["ddim", "ddpm", "dpmsolver++"]
+Blinks = Literal["placed", "model"]
+Compat = Literal["none", "joyvasa"]
+Threshold = tuple[float, float, float]
+"""A quantile, and the lowest and highest limit of a magnitude."""
+WINDOW_FRAMES = (12, 100)
+"""Fewest and most frames of a window."""
+
+
+class GenerationKwargs(TypedDict, total=False):
+    """Keyword arguments of every call that generates motion: see :class:`GenerationOptions`."""
+
+    seed: int
+    guidance_scale: float
+    num_inference_steps: int
+    scheduler: SchedulerName | Any
+    head_motion: float
+    blinks: Blinks
+    window_frames: int
+    smooth_pose: bool
+    dynamic_threshold: Threshold | None
+    compat: Compat
 
 
 @dataclass(frozen=True)
@@ -22,17 +42,19 @@ class GenerationOptions:
 
     Attributes:
         seed: the same seed and speech give the same bytes of motion.
-        guidance_scale: 1 follows the speech as learned, more exaggerates what the speech adds.
+        guidance_scale: strength of classifier-free guidance, 0 to 20. 1 follows the speech as
+            learned, more exaggerates what the speech adds, 0 ignores it.
         num_inference_steps: denoising steps, 1 to the number of training steps.
-        scheduler: "ddim", "ddpm", "dpmsolver++", or a diffusers scheduler, used as configured.
-        head_motion: factor on the head's rotation and translation, 0 keeps it still.
-        blinks: "placed" by a seeded rule at people's rate, or the "model"'s own. Only models of
-            blendshapes can have them placed.
-        window_frames: frames drawn together, at most what the model was trained on; fewer answer
-            sooner in a stream.
-        smooth_pose: whether the head is smoothed: without delay over a fifth of a second, or,
-            under ``compat="joyvasa"``, as there.
-        dynamic_threshold: ratio, lowest and highest limit of each prediction's magnitude; see
+        scheduler: ``"ddim"``, ``"ddpm"``, ``"dpmsolver++"``, or a diffusers scheduler, used as it
+            is configured.
+        head_motion: factor on the head's rotation and translation, 0 to 3; 0 keeps it still.
+        blinks: ``"placed"`` at random times at the rate of people who speak, or the ``"model"``'s
+            own. Only in motion spaces with blendshapes can they be placed.
+        window_frames: frames drawn together, 12 to 100 and at most as many as the model was trained
+            on. With fewer a stream answers sooner.
+        smooth_pose: whether the head pose is smoothed over time: without delay, over a fifth of a
+            second; under ``compat="joyvasa"`` as the published code does.
+        dynamic_threshold: quantile, lowest and highest limit of each prediction's magnitude; see
             :func:`~joyvasa_lib.speech.diffusion.sampling.limit_peak`. None is off.
         compat: ``"joyvasa"`` draws windows as the published code does, to reproduce its numbers:
             see :mod:`~joyvasa_lib.compat.joyvasa.windows` for what that costs. With it go
@@ -45,56 +67,71 @@ class GenerationOptions:
     seed: int = 0
     guidance_scale: float = 2.0
     num_inference_steps: int = 10
-    scheduler: str | Any = "ddim"
+    scheduler: SchedulerName | Any = "ddim"
     head_motion: float = 1.0
-    blinks: str = "placed"
+    blinks: Blinks = "placed"
     window_frames: int = 100
     smooth_pose: bool = True
     dynamic_threshold: Threshold | None = None
-    compat: Literal["none", "joyvasa"] = "none"
+    compat: Compat = "none"
 
     def __post_init__(self) -> None:
         """Checks every value."""
-        if isinstance(self.scheduler, str) and self.scheduler not in SCHEDULERS:
-            names = ", ".join(SCHEDULERS)
-            raise OptionError(f"Unknown scheduler {self.scheduler!r}; choose one of {names}.")
-        if self.blinks not in BLINKS:
-            raise OptionError(f"Unknown blinks {self.blinks!r}; choose one of {', '.join(BLINKS)}.")
-        _check_range("seed", self.seed, 0, 2**63 - 1)
-        _check_range("guidance_scale", self.guidance_scale, 0.0, 20.0)
-        _check_range("num_inference_steps", self.num_inference_steps, 1, 1000)
-        _check_range("head_motion", self.head_motion, 0.0, 3.0)
-        _check_range("window_frames", self.window_frames, 12, 100)
+        least, most = WINDOW_FRAMES
+        checked = {
+            "seed": checked_int("seed", self.seed, least=0, most=2**63 - 1),
+            "guidance_scale": checked_float(
+                "guidance_scale", self.guidance_scale, least=0, most=20
+            ),
+            "num_inference_steps": checked_int(
+                "num_inference_steps", self.num_inference_steps, least=1, most=1000
+            ),
+            "head_motion": checked_float("head_motion", self.head_motion, least=0, most=3),
+            "window_frames": checked_int(
+                "window_frames", self.window_frames, least=least, most=most
+            ),
+            "smooth_pose": bool(checked_choice("smooth_pose", self.smooth_pose, (True, False))),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if isinstance(self.scheduler, str):
+            checked_choice("scheduler", self.scheduler, get_args(SchedulerName))
+        checked_choice("blinks", self.blinks, get_args(Blinks))
         if self.dynamic_threshold is not None:
             _check_threshold(self.dynamic_threshold)
-        if self.compat not in COMPATS:
-            raise OptionError(
-                f"Unknown compat {self.compat!r}; choose one of {', '.join(COMPATS)}."
-            )
+        checked_choice("compat", self.compat, get_args(Compat))
         if self.compat == "joyvasa" and self.head_motion != 1.0:
             raise OptionError(
                 f"compat='joyvasa' leaves the head as drawn: head_motion must be 1, not "
-                f"{self.head_motion!r}; apply Motion.with_gains(head=...) to the result."
+                f"{self.head_motion!r}; apply Motion.with_gains(head=...) to the result"
             )
 
 
-def make_options(options: dict[str, Any]) -> GenerationOptions:
+def make_options(
+    options: GenerationOptions | None = None, **changes: Unpack[GenerationKwargs]
+) -> GenerationOptions:
     """Returns checked options.
 
+    Args:
+        options: what to start from; the defaults if None.
+        **changes: fields of :class:`GenerationOptions` that differ.
+
     Raises:
-        OptionError: an unknown name or a value out of range.
+        OptionError: an unknown name, or a value out of range.
     """
-    known = GenerationOptions.__dataclass_fields__
-    if unknown := sorted(set(options) - set(known)):
-        raise OptionError(f"Unknown options {unknown}; known are {', '.join(known)}.")
-    return GenerationOptions(**options)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise OptionError(f"{name} must be a number, not {value!r}.")
-    if not low <= value <= high:
-        raise OptionError(f"{name} must lie between {low:g} and {high:g}; got {value!r}.")
+    known = [field.name for field in fields(GenerationOptions)]
+    if unknown := sorted(set(changes) - set(known)):
+        raise OptionError(
+            f"Motion generation has no option {unknown[0]!r}; its options are {', '.join(known)}"
+        )
+    if options is None:
+        return GenerationOptions(**changes)
+    if not isinstance(options, GenerationOptions):
+        raise OptionError(
+            f"options must be GenerationOptions, not {options!r}; give single values as keyword "
+            "arguments"
+        )
+    return replace(options, **changes) if changes else options
 
 
 def _check_threshold(threshold: Threshold) -> None:
@@ -105,5 +142,5 @@ def _check_threshold(threshold: Threshold) -> None:
     if not (0.0 < ratio <= 1.0 and 0.0 < lowest <= highest < math.inf):
         raise OptionError(
             "dynamic_threshold must be three numbers, a ratio in (0, 1] and the lowest and highest "
-            f"limit, both above 0; got {threshold!r}."
+            f"limit, both above 0, not {threshold!r}"
         )

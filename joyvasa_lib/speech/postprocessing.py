@@ -6,17 +6,13 @@ scale, translation, rotation in degrees).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, soft_limit
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
-
-if TYPE_CHECKING:
-    from joyvasa_lib.speech.motion_generator import GenerationOptions
+from joyvasa_lib.speech.options import GenerationOptions
 
 Floats = NDArray[np.float32]
 LIMITS = Limits()
@@ -27,7 +23,7 @@ REACH = 5
 """Frames of the filter on each side, and so the delay of a stream that it costs."""
 
 
-class Finisher:
+class PostProcessor:
     """Applied to consecutive pieces of one performance; holds back a few frames to look ahead."""
 
     def __init__(self, normalizer: MotionNormalizer, options: GenerationOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas, make_scheduler
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
-from joyvasa_lib.speech.motion_generator import MotionGenerator, make_options
+from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 
 SpeechLike = Callable[..., NDArray[np.float32]]
 PARITY = places.PARITY
@@ -111,7 +113,8 @@ def test_a_stream_answers_before_the_speech_has_ended(
 def test_memory_of_a_stream_is_bounded(model: MotionGenerator) -> None:
     from joyvasa_lib.speech.streaming import MotionStream
 
-    stream = MotionStream(model, make_options({"num_inference_steps": 1}))
+    options = make_options(num_inference_steps=1)
+    stream = MotionStream(model.audio_encoder, model.diffusion, model.normalizer, options)
     for _ in range(12):
         for _motion in stream.push(np.full(32000, 0.01, np.float32)):
             pass
@@ -213,15 +216,21 @@ def test_a_scheduler_of_diffusers_can_be_given(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"scheduler": "euler-something"}, "ddim, ddpm, dpmsolver"),
+        ({"scheduler": "euler-something"}, "'ddim', 'ddpm', 'dpmsolver"),
         ({"num_inference_steps": 0}, "num_inference_steps"),
         ({"num_inference_steps": 51}, "at most 50"),
         ({"guidance_scale": -1.0}, "guidance_scale"),
         ({"guidance_scale": float("nan")}, "guidance_scale"),
         ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps must be a whole number"),
+        ({"window_frames": 30.5}, "window_frames must be a whole number"),
+        ({"window_frames": 101}, "window_frames.*from 12 to 100"),
+        ({"smooth_pose": "no"}, "smooth_pose"),
+        ({"options": {"seed": 1}}, "must be GenerationOptions"),
         ({"head_motion": "much"}, "much"),
         ({"temperature": 1.0}, "temperature"),
-        ({"blinks": "often"}, "placed, model"),
+        ({"blinks": "often"}, "'placed', 'model'"),
         ({"scheduler": 3}, "not a diffusers scheduler"),
     ],
 )
@@ -230,6 +239,31 @@ def test_a_bad_option_is_named(
 ) -> None:
     with pytest.raises(OptionError, match=named):
         model.generate(np.zeros(16000, np.float32), **options)
+
+
+def test_a_stream_checks_its_options_before_it_reads_speech(model: MotionGenerator) -> None:
+    def never():
+        raise AssertionError("speech was read")
+        yield
+
+    with pytest.raises(OptionError, match="at most 50"):
+        model.stream(never(), num_inference_steps=51)
+
+
+def test_keyword_arguments_are_the_fields_of_the_options_and_change_given_ones() -> None:
+    assert list(GenerationKwargs.__annotations__) == [f.name for f in fields(GenerationOptions)]
+    given = GenerationOptions(seed=np.int64(4), head_motion=2)
+    assert make_options(given) is given
+    assert make_options(given, seed=5) == GenerationOptions(seed=5, head_motion=2.0)
+    assert type(given.seed) is int
+
+
+def test_options_and_keyword_arguments_mean_the_same(
+    model: MotionGenerator, speech_like: SpeechLike
+) -> None:
+    sound = speech_like(1.0)
+    given = GenerationOptions(seed=3, num_inference_steps=2)
+    assert same(model.generate(sound, given), model.generate(sound, seed=3, num_inference_steps=2))
 
 
 @pytest.mark.parametrize(

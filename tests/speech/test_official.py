@@ -16,11 +16,12 @@ from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
 from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.operations.smoothing import smooth_motion
-from joyvasa_lib.speech import motion_generator
+from joyvasa_lib.speech.diffusion import motion_diffusion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, sinusoidal_table
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, limit_peak
 from joyvasa_lib.speech.diffusion.schedulers import make_scheduler
-from joyvasa_lib.speech.motion_generator import MotionGenerator, make_options
+from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.options import make_options
 from official_motion import official_generator, small_generator
 
 SpeechLike = Callable[..., NDArray[np.float32]]
@@ -68,7 +69,7 @@ def heard_features(
         seen.append(denoise.audio[-1])
         return noise
 
-    monkeypatch.setattr(motion_generator, "draw_window", watch)
+    monkeypatch.setattr(motion_diffusion, "draw_window", watch)
     motion = model.generate(sound, **options)
     return torch.cat(seen)[: len(motion)].numpy()
 
@@ -100,7 +101,7 @@ def drawn_noise(
         seen.append(noise)
         return noise
 
-    monkeypatch.setattr(motion_generator, "draw_window", watch)
+    monkeypatch.setattr(motion_diffusion, "draw_window", watch)
     model.generate(np.zeros(9 * 16000, np.float32), **options)
     return seen
 
@@ -125,7 +126,8 @@ def test_windows_meet_without_a_jump(model: MotionGenerator, speech_like: Speech
 
 
 def test_memory_does_not_grow_with_the_speech(model: MotionGenerator) -> None:
-    stream = JoyVASAStream(model, make_options({"num_inference_steps": 1, "compat": "joyvasa"}))
+    options = make_options(num_inference_steps=1, compat="joyvasa")
+    stream = JoyVASAStream(model.audio_encoder, model.diffusion, model.normalizer, options)
     for _ in range(6):
         for _motion in stream.push(np.full(40000, 0.01, np.float32)):
             pass
@@ -273,7 +275,7 @@ def test_compat_smoothing_is_the_published_moving_average_across_windows(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"compat": "liveportrait"}, "'liveportrait'.*none, joyvasa"),
+        ({"compat": "liveportrait"}, "'none', 'joyvasa', not 'liveportrait'"),
         ({"compat": "joyvasa", "head_motion": 0.5}, "head_motion must be 1.*with_gains"),
         ({"dynamic_threshold": (0.9, 1.0)}, "three numbers.*ratio in"),
         ({"dynamic_threshold": (0.9, 1.0, 0.5)}, "lowest and highest"),

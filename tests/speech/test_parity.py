@@ -30,7 +30,8 @@ from joyvasa_lib.speech.diffusion.schedulers import (
     noise_betas,
 )
 from joyvasa_lib.speech.encoders.audio_encoder import pad_audio, resample_features
-from joyvasa_lib.speech.motion_generator import MotionGenerator, make_options
+from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.options import make_options
 from official_motion import FIXTURES, gap, manifest, official_generator, parity, template
 
 FUNCTIONS = parity("stage2_functions")
@@ -445,7 +446,8 @@ def test_lengths_equal_the_reference(model: MotionGenerator) -> None:
     for samples, windows, frames, last in WINDOWS["lengths"]:
         assert frame_count(int(samples)) == frames
         assert model.frame_count(int(samples), compat="joyvasa") == frames
-        stream = CountedWindows(model, make_options({"compat": "joyvasa"}))
+        options = make_options(compat="joyvasa")
+        stream = CountedWindows(model.audio_encoder, model.diffusion, model.normalizer, options)
         motions = [*stream.push(np.zeros(samples, np.float32)), *stream.finish()]
         assert [len(motions), sum(map(len, motions)), len(motions[-1])] == [windows, frames, last]
 

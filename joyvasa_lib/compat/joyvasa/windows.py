@@ -26,11 +26,13 @@ from torch import Tensor
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.operations.one_euro import low_pass
+from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.sampling import draw_noise
-from joyvasa_lib.speech.encoders.audio_encoder import SAMPLES_PER_FRAME
+from joyvasa_lib.speech.encoders.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
-from joyvasa_lib.speech.motion_generator import MotionGenerator, check_waveform
 from joyvasa_lib.speech.options import GenerationOptions
+from joyvasa_lib.speech.streaming import check_waveform
 
 FRONT, BACK = 1280, 640
 """Samples of silence before and after the sound."""
@@ -50,13 +52,20 @@ class JoyVASAStream:
     when a window of sound is full.
     """
 
-    def __init__(self, model: MotionGenerator, options: GenerationOptions) -> None:
+    def __init__(
+        self,
+        audio_encoder: AudioEncoder,
+        diffusion: MotionDiffusion,
+        normalizer: MotionNormalizer,
+        options: GenerationOptions,
+    ) -> None:
         """Starts a performance; its one initial noise is drawn here."""
-        self.model, self.options = model, options
-        denoiser = model.denoiser
+        self.audio_encoder, self.diffusion = audio_encoder, diffusion
+        self.normalizer, self.options = normalizer, options
+        denoiser = diffusion.denoiser
         self._frames = int(denoiser.config.n_motions)
         self._generator = torch.Generator().manual_seed(options.seed)
-        self._noise = draw_noise(denoiser, self._frames, self._generator, model.device)
+        self._noise = draw_noise(denoiser, self._frames, self._generator, diffusion.device)
         self._prev_motion: Tensor = denoiser.start_motion_feat.detach()
         self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
         self._sound: NDArray[np.float32] = np.zeros(FRONT, np.float32)
@@ -98,12 +107,13 @@ class JoyVASAStream:
     def _window(self, sound: NDArray[np.float32], real_frames: int) -> Motion:
         """Draws a whole window and returns its first ``real_frames`` frames."""
         self._started = True
-        model, options = self.model, self.options
-        if not model.audio_encoder.hears_samples:
+        diffusion, options = self.diffusion, self.options
+        if not self.audio_encoder.hears_samples:
             sound = sound * np.float32(self._level.gain(sound))
-        samples = torch.from_numpy(sound).to(model.device)[None]
-        audio = model.denoiser.audio_feature_map(model.audio_encoder(samples, self._frames))
-        drawn = model.sample_window(
+        samples = torch.from_numpy(sound).to(diffusion.device)[None]
+        features = self.audio_encoder(samples, self._frames)
+        audio = diffusion.denoiser.audio_feature_map(features)
+        drawn = diffusion.sample(
             audio,
             self._prev_motion,
             self._prev_audio,
@@ -115,7 +125,7 @@ class JoyVASAStream:
         previous = self._prev_motion.shape[1]
         self._prev_motion = torch.cat([self._prev_motion, drawn], dim=1)[:, -previous:]
         self._prev_audio = torch.cat([self._prev_audio, audio], dim=1)[:, -previous:]
-        normalizer = model.normalizer
+        normalizer = self.normalizer
         values = normalizer.denormalize(drawn[0, :real_frames].float().cpu().numpy())
         if options.smooth_pose:
             pose = values[:, normalizer.pose].astype(np.float64)

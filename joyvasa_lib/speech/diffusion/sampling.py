@@ -15,8 +15,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
-
-Threshold = tuple[float, float, float]
+from joyvasa_lib.speech.options import Threshold
 
 
 class GuidedDenoiser:

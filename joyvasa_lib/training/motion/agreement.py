@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,12 @@ from numpy.typing import NDArray
 from joyvasa_lib.motion.blendshapes import REGIONS
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions
 from joyvasa_lib.speech.streaming import OVERLAP
 from joyvasa_lib.training.motion.source import Recording, values_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Floats = NDArray[np.float32]
 STILL = 1e-5
@@ -36,7 +40,10 @@ class Performance:
 
 
 def perform(
-    model: MotionGenerator, recordings: Iterable[Recording], seconds: float, **options: Any
+    model: MotionGenerator,
+    recordings: Iterable[Recording],
+    seconds: float,
+    **options: Unpack[GenerationKwargs],
 ) -> list[Performance]:
     """Generates motion for recordings, from the first until ``seconds`` are reached.
 
@@ -54,7 +61,7 @@ def perform(
         take = recording.load()
         if model.normalizer.layout == "units":
             options.setdefault("blinks", "model")
-        motion = model.generate(take.sound, seed=index, **options)
+        motion = model.generate(take.sound, GenerationOptions(seed=index), **options)
         made = values_of(motion, model.normalizer.layout)
         frames = min(len(made), len(take.values))
         performances.append(Performance(made[:frames], take.values[:frames]))

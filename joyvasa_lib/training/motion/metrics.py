@@ -6,6 +6,7 @@ Axis legend: ``t`` frames at 25 fps, ``u`` blendshapes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions
 from joyvasa_lib.training.motion.agreement import seam_jump
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Floats = NDArray[np.float32]
 CORRELATED = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthPressLeft", "mouthClose",
@@ -49,7 +54,7 @@ def measure(
     items: Sequence[SpeechItem],
     seconds: float,
     closures: Sequence[int],
-    **options: object,
+    **options: Unpack[GenerationKwargs],
 ) -> dict[str, float]:
     """Generates motion for held-out items and compares it with the truth.
 
@@ -76,7 +81,7 @@ def measure(
         if total >= seconds:
             break
         waveform = item.sound()
-        motion = model.generate(waveform, seed=index, **options)
+        motion = model.generate(waveform, GenerationOptions(seed=index), **options)
         frames = min(len(motion), len(item.units))
         made.append(motion.blendshapes[:frames])
         truth.append(item.units[:frames])
