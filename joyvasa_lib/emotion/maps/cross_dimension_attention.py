@@ -26,31 +26,12 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from joyvasa_lib.nn.attention import ResidualAttention
+
 _FAR = 4.0
 """Deviations beyond which a keypoint counts as this far: faces like none seen in training."""
 _STRONGEST = 1.25
 """Greatest activation that the tokens are told of, beyond what any face shows."""
-
-
-class Attention(nn.Module):
-    """Multi-head attention of some tokens to others, residual, normalised before."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        """Builds the layer."""
-        super().__init__()
-        self.heads = heads
-        self.norm, self.memory_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
-        self.memory = nn.Linear(width, 2 * width)
-
-    def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
-        """Returns tokens [p, i, d] after they have looked at memory [p, j, d]."""
-        query = self.query(self.norm(tokens))
-        key, value = self.memory(self.memory_norm(memory)).chunk(2, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
-        result: Tensor = tokens + self.out(mixed)
-        return result
 
 
 class FeedForward(nn.Module):
@@ -75,7 +56,8 @@ class CrossDimensionBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         """Builds both directions."""
         super().__init__()
-        self.across_structure, self.across_blendshapes = (Attention(width, heads) for _ in range(2))
+        self.across_structure = ResidualAttention(width, heads)
+        self.across_blendshapes = ResidualAttention(width, heads)
         self.unit_layers, self.structure_layers = FeedForward(width), FeedForward(width)
 
     def forward(self, units: Tensor, structure: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from einops import rearrange
 from torch import Tensor, nn
+
+from joyvasa_lib.nn.attention import Attention
 
 
 def sinusoidal_table(length: int, width: int) -> Tensor:
@@ -55,40 +56,6 @@ def alignment_mask(frames: int, width: int, columns: int = 1) -> Tensor | None:
     row = torch.arange(frames)[:, None]
     column = torch.arange(frames * columns)[None]
     return (column < (row - width + 1) * columns) | (column >= (row + width) * columns)
-
-
-class Attention(nn.Module):
-    """Multi-head attention with packed projections in the order q, k, v."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        """Builds the packed and the output projection."""
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def forward(self, tokens: Tensor, memory: Tensor, blocked: Tensor | None = None) -> Tensor:
-        """Returns tokens [b, t, d] that attended to memory [b, t, d]."""
-        weights = self.in_proj_weight.chunk(3)
-        biases = self.in_proj_bias.chunk(3)
-        q, k, v = (
-            rearrange(F.linear(x, w, b), "b t (h e) -> b h t e", h=self.heads)
-            for x, w, b in zip((tokens, memory, memory), weights, biases, strict=True)
-        )
-        open_columns = None if blocked is None else ~blocked
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, open_columns, dropout)
-        result: Tensor = self.out_proj(rearrange(mixed, "b h t e -> b t (h e)"))
-        return result
-
-    def single_key(self, memory: Tensor) -> Tensor:
-        """Returns the attention of each token to its own memory column alone, [b, t, d]."""
-        value = F.linear(memory, self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2])
-        result: Tensor = self.out_proj(value)
-        return result
 
 
 class DecoderLayer(nn.Module):

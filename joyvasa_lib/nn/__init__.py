@@ -1,0 +1,1 @@
+"""Pieces of networks that more than one room builds with."""
