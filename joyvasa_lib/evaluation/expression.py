@@ -15,20 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.evaluation.track import in_head_frame
-from joyvasa_lib.rig.calibration import LOWER_INNER_LIP, UPPER_INNER_LIP
+from joyvasa_lib.rig.regions import (
+    CHIN,
+    EYE_CORNERS,
+    INNER_BROWS,
+    LEFT_EYE,
+    LIP_MIDDLES,
+    MIDDLE_INNER_LOWER_LIP,
+    MIDDLE_INNER_UPPER_LIP,
+    MOUTH_CORNERS,
+    NOSE_BASE,
+    NOSTRILS,
+    OUTER_BROWS,
+    OUTER_EYE_CORNERS,
+    OUTER_LOWER_LIP,
+    OUTER_UPPER_LIP,
+    RIGHT_EYE,
+)
 
 Points = NDArray[np.float64]
 
-_CORNERS = (61, 291)
-"""Corners of the mouth, the person's right and left."""
-_OUTER_LIPS = (0, 17)
-_EYE_CORNERS = (33, 133, 362, 263)
-_INNER_BROWS, _OUTER_BROWS = (55, 107, 285, 336), (70, 105, 300, 334)
-_UPPER_LIDS, _LOWER_LIDS = (158, 159, 160, 385, 386, 387), (144, 145, 153, 373, 374, 380)
-_NOSTRILS = (48, 64, 98, 278, 294, 327)
-_NOSE_BASE = (2,)
-_CHIN = (152, 148, 377)
-_UPPER_OUTLINE, _LOWER_OUTLINE = (37, 0, 267), (84, 17, 314)
+_UPPER_LIDS = tuple(sorted(RIGHT_EYE.upper_middle + LEFT_EYE.upper_middle))
+_LOWER_LIDS = tuple(sorted(RIGHT_EYE.lower_middle + LEFT_EYE.lower_middle))
+_UPPER_OUTLINE, _LOWER_OUTLINE = OUTER_UPPER_LIP[4:7], OUTER_LOWER_LIP[4:7]
 """Outer edges of the lips, right of the middle, in it and left of it."""
 _MOUTH_REACH = 1.1
 """What of the image is looked at for the lips, either way, in widths of the mouth."""
@@ -80,21 +89,21 @@ def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
     def height(points: tuple[int, ...]) -> float:
         return -float(own[list(points), 1].mean())
 
-    right, left = own[list(_CORNERS)]
-    nose = own[_NOSE_BASE[0]]
-    lift = height(_CORNERS) - height(_OUTER_LIPS)
-    eyes = height(_EYE_CORNERS)
+    right, left = own[list(MOUTH_CORNERS)]
+    nose = own[NOSE_BASE]
+    lift = height(MOUTH_CORNERS) - height(LIP_MIDDLES)
+    eyes = height(EYE_CORNERS[0] + EYE_CORNERS[1])
     return FaceMeasures(
         smile=lift + 0.5 * float(left[0] - right[0]),
         corner_drop=-lift,
         one_corner=float((nose - right)[:2].sum() - (left[0] - nose[0]) - (nose[1] - left[1])),
-        inner_brow=height(_INNER_BROWS) - eyes,
-        outer_brow=height(_OUTER_BROWS) - eyes,
-        brow_drop=eyes - height(_INNER_BROWS + _OUTER_BROWS),
+        inner_brow=height(INNER_BROWS) - eyes,
+        outer_brow=height(OUTER_BROWS) - eyes,
+        brow_drop=eyes - height(INNER_BROWS + OUTER_BROWS),
         lids=height(_UPPER_LIDS) - height(_LOWER_LIDS),
-        nose=height(_NOSTRILS) - eyes,
-        jaw=height(_NOSE_BASE) - height(_CHIN),
-        aperture=height(UPPER_INNER_LIP) - height(LOWER_INNER_LIP),
+        nose=height(NOSTRILS) - eyes,
+        jaw=height((NOSE_BASE,)) - height(CHIN),
+        aperture=height(MIDDLE_INNER_UPPER_LIP) - height(MIDDLE_INNER_LOWER_LIP),
     )
 
 
@@ -140,7 +149,7 @@ def lips_parted(
         landmarks: [468, 3] MediaPipe mesh points of ``before`` in pixels.
     """
     mesh = np.asarray(landmarks, dtype=np.float64)
-    corners = mesh[list(_CORNERS), :2]
+    corners = mesh[list(MOUTH_CORNERS), :2]
     centre, reach = corners.mean(axis=0), _MOUTH_REACH * np.linalg.norm(corners[1] - corners[0])
     limits = np.array(before.shape[1::-1])
     low, high = (np.clip(np.rint(centre + way * reach), 0, limits).astype(int) for way in (-1, 1))
@@ -156,7 +165,7 @@ def lips_parted(
     ]
     lips = (mesh[list(_UPPER_OUTLINE + _LOWER_OUTLINE), :2] - low + 0.5) * _ZOOM - 0.5
     shift = (follow_points(near[0], near[1], lips) - lips) / _ZOOM
-    down = mesh[_CHIN[0], :2] - mesh[_NOSE_BASE[0], :2]
+    down = mesh[CHIN[0], :2] - mesh[NOSE_BASE, :2]
     upper, lower = (shift @ (down / np.linalg.norm(down))).reshape(2, -1).mean(axis=1)
-    right, left = mesh[[_EYE_CORNERS[0], _EYE_CORNERS[3]]]
+    right, left = mesh[list(OUTER_EYE_CORNERS)]
     return float((lower - upper) / np.linalg.norm(left - right))

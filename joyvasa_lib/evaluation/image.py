@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.evaluation.track import FaceTrack, bony_points, mean_face
 from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.rig.regions import LEFT_EYE, MOUTH_AND_CHIN, RIGHT_EYE
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -29,9 +30,7 @@ _FARTHEST_SHIFT = 8.0
 """Pixels of the upright square by which landmarks of one face may waver."""
 _FACE_SHARE = 0.62
 """Width of the face in the upright square."""
-_MOUTH_AND_CHIN = (205, 50, 137, 177, 215, 138, 135, 169, 170, 140, 171, 175, 396, 369, 395, 394,
-                   364, 367, 435, 401, 366, 280, 425, 391, 164, 165)  # fmt: skip
-_EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
+_EYES = (RIGHT_EYE.outline, LEFT_EYE.outline)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -172,7 +171,7 @@ def calm_skin(face: Face) -> Mask:
     points = face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     mask = np.zeros((SIDE, SIDE), np.uint8)
     _fill(mask, points, 1)
-    _fill(mask, points[list(_MOUTH_AND_CHIN)], 0)
+    _fill(mask, points[list(MOUTH_AND_CHIN)], 0)
     for eye in _EYES:
         centre = points[list(eye)].mean(axis=0)
         _fill(mask, centre + 1.5 * (points[list(eye)] - centre), 0)

@@ -23,12 +23,9 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
-from joyvasa_lib.rig.calibration import (
-    LOWER_INNER_LIP,
-    UPPER_INNER_LIP,
-)
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
+from joyvasa_lib.rig.regions import MIDDLE_INNER_LOWER_LIP, MIDDLE_INNER_UPPER_LIP
 
 Curve = NDArray[np.float64]
 
@@ -118,7 +115,7 @@ class FaceTracker:
             self._bones.append(np.full((len(still), 3), np.nan, np.float32))
             return
         own, turn = in_head_frame(face.landmarks.astype(np.float64))
-        gap = own[list(LOWER_INNER_LIP), 1] - own[list(UPPER_INNER_LIP), 1]
+        gap = own[list(MIDDLE_INNER_LOWER_LIP), 1] - own[list(MIDDLE_INNER_UPPER_LIP), 1]
         self._aperture.append(max(float(gap.mean()), 0.0))
         self._rotation.append(rotation_angles(turn))
         self._bones.append(own[still].astype(np.float32))

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter, percentile_filter
 
 from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.rig.regions import EYE_CORNERS
 
 Curve = NDArray[np.float64]
 
-CORNERS = ((33, 133), (362, 263))
-"""Mesh points at the corners of the eyes."""
 WIDTH, HEIGHT = 48, 32
 SPAN = 32
 """Pixels between the corners of an upright eye."""
@@ -86,7 +85,7 @@ class EyeWatch:
 def upright_eyes(frame: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     """Grey images [e, h, w] of the eyes, corners on a level and :data:`SPAN` pixels apart."""
     eyes = []
-    for first, second in CORNERS:
+    for first, second in EYE_CORNERS:
         a, b = (face.landmarks[point, :2].astype(np.float64) for point in (first, second))
         x, y = (b - a) * SPAN / max(float(np.square(b - a).sum()), 1e-9)
         turn = np.array([[x, y], [-y, x]])

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.landmarks.sets import Opening, landmark_set, take
+from joyvasa_lib.face.landmarks.sets import landmark_set, take
+from joyvasa_lib.rig.regions import Opening
 
 _EPSILON = 1e-6
 """Pixels added to the width, so that points on one another give a number."""

@@ -13,11 +13,8 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import lip_edges
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+from joyvasa_lib.rig.regions import EYES
 
-UPPER_LIDS = ((386, 385, 387), (159, 158, 160))
-LOWER_LIDS = ((374, 380, 373), (145, 153, 144))
-UPPER_INNER_LIP = (80, 81, 82, 13, 312, 311, 310)
-LOWER_INNER_LIP = (88, 178, 87, 14, 317, 402, 318)
 _OVERLAP = 0.012
 """Rig units by which the edges of closed lips lie over each other."""
 _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
@@ -69,9 +66,11 @@ def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Float
     """
     extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
     gains = []
-    for name, above, under, more in zip(_BLINK, UPPER_LIDS, LOWER_LIDS, extra, strict=True):
+    for name, eye, more in zip(_BLINK, EYES, extra, strict=True):
         index = rig.blendshape_index(name)
-        upper, lower = (rig.landmark_vertex[list(ids)] for ids in (above, under))
+        upper, lower = (
+            rig.landmark_vertex[list(ids)] for ids in (eye.upper_middle, eye.lower_middle)
+        )
         now = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
         opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
         per_unit = -float(_gap(rig.blendshapes[index], upper, lower).mean())

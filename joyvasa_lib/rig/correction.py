@@ -18,13 +18,12 @@ from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import INNER_LOWER_LIP, INNER_UPPER_LIP, OUTER_LIPS
 
 Doubles = NDArray[np.float64]
 
-UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
-LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-"""Mesh points of the lips' inner contours without the corners, from the person's right to left."""
-_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375)
+_UPPER_INNER, _LOWER_INNER = INNER_UPPER_LIP[1:-1], INNER_LOWER_LIP[1:-1]
+"""Inner contours of the lips without the corners."""
 _REACH, _LIP_REACH = 0.35, 0.16
 """Rig units over which displacements of the head and of a lip are spread."""
 _SMOOTHING, _LIP_SMOOTHING = 0.05, 0.005
@@ -58,14 +57,14 @@ def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
         shape: [v, 3] the expressive head that was fitted.
         landmarks: [468, 3] the image's landmarks in the head's frame, rig units.
     """
-    upper, lower = landmarks[list(UPPER_INNER), 1], landmarks[list(LOWER_INNER), 1]
+    upper, lower = landmarks[list(_UPPER_INNER), 1], landmarks[list(_LOWER_INNER), 1]
     gap = np.maximum(lower - upper, 0.0)
     # Landmarks of closed lips lie beside the line where these meet.
     beside = 0.5 * gap * np.clip((_OPEN - gap) / (_OPEN - _SHUT), 0.0, 1.0)
     middle = 0.5 * (upper + lower)
     wanted = np.minimum(upper + beside, middle), np.maximum(lower - beside, middle)
     side = lip_side(rig)
-    still = rig.landmark_vertex[list(_OUTER)]
+    still = rig.landmark_vertex[list(OUTER_LIPS)]
     parting = np.zeros((len(rig.mean), 3))
     for edge, place, lip in zip(lip_edges(rig), wanted, (side, -side), strict=True):
         known, first = np.unique(np.concatenate([edge, still]), return_index=True)
@@ -89,7 +88,7 @@ def _interpolate(
 @lru_cache(maxsize=2)
 def lip_side(rig: HeadRig) -> Floats:
     """[v] 1 on the upper lip, -1 on the lower one, 0 in the mouth's corners and far from it."""
-    upper, lower = (_along_mesh(rig, ids) for ids in (UPPER_INNER, LOWER_INNER))
+    upper, lower = (_along_mesh(rig, ids) for ids in (_UPPER_INNER, _LOWER_INNER))
     with np.errstate(invalid="ignore"):
         side = np.tanh(3.0 * (lower - upper) / (lower + upper))
         side *= np.exp(-((np.minimum(lower, upper) / _OWN_LIP) ** 2))
@@ -100,7 +99,7 @@ def lip_side(rig: HeadRig) -> Floats:
 def lip_edges(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """[m] vertices where the upper lip ends below, and where the lower lip ends above."""
     edges = []
-    for ids, down in ((UPPER_INNER, 1.0), (LOWER_INNER, -1.0)):
+    for ids, down in ((_UPPER_INNER, 1.0), (_LOWER_INNER, -1.0)):
         near = np.flatnonzero(_along_mesh(rig, ids) < _ROLL)
         column = np.abs(rig.mean[near, 0] - rig.mean[rig.landmark_vertex[list(ids)], 0][:, None])
         lowest = np.where(column < 0.04, down * rig.mean[near, 1], -np.inf).argmax(1)

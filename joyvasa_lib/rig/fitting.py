@@ -16,6 +16,7 @@ from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import lip_parting, spread_residuals
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import LIPS
 
 _DEPTH_WEIGHT = 0.25
 """MediaPipe's z is a guess: it counts a quarter of x and y."""
@@ -23,16 +24,10 @@ _IDENTITY_PRIOR = 0.010
 _UNIT_PRIOR = 0.025
 _JAW_PRIOR = 4.0
 """A single image cannot tell a long chin from an open jaw: it is the chin unless lips part."""
+_LIP_WEIGHT = 2.0
+"""Weight of the landmarks of the lips against the others: speech is read from them."""
 _NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
 """Units that 468 outline points cannot tell from others; they stay at zero in a fit."""
-
-# fmt: off
-LIPS = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
-    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
-)
-# fmt: on
-"""Mesh points of the lips, outer then inner contour; they count double."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +126,7 @@ def fit_head(
     used = rig.landmark_weight > 0
     vertex = rig.landmark_vertex[used]
     weight = rig.landmark_weight[used].astype(np.float64)
-    weight[np.isin(np.flatnonzero(used), LIPS)] *= 2.0
+    weight[np.isin(np.flatnonzero(used), LIPS)] *= _LIP_WEIGHT
     points = points[used]
 
     mean = rig.mean[vertex].astype(np.float64)

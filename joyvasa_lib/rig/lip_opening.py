@@ -10,11 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.rig.calibration import UPPER_INNER_LIP
 from joyvasa_lib.rig.head_rig import HeadRig
+from joyvasa_lib.rig.regions import MIDDLE_INNER_UPPER_LIP, OUTER_EYE_CORNERS
 
-OUTER_EYE_CORNERS = (33, 263)
-"""Mesh points whose distance is the unit of openings."""
 _JAW_SHARE = 0.6
 """Share of its largest effect by which opening the jaw lowers the lower lip, corners left out."""
 
@@ -45,6 +43,6 @@ def _lip_vertices(rig: HeadRig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """
     down = rig.blendshapes[rig.blendshape_index("jawOpen"), :, 1]
     lower_face = np.flatnonzero(rig.skin_vertex & (down > _JAW_SHARE * down[rig.skin_vertex].max()))
-    upper = rig.landmark_vertex[list(UPPER_INNER_LIP)].astype(np.intp)
+    upper = rig.landmark_vertex[list(MIDDLE_INNER_UPPER_LIP)].astype(np.intp)
     distance = np.linalg.norm(rig.mean[upper][:, None] - rig.mean[lower_face][None], axis=-1)
     return upper, lower_face[distance.argmin(axis=1)]

@@ -24,9 +24,8 @@ from joyvasa_lib.face.crop import crop_upright
 from joyvasa_lib.face.crop_geometry import FaceSquare
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.rig.regions import CHIN, LIP_OUTLINES
 from joyvasa_lib.training.portrait.data.face_regions import (
-    CHIN,
-    LIPS,
     below_the_chin,
     cut,
     in_crop_units,
@@ -81,7 +80,7 @@ def pairs(heads: Path) -> PairSampler:
 def test_regions_show_what_lies_at_their_landmarks(pairs: PairSampler) -> None:
     batch = pairs(0)
     square = lip_square(batch.source_marks)
-    middle = batch.source_marks[:, list(LIPS)]
+    middle = batch.source_marks[:, list(LIP_OUTLINES)]
     low, high = middle.amin(1), middle.amax(1)
     torch.testing.assert_close(square[:, :2], (low + high) / 2)
     y, x = torch.meshgrid(*[(torch.arange(SIDE) + 0.5) * (2 / SIDE) - 1] * 2, indexing="ij")
@@ -103,10 +102,10 @@ def test_masks_are_one_inside_and_zero_far_away(pairs: PairSampler) -> None:
     lips = inside([lip_square(marks)], SIDE)
     chin = below_the_chin(marks, SIDE)
     for row, points in enumerate(marks):
-        x, y = ((points[list(LIPS)].mean(0) + 1) * SIDE / 2).long().tolist()
+        x, y = ((points[list(LIP_OUTLINES)].mean(0) + 1) * SIDE / 2).long().tolist()
         assert lips[row, 0, y, x] == 1.0
         assert lips[row, 0, 0, 0] == 0.0
-        bottom = int((float(points[CHIN, 1]) + 1) * SIDE / 2)
+        bottom = int((float(points[CHIN[0], 1]) + 1) * SIDE / 2)
         assert chin[row, 0, : bottom + 1].max() == 0.0
         assert chin[row, 0, -1].min() > 0.0
 

@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.motion.operations.limits import reconcile_blendshapes
 from joyvasa_lib.motion.space import get_space
-from joyvasa_lib.rig.calibration import (
-    LOWER_INNER_LIP,
-    LOWER_LIDS,
-    UPPER_INNER_LIP,
-    UPPER_LIDS,
-)
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import (
+    LEFT_EYE,
+    MIDDLE_INNER_LOWER_LIP,
+    MIDDLE_INNER_UPPER_LIP,
+    RIGHT_EYE,
+)
 
 Doubles = NDArray[np.float64]
 
-_UPPER = (*UPPER_LIDS[0], *UPPER_LIDS[1], *UPPER_INNER_LIP)
-_LOWER = (*LOWER_LIDS[0], *LOWER_LIDS[1], *LOWER_INNER_LIP)
+_UPPER = LEFT_EYE.upper_middle + RIGHT_EYE.upper_middle + MIDDLE_INNER_UPPER_LIP
+_LOWER = LEFT_EYE.lower_middle + RIGHT_EYE.lower_middle + MIDDLE_INNER_LOWER_LIP
+"""Mesh points of lids and lips that may meet, in pairs."""
 _SOFTNESS = 1e-3
 """Ridge of the surface metric, for units that hardly move the surface."""
 

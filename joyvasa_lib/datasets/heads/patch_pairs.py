@@ -41,6 +41,7 @@ from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitM
 from joyvasa_lib.portrait.compact.refine.patches import KINDS, PatchCutter
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import bundled_rig
+from joyvasa_lib.rig.regions import EYEBALLS, LIP_MIDDLES, MOUTH_CORNERS
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -144,8 +145,8 @@ class PairMaker:
     def _misfit(self, random: np.random.Generator, scale: float) -> Callable[[Floats], Floats]:
         """How eyes and lips of the images differ in size from the rig that is fitted to them."""
         rig = self.rig
-        eyes = [rig.part_vertices(name) for name in ("eye_left", "eye_right")]
-        lips = rig.landmark_vertex[[61, 291, 0, 17]]
+        eyes = [rig.part_vertices(name) for name in EYEBALLS]
+        lips = rig.landmark_vertex[[*MOUTH_CORNERS, *LIP_MIDDLES]]
         own = random.uniform(0.92, 1.3) if random.random() < 0.35 else 1.0
         eye = own * random.normal(1.0, 0.03), own * random.normal(1.0, 0.03)
         lip = random.normal(1.0, 0.05), random.normal(1.0, 0.05)

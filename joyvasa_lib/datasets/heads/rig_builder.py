@@ -25,21 +25,10 @@ from safetensors.numpy import save_file
 from joyvasa_lib.errors import MissingDependencyError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.rig.regions import EYEBALLS, PARTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-PARTS = (
-    "skin",
-    "mouth_cavity",
-    "eye_cavity",
-    "eye_left",
-    "eye_right",
-    "teeth_upper",
-    "teeth_lower",
-    "tongue",
-)
-"""Part labels of triangles, by index."""
 
 _GROUP_PART = {
     "helper-l-eye": "eye_left",
@@ -336,7 +325,7 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
 
     vertices = mean.reshape(-1, 3).astype(np.float64)
     mirror = _mirror_vertices(vertices)
-    eyes = [faces[np.array(labels) == PARTS.index(p)] for p in ("eye_left", "eye_right")]
+    eyes = [faces[np.array(labels) == PARTS.index(p)] for p in EYEBALLS]
     irises = [int(f.ravel()[vertices[f.ravel(), 2].argmin()]) for f in eyes]
     tongue = np.unique(faces[np.array(labels) == PARTS.index("tongue")])
     tip = int(tongue[vertices[tongue, 2].argmin()])

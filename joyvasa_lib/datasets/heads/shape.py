@@ -13,6 +13,7 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.operations.limits import clip_blendshapes, reconcile_blendshapes
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.rig.head_rig import HeadRig
+from joyvasa_lib.rig.regions import NOSE_FRONT
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -136,7 +137,7 @@ def _exaggerate(rig: HeadRig, shape: Floats, random: np.random.Generator) -> Flo
         "eyes": (rig.mean[rig.iris_vertex], 0.55, (0.9, 1.45)),
         "jaw": (np.array([[0.0, 1.2, 0.3]]), 0.9, (0.75, 1.3)),
         "skull": (np.array([[0.0, -1.9, 1.0]]), 1.3, (0.85, 1.35)),
-        "nose": (rig.mean[rig.landmark_vertex[[1]]], 0.35, (0.7, 1.5)),
+        "nose": (rig.mean[rig.landmark_vertex[[NOSE_FRONT]]], 0.35, (0.7, 1.5)),
     }
     out = shape.copy()
     for centres, reach, (low, high) in regions.values():

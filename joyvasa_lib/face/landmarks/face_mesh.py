@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.face.landmarks.blaze_face import onnx_session
 from joyvasa_lib.face.sampling import sample, upright_matrix
+from joyvasa_lib.rig.regions import OUTER_EYE_CORNERS
 
 Floats = NDArray[np.floating]
 
@@ -30,7 +31,6 @@ _SCALE = 1.35
 """Side of the network's square over the larger side of the landmarks' box."""
 _MOVED, _TURNED = 0.02, 0.03
 """Shift in sides and turn in radians below which a further look changes nothing."""
-_RIGHT_EYE, _LEFT_EYE = 33, 263
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ def fit_mesh_either_way(
 def place_of(fit: MeshFit) -> _Place:
     """The square in which the network should look at a face that it found."""
     box = fit.box.astype(np.float64)
-    eyes = fit.points[_LEFT_EYE] - fit.points[_RIGHT_EYE]
+    eyes = fit.points[OUTER_EYE_CORNERS[1]] - fit.points[OUTER_EYE_CORNERS[0]]
     side = float(max(box[2:] - box[:2])) * _SCALE
     return _Place((box[:2] + box[2:]) / 2, side, float(np.arctan2(eyes[1], eyes[0])))
 

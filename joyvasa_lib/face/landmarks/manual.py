@@ -12,8 +12,6 @@ from joyvasa_lib.face.eye_regions import find_eye
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.landmarks.sets import (
-    Indices,
-    LandmarkSet,
     anchor_points,
     conversion_groups,
     convert_landmarks,
@@ -21,6 +19,7 @@ from joyvasa_lib.face.landmarks.sets import (
     take,
 )
 from joyvasa_lib.face.sampling import as_rgb
+from joyvasa_lib.rig.regions import Indices, LandmarkSet
 
 _BENT = ("five", "animal9", "ibug68")
 """Sets that the mesh can be laid through."""
@@ -164,15 +163,13 @@ def _in_order(points: Points, marks: LandmarkSet) -> Points:
     across = np.array([down[1], -down[0]])
     along = points[:, :2] @ across
     points = points.copy()
-    groups = (
-        (((0,), (1,)), ((3,), (4,))) if marks.name == "five" else (((2, 3), (0, 1)), ((5,), (6,)))
-    )
+    groups = ((marks.left_eye, marks.right_eye), (marks.lips[:1], marks.lips[1:]))
     for first, second in groups:
         if along[list(first)].mean() > along[list(second)].mean():
             points[[*first, *second]] = points[[*second, *first]]
     if marks.name == "animal9":
         along = points[:, :2] @ across
-        for a, b in ((0, 1), (2, 3)):
+        for a, b in (marks.left_eye, marks.right_eye):
             if along[a] > along[b]:
                 points[[a, b]] = points[[b, a]]
     return points

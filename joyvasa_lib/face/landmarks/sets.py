@@ -1,156 +1,27 @@
-"""Named sets of face landmarks: which points are the eyes, the lids and the lips of each.
+"""Named sets of face landmarks: centres of eyes and mouth, outline, conversion between sets.
 
-Left and right are the image's. Positions of the points that crops and ratios use are those of
-LivePortrait's published code (arXiv 2407.03168); 68 points are the iBUG 300-W mark-up (Sagonas et
-al. 2013), 468 the MediaPipe face mesh.
+Which points these are is in :mod:`joyvasa_lib.rig.regions`. Left and right are the image's.
 
 Axis legend: ``...`` any leading axes, ``n`` points.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import OptionError
-
-Indices = tuple[int, ...]
-"""Points whose mean is meant."""
-
-
-@dataclass(frozen=True)
-class Opening:
-    """An eye or a mouth: what opens (upper, lower) and what spans it (start, end)."""
-
-    upper: Indices
-    lower: Indices
-    start: Indices
-    end: Indices
-
-
-@dataclass(frozen=True)
-class LandmarkSet:
-    """One mark-up of the face.
-
-    Attributes:
-        name: the ``scheme`` of a :class:`~joyvasa_lib.face.landmarks.detector.Face`.
-        count: number of points.
-        left_eye, right_eye, lips: points whose mean is the centre of the eye on the image's
-            left, of the other, and of the mouth.
-        eyes: both eyes' openings, or None where the set has no lids.
-        mouth: the lips' opening, or None where the set has no lips' edges.
-        outline: points that bound the face from brows to chin; None means all.
-    """
-
-    name: str
-    count: int
-    left_eye: Indices
-    right_eye: Indices
-    lips: Indices
-    eyes: tuple[Opening, Opening] | None = None
-    mouth: Opening | None = None
-    outline: Indices | None = None
-
-
-# fmt: off
-_MESH_TO_68: Indices = (
-    127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,  # jaw
-    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
-    168, 197, 5, 4, 98, 97, 2, 326, 327,  # nose
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # lids
-    61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91,  # lips, outside
-    78, 81, 13, 311, 308, 402, 14, 178,  # lips, inside
-)
-# fmt: on
-
-_SETS = (
-    LandmarkSet(
-        "mediapipe468",
-        468,
-        left_eye=(33, 133, 159, 145),
-        right_eye=(362, 263, 386, 374),
-        lips=(61, 291),
-        eyes=(Opening((159,), (145,), (33,), (133,)), Opening((386,), (374,), (362,), (263,))),
-        mouth=Opening((13,), (14,), (61,), (291,)),
-        outline=_MESH_TO_68,
-    ),
-    LandmarkSet(
-        "liveportrait203",
-        203,
-        left_eye=(0, 6, 12, 18),
-        right_eye=(24, 30, 36, 42),
-        lips=(48, 66),
-        eyes=(Opening((6,), (18,), (0,), (12,)), Opening((30,), (42,), (24,), (36,))),
-        mouth=Opening((90,), (102,), (48,), (66,)),
-    ),
-    LandmarkSet(
-        "insightface106",
-        106,
-        left_eye=(33, 35, 40, 39),
-        right_eye=(87, 89, 94, 93),
-        lips=(52, 61),
-    ),
-    LandmarkSet(
-        "liveportrait101",
-        101,
-        left_eye=(39, 42, 45, 48),
-        right_eye=(51, 54, 57, 60),
-        lips=(75, 81),
-    ),
-    LandmarkSet(
-        "ibug68",
-        68,
-        left_eye=(36, 39),
-        right_eye=(42, 45),
-        lips=(48, 54),
-        eyes=(
-            Opening((37, 38), (41, 40), (36,), (39,)),
-            Opening((43, 44), (47, 46), (42,), (45,)),
-        ),
-        mouth=Opening((62,), (66,), (48,), (54,)),
-    ),
-    # Four eye corners, the nose, the corners of the mouth, the upper and the lower lip.
-    LandmarkSet(
-        "animal9",
-        9,
-        left_eye=(2, 3),
-        right_eye=(0, 1),
-        lips=(5, 6),
-        mouth=Opening((7,), (8,), (5,), (6,)),
-    ),
-    # The eyes, the tip of the nose, the corners of the mouth.
-    LandmarkSet("five", 5, left_eye=(0,), right_eye=(1,), lips=(3, 4)),
-)
-
-LANDMARK_SETS: dict[str, LandmarkSet] = {one.name: one for one in _SETS}
-"""All known sets by name."""
-
-_CONVERSIONS: dict[tuple[str, str], tuple[Indices, ...]] = {
-    ("mediapipe468", "ibug68"): tuple((point,) for point in _MESH_TO_68),
-    ("mediapipe468", "animal9"): (
-        *((362,), (263,), (33,), (133,), (4,)),
-        *((61,), (291,), (13,), (14,)),
-    ),
-    ("mediapipe468", "five"): ((33, 133), (362, 263), (4,), (61,), (291,)),
-    ("ibug68", "animal9"): (
-        *((42,), (45,), (36,), (39,), (30,)),
-        *((48,), (54,), (62,), (66,)),
-    ),
-    ("ibug68", "five"): ((36, 39), (42, 45), (30,), (48,), (54,)),
-    ("animal9", "five"): ((2, 3), (0, 1), (4,), (5,), (6,)),
-}
-"""For each target point, the source points whose mean it is."""
+from joyvasa_lib.rig.regions import CONVERSIONS, LANDMARK_SETS, Indices, LandmarkSet
 
 
 def landmark_set(key: str | int) -> LandmarkSet:
     """The set of a name, or of a number of points.
 
     Args:
-        key: a name of :data:`LANDMARK_SETS` or a number of points. More than 101 points of an
-            unknown set count as the 101-point set, whose points come first.
+        key: a name of :data:`~joyvasa_lib.rig.regions.LANDMARK_SETS` or a number of points. More
+            than 101 points of an unknown set count as the 101-point set, whose points come first.
 
     Raises:
         OptionError: there is no such set; the message lists them.
@@ -159,12 +30,12 @@ def landmark_set(key: str | int) -> LandmarkSet:
         if key in LANDMARK_SETS:
             return LANDMARK_SETS[key]
     else:
-        for one in _SETS:
+        for one in LANDMARK_SETS.values():
             if one.count == key:
                 return one
         if key > 101:
             return LANDMARK_SETS["liveportrait101"]
-    known = ", ".join(f"{one.name} ({one.count})" for one in _SETS)
+    known = ", ".join(f"{one.name} ({one.count})" for one in LANDMARK_SETS.values())
     what = f"named {key!r}" if isinstance(key, str) else f"of {key} points"
     raise OptionError(f"No landmark set {what} is known; use one of {known}")
 
@@ -236,9 +107,9 @@ def conversion_groups(source: str, target: str) -> tuple[Indices, ...]:
     Raises:
         OptionError: ``source`` does not hold what ``target`` needs.
     """
-    groups = _CONVERSIONS.get((source, target))
+    groups = CONVERSIONS.get((source, target))
     if groups is None:
-        possible = ", ".join(f"{a} to {b}" for a, b in _CONVERSIONS)
+        possible = ", ".join(f"{a} to {b}" for a, b in CONVERSIONS)
         raise OptionError(
             f"Landmarks {source} cannot be converted to {target}; possible are {possible}"
         )

@@ -101,7 +101,7 @@ def test_a_head_at_rest_keeps_every_byte_of_the_image(
         torch.nn.init.normal_(network.out.weight)
     look, fit = pairs.portrait.appearance, pairs.portrait.fit
     refine = PatchRefiner(maker.rig, generator)
-    source_image = look.source_image[None].copy()
+    source_image = look.image[None].copy()
     refined = refine(source_image.copy(), look.vertices[None], look, fit.scale)
     np.testing.assert_array_equal(refined, source_image)
     moved = refine(source_image.copy(), pairs.vertices[:1], look, fit.scale)

@@ -8,17 +8,10 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.heads.drawing.appearance import Lashes
 from joyvasa_lib.rig.head_rig import HeadRig
+from joyvasa_lib.rig.regions import EARS, EYE_CORNERS, LEFT_EYE, NOSE_BRIDGE, RIGHT_EYE
 
 Floats = NDArray[np.float32]
 
-_UPPER_EDGES = (
-    (33, 246, 161, 160, 159, 158, 157, 173, 133),
-    (263, 466, 388, 387, 386, 385, 384, 398, 362),
-)
-_LOWER_EDGES = (
-    (33, 7, 163, 144, 145, 153, 154, 155, 133),
-    (263, 249, 390, 373, 374, 380, 381, 382, 362),
-)
 _LIDS_OPEN = 0.12
 """Mean lid gap in rig units of a relaxed open eye."""
 
@@ -59,9 +52,9 @@ def draw_lashes(
     if lashes.darkness <= 0.0:
         return
     side = len(out)
-    eyes = [vertices[rig.landmark_vertex[list(e)]] for e in _UPPER_EDGES]
-    for index, upper in enumerate(eyes):
-        lower = vertices[rig.landmark_vertex[list(_LOWER_EDGES[index])]]
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        upper = vertices[rig.landmark_vertex[list(eye.upper_lid)]]
+        lower = vertices[rig.landmark_vertex[list(eye.lower_lid)]]
         low = np.floor(np.minimum(upper, lower).min(0)[:2] - 0.3 * scale).astype(int)
         high = np.ceil(np.maximum(upper, lower).max(0)[:2] + 0.3 * scale).astype(int)
         low, high = np.maximum(low, 0), np.minimum(high, side)
@@ -110,11 +103,12 @@ def draw_glasses(
         out: [s, s, 3] linear image.
     """
     colour, thickness, wide, tall = glasses[:3], glasses[3], glasses[4], glasses[5]
-    corners = vertices[rig.landmark_vertex[[33, 133, 362, 263]]]
+    corners = vertices[rig.landmark_vertex[np.ravel(EYE_CORNERS)]]
     right, left = corners[:2].mean(0), corners[2:].mean(0)
     across = left - right
     across = across / np.linalg.norm(across)
-    nose = vertices[rig.landmark_vertex[168]] - vertices[rig.landmark_vertex[6]]
+    bridge_top, below = (vertices[rig.landmark_vertex[point]] for point in NOSE_BRIDGE)
+    nose = bridge_top - below
     up = nose / np.linalg.norm(nose)
     forward = np.cross(across, up) * 0.25 * scale
     forward *= -np.sign(forward[2])
@@ -127,7 +121,7 @@ def draw_glasses(
         cv2.polylines(mask, [np.round(ring[:, :2] * 16).astype(np.int32)], True, 255, width, 16, 4)
     bridge = np.stack([right + across * wide * scale, left - across * wide * scale]) + forward
     cv2.polylines(mask, [np.round(bridge[:, :2] * 16).astype(np.int32)], False, 255, width, 16, 4)
-    for centre, sign, ear in ((right, -1.0, 127), (left, 1.0, 356)):
+    for centre, sign, ear in ((right, -1.0, EARS[0]), (left, 1.0, EARS[1])):
         hinge = centre + forward + sign * across * wide * scale
         arm = np.stack([hinge[:2], vertices[rig.landmark_vertex[ear], :2]])
         cv2.polylines(mask, [np.round(arm * 16).astype(np.int32)], False, 255, width, 16, 4)

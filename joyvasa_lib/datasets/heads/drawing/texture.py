@@ -14,6 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.rig.head_rig import HeadRig
+from joyvasa_lib.rig.regions import (
+    BEARD,
+    CHEEKS,
+    CHIN,
+    LEFT_EYE,
+    MOUSTACHE,
+    NASOLABIAL_FOLDS,
+    NOSE_TIP,
+    OUTER_LIPS,
+    RIGHT_EYE,
+)
 
 Floats = NDArray[np.float32]
 
@@ -24,32 +35,7 @@ _WIDEST = 1.75
 """Radians of the cylinder on either side; the back of the head repeats the border."""
 _TOP, _BOTTOM = -2.8, 3.0
 
-# Contours by MediaPipe mesh index; the person's right side, then the mirrored left.
-_BROWS = (
-    ((70, 63, 105, 66, 107), (46, 53, 52, 65, 55)),
-    ((300, 293, 334, 296, 336), (276, 283, 282, 295, 285)),
-)
-_LID_EDGES = (
-    (33, 246, 161, 160, 159, 158, 157, 173, 133),
-    (263, 466, 388, 387, 386, 385, 384, 398, 362),
-)
-_LOWER_EDGES = (
-    (33, 7, 163, 144, 145, 153, 154, 155, 133),
-    (263, 249, 390, 373, 374, 380, 381, 382, 362),
-)
-_LID_CREASES = ((130, 247, 30, 29, 27, 28, 56, 190), (359, 467, 260, 259, 257, 258, 286, 414))
-_BAGS = ((226, 25, 110, 24, 23, 22, 26, 112), (446, 255, 339, 254, 253, 252, 256, 341))
-_FOLDS = ((129, 203, 206, 216), (358, 423, 426, 436))
-# fmt: off
-_OUTER_LIPS = (
-    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
-)
-_BEARD = (
-    127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
-    361, 323, 454, 356, 411, 436, 426, 391, 2, 164, 206, 216, 187,
-)
-_MOUSTACHE = (206, 165, 167, 164, 393, 391, 426, 410, 270, 269, 267, 0, 37, 39, 40, 186)
-# fmt: on
+_EYES = (RIGHT_EYE, LEFT_EYE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,12 +161,14 @@ def draw_skin(
 
 def _redden(skin: SkinMap, random: np.random.Generator, texture: Floats) -> None:
     flush = np.array([0.03, -0.035, -0.03], dtype=np.float32)
-    for index, radius in ((50, 55), (280, 55), (4, 28), (152, 35)):
+    places = ((CHEEKS[0], 55), (CHEEKS[1], 55), (NOSE_TIP, 28), (CHIN[0], 35))
+    for index, radius in places:
         centre = skin.landmarks((index,))[0]
         spot = _spot(centre, (radius, radius * 0.8))
         texture += random.uniform(0.0, 1.4) * spot[..., None] * flush
     dark = random.uniform(0.0, 0.16)
-    for index in (159, 386, 23, 253):
+    lids = (eye.upper_middle[0] for eye in _EYES)
+    for index in (*lids, *(eye.bag[4] for eye in _EYES)):
         spot = _spot(skin.landmarks((index,))[0], (34, 17))
         texture *= 1.0 - dark * spot[..., None] * np.array([0.7, 1.0, 0.9], dtype=np.float32)
 
@@ -198,13 +186,13 @@ def _freckles(random: np.random.Generator, texture: Floats, tone: Floats) -> Non
 def _creases(skin: SkinMap, random: np.random.Generator, texture: Floats) -> None:
     crease = random.uniform(0.02, 0.35)
     wrinkles = random.uniform(0.0, 0.2)
-    for upper, edge, bag, fold in zip(_LID_CREASES, _LID_EDGES, _BAGS, _FOLDS, strict=True):
-        high = skin.landmarks(upper)[1:-1]
+    for eye, fold in zip(_EYES, NASOLABIAL_FOLDS, strict=True):
+        high = skin.landmarks(eye.crease)[1:-1]
         line = _line(high, 1, random.uniform(1.0, 3.0))
         texture *= 1.0 - (crease * line)[..., None]
-        texture *= 1.0 - (wrinkles * _line(skin.landmarks(bag), 2, 2.0))[..., None]
+        texture *= 1.0 - (wrinkles * _line(skin.landmarks(eye.bag), 2, 2.0))[..., None]
         texture *= 1.0 - (wrinkles * _line(skin.landmarks(fold), 3, 3.5))[..., None]
-        rim = _line(skin.landmarks(edge), 2, 1.2)
+        rim = _line(skin.landmarks(eye.upper_lid), 2, 1.2)
         texture *= 1.0 - 0.25 * rim[..., None] * np.array([0.6, 1.0, 0.9], dtype=np.float32)
 
 
@@ -218,7 +206,7 @@ def _lips(
         table = np.array([(0.7, 0.06, 0.1), (0.75, 0.3, 0.35), (0.45, 0.08, 0.15), (0.8, 0.4, 0.3)])
         colour = np.clip(table[random.integers(4)] + random.normal(0, 0.05, 3), 0.03, 0.95)
         strength = random.uniform(0.7, 1.0)
-    contour = skin.landmarks(_OUTER_LIPS)
+    contour = skin.landmarks(OUTER_LIPS)
     grown = contour + random.uniform(-0.02, 0.04) * (contour - contour.mean(0))
     mask = _soft_polygon(grown, random.uniform(0.8, 3.0))
     streaks = cv2.resize(random.standard_normal((6, 260), dtype=np.float32), (SIDE, SIDE))
@@ -248,8 +236,8 @@ def _brows(skin: SkinMap, random: np.random.Generator, texture: Floats, hair: Fl
     colour = hair * np.float32(random.uniform(0.5, 1.0))
     thickness, lift = random.uniform(0.5, 1.5), random.normal(0.0, 3.0)
     strength = random.uniform(0.35, 0.95)
-    for upper, lower in _BROWS:
-        top, bottom = skin.landmarks(upper), skin.landmarks(lower)
+    for eye in _EYES:
+        top, bottom = skin.landmarks(eye.brow_top), skin.landmarks(eye.brow_bottom)
         t = random.random(count) * (len(top) - 1)
         i = np.minimum(t.astype(int), len(top) - 2)
         part = (t - i)[:, None]
@@ -270,11 +258,11 @@ def _beard(skin: SkinMap, random: np.random.Generator, texture: Floats, hair: Fl
     kind = random.random()
     if kind > 0.3:
         return
-    contours = [_BEARD, _MOUSTACHE] if kind < 0.2 else [_MOUSTACHE]
+    contours = [BEARD, MOUSTACHE] if kind < 0.2 else [MOUSTACHE]
     area = np.zeros((SIDE, SIDE), dtype=np.float32)
     for contour in contours:
         area = np.maximum(area, _soft_polygon(skin.landmarks(contour), 5.0))
-    lips = skin.landmarks(_OUTER_LIPS)
+    lips = skin.landmarks(OUTER_LIPS)
     area *= 1.0 - _soft_polygon(lips, 2.0)
     rows, columns = np.nonzero(area > 0.3)
     if len(rows) == 0:
@@ -295,12 +283,12 @@ def _eye_make_up(skin: SkinMap, random: np.random.Generator, texture: Floats, to
     shadow = np.asarray(tone * random.uniform(0.3, 0.8, 3), np.float32)
     if random.random() < 0.3:
         shadow = random.uniform(0.05, 0.6, 3).astype(np.float32)
-    for upper, edge, low in zip(_LID_CREASES, _LID_EDGES, _LOWER_EDGES, strict=True):
-        rim, crease = skin.landmarks(edge), skin.landmarks(upper)
+    for eye in _EYES:
+        rim, crease = skin.landmarks(eye.upper_lid), skin.landmarks(eye.crease)
         if kind < 0.25:
             lid = _soft_polygon(np.concatenate([rim, crease[::-1]]), 3.0)
             _blend(texture, lid * random.uniform(0.15, 0.7), shadow)
         black = np.full(3, 0.04, dtype=np.float32)
         _blend(texture, liner * np.clip(2 * _line(rim, 3, 1.1), 0, 1), black)
         if kind < 0.12:
-            _blend(texture, 0.6 * liner * _line(skin.landmarks(low), 2, 1.0), black)
+            _blend(texture, 0.6 * liner * _line(skin.landmarks(eye.lower_lid), 2, 1.0), black)

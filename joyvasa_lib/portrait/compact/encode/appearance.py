@@ -28,14 +28,13 @@ from joyvasa_lib.portrait.compact.render.lookup import (
     SKIN,
     UPPER,
 )
-from joyvasa_lib.rig.fitting import LIPS, HeadFit
+from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.rasterizer import rasterize
+from joyvasa_lib.rig.regions import EYEBALLS, INSIDE_MOUTH, LEFT_EYE, LIPS, RIGHT_EYE
 
 Bytes = NDArray[np.uint8]
 
-_MOUTH_PARTS = ("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")
-_EYE_PARTS = ("eye_left", "eye_right")
 _SET_BACK = {"eye": 0.08, "mouth": 0.05}
 """Rig units by which eyeballs and teeth lie deeper than the rig has them: no fit is exact enough to
 keep them from poking through lids and lips."""
@@ -53,12 +52,6 @@ _TEETH_SHOW = 0.15
 """Share of pale pixels between the lips from which on they are teeth."""
 _EAR_X = 1.4
 """Ears stick out farther than this, rig units; they follow the face, not their own fit."""
-# fmt: off
-_LIDS = (
-    33, 246, 161, 160, 159, 158, 157, 173, 133, 7, 163, 144, 145, 153, 154, 155,
-    263, 466, 388, 387, 386, 385, 384, 398, 362, 249, 390, 373, 374, 380, 381, 382,
-)
-# fmt: on
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +89,7 @@ class Appearance:
 def triangle_layer(rig: HeadRig) -> Bytes:
     """Layer [f] of every triangle: skin, eyeball, teeth or what lies behind them."""
     layer = np.full(len(rig.triangles), SKIN, dtype=np.uint8)
-    layer[rig.part(*_EYE_PARTS)] = EYE
+    layer[rig.part(*EYEBALLS)] = EYE
     layer[rig.part("mouth_cavity", "tongue")] = MOUTH
     layer[rig.part("teeth_upper")] = UPPER
     layer[rig.part("teeth_lower")] = LOWER
@@ -106,8 +99,8 @@ def triangle_layer(rig: HeadRig) -> Bytes:
 @lru_cache(maxsize=2)
 def _set_back(rig: HeadRig) -> Floats:
     back = np.zeros(len(rig.mean), dtype=np.float32)
-    back[rig.part_vertices(*_EYE_PARTS)] = _SET_BACK["eye"]
-    back[rig.part_vertices(*_MOUTH_PARTS)] = _SET_BACK["mouth"]
+    back[rig.part_vertices(*EYEBALLS)] = _SET_BACK["eye"]
+    back[rig.part_vertices(*INSIDE_MOUTH)] = _SET_BACK["mouth"]
     back -= _LIDS_FORWARD * lid_weight(rig) * rig.skin_vertex
     return back
 
@@ -122,10 +115,10 @@ def set_back(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
 @lru_cache(maxsize=2)
 def paintable(rig: HeadRig) -> Floats:
     """[v] share of what an image does not show that may be painted; see :class:`Appearance`."""
-    near = rig.mean[rig.landmark_vertex[[*LIPS, *_LIDS]]]
+    near = rig.mean[rig.landmark_vertex[[*LIPS, *RIGHT_EYE.lids, *LEFT_EYE.lids]]]
     distance = np.linalg.norm(rig.mean[:, None] - near[None], axis=-1).min(1)
     weight = np.clip((_PAINT_FAR - distance) / (_PAINT_FAR - _PAINT_NEAR), 0.0, 1.0)
-    weight[rig.part_vertices("eye_cavity", *_EYE_PARTS, *_MOUTH_PARTS)] = 1.0
+    weight[rig.part_vertices("eye_cavity", *EYEBALLS, *INSIDE_MOUTH)] = 1.0
     weight *= np.clip(np.abs(rig.mean[:, 0]) / _NOSE - 1.0, 0.0, 1.0) ** (rig.mean[:, 1] < 0.0)
     return weight.astype(np.float32)
 

@@ -24,6 +24,7 @@ from joyvasa_lib.portrait.compact.render.lids import lid_rim, lid_weight
 from joyvasa_lib.portrait.compact.render.lookup import OUTSIDE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
+from joyvasa_lib.rig.regions import EYE_CORNERS
 
 Bytes = NDArray[np.uint8]
 
@@ -37,8 +38,6 @@ _GRAINY = 0.8
 """Strength of the grain: lids are smoother than cheeks."""
 _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1), (0.55, -0.1))
 """Where grain is taken from: rig units below and beside the eye; the calmest place counts."""
-_CORNERS = ((362, 263), (33, 133))
-"""Mesh points of the eyes' corners, person's left eye first, from the image's left."""
 _BINS = 15
 """Points along the line of the lashes."""
 _BULGE, _FOLD = 0.05, 0.04
@@ -177,7 +176,7 @@ def _lash_line(
         pixel: pixels of the image per rig unit.
     """
     rim = np.intersect1d(vertex, lid_rim(rig))
-    corners = rig.landmark_vertex[list(_CORNERS[eye])]
+    corners = rig.landmark_vertex[list(EYE_CORNERS[1 - eye])]
     start, end = place[corners, :2].astype(np.float64)
     length = max(float(np.hypot(*(end - start))), 1.0)
     along = (end - start) / length

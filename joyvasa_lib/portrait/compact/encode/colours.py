@@ -14,6 +14,7 @@ from scipy.sparse.linalg import spsolve
 from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
 from joyvasa_lib.portrait.compact.render.lookup import EYE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import EYEBALLS
 
 Bytes = NDArray[np.uint8]
 
@@ -75,7 +76,7 @@ def white_of_eyes(
 ) -> Floats:
     """Colour [3] of the eyeballs beside the iris; ``standard`` [3] where the image shows none."""
     sampled = _sampled(image, vertices, scale)
-    eyes = rig.part_vertices("eye_left", "eye_right")
+    eyes = rig.part_vertices(*EYEBALLS)
     white = _visible(rig, vertices, layer, depth, EYE, 0.03 * scale)
     iris = rig.mean[rig.iris_vertex]
     distance = np.linalg.norm(rig.mean[eyes, None] - iris[None], axis=-1).min(1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import EYES
 
 _LINES = 9
 _SAMPLES = 32
@@ -24,13 +25,16 @@ _FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
 _LASHES_END = 0.35
 """Share of the way to the brow within which lashes are darkest."""
 
-# Person's left eye first, as in the blendshapes; corners, upper and lower contour, lower brow edge.
-_EYES = (
-    ((362, 263), (398, 384, 385, 386, 387, 388, 466), (382, 381, 380, 374, 373, 390, 249),
-     (285, 295, 282, 283, 276)),
-    ((133, 33), (173, 157, 158, 159, 160, 161, 246), (155, 154, 153, 145, 144, 163, 7),
-     (55, 65, 52, 53, 46)),
-)  # fmt: skip
+_CONTOURS = tuple(
+    (
+        (eye.inner_corner, eye.outer_corner),
+        eye.upper_lid[-2:0:-1],
+        eye.lower_lid[-2:0:-1],
+        eye.brow_bottom[::-1],
+    )
+    for eye in EYES
+)
+"""Corners, upper and lower contour without them, lower edge of the brow, of each eye."""
 
 
 def eye_margins(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats) -> Floats:
@@ -46,7 +50,7 @@ def eye_margins(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats)
     """
     margins = np.zeros((2, 2), dtype=np.float32)
     points = vertices[rig.landmark_vertex, :2].astype(np.float64)
-    for eye, (corners, upper, lower, brow) in enumerate(_EYES):
+    for eye, (corners, upper, lower, brow) in enumerate(_CONTOURS):
         across = points[corners[1]] - points[corners[0]]
         width = float(np.hypot(*across))
         if width < 4.0:
@@ -76,7 +80,7 @@ def lash_colours(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats
     """
     colours = np.zeros((2, 3), dtype=np.float32)
     points = vertices[rig.landmark_vertex, :2].astype(np.float64)
-    for eye, (corners, upper, _, brow) in enumerate(_EYES):
+    for eye, (corners, upper, _, brow) in enumerate(_CONTOURS):
         across = points[corners[1]] - points[corners[0]]
         width = max(float(np.hypot(*across)), 1.0)
         blurred = cv2.GaussianBlur(source_image, (0, 0), max(0.5, 0.02 * width))

@@ -15,15 +15,11 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.closed_lids import paint_lid
 from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
 from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
-from joyvasa_lib.portrait.compact.encode.teeth import (
-    ROWS,
-    arch_length,
-    height_over_edge,
-    row_image,
-)
+from joyvasa_lib.portrait.compact.encode.teeth import arch_length, height_over_edge, row_image
 from joyvasa_lib.portrait.compact.render.lids import eye_distance
 from joyvasa_lib.portrait.compact.render.mouth_shading import LIGHT
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import EYEBALLS, TEETH
 
 _PLAIN = 4
 """Side of the plain white patch of the image; what lies on it shows its tint."""
@@ -69,7 +65,7 @@ def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, sca
     palette = read_palette(rig, look.image, look.vertices, look.layer, skin)
     tint = skin / 255.0
     place = np.full((len(rig.mean), 2), (_PLAIN - 1) / 2, dtype=np.float32)
-    eyes = rig.part_vertices("eye_left", "eye_right")
+    eyes = rig.part_vertices(*EYEBALLS)
     tint[eyes] = white_of_eyes(rig, *seen, scale, 0.92 * palette.white) / 255.0
     _paint_mouth(rig, palette, tint)
     images: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
@@ -81,7 +77,7 @@ def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, sca
         images.append(plate.image)
         top += len(plate.image)
     density = max(scale, _TEETH_FINEST)
-    for part in ROWS:
+    for part in TEETH:
         row = rig.part_vertices(part)
         image, origin = row_image(part, palette, density)
         on_row = np.stack([arch_length(rig)[row], height_over_edge(rig)[row]], 1)

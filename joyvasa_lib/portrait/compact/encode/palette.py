@@ -16,17 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.render.lookup import EYE, MOUTH_LAYERS
-from joyvasa_lib.rig.correction import LOWER_INNER, UPPER_INNER
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import (
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    OUTER_LOWER_LIP,
+    OUTER_UPPER_LIP,
+    PLAIN_SKIN,
+)
 
 Bytes = NDArray[np.uint8]
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_LOWER_FACE = (50, 280, 205, 425, 199, 152, 36, 266, 101, 330)
-"""Mesh points of cheeks and chin, whose skin has no lashes, brows or lips."""
-_UPPER_LIP = ((40, 39, 37, 0, 267, 269, 270), UPPER_INNER)
-_LOWER_LIP = ((91, 181, 84, 17, 314, 405, 321), LOWER_INNER)
-"""Outer and inner contours of the lips, both from the person's right to left, without corners."""
+_UPPER_LIP = (OUTER_UPPER_LIP[2:-2], INNER_UPPER_LIP[1:-1])
+_LOWER_LIP = (OUTER_LOWER_LIP[2:-2], INNER_LOWER_LIP[1:-1])
+"""Outer and inner contours of the lips away from the corners."""
 _HUE_OF_WHITE = 0.5
 """Share of the skin's own hue, as an exponent, that white things have where none is seen."""
 _WHITER_THAN_SKIN = 1.22
@@ -79,7 +83,7 @@ def read_palette(
         layer: [s, s] layer of the head that each pixel shows.
         skin: [v, 3] smooth colour of the skin.
     """
-    own = np.median(skin[rig.landmark_vertex[list(_LOWER_FACE)]], axis=0)
+    own = np.median(skin[rig.landmark_vertex[list(PLAIN_SKIN)]], axis=0)
     own = np.maximum(own, 4.0).astype(np.float32)
     return Palette(own, _white(image, layer, own), _red(rig, image, vertices, own))
 

@@ -11,10 +11,9 @@ import numpy as np
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import INNER_LIP_MIDDLES, MOUTH_CORNERS
 
 SMILE = [BLENDSHAPES.index("mouthSmileLeft"), BLENDSHAPES.index("mouthSmileRight")]
-_MIDDLE, _CORNERS = (13, 14), (61, 291)
-"""Mesh points of the lips' inner edges and of the corners of the mouth."""
 _AT_REST = -0.03
 """Rig units by which resting corners usually lie above the middle of the lips; people differ by
 0.03."""
@@ -31,5 +30,7 @@ def own_smile(rig: HeadRig, fit: HeadFit) -> float:
 
 def _lift(rig: HeadRig, shape: Floats) -> float:
     """How far the corners of the mouth lie above the middle of the lips; rig units."""
-    middle, corners = (shape[rig.landmark_vertex[list(ids)], 1] for ids in (_MIDDLE, _CORNERS))
+    middle, corners = (
+        shape[rig.landmark_vertex[list(ids)], 1] for ids in (INNER_LIP_MIDDLES, MOUTH_CORNERS)
+    )
     return float(middle.mean() - corners.mean())

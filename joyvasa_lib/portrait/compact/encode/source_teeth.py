@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import TEETH
 
 Bytes = NDArray[np.uint8]
 
@@ -55,7 +56,7 @@ def place_teeth(
     seen = _seen_lower(rig, fit, image, mouth, skin)
     lower = _UPPER if seen is None else float(np.clip(seen, _HIGHEST, _LOWEST))
     driven = min(max(_UPPER - lower, 0.0), _MOST_SHIFT)
-    rows = [rig.part_vertices("teeth_upper"), rig.part_vertices("teeth_lower")]
+    rows = [rig.part_vertices(part) for part in TEETH]
     shape, shift = fit.shape.copy(), np.zeros_like(fit.shape)
     shape[rows[0], 1] += lower
     shape[rows[1], 1] += max(_LOWER, lower - _BITE)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.palette import Palette
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.regions import TEETH
 
-ROWS = ("teeth_upper", "teeth_lower")
 UPPER_CROWNS = (8.5, 6.5, 7.5, 7.0, 7.0, 10.0, 9.0)
 LOWER_CROWNS = (5.0, 5.5, 7.0, 7.0, 7.0, 11.0, 10.5)
 """Crown widths from the midline outwards, millimetres (Wheeler's tooth morphology)."""
@@ -31,7 +31,7 @@ _ARCH, _TALL = 1.3, 0.44
 def arch_length(rig: HeadRig) -> Floats:
     """[v] signed length along the dental arch from the midline, rig units; 0 off the teeth."""
     arc = np.zeros(len(rig.mean), dtype=np.float32)
-    for part in ROWS:
+    for part in TEETH:
         at = rig.part_vertices(part)
         points = rig.mean[at][:, [0, 2]].astype(np.float64)
         points[:, 0] -= points[:, 0].mean()
@@ -70,7 +70,7 @@ def _outer_curve(points: NDArray[np.floating]) -> NDArray[np.float64]:
 def height_over_edge(rig: HeadRig) -> Floats:
     """[v] how far a vertex of the teeth lies from the cutting edge of its row, rig units."""
     height = np.zeros(len(rig.mean), dtype=np.float32)
-    for part, up in zip(ROWS, (-1.0, 1.0), strict=True):
+    for part, up in zip(TEETH, (-1.0, 1.0), strict=True):
         at = rig.part_vertices(part)
         arc, y = arch_length(rig)[at], up * rig.mean[at, 1]
         beside = np.abs(arc[:, None] - arc) < 0.07
@@ -82,7 +82,7 @@ def row_image(part: str, palette: Palette, density: float) -> tuple[Floats, Floa
     """A row of teeth, unrolled and evenly lit.
 
     Args:
-        part: one of ``ROWS``.
+        part: one of :data:`~joyvasa_lib.rig.regions.TEETH`.
         palette: the portrait's colours.
         density: pixels per rig unit.
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import paintable
 from joyvasa_lib.rig.head_rig import HeadRig, Ints
+from joyvasa_lib.rig.regions import INSIDE_MOUTH
 
 _HIDING = 1.6
 """Rig units around what is painted within which skin may hide it."""
-_MOUTH = ("mouth_cavity", "teeth_upper", "teeth_lower", "tongue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def feature_parts(rig: HeadRig) -> tuple[FeaturePart, ...]:
         _part(rig, skin & above & left, ("eye_left", "eye_cavity")),
         _part(rig, skin & above & ~left, ("eye_right", "eye_cavity")),
     )
-    return (*eyes, _part(rig, skin & ~above, _MOUTH))
+    return (*eyes, _part(rig, skin & ~above, INSIDE_MOUTH))
 
 
 def _part(rig: HeadRig, painted: NDArray[np.bool_], inner: tuple[str, ...]) -> FeaturePart:
@@ -63,6 +63,6 @@ def _part(rig: HeadRig, painted: NDArray[np.bool_], inner: tuple[str, ...]) -> F
         vertex=vertex.astype(np.int32),
         triangles=np.ascontiguousarray(triangles.reshape(-1, 3), dtype=np.int32),
         triangle=triangle.astype(np.int32),
-        inside=inner == _MOUTH,
+        inside=inner == INSIDE_MOUTH,
         bounding=np.flatnonzero(painted[vertex]).astype(np.int32),
     )

@@ -12,16 +12,12 @@ from functools import lru_cache
 import numpy as np
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+from joyvasa_lib.rig.regions import LEFT_EYE, RIGHT_EYE
 
 _FOLDED, _STRETCHED = 0.35, 0.65
 """Lid weights up to which a closed lid shows the image, and from which on it does not."""
 _STILL = 0.02
 """Lid weight up to which skin does not belong to the upper lid."""
-# fmt: off
-_BROWS = (
-    46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 276, 283, 282, 295, 285, 300, 293, 334, 296, 336,
-)
-# fmt: on
 
 
 def lid_weight(rig: HeadRig) -> Floats:
@@ -49,7 +45,7 @@ def eye_distance(rig: HeadRig) -> Floats:
 @lru_cache(maxsize=2)
 def brow_distance(rig: HeadRig) -> Floats:
     """[v] distance of the mean head's vertices from the brows, rig units."""
-    brows = rig.mean[rig.landmark_vertex[list(_BROWS)]]
+    brows = rig.mean[rig.landmark_vertex[list(RIGHT_EYE.brow + LEFT_EYE.brow)]]
     distance = np.linalg.norm(rig.mean[:, None] - brows[None], axis=-1)
     return np.asarray(distance.min(1), dtype=np.float32)
 

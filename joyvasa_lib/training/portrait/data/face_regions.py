@@ -14,18 +14,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from joyvasa_lib.face.landmarks.sets import landmark_set
+from joyvasa_lib.rig.regions import (
+    CHIN,
+    INNER_LIP_MIDDLES,
+    LEFT_EYE,
+    LIP_MIDDLES,
+    LIP_OUTLINES,
+    MOUTH_CORNERS,
+    RIGHT_EYE,
+)
 
-_MESH = landmark_set("mediapipe468")
-_OUTLINE = _MESH.outline or ()
-LEFT_EYE, RIGHT_EYE = _OUTLINE[36:42], _OUTLINE[42:48]
-"""Lids and corners of the eye on the image's left, and of the other."""
-LIPS = _OUTLINE[48:68]
-CHIN = 152
-
-EYE_GUIDES = (159, 145, 386, 374)
-"""Middle of the upper and the lower lid of each eye."""
-LIP_GUIDES = (61, 291, 13, 14, 0, 17)
+EYE_GUIDES = (
+    *(RIGHT_EYE.upper_middle[0], RIGHT_EYE.lower_middle[0]),
+    *(LEFT_EYE.upper_middle[0], LEFT_EYE.lower_middle[0]),
+)
+"""Middle of the upper and the lower lid of each eye, the person's right eye first."""
+LIP_GUIDES = MOUTH_CORNERS + INNER_LIP_MIDDLES + LIP_MIDDLES
 """Corners of the mouth, inner and outer edge of the upper and the lower lip."""
 
 _FACE_ROOM, _EYE_ROOM, _LIP_ROOM = 1.1, 1.8, 1.5
@@ -51,13 +55,15 @@ def face_square(landmarks: Tensor) -> Tensor:
 
 def eye_squares(landmarks: Tensor) -> tuple[Tensor, Tensor]:
     """[b, 3] the squares of the eye on the image's left and of the other."""
-    left, right = (square_of(landmarks[:, list(eye)], _EYE_ROOM) for eye in (LEFT_EYE, RIGHT_EYE))
-    return left, right
+    on_left, on_right = (
+        square_of(landmarks[:, list(eye.outline)], _EYE_ROOM) for eye in (RIGHT_EYE, LEFT_EYE)
+    )
+    return on_left, on_right
 
 
 def lip_square(landmarks: Tensor) -> Tensor:
     """[b, 3] the square of the lips."""
-    return square_of(landmarks[:, list(LIPS)], _LIP_ROOM)
+    return square_of(landmarks[:, list(LIP_OUTLINES)], _LIP_ROOM)
 
 
 def cut(images: Tensor, square: Tensor, side: int) -> Tensor:
@@ -98,7 +104,7 @@ def below_the_chin(landmarks: Tensor, side: int, edge: float = 0.1) -> Tensor:
     their surroundings.
     """
     height = landmarks[..., 1].amax(1) - landmarks[..., 1].amin(1)
-    start = landmarks[:, CHIN, 1] + 0.1 * height
+    start = landmarks[:, CHIN[0], 1] + 0.1 * height
     cells = (torch.arange(side, device=landmarks.device) + 0.5) * (2.0 / side) - 1.0
     rows = ((cells - start[:, None]) / edge).clamp(0.0, 1.0)
     return rows[:, None, :, None].expand(-1, 1, -1, side)
