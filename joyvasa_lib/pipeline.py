@@ -32,8 +32,8 @@ from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.resampling import resampled_chunks
 from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.data import checked_fps
 from joyvasa_lib.motion.driving.extracted import from_rest
-from joyvasa_lib.motion.motion import checked_fps
 from joyvasa_lib.motion.performance import Performance, retime_pieces
 from joyvasa_lib.motion.templates import load_motion_file
 from joyvasa_lib.portrait.encoded import (

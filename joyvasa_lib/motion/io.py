@@ -19,14 +19,14 @@ import numpy as np
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.media.files import atomic_path
-from joyvasa_lib.motion.motion import ARRAYS, Motion, Reference
+from joyvasa_lib.motion.data import ARRAYS, MotionData, MotionT, Reference
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
 FORMAT = "joyvasa-motion"
 VERSION = 1
 
 
-def save_motion(motion: Motion, path: str | Path) -> Path:
+def save_motion(motion: MotionData, path: str | Path) -> Path:
     """Writes a motion file, whole or not at all; returns its path.
 
     Raises:
@@ -48,11 +48,14 @@ def save_motion(motion: Motion, path: str | Path) -> Path:
     return path
 
 
-def load_motion(path: str | Path, *, space: MotionSpace | None = None) -> Motion:
+def load_motion(
+    path: str | Path, kind: type[MotionT], *, space: MotionSpace | None = None
+) -> MotionT:
     """Reads a motion file.
 
     Args:
         path: the file.
+        kind: what is made of it.
         space: the file's space, where it is not a known one.
 
     Raises:
@@ -85,7 +88,7 @@ def load_motion(path: str | Path, *, space: MotionSpace | None = None) -> Motion
     if space is not None and space.name != stored:
         raise MotionError(f"{path} holds a motion of space {stored!r}, not of {space.name!r}")
     try:
-        return Motion(
+        return kind(
             **arrays,
             fps=float(metadata.get("fps", "nan")),
             space=space or get_space(stored),

@@ -89,14 +89,6 @@ def rotation_angles(matrix: ArrayT) -> ArrayT:
     return angles
 
 
-def compose_rotations(first: ArrayT, second: ArrayT) -> ArrayT:
-    """Angles [..., 3] of turning by ``first`` and then by ``second``, both in degrees."""
-    a: Any = rotation_matrix(first)
-    b: Any = rotation_matrix(second)
-    composed: ArrayT = rotation_angles(a @ b)
-    return composed
-
-
 def transform_keypoints(
     keypoints: ArrayT,
     expression: ArrayT,

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.data import checked_fps
 from joyvasa_lib.motion.editing import MotionEdit, checked_edit
-from joyvasa_lib.motion.motion import Motion, checked_fps
+from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.operations.retiming import reach, resample
 from joyvasa_lib.motion.space import MotionSpace
 
@@ -127,7 +128,7 @@ class Performance:
             lambda: (piece.with_gains(**gains) for piece in self),
         )
 
-    def edit(self, edit: MotionEdit, **options: Any) -> Performance:
+    def edit(self, edit: MotionEdit[Motion], **options: Any) -> Performance:
         """The performance with an emotion, as :meth:`Motion.edit`, still made piece by piece.
 
         Raises:

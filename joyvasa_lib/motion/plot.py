@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MissingDependencyError, MotionError
 from joyvasa_lib.motion.blendshapes import ACTION_UNIT_NAMES, REGIONS
-from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.data import MotionData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ _QUIET = 0.01
 
 
 def plot_motion(
-    motion: Motion,
+    motion: MotionData,
     waveform: NDArray[np.float32] | None = None,
     *,
     sample_rate: int = 16000,
@@ -97,7 +97,7 @@ def plot_motion(
     return figure
 
 
-def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curves]]:
+def _region_curves(motion: MotionData, most: int | None) -> dict[str, dict[str, Curves]]:
     """Moving curves by region: unit activations, or a keypoint group's distance from rest."""
     result: dict[str, dict[str, Curves]] = {}
     if not motion.space.has_blendshapes:
@@ -118,7 +118,7 @@ def _region_curves(motion: Motion, most: int | None) -> dict[str, dict[str, Curv
     return result
 
 
-def _action_units(motion: Motion) -> dict[str, dict[str, Curves]]:
+def _action_units(motion: MotionData) -> dict[str, dict[str, Curves]]:
     """Activation of the action units that move; of two sides the stronger."""
     units, result = motion.blendshapes, {}
     for code, (name, members) in ACTION_UNIT_NAMES.items():
@@ -140,7 +140,7 @@ def _draw_envelope(panel: Any, waveform: Curves, sample_rate: int) -> None:
     panel.set_ylabel("sound")
 
 
-def _draw_head(panel: Any, seconds: Curves, motion: Motion) -> None:
+def _draw_head(panel: Any, seconds: Curves, motion: MotionData) -> None:
     for axis, name in enumerate(("pitch", "yaw", "roll")):
         panel.plot(seconds, motion.rotation[:, axis], label=name, linewidth=1.0)
     _finish(panel, "head, degrees")

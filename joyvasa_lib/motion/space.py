@@ -1,4 +1,4 @@
-"""What the numbers of a motion mean: keypoints, regions and, where there is one, a unit basis.
+"""Motion spaces: what the numbers of a motion mean, and the spaces known by name.
 
 Axis legend: ``k`` keypoints, ``u`` blendshapes, ``...`` any leading axes (frames, usually).
 Coordinates: x to the image's right, y down, z away from the viewer; expression deformations are
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 
 Floats = NDArray[np.float32]
@@ -27,18 +28,6 @@ Ints = NDArray[np.int32]
 
 COMPACT_SPACE_FILE = Path(__file__).parent / "assets" / "compact_space.safetensors"
 COMPACT_SPACE_NAME = "compact-1"
-
-
-def read_only(values: ArrayLike) -> Floats:
-    """A float32 array that cannot be written to; copies unless ``values`` already is one."""
-    detach = getattr(values, "detach", None)  # a torch tensor, without importing torch
-    if detach is not None:
-        values = detach().cpu().float().numpy()
-    array = np.asarray(values, dtype=np.float32)
-    if array.flags.writeable:
-        array = array.copy() if np.may_share_memory(array, np.asarray(values)) else array
-        array.flags.writeable = False
-    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +40,7 @@ class MotionSpace:
         name: the name that motion files and checkpoints record.
         keypoint_count: K, number of keypoints.
         blendshape_names: names of the U blendshapes, empty where the space has none.
-        blendshape_basis: [u, k, 3] deformation of each unit at full activation, or None.
+        blendshape_basis: [u, k, 3] deformation of each blendshape at full activation, or None.
         expression_frame: where the deformation is added: ``"head"`` before the head's rotation,
             ``"image"`` after it (the official rule, in rotated but unscaled coordinates).
         keypoint_groups: keypoint indices by region (``"mouth"``, ``"eyes"``, ``"brows"``), for
@@ -80,7 +69,7 @@ class MotionSpace:
             raise MotionError(
                 f"expression_frame must be 'head' or 'image', not {self.expression_frame!r}"
             )
-        object.__setattr__(self, "face_unit_names", tuple(self.blendshape_names))
+        object.__setattr__(self, "blendshape_names", tuple(self.blendshape_names))
         groups = {name: tuple(indices) for name, indices in self.keypoint_groups.items()}
         if any(not 0 <= i < self.keypoint_count for group in groups.values() for i in group):
             raise MotionError(
@@ -99,11 +88,11 @@ class MotionSpace:
         if basis.shape != wanted:
             raise MotionError(
                 f"The blendshape basis of space {self.name!r} has shape {basis.shape}; "
-                f"its {wanted[0]} unit names and {wanted[1]} keypoints need {wanted}"
+                f"its {wanted[0]} blendshapes and {wanted[1]} keypoints need {wanted}"
             )
         if not np.isfinite(basis).all():
             raise MotionError(f"The blendshape basis of space {self.name!r} is not finite")
-        object.__setattr__(self, "face_unit_basis", basis)
+        object.__setattr__(self, "blendshape_basis", basis)
 
     def __eq__(self, other: object) -> bool:
         return self.name == other.name if isinstance(other, MotionSpace) else NotImplemented
@@ -114,7 +103,7 @@ class MotionSpace:
     def __repr__(self) -> str:
         return (
             f"MotionSpace({self.name!r}, keypoints={self.keypoint_count}, "
-            f"face_units={len(self.blendshape_names)})"
+            f"blendshapes={len(self.blendshape_names)})"
         )
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
@@ -148,15 +137,6 @@ class MotionSpace:
         inverse = np.linalg.pinv(self._flat_basis().astype(np.float64))
         return read_only(inverse.astype(np.float32))
 
-    @cached_property
-    def condition_number(self) -> float:
-        """Ratio of the basis's largest to smallest singular value; infinite if units coincide.
-
-        Raises:
-            MotionError: the space has no blendshapes.
-        """
-        return float(np.linalg.cond(self._flat_basis().astype(np.float64)))
-
     def to_blendshapes(self, expression: ArrayLike) -> Floats:
         """Blendshape activations [..., u] that explain an expression [..., k, 3] best.
 
@@ -173,14 +153,14 @@ class MotionSpace:
             values.reshape(*values.shape[:-2], 3 * self.keypoint_count) @ self.blendshape_projection
         )
 
-    def from_blendshapes(self, units: ArrayLike) -> Floats:
+    def from_blendshapes(self, activations: ArrayLike) -> Floats:
         """Expression [..., k, 3] of blendshape activations [..., u].
 
         Raises:
             MotionError: the space has no blendshapes, or the last axis is not u.
         """
         basis = self._flat_basis()
-        values = np.asarray(units, dtype=np.float32)
+        values = np.asarray(activations, dtype=np.float32)
         if values.ndim == 0 or values.shape[-1] != len(basis):
             raise MotionError(
                 f"Space {self.name!r} has {len(basis)} blendshapes; got an array of shape "
@@ -192,7 +172,7 @@ class MotionSpace:
         """Position of a blendshape on the ``u`` axis.
 
         Raises:
-            MotionError: the space has no such unit.
+            MotionError: the space has no such blendshape.
         """
         try:
             return self.blendshape_names.index(name)
@@ -208,7 +188,7 @@ class MotionSpace:
         return np.flatnonzero([name in wanted for name in self.blendshape_names])
 
     def region_blendshapes(self, region: str) -> NDArray[np.intp]:
-        """Positions of a region's units: ``"brows"``, ``"eyes"``, ``"cheeks"`` or ``"mouth"``.
+        """Positions of a region's blendshapes (``"brows"``, ``"eyes"``, ``"cheeks"``, ``"mouth"``).
 
         Raises:
             MotionError: unknown region.
@@ -282,7 +262,7 @@ def load_space(path: Path, name: str) -> MotionSpace:
     """Reads a space with a blendshape basis from a safetensors file.
 
     The file holds ``basis`` float32 [u, k, 3] and ``keypoint_vertex`` int32 [k]; its metadata
-    holds ``blendshapes``, the unit names as a JSON list.
+    holds ``face_units``, the names of the blendshapes as a JSON list.
 
     Raises:
         MotionError: the file is missing, damaged or of another kind.
@@ -309,12 +289,8 @@ def load_space(path: Path, name: str) -> MotionSpace:
 
 
 def _same_definition(a: MotionSpace, b: MotionSpace) -> bool:
-    if (a.keypoint_count, a.blendshape_names, a.expression_frame, dict(a.keypoint_groups)) != (
-        b.keypoint_count,
-        b.blendshape_names,
-        b.expression_frame,
-        dict(b.keypoint_groups),
-    ):
+    plain = ("keypoint_count", "blendshape_names", "expression_frame", "keypoint_groups")
+    if any(getattr(a, name) != getattr(b, name) for name in plain):
         return False
     if a.blendshape_basis is None or b.blendshape_basis is None:
         return a.blendshape_basis is b.blendshape_basis

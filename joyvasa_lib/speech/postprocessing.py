@@ -62,7 +62,7 @@ class PostProcessor:
             return self._with_head_gain(values)
         if self._blinks is not None:
             values[:, self._lids] = self._blinks(ready)[:, None]
-        values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.units)
+        values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.blendshapes)
         values = self._with_head_gain(values)
         for axis, limit in enumerate((LIMITS.pitch, LIMITS.yaw, LIMITS.roll)):
             column = face + 4 + axis

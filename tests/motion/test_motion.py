@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,13 @@ from hypothesis import strategies as st
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion, MotionSpace, get_space
+from joyvasa_lib.motion.data import MotionData
+from joyvasa_lib.motion.io import load_motion, save_motion
+from joyvasa_lib.motion.operations.gains import Gains, apply_gains
+from joyvasa_lib.motion.operations.joining import concatenate
+from joyvasa_lib.motion.operations.limits import limit_motion
+from joyvasa_lib.motion.operations.retiming import retime
+from joyvasa_lib.motion.operations.smoothing import smooth_motion
 
 
 def random_motion(n_frames: int = 40, *, seed: int = 0, fps: float = 25.0) -> Motion:
@@ -78,6 +86,25 @@ def test_arrays_are_read_only_copies_even_after_pickling() -> None:
         with pytest.raises(ValueError, match="read-only"):
             twin.rotation[0] = 1.0
     assert pickle.loads(pickle.dumps(motion)) == motion
+
+
+def test_operations_return_the_kind_of_motion_they_were_given(tmp_path: Path) -> None:
+    class Recorded(MotionData):
+        pass
+
+    for kind in (MotionData, Recorded, Motion):
+        motion = kind.neutral(8)
+        results = [
+            motion[2:],
+            motion.with_blendshapes(motion.blendshapes),
+            apply_gains(motion, Gains(head=0.5, mouth=0.5)),
+            concatenate([motion, motion]),
+            limit_motion(motion),
+            retime(motion, n_frames=5),
+            smooth_motion(motion),
+            load_motion(save_motion(motion, tmp_path / "m.safetensors"), kind),
+        ]
+        assert [type(result) for result in results] == [kind] * len(results)
 
 
 def test_torch_tensors_are_taken_and_not_shared() -> None:

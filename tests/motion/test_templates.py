@@ -102,7 +102,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "nan": ({"motion": [{**template()["motion"][0], "scale": np.full((1, 1), np.nan)}]},
             "scale holds NaN"),
     "rate": (template(output_fps="fast"), "output_fps is 'fast', no number"),
-    "no rate": (template(output_fps=0), "fps must be a positive number"),
+    "no rate": (template(output_fps=0), "fps must be a number above 0"),
     "ratios": (template(c_eyes_lst=[np.zeros((1, 2))]), "ratios of the eyes are not one for each"),
 }  # fmt: skip
 

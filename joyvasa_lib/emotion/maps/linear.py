@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import (
     COMPACT_SPACE_NAME,
     LIVEPORTRAIT_21,
     Floats,
     MotionSpace,
-    read_only,
 )
 
 

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.keypoints import rotation_matrix
-from joyvasa_lib.motion.space import LIVEPORTRAIT_21, Floats, read_only
+from joyvasa_lib.motion.space import LIVEPORTRAIT_21, Floats
 
 if TYPE_CHECKING:
     from joyvasa_lib.motion.motion import Motion

@@ -1,36 +1,37 @@
-"""Parts of a performance made larger or smaller.
+"""Gains: parts of a performance made larger or smaller.
 
 Axis legend: ``t`` frames, ``k`` keypoints, ``u`` blendshapes.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
 
+from joyvasa_lib.checks import checked_choice, checked_float
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.data import MotionT
 from joyvasa_lib.motion.space import Floats
 
 BLINK_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
-UNIT_CEILING = 1.1
-"""Highest activation the compact rig can show; a gain stops there."""
+CEILING = 1.1
+"""Highest activation that the compact preset can show; a gain stops there."""
 
 
 @dataclass(frozen=True)
 class Gains:
-    """Factors on parts of a motion; 1 leaves a part exactly as it is, 0 takes it away.
+    """Factors on parts of a motion; 1 leaves a part exactly as it is, 0 removes it.
 
     Attributes:
         head: factor on rotation, translation and log-scale, about ``head_centre``.
-        blink: factor on the closing of the lids.
+        blink: factor on the closing of the eyelids.
         mouth: factor on mouth, jaw and tongue.
         brows: factor on the brows.
-        head_centre: ``"mean"`` keeps the motion's mean pose; ``"rest"`` turns about the source's
-            own pose (0, 0, 1), which for a motion generated in chunks has no seams.
+        head_centre: ``"mean"`` keeps the motion's mean pose; ``"rest"`` keeps the source's own
+            pose (rotation and translation 0, scale 1), which leaves no seams in a motion that is
+            generated in pieces.
 
     Raises:
         MotionError: a factor is negative or not finite, or ``head_centre`` is unknown.
@@ -43,15 +44,13 @@ class Gains:
     head_centre: Literal["mean", "rest"] = "mean"
 
     def __post_init__(self) -> None:
-        if self.head_centre not in ("mean", "rest"):
-            raise MotionError(f"head_centre must be 'mean' or 'rest', not {self.head_centre!r}")
+        checked_choice("head_centre", self.head_centre, ("mean", "rest"), error=MotionError)
         for name in (f.name for f in fields(self) if f.name != "head_centre"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise MotionError(f"The {name} gain must be a number from 0 upwards, not {value}")
+            checked_float(f"The {name} gain", value, least=0.0, error=MotionError)
 
 
-def apply_gains(motion: Motion, gains: Gains) -> Motion:
+def apply_gains(motion: MotionT, gains: Gains) -> MotionT:
     """The motion with its parts scaled.
 
     In a space with blendshapes the factors act on activations, which stop at their ceiling (1 for
@@ -59,7 +58,7 @@ def apply_gains(motion: Motion, gains: Gains) -> Motion:
     their median over the motion, which is the face at rest.
 
     Returns:
-        A new motion; parts with factor 1 keep their very numbers.
+        A new motion; parts with factor 1 keep exactly their numbers.
     """
     if len(motion) == 0:
         return motion
@@ -67,16 +66,15 @@ def apply_gains(motion: Motion, gains: Gains) -> Motion:
         motion = _gain_head(motion, gains)
     if (gains.blink, gains.mouth, gains.brows) == (1.0, 1.0, 1.0):
         return motion
-    return (
-        _gain_units(motion, gains) if motion.space.has_blendshapes else _gain_groups(motion, gains)
-    )
+    by_name = motion.space.has_blendshapes
+    return _gain_blendshapes(motion, gains) if by_name else _gain_groups(motion, gains)
 
 
 def _about(values: Floats, gain: float, centre: Floats | float) -> Floats:
     return np.asarray(centre + gain * (values - centre), dtype=np.float32)
 
 
-def _gain_head(motion: Motion, gains: Gains) -> Motion:
+def _gain_head(motion: MotionT, gains: Gains) -> MotionT:
     from_mean = gains.head_centre == "mean"
 
     def scaled(values: Floats, rest: float = 0.0) -> Floats:
@@ -94,21 +92,21 @@ def _gain_head(motion: Motion, gains: Gains) -> Motion:
     )
 
 
-def _gain_units(motion: Motion, gains: Gains) -> Motion:
-    space, units = motion.space, motion.blendshapes
-    factor = np.ones(units.shape[1], dtype=np.float32)
-    ceiling = np.full(units.shape[1], UNIT_CEILING, dtype=np.float32)
+def _gain_blendshapes(motion: MotionT, gains: Gains) -> MotionT:
+    space, activations = motion.space, motion.blendshapes
+    factor = np.ones(activations.shape[1], dtype=np.float32)
+    ceiling = np.full(activations.shape[1], CEILING, dtype=np.float32)
     blink = space.blendshape_indices(BLINK_BLENDSHAPES)
     factor[blink], ceiling[blink] = gains.blink, 1.0
     factor[space.region_blendshapes("mouth")] = gains.mouth
     factor[space.region_blendshapes("brows")] = gains.brows
-    scaled = units * factor
+    scaled = activations * factor
     # What was above the ceiling already may stay there, but does not grow.
-    scaled = np.where(factor > 1.0, np.minimum(scaled, np.maximum(units, ceiling)), scaled)
+    scaled = np.where(factor > 1.0, np.minimum(scaled, np.maximum(activations, ceiling)), scaled)
     return motion.with_blendshapes(scaled)
 
 
-def _gain_groups(motion: Motion, gains: Gains) -> Motion:
+def _gain_groups(motion: MotionT, gains: Gains) -> MotionT:
     groups = motion.space.keypoint_groups
     expression = motion.expression.copy()
     for group, gain in (("eyes", gains.blink), ("mouth", gains.mouth), ("brows", gains.brows)):

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.motion import ARRAYS, Motion
+from joyvasa_lib.motion.data import ARRAYS, MotionData, MotionT
 from joyvasa_lib.motion.space import Floats
 
 
-def require_same_kind(a: Motion, b: Motion) -> None:
+def require_same_kind(a: MotionData, b: MotionData) -> None:
     """Refuses to mix motions that do not mean the same.
 
     Raises:
@@ -37,8 +37,8 @@ def require_same_kind(a: Motion, b: Motion) -> None:
         )
 
 
-def concatenate(motions: Sequence[Motion], *, crossfade: int = 0) -> Motion:
-    """One motion after another; see :meth:`Motion.concatenate`.
+def concatenate(motions: Sequence[MotionT], *, crossfade: int = 0) -> MotionT:
+    """One motion after another; see :meth:`~joyvasa_lib.motion.motion.Motion.concatenate`.
 
     Raises:
         MotionError: nothing to join, different kinds, or a part shorter than its crossfades.

@@ -1,4 +1,4 @@
-"""Motion kept within what an image of one view can show, without visible stops.
+"""Limits: motion kept within what one image of a head can show, without visible stops.
 
 Axis legend: ``t`` frames, ``u`` blendshapes.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.data import MotionT
 from joyvasa_lib.motion.space import Floats, MotionSpace
 
 LOOK_DOWN_CLOSES_LID = 0.3
@@ -27,7 +27,7 @@ class Limits:
         yaw: degrees; beyond 12 the uncovered side of hair and background smears.
         pitch: degrees.
         roll: degrees.
-        units: highest blendshape activation.
+        blendshapes: highest activation.
         knee: share of a limit up to which nothing changes, in [0, 1).
 
     Raises:
@@ -37,13 +37,13 @@ class Limits:
     yaw: float = 12.0
     pitch: float = 8.0
     roll: float = 15.0
-    units: float = 1.1
+    blendshapes: float = 1.1
     knee: float = 0.7
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.name != "knee"):
             value = getattr(self, name)
-            if not value > 0:
+            if not value > 0:  # infinity is a limit, too
                 raise MotionError(f"The {name} limit must be positive, not {value}")
         if not 0.0 <= self.knee < 1.0:
             raise MotionError(f"knee must lie in [0, 1), not {self.knee}")
@@ -70,17 +70,17 @@ def soft_limit(values: ArrayLike, limit: float, *, knee: float = 0.7) -> NDArray
     return np.where(excess > 0.0, bent, x).astype(np.float32)
 
 
-def reconcile_blendshapes(units: ArrayLike, space: MotionSpace) -> Floats:
+def reconcile_blendshapes(activations: ArrayLike, space: MotionSpace) -> Floats:
     """Activations that a face can show together.
 
     * ``mouthClose`` brings lips together over an open jaw: at most ``jawOpen``.
-    * A closing lid overrides a widened eye, and does not close twice when looking down.
+    * A closing eyelid overrides a widened eye, and does not close twice when looking down.
 
     Args:
-        units: [..., u] activations; where none conflict they are returned as they are.
-        space: names the units; rules whose units it lacks are skipped.
+        activations: [..., u]; where none conflict they are returned as they are.
+        space: names the blendshapes; rules whose blendshapes it lacks are skipped.
     """
-    u = np.array(units, dtype=np.float32)
+    u = np.array(activations, dtype=np.float32)
     names = space.blendshape_names
 
     def has(*wanted: str) -> list[int] | None:
@@ -100,14 +100,14 @@ def reconcile_blendshapes(units: ArrayLike, space: MotionSpace) -> Floats:
     return u
 
 
-def clip_blendshapes(units: ArrayLike, *, highest: float = 1.1) -> Floats:
+def clip_blendshapes(activations: ArrayLike, *, highest: float = 1.1) -> Floats:
     """Activations in [0, highest]; those above 1 bend towards ``highest`` softly."""
-    u = np.maximum(np.asarray(units, dtype=np.float32), 0.0)
+    u = np.maximum(np.asarray(activations, dtype=np.float32), 0.0)
     return soft_limit(u, highest, knee=min(1.0 / highest, 0.95))
 
 
-def limit_motion(motion: Motion, limits: Limits | None = None) -> Motion:
-    """The motion within limits; what lies within them already keeps its very numbers.
+def limit_motion(motion: MotionT, limits: Limits | None = None) -> MotionT:
+    """The motion within limits; what lies within them keeps exactly its numbers.
 
     Angles are limited as they stand: relative to the source's own pose where the motion's
     reference is ``"source"``, from frontal where it is ``"absolute"``. Blendshapes are limited
@@ -124,8 +124,8 @@ def limit_motion(motion: Motion, limits: Limits | None = None) -> Motion:
     motion = replace(motion, rotation=rotation)
     if not motion.space.has_blendshapes:
         return motion
-    units = motion.blendshapes
-    limited = clip_blendshapes(units, highest=limits.units)
+    activations = motion.blendshapes
+    limited = clip_blendshapes(activations, highest=limits.blendshapes)
     # Activations a hair below zero are rounding of the projection, not motion.
-    limited = np.where(np.abs(limited - units) < 1e-4, units, limited)
+    limited = np.where(np.abs(limited - activations) < 1e-4, activations, limited)
     return motion.with_blendshapes(limited)

@@ -1,4 +1,4 @@
-"""Curves at other points in time: cubic convolution, widened where frames get fewer.
+"""Another frame rate or length: cubic convolution, widened where frames get fewer.
 
 Axis legend: ``t`` input frames, ``n`` output frames, ``c`` channels.
 """
@@ -6,11 +6,14 @@ Axis legend: ``t`` input frames, ``n`` output frames, ``c`` channels.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.motion.data import MotionT, checked_fps
 
 Curves = NDArray[np.float32] | NDArray[np.float64]
 
@@ -30,6 +33,43 @@ def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
 _KERNELS = {"cubic": (_catmull_rom, 2.0), "linear": (_triangle, 1.0)}
 
 
+def retime(
+    motion: MotionT,
+    *,
+    fps: float | None = None,
+    n_frames: int | None = None,
+    interpolation: str = "cubic",
+) -> MotionT:
+    """The motion at another frame rate or of another length.
+
+    Args:
+        motion: at least one frame.
+        fps: another frame rate at the same speed, ``round(duration * fps)`` frames.
+        n_frames: exactly so many frames, at ``fps`` or else at the present rate: the performance
+            is stretched or compressed to fit.
+        interpolation: ``"cubic"`` or ``"linear"``.
+
+    Raises:
+        MotionError: neither is given, a value is not positive, or the motion is empty.
+    """
+    if fps is None and n_frames is None:
+        raise MotionError("retime needs fps=..., n_frames=..., or both")
+    rate = motion.fps if fps is None else checked_fps(fps)
+    if n_frames is None:
+        count, step = round(motion.duration * rate), motion.fps / rate
+    else:
+        count = checked_int("n_frames", n_frames, least=1, error=MotionError)
+        step = len(motion) / count
+    if count == len(motion) and step == 1.0:
+        return replace(motion, fps=rate)
+    curves = motion.vector.astype(np.float64)
+    curves[:, -3:] = np.unwrap(curves[:, -3:], period=360.0, axis=0)
+    vector = resample(curves, count, step, interpolation=interpolation)
+    return type(motion).from_vector(
+        vector, space=motion.space, fps=rate, reference=motion.reference
+    )
+
+
 def resample(
     curves: Curves,
     n_frames: int,
@@ -39,18 +79,18 @@ def resample(
     first_output: int = 0,
     first_input: int = 0,
 ) -> NDArray[np.float32]:
-    """Curves seen through another clock, frame centres on frame centres.
+    """Curves at other points in time, frame centres on frame centres.
 
-    Output frame j shows input position ``(j + 0.5) * step - 0.5``; beyond the ends the first and
-    last frame are held. With ``step > 1`` the kernel is widened by ``step``, which takes out what
-    the fewer frames could not show.
+    Output frame j lies at input position ``(j + 0.5) * step - 0.5``; beyond the ends the first and
+    last frame are held. With ``step > 1`` the kernel is widened by ``step``, which removes the
+    frequencies that fewer frames cannot represent.
 
     Args:
         curves: [t, c], t >= 1.
         n_frames: number of output frames.
         step: input frames per output frame.
         interpolation: ``"cubic"`` (Keys 1981; exact for quadratics) or ``"linear"``.
-        first_output: number of the first output frame, where curves are seen in parts.
+        first_output: number of the first output frame, where curves come in parts.
         first_input: number of ``curves[0]``; parts must overlap by :func:`reach` frames.
 
     Returns:
@@ -82,5 +122,5 @@ def resample(
 
 
 def reach(step: float, *, interpolation: str = "cubic") -> int:
-    """Input frames that an output frame looks at on either side of its position, at most."""
+    """Most input frames on either side of its position that an output frame depends on."""
     return math.ceil(_KERNELS[interpolation][1] * max(1.0, step)) + 1

@@ -1,4 +1,4 @@
-"""Filters over time for curves [t, c], and their use on a motion.
+"""Temporal smoothing: filters for curves [t, c], and their use on a motion.
 
 Axis legend: ``t`` frames, ``c`` channels. All filters treat channels independently.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.motion.data import MotionT
 from joyvasa_lib.motion.operations.one_euro import low_pass, one_euro
 
 Curves = NDArray[np.float64]
@@ -23,8 +23,8 @@ Curves = NDArray[np.float64]
 def exponential(curves: ArrayLike, *, alpha: float = 0.3) -> Curves:
     """Exponential moving average ``y_0 = x_0, y_i = alpha x_i + (1 - alpha) y_{i-1}``.
 
-    It lags by ``(1 - alpha) / alpha`` frames. JoyVASA's own smoothing is ``alpha=0.01`` on the
-    pose, which all but freezes the head.
+    It lags by ``(1 - alpha) / alpha`` frames. JoyVASA smooths the head pose with ``alpha=0.01``,
+    which keeps the head almost still.
 
     Args:
         curves: [t, c].
@@ -116,7 +116,7 @@ def whittaker(curves: ArrayLike, *, fps: float, cutoff: float = 5.0) -> Curves:
 
 
 def _one_euro(curves: ArrayLike, *, fps: float, **options: Any) -> Curves:
-    """One-euro with speeds in standard deviations a second, so that one ``beta`` fits all units."""
+    """One-euro with speeds in standard deviations a second: one ``beta`` fits all channels."""
     x = np.asarray(curves, dtype=np.float64)
     spread = x.std(axis=0) if len(x) else np.ones(x.shape[1])
     spread = np.where(spread > 0.0, spread, 1.0)
@@ -137,12 +137,12 @@ _PARTS = {"expression": ("expression",), "pose": ("rotation", "translation", "sc
 
 
 def smooth_motion(
-    motion: Motion,
+    motion: MotionT,
     method: str = "one-euro",
     *,
     parts: Sequence[str] = ("expression", "pose"),
     **options: Any,
-) -> Motion:
+) -> MotionT:
     """A motion with less jitter.
 
     Args:
@@ -150,7 +150,7 @@ def smooth_motion(
         method: ``"one-euro"`` (zero phase; speeds count in standard deviations of a channel),
             ``"savgol"``, ``"whittaker"`` (Kalman smoother), or the causal, lagging ``"ema"``,
             ``"median"``, ``"mean"``.
-        parts: ``"expression"``, ``"pose"`` or both. The reference smooths the pose only.
+        parts: ``"expression"``, ``"pose"`` or both. JoyVASA smooths the pose only.
         **options: of the method's own function.
 
     Raises:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.motion.motion import Motion, Reference
+from joyvasa_lib.motion.data import Reference
+from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
 Floats = NDArray[np.float32]
