@@ -163,15 +163,14 @@ def measure_portrait(size: str, batch: int, loader_threads: int, steps: int) -> 
 
 def _fill_cache(recipe: Path, run: Path) -> None:
     """Encodes the speech once, as the first epoch of a real run does."""
-    from joyvasa_lib.training.loop.config import LoopConfig, read_recipe, take_section
+    from joyvasa_lib.training.loop.config import read_training
     from joyvasa_lib.training.motion.features import FeatureCache
     from joyvasa_lib.training.motion.recipe import MotionTraining
+    from joyvasa_lib.training.motion.source import open_source
     from joyvasa_lib.training.motion.train import MotionRun
 
-    values = read_recipe(recipe)
-    config = take_section(values, MotionTraining, "motion")
-    loop = take_section(values, LoopConfig, "loop")
-    made = MotionRun(config, loop, config.source(), run)
+    config, loop = read_training(recipe, MotionTraining, "motion")
+    made = MotionRun(config, loop, open_source(config.data, config.corpus), run)
     recordings = made.source.recordings("train")
     cache = FeatureCache(made.initial.encoder, recordings, 1, loop.seed, run / "features")
     for index in range(len(recordings)):

@@ -91,9 +91,9 @@ def corpus(
         build_speech_corpus,
         missing_recordings,
     )
-    from joyvasa_lib.training.loop.config import read_config
+    from joyvasa_lib.recipes import read_section
 
-    recipe = read_config(config, SpeechCorpusConfig, "speech_corpus")
+    recipe = read_section(config, SpeechCorpusConfig, "speech_corpus")
     total = len(missing_recordings(recipe, output))
     made = build_speech_corpus(recipe, output, workers)
     for _ in track(made, "Recordings", total=total):

@@ -1,4 +1,4 @@
-"""One training step of one or several processes; run by ``test_training_distributed.py``.
+"""One training step of one or several processes; run by ``test_distributed.py``.
 
 python distributed_step.py OUTPUT ACCUMULATION [RECIPE RUN]
 
@@ -19,10 +19,12 @@ from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.training.loop.config import LoopConfig
 from joyvasa_lib.training.loop.run import TrainingRun
-from joyvasa_lib.training.motion.batches import MotionBatch, WorkAhead
+from joyvasa_lib.training.loop.work_ahead import WorkAhead
+from joyvasa_lib.training.motion.batches import MotionBatch
 from joyvasa_lib.training.motion.losses import LossWeights
-from joyvasa_lib.training.motion.objective import Draws, MotionObjective, ObjectiveOptions
+from joyvasa_lib.training.motion.objective import MotionObjective, ObjectiveOptions
 from joyvasa_lib.training.motion.step_loss import StepLoss
+from joyvasa_lib.training.motion.windows import Draws
 
 FRAMES, PREVIOUS = 16, 4
 # Every term counts, so that none can be weighed wrongly without being seen.

@@ -33,19 +33,24 @@ from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.loop.push import push_run
+from joyvasa_lib.training.loop.work_ahead import WorkAhead
 from joyvasa_lib.training.motion.adaptation import add_lora, freeze, merged
-from joyvasa_lib.training.motion.agreement import Performance, seam_jump, wrong_audio_error
 from joyvasa_lib.training.motion.batches import (
     MotionBatch,
     WindowSampler,
-    WorkAhead,
     with_extra_channels,
 )
 from joyvasa_lib.training.motion.features import FeatureCache, fingerprint
-from joyvasa_lib.training.motion.objective import Draws, MotionObjective, ObjectiveOptions
+from joyvasa_lib.training.motion.objective import MotionObjective, ObjectiveOptions
 from joyvasa_lib.training.motion.recipe import MotionTraining
 from joyvasa_lib.training.motion.source import MotionSource, PreparedSource, Recording, Take
 from joyvasa_lib.training.motion.train import train_motion
+from joyvasa_lib.training.motion.validation.agreement import (
+    Performance,
+    seam_jump,
+    wrong_audio_error,
+)
+from joyvasa_lib.training.motion.windows import Draws
 from official_motion import small_generator
 from training_sets import NETWORK, speaking_tones, write_encoder, write_prepared, write_recipe
 
@@ -180,7 +185,7 @@ def test_frozen_parameters_stay_and_an_unknown_name_is_refused(
         ({"initial": "bundled"}, "Give network or initial"),
         ({"initial": "bundled", "network": None}, "width"),
         ({"loss_weights": {"smile": 1.0}}, "smile"),
-        ({"criterion": "l3"}, "l1 or l2"),
+        ({"criterion": "l3"}, "'l2' or 'l1'"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
@@ -372,7 +377,7 @@ def test_a_prepared_set_is_read_clip_by_clip(data: Path, monkeypatch: pytest.Mon
     sound, values = speaking_tones(150, 10)
     take = source.recordings("train")[1].load()
     assert np.array_equal(take.values, values)
-    np.testing.assert_allclose(take.sound * 32768, sound, atol=1e-2)
+    np.testing.assert_allclose(take.waveform * 32768, sound, atol=1e-2)
     fitted = MotionSource.normalizer(source)  # read clip by clip, without the set's own statistics
     np.testing.assert_allclose(fitted.offset, source.normalizer().offset, atol=1e-6)
     np.testing.assert_allclose(fitted.scale, source.normalizer().scale, atol=1e-6)
@@ -391,7 +396,7 @@ def test_features_are_computed_once_and_are_those_of_generation(
     assert np.array_equal(first.values[20:45], noisy.values)
     stream = FeatureStream(network)
     with torch.inference_mode():
-        parts = [*stream.push(recordings[1].load().sound), *stream.finish()]
+        parts = [*stream.push(recordings[1].load().waveform), *stream.finish()]
     np.testing.assert_allclose(first.features, torch.cat(parts).numpy(), atol=2e-3)
     monkeypatch.setattr("joyvasa_lib.training.motion.features.encode", None)
     again = FeatureCache(network, recordings, 2, 0, tmp_path)

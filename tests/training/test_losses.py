@@ -12,15 +12,17 @@ from torch import Tensor
 import places
 from joyvasa_lib.training.motion.batches import truncate
 from joyvasa_lib.training.motion.losses import (
+    Criterion,
     LossWeights,
     WindowPair,
     closure_error,
     combine,
     lip_gap_error,
-    masked_error,
-    motion_losses,
+    masked_sum,
+    motion_terms,
     seam_error,
     smoothness,
+    take_means,
 )
 
 TABLE = np.load(places.PARITY / "training_losses.npz")
@@ -35,6 +37,11 @@ def test_the_columns_of_the_table_are_the_losses_that_they_are_taken_for() -> No
     theirs = {"simple": "noise", "head": "head_angle", "head_seam": "head_trans"}
     wanted = [theirs.get(name, name.replace("velocity", "vel")) for name in NAMES]
     assert TABLE["order"].tolist() == wanted
+
+
+def losses(pair: WindowPair, channels: int, criterion: Criterion = "l2") -> dict[str, Tensor]:
+    """The mean of each term, the seam's two halves added."""
+    return take_means(motion_terms(pair, channels, criterion))
 
 
 def tensor(name: str) -> Tensor:
@@ -72,7 +79,7 @@ def pair(second: bool, truncated: bool) -> WindowPair:
 def test_every_term_equals_the_reference(
     case: str, second: bool, truncated: bool, criterion: str
 ) -> None:
-    terms = motion_losses(pair(second, truncated), 63, criterion)  # type: ignore[arg-type]
+    terms = losses(pair(second, truncated), 63, criterion)  # type: ignore[arg-type]
     for name, expected in zip(NAMES, TABLE[f"out/{case}"], strict=True):
         if np.isnan(expected):
             assert name not in terms
@@ -89,7 +96,7 @@ def test_previous_frames_may_be_given_instead_of_predicted() -> None:
         window.valid & (torch.arange(window.valid.shape[1]) >= p),
         p,
     )
-    terms = motion_losses(given, 63)
+    terms = losses(given, 63)
     expected = dict(zip(NAMES, TABLE["out/second_noconstrain"], strict=True))
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
@@ -100,7 +107,7 @@ def test_a_network_that_predicts_noise_has_one_term() -> None:
     noise = tensor("noise")
     frames = noise.shape[1]
     valid = torch.arange(frames)[None] < tensor("end_idx")[:, None]
-    loss = masked_error(tensor("target")[:, -frames:], noise, valid)
+    loss = masked_sum(tensor("target")[:, -frames:], noise, valid).over()
     expected = TABLE["out/noise_target"]
     assert float(loss) == pytest.approx(float(expected[0]), rel=1e-5)
     assert np.isnan(expected[1:]).all()
@@ -108,7 +115,7 @@ def test_a_network_that_predicts_noise_has_one_term() -> None:
 
 def test_the_face_terms_do_not_depend_on_whether_head_terms_count() -> None:
     expected = dict(zip(NAMES, TABLE["out/no_head"], strict=True))
-    terms = motion_losses(pair(True, False), 63)
+    terms = losses(pair(True, False), 63)
     for name in NAMES[:4]:
         assert float(terms[name]) == pytest.approx(float(expected[name]), rel=1e-5)
     assert all(np.isnan(expected[name]) for name in NAMES[4:])
@@ -128,7 +135,7 @@ def test_clips_break_off_as_in_the_reference(fill: Literal["zero", "last"], case
 def test_without_head_channels_there_are_no_head_terms() -> None:
     window = pair(True, False)
     face = WindowPair(window.predicted[..., :63], window.truth[..., :63], window.valid, 4)
-    assert not any(name.startswith("head") for name in motion_losses(face, 63))
+    assert not any(name.startswith("head") for name in losses(face, 63))
 
 
 def test_both_clips_count_by_half_and_the_seam_as_it_is() -> None:
@@ -147,7 +154,7 @@ def test_expression_terms_count_both_windows_where_the_reference_loses_the_first
         for case in ("first_trunc", "second_trunc")
     )
     only = LossWeights(**{**dict.fromkeys(NAMES, 0.0), name: 1.0})
-    pairs = [motion_losses(pair(clip, True), 63) for clip in (False, True)]
+    pairs = [losses(pair(clip, True), 63) for clip in (False, True)]
     total = float(combine(pairs[0], pairs[1], only))
     assert total == pytest.approx(0.5 * (first + second), rel=1e-5)
     assert total != pytest.approx(1.5 * second, rel=0.05)
@@ -155,8 +162,8 @@ def test_expression_terms_count_both_windows_where_the_reference_loses_the_first
 
 def test_masked_frames_do_not_count() -> None:
     predicted, truth = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 1], [3, 1], [9, 9]]])
-    assert float(masked_error(predicted, truth, torch.tensor([[1, 1, 0]]))) == 3.0
-    assert float(masked_error(predicted, truth, torch.zeros(1, 3))) == 0.0
+    assert float(masked_sum(predicted, truth, torch.tensor([[1, 1, 0]])).over()) == 3.0
+    assert float(masked_sum(predicted, truth, torch.zeros(1, 3)).over()) == 0.0
 
 
 def test_uniform_motion_is_smooth_and_continues_smoothly() -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("accelerate")
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.recipes import read_section
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
@@ -24,11 +25,11 @@ from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, 
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.encoder.augmentation import augment
 from joyvasa_lib.training.encoder.train import cut, train_audio_encoder
-from joyvasa_lib.training.loop.config import LoopConfig, learning_rate_factor, read_config
+from joyvasa_lib.training.loop.config import LoopConfig, learning_rate_factor
 from joyvasa_lib.training.motion.batches import MotionBatch
-from joyvasa_lib.training.motion.metrics import blinks, closure_centres
 from joyvasa_lib.training.motion.objective import MotionObjective, ObjectiveOptions
 from joyvasa_lib.training.motion.train import train_motion
+from joyvasa_lib.training.motion.validation.metrics import blinks, closure_centres
 
 ENCODER = {
     "mel_bands": 40, "conv_dim": [16] * 7, "hidden_size": 16, "num_hidden_layers": 1,
@@ -118,7 +119,7 @@ def test_a_resumed_run_equals_an_unbroken_one(corpus: Path, encoder: Path, tmp_p
     train_motion(whole, tmp_path / "whole")
     # Stops, as a kill after a checkpoint would, after the second step.
     (tmp_path / "first").mkdir()
-    config = read_config(whole, LoopConfig, "loop")
+    config = read_section(whole, LoopConfig, "loop")
     assert config.steps == 4
     first = motion_config(
         tmp_path / "first", corpus, encoder, stop_after_minutes=1e-9, checkpoint_minutes=0.0
@@ -274,7 +275,7 @@ def test_an_unknown_key_in_a_recipe_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("loop: {stepps: 3}")
     with pytest.raises(OptionError, match="stepps"):
-        read_config(path, LoopConfig, "loop")
+        read_section(path, LoopConfig, "loop")
 
 
 def test_a_folder_without_a_corpus_is_refused(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, 
 from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
-from joyvasa_lib.training.loop.config import LoopConfig, read_recipe, take_section
+from joyvasa_lib.recipes import read_recipe, take_section
+from joyvasa_lib.training.loop.config import LoopConfig
 from joyvasa_lib.training.portrait.data.face_regions import (
     cut,
     face_square,
@@ -267,8 +268,8 @@ def test_keypoints_keep_their_digits_in_mixed_precision(pairs: PairSampler) -> N
     with torch.autocast("cpu", torch.bfloat16):
         rough = reconstruct(networks, batch)
     assert torch.equal(exact.driving, rough.driving)
-    assert rough.full_image.dtype == torch.float32
-    difference = (exact.full_image - rough.full_image).abs().max()
+    assert rough.image.dtype == torch.float32
+    difference = (exact.image - rough.image).abs().max()
     assert 0.0 < difference.item() < 0.05
 
 
@@ -320,7 +321,7 @@ def test_one_face_is_learned_and_follows_its_other_image(
     networks = LivePortraitNetworks.load(tmp_path / "run" / "generator" / "portrait")
     batch = PairSampler(source, 1, SIDE, 0)(0)
     with torch.no_grad():
-        made = reconstruct(networks, batch).full_image
+        made = reconstruct(networks, batch).image
     square = face_square(batch.driving_marks)
     faces = [cut(x, square, 32) for x in (made, batch.driving, batch.source)]
     right, wrong = ((faces[0] - other).abs().mean() for other in faces[1:])
@@ -420,7 +421,7 @@ def test_the_checkpoint_paints_what_the_networks_paint(trained: Path, head: Rend
     marks = torch.zeros(1, 468, 2)
     batch = PairBatch(pixels[0], pixels[0], marks, marks, nothing, nothing, nothing, nothing)
     with torch.no_grad():
-        still = reconstruct(model.networks, batch).full_image[0].permute(1, 2, 0).numpy()
+        still = reconstruct(model.networks, batch).image[0].permute(1, 2, 0).numpy()
     assert np.abs(frames[0] - 255.0 * still).max() < 2.0
 
 

@@ -128,7 +128,7 @@ def test_images_are_framed_as_the_pipeline_frames_a_portrait(heads: Path) -> Non
     }
     batch = PairSampler(source, 3, SIDE, 0)(0)
     for row in range(3):
-        crops = [crop_upright(f.full_image, face_of(f.landmarks), SIDE) for f in frames.values()]
+        crops = [crop_upright(f.image, face_of(f.landmarks), SIDE) for f in frames.values()]
         pixels = [torch.from_numpy(c.image).permute(2, 0, 1) / 255.0 for c in crops]
         errors = [float((p - batch.source[row]).abs().max()) for p in pixels]
         best = int(np.argmin(errors))
@@ -169,7 +169,7 @@ def test_rendered_heads_tell_their_landmarks_openings_and_pose(heads: Path) -> N
     frame = source.frame(clip.name, 1)
     np.testing.assert_array_equal(frame.landmarks, truth.landmarks[1])
     np.testing.assert_array_equal(frame.rotation, truth.rotation[1])
-    assert np.abs(frame.full_image.astype(int) - truth.images[1]).mean() < 4.0  # JPEG
+    assert np.abs(frame.image.astype(int) - truth.images[1]).mean() < 4.0  # JPEG
     people = {c.person for c in source.clips("train")} & {c.person for c in source.clips("valid")}
     assert people == set()
     batch = PairSampler(source, 1, SIDE, 0, framing="whole")._draw(

@@ -18,12 +18,13 @@ pytest.importorskip("accelerate")
 
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
 from joyvasa_lib.errors import CheckpointError, OptionError
+from joyvasa_lib.recipes import read_recipe, take_section
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.motion_generator import MotionGenerator
-from joyvasa_lib.training.loop.config import LoopConfig, read_recipe, take_section
+from joyvasa_lib.training.loop.config import LoopConfig, read_training
 from joyvasa_lib.training.loop.run_folder import RunFolder
 from joyvasa_lib.training.motion.recipe import MotionTraining
-from joyvasa_lib.training.motion.source import PreparedSource
+from joyvasa_lib.training.motion.source import PreparedSource, open_source
 from joyvasa_lib.training.motion.train import MotionRun, main, train_motion
 from training_sets import write_encoder, write_prepared, write_recipe
 
@@ -139,11 +140,8 @@ def test_killed_between_any_two_file_operations_a_run_keeps_a_good_checkpoint(
     recipe: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A child process dies at its k-th file operation while it saves and exports, for every k."""
-    path = read_recipe(recipe(steps=1))
-    config = take_section(path, MotionTraining, "motion")
-    run = MotionRun(
-        config, take_section(path, LoopConfig, "loop"), config.source(), tmp_path / "run"
-    )
+    config, loop = read_training(recipe(steps=1), MotionTraining, "motion")
+    run = MotionRun(config, loop, open_source(config.data, config.corpus), tmp_path / "run")
     run.fit()
     good = weights(tmp_path / "run")
     with torch.no_grad():
@@ -228,9 +226,9 @@ def test_tensorboard_gets_what_the_log_gets(recipe: Callable[..., Path], tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loop: {steps: many}", "loop.steps must be of type int"),
-        ("loop: {steps: 0}", "at least 1"),
-        ("loop: {mixed_precision: fp8}", "no, bf16 or fp16"),
+        ("loop: {steps: many}", "loop.steps must be a whole number, not 'many'"),
+        ("loop: {steps: 0}", "loop.steps must be at least 1, not 0"),
+        ("loop: {mixed_precision: fp8}", "'no', 'bf16' or 'fp16', not 'fp8'"),
         ("[1, 2]", "no recipe"),
         ("loop: {a: [}", "not valid YAML"),
     ],

@@ -36,9 +36,9 @@ def test_the_speech_itself_is_untouched(item: SpeechItem, seed: int) -> None:
     longer = with_silence(item, np.random.default_rng(seed))
     before, _ = ends(item, longer)
     np.testing.assert_array_equal(longer.values[before : before + 120], item.values)
-    np.testing.assert_array_equal(longer.sound()[before * 640 :][: 120 * 640], item.sound())
+    np.testing.assert_array_equal(longer.samples()[before * 640 :][: 120 * 640], item.samples())
     np.testing.assert_array_equal(longer.phonemes[2 * before :][:240], item.phonemes)
-    assert len(longer.sound()) == 640 * len(longer.values) == 320 * len(longer.phonemes)
+    assert len(longer.samples()) == 640 * len(longer.values) == 320 * len(longer.phonemes)
 
 
 def test_in_silence_the_mouth_rests_and_the_rest_of_the_face_lives(item: SpeechItem) -> None:
@@ -65,9 +65,9 @@ def test_breaths_are_well_below_speech_and_sometimes_there(item: SpeechItem) -> 
         longer = with_silence(item, np.random.default_rng(seed))
         before, _ = ends(item, longer)
         if before > 10:
-            levels.append(np.abs(longer.sound()[: before * 640]).max())
+            levels.append(np.abs(longer.samples()[: before * 640]).max())
     assert 0.0 in levels and max(levels) > 0.0
-    assert max(levels) < np.abs(item.sound()).max()
+    assert max(levels) < np.abs(item.samples()).max()
 
 
 def test_the_same_seed_gives_the_same_silence(item: SpeechItem) -> None:

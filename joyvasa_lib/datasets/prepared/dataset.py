@@ -15,8 +15,8 @@ A shard holds, for each clip ``NAME``, these tensors; ``ClipInfo`` of each is JS
 | ``NAME/waveform`` | int16 [n], 16 kHz mono, n = 640 t |
 | ``NAME/values`` | float32 [t, c], motion at 25 fps: expression part, scale, translation, rotation |
 | ``NAME/landmarks`` | float32 [t, m, 3] face landmarks in crop pixels; only with images |
-| ``NAME/images`` | uint8 [bytes], one JPEG of the crop after the other; only with images |
-| ``NAME/image_ends`` | int64 [t], where each JPEG ends; only with images |
+| ``NAME/pictures`` | uint8 [bytes], one JPEG of the crop after the other; only with images |
+| ``NAME/picture_ends`` | int64 [t], where each JPEG ends; only with images |
 
 Axis legend: ``t`` frames at 25 fps, ``n`` samples, ``c`` channels, ``m`` landmarks, ``s`` side of
 the crop.

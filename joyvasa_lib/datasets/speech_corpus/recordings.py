@@ -22,7 +22,7 @@ class SpeechItem:
 
     Attributes:
         name: unique name.
-        waveform: int16 or float32 [n]; see :attr:`sound`.
+        waveform: int16 or float32 [n]; see :meth:`samples`.
         values: float32 [t, 59]: 52 blendshapes, scale, translation, rotation in degrees.
         phonemes: int64 [s], phoneme class of each 20 ms step; 0 is silence.
         speaker: whose voice.
@@ -35,12 +35,12 @@ class SpeechItem:
     speaker: str = ""
 
     @property
-    def units(self) -> NDArray[np.float32]:
+    def blendshapes(self) -> NDArray[np.float32]:
         """Blendshapes [t, 52]."""
         return self.values[:, :52]
 
-    def sound(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
-        """Returns samples float32 in [-1, 1]."""
+    def samples(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Samples ``start`` to ``stop`` of the waveform as float32 in [-1, 1]."""
         part = self.waveform[start:stop]
         factor = 1.0 / 32768.0 if part.dtype == np.int16 else 1.0
         return part.astype(np.float32) * np.float32(factor)

@@ -40,7 +40,7 @@ def with_silence(item: SpeechItem, rng: np.random.Generator) -> SpeechItem:
     frames = len(item.values)
     most = min(LONGEST, frames - 1)
     before, after = (int(rng.integers(most + 1)) if rng.random() < 0.75 else 0 for _ in range(2))
-    sound = item.sound(0, frames * SAMPLES_PER_FRAME)
+    sound = item.samples(0, frames * SAMPLES_PER_FRAME)
     sound = np.pad(sound, (0, frames * SAMPLES_PER_FRAME - len(sound)))
     level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-9
     quiet = [_breath(count, rng) * np.float32(level) for count in (before, after)]

@@ -40,7 +40,7 @@ from joyvasa_lib.training.emotion.metrics import (
     linear_change,
     measure_change,
 )
-from joyvasa_lib.training.loop.config import LoopConfig, read_config
+from joyvasa_lib.training.loop.config import read_training
 from joyvasa_lib.training.loop.run import TrainingRun
 
 HIGHEST = 1.1
@@ -171,8 +171,7 @@ def train_emotion(
         OptionError: an unknown key or a value out of range in the recipe.
         CheckpointError: the run folder belongs to another network.
     """
-    config = read_config(config_path, EmotionTraining, "emotion")
-    loop = read_config(config_path, LoopConfig, "loop")
+    config, loop = read_training(config_path, EmotionTraining, "emotion")
     folder = Path(export_dir) if export_dir else Path(run_dir) / "emotion"
     train, valid = prepare_pairs(config, Path(run_dir))
     torch.manual_seed(loop.seed)

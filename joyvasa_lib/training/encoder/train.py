@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.recipes import recipe
 from joyvasa_lib.speech.encoders.audio_encoder import (
     SAMPLES_PER_FRAME,
     AudioEncoder,
@@ -29,7 +30,7 @@ from joyvasa_lib.speech.encoders.audio_encoder import (
 )
 from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 from joyvasa_lib.training.encoder.augmentation import augment, change_speed
-from joyvasa_lib.training.loop.config import LoopConfig, read_config
+from joyvasa_lib.training.loop.config import Count, NotNegative, Positive, read_training
 from joyvasa_lib.training.loop.run import TrainingRun
 
 MOUTH_BLENDSHAPES: tuple[str, ...] = (
@@ -55,6 +56,7 @@ CURVE_SCALE = 4.0
 _MOUTH = [BLENDSHAPES.index(name) for name in MOUTH_BLENDSHAPES]
 
 
+@recipe("audio_encoder")
 @dataclass(frozen=True)
 class AudioEncoderTraining:
     """Recipe of the speech encoder.
@@ -74,12 +76,12 @@ class AudioEncoderTraining:
     corpus: str
     network: dict[str, Any] = field(default_factory=dict)
     initial: str = ""
-    batch_size: int = 6
-    clip_seconds: tuple[float, float] = (3.0, 6.0)
-    closure_weight: float = 2.0
-    curve_weight: float = 3.0
-    speed: float = 0.12
-    validation_clips: int = 60
+    batch_size: Count = 6
+    clip_seconds: tuple[Positive, Positive] = (3.0, 6.0)
+    closure_weight: NotNegative = 2.0
+    curve_weight: NotNegative = 3.0
+    speed: NotNegative = 0.12
+    validation_clips: Count = 60
 
 
 class SpeechLabeller(nn.Module):
@@ -132,8 +134,7 @@ def train_audio_encoder(
     Returns:
         The export folder.
     """
-    config = read_config(config_path, AudioEncoderTraining, "audio_encoder")
-    loop = read_config(config_path, LoopConfig, "loop")
+    config, loop = read_training(config_path, AudioEncoderTraining, "audio_encoder")
     torch.manual_seed(loop.seed)
     corpus = SpeechCorpus(config.corpus)
     if config.initial:
@@ -188,7 +189,7 @@ class _Batches:
         item = items[int(rng.integers(len(items)))]
         speed = 1.0 + self.config.speed * rng.uniform(-1.0, 1.0)
         waveform, phonemes, units = cut(item, frames, speed, rng)
-        other = items[int(rng.integers(len(items)))].sound()
+        other = items[int(rng.integers(len(items)))].samples()
         return augment(waveform, rng, other), phonemes, units
 
 
@@ -201,22 +202,22 @@ def cut(
         waveform float32 [640 t], phonemes int64 [2 t], units float32 [t, 52].
     """
     needed = int(np.ceil(frames * speed)) + 1
-    slack = len(item.units) - needed
+    slack = len(item.blendshapes) - needed
     start = int(rng.integers(slack + 1)) if slack > 0 else int(rng.integers(slack - 12, 1))
     times = start + np.arange(frames) * speed  # in frames of the item
     samples = np.arange(start * SAMPLES_PER_FRAME, (start + needed) * SAMPLES_PER_FRAME)
     inside = (samples >= 0) & (samples < len(item.waveform))
     sound = np.zeros(len(samples), np.float32)
-    sound[inside] = item.sound()[samples[inside]]
+    sound[inside] = item.samples()[samples[inside]]
     waveform = change_speed(sound, speed, frames * SAMPLES_PER_FRAME)
     steps = np.round(2 * start + (np.arange(2 * frames) + 0.5) * speed - 0.5).astype(int)
     known = (steps >= 0) & (steps < len(item.phonemes))
     phonemes = np.zeros(2 * frames, np.int64)
     phonemes[known] = item.phonemes[steps[known]]
-    low = np.clip(np.floor(times).astype(int), 0, len(item.units) - 1)
-    high = np.clip(low + 1, 0, len(item.units) - 1)
+    low = np.clip(np.floor(times).astype(int), 0, len(item.blendshapes) - 1)
+    high = np.clip(low + 1, 0, len(item.blendshapes) - 1)
     part = (times - np.floor(times))[:, None]
-    units = item.units[low] * (1.0 - part) + item.units[high] * part
+    units = item.blendshapes[low] * (1.0 - part) + item.blendshapes[high] * part
     return waveform, phonemes, units.astype(np.float32)
 
 

@@ -16,8 +16,8 @@ from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.whisper import WhisperFrameEncoder
 from joyvasa_lib.training.encoder.augmentation import augment
+from joyvasa_lib.training.encoder.features import encode
 from joyvasa_lib.training.encoder.whisper_weights import whisper_frame_encoder
-from joyvasa_lib.training.motion.features import encode
 
 CALIBRATION_RECORDINGS = 60
 
@@ -51,7 +51,7 @@ def build_whisper_encoder(
     encoder = AudioEncoder(network).eval()
     features = np.concatenate(
         [
-            encode(encoder, augment(item.sound(), np.random.default_rng(index)), len(item.values))
+            encode(encoder, augment(item.samples(), np.random.default_rng(index)), len(item.values))
             for index, item in enumerate(items)
         ]
     ).astype(np.float32)  # [t, d]

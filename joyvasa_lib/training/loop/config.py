@@ -1,22 +1,26 @@
-"""Recipes: YAML files that become dataclasses, with every key checked and every default visible."""
+"""Options of the training loop: the section ``loop`` of every training recipe."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Literal, TypeVar
 
-import yaml
+from pydantic import Field
 
-from joyvasa_lib.errors import OptionError
+from joyvasa_lib.recipes import read_recipe, recipe, take_section
 
-Config = TypeVar("Config")
-Recipe = dict[str, Any]
-"""A whole YAML file: sections of options."""
+Options = TypeVar("Options")
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+@recipe("loop")
 @dataclass(frozen=True)
 class LoopConfig:
     """What every training loop needs to know.
@@ -39,43 +43,36 @@ class LoopConfig:
         seed: of weights, batches and noise.
         threads: CPU threads, 0 for torch's own choice.
         stop_after_minutes: stop cleanly, with a checkpoint, after this long; 0 for never.
+
+    Raises:
+        OptionError: a value of another type or out of range.
     """
 
-    steps: int = 10000
-    warmup_steps: int = 200
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 0.02
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    gradient_accumulation: int = 1
-    ema_decay: float = 0.999
-    validate_every: int = 250
+    steps: Count = 10000
+    warmup_steps: Whole = 200
+    learning_rate: Positive = 1e-3
+    final_learning_rate: NotNegative = 0.02
+    weight_decay: NotNegative = 0.01
+    gradient_clip: Positive = 1.0
+    gradient_accumulation: Count = 1
+    ema_decay: Share = 0.999
+    validate_every: Count = 250
     validate_at_start: bool = False
-    log_every: int = 50
+    log_every: Count = 50
     trackers: tuple[str, ...] = ()
-    checkpoint_minutes: float = 3.0
-    mixed_precision: str = "no"
-    seed: int = 0
-    threads: int = 0
-    stop_after_minutes: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Checks what would otherwise fail late.
-
-        Raises:
-            OptionError: a count below 1, or an unknown precision.
-        """
-        for name in ("steps", "gradient_accumulation", "validate_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"loop.{name} must be at least 1, not {getattr(self, name)}")
-        if self.mixed_precision not in ("no", "bf16", "fp16"):
-            raise OptionError(
-                f"loop.mixed_precision must be no, bf16 or fp16, not {self.mixed_precision!r}"
-            )
+    checkpoint_minutes: NotNegative = 3.0
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: Whole = 0
+    threads: Whole = 0
+    stop_after_minutes: NotNegative = 0.0
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:
-    """Returns the factor of linear warm-up followed by a half cosine down to the final value."""
+    """Returns the factor of linear warm-up followed by a half cosine down to the final value.
+
+    Of our own: transformers' ``get_cosine_with_min_lr_schedule_with_warmup_lr_rate`` takes each
+    value of the cosine one step earlier, so that resumed runs would change.
+    """
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
@@ -83,67 +80,19 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
     return low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
-    """Reads a YAML file.
+def read_training(
+    path: str | Path, kind: type[Options], section: str, changes: Iterable[str] = ()
+) -> tuple[Options, LoopConfig]:
+    """Reads a training recipe: its own section and the section ``loop``.
 
     Args:
-        path: the file.
-        changes: ``section.key=value``, the value written as in YAML; they go over the file's.
+        path: YAML file.
+        kind: dataclass of the own section.
+        section: its name.
+        changes: ``section.key=value``, in place of what the file says.
 
     Raises:
-        OptionError: the file cannot be read, is no mapping of sections, or a change is no
-            assignment.
+        OptionError: the file cannot be read, or an option is unknown or out of range.
     """
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"Cannot read the recipe {path} ({error}); check the path") from error
-    except yaml.YAMLError as error:
-        raise OptionError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(recipe, dict) or not all(isinstance(v, dict) for v in recipe.values()):
-        raise OptionError(
-            f"{path} is no recipe: it must hold sections such as 'loop:', see configs/"
-        )
-    for change in changes:
-        name, assigned, value = change.partition("=")
-        section, dot, key = name.strip().partition(".")
-        if not (assigned and dot and section and key):
-            raise OptionError(f"{change!r} changes nothing; write section.key=value")
-        recipe.setdefault(section, {})[key] = yaml.safe_load(value)
-    return recipe
-
-
-def take_section(recipe: Recipe, kind: type[Config], section: str) -> Config:
-    """Returns one section of a recipe as a dataclass.
-
-    Raises:
-        OptionError: a key that the dataclass has not, one without which it cannot be, or a value
-            of another type.
-    """
-    values = recipe.get(section, {})
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - known):
-        raise OptionError(f"Unknown keys {unknown} in {section!r}; known are {sorted(known)}.")
-    hints = get_type_hints(kind)
-    checked = {name: _value(section, name, value, hints[name]) for name, value in values.items()}
-    try:
-        return kind(**checked)
-    except TypeError as error:
-        raise OptionError(f"The section {section!r} is incomplete: {error}") from error
-
-
-def read_config(path: str | Path, kind: type[Config], section: str) -> Config:
-    """Reads one section of a YAML file into a dataclass; see :func:`take_section`."""
-    return take_section(read_recipe(path), kind, section)
-
-
-def _value(section: str, name: str, value: Any, hint: Any) -> Any:
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-4 as a word
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    plain = {float: (int, float), int: (int,), bool: (bool,), str: (str,)}.get(hint)
-    if plain and (not isinstance(value, plain) or (isinstance(value, bool) and hint is not bool)):
-        raise OptionError(f"{section}.{name} must be of type {hint.__name__}, not {value!r}")
-    return value
+    found = read_recipe(path, changes)
+    return take_section(found, kind, section), take_section(found, LoopConfig, "loop")

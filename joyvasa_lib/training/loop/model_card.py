@@ -179,7 +179,7 @@ def _data(card: dict[str, Any], unit: str = "minutes") -> str:
     for split, name in (("train", "trained on"), ("valid", "held out")):
         part = card.get(split, {})
         minutes = f"{part.get('seconds', 0.0) / 60.0:.1f}"
-        amount = minutes if unit == "minutes" else part.get(unit, 0)
+        amount = minutes if unit == "minutes" else part.get("pictures", 0)  # the file's key
         rows.append(
             f"| {name} | {part.get('recordings', 0)} | {amount} | {part.get('people', '?')} |"
         )

@@ -21,10 +21,8 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from joyvasa_lib.errors import CheckpointError, OptionError
-from joyvasa_lib.training.loop.config import LoopConfig, learning_rate_factor, read_config
+from joyvasa_lib.training.loop.config import LoopConfig, learning_rate_factor
 from joyvasa_lib.training.loop.run_folder import STATE, RunFolder, settle
-
-__all__ = ["LoopConfig", "TrainingRun", "learning_rate_factor", "read_config"]
 
 
 class TrainingRun:

@@ -31,6 +31,8 @@ from joyvasa_lib.errors import OptionError
 CONFIG, COMMAND, METRICS, STATE = "config.yaml", "command.json", "metrics.jsonl", "state.pt"
 DATA_CARD, CARD = "data_card.json", "README.md"
 TRACKED, PREVIEWS = "tensorboard", "previews"
+CHECKPOINT = "generator"
+"""Folder of the averaged weights after the last validation."""
 PACKAGES = ("joyvasa-lib", "torch", "accelerate", "diffusers", "transformers", "peft", "numpy")
 FREE_TO_CHANGE = frozenset(
     {
@@ -120,6 +122,13 @@ class RunFolder:
             except ValueError:
                 continue
         return lines
+
+    def write_data_card(self, card: dict[str, Any], step: int) -> None:
+        """Writes ``data_card.json``; notes the step at which the data changed, if they did."""
+        before = self.read(DATA_CARD)
+        if before and before.get("digest") != card["digest"]:
+            card = {**card, "changed_at_step": step}
+        write_whole(self.path / DATA_CARD, json.dumps(card, indent=1))
 
     def append_metrics(self, line: dict[str, float]) -> None:
         """Appends one line to ``metrics.jsonl``."""

@@ -1,14 +1,12 @@
-"""Batches for motion training: pairs of windows of recordings, truncation, work done ahead.
+"""Batches for motion training: pairs of windows of recordings, and truncation.
 
 Axis legend: ``b`` batch, ``t`` frames (two windows), ``c`` motion channels, ``a`` audio width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,11 +15,7 @@ from torch import Tensor
 
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.training.motion.features import FeatureCache
-
-if TYPE_CHECKING:
-    from joyvasa_lib.training.motion.recipe import MotionTraining
-
-T = TypeVar("T")
+from joyvasa_lib.training.motion.recipe import MotionTraining
 
 
 @dataclass(frozen=True)
@@ -120,33 +114,3 @@ def with_extra_channels(
         return values
     extra = np.broadcast_to(normalizer.offset[-missing:], (*values.shape[:-1], missing))
     return np.concatenate([values, extra], axis=-1)
-
-
-class WorkAhead(Generic[T]):
-    """Calls a function of 0, 1, 2, ... in threads before the results are asked for."""
-
-    def __init__(self, make: Callable[[int], T], threads: int, ahead: int = 4) -> None:
-        """Starts nothing yet.
-
-        Args:
-            make: result of a number; called from several threads at once.
-            threads: 0 to call it only when asked.
-            ahead: results that may wait.
-        """
-        self.make, self.ahead = make, ahead
-        self._pool = ThreadPoolExecutor(threads, "joyvasa-data") if threads else None
-        self._waiting: dict[int, Future[T]] = {}
-
-    def __call__(self, index: int) -> T:
-        """Returns the result of ``index``; numbers asked for should go up by one."""
-        if self._pool is None:
-            return self.make(index)
-        for number in range(index, index + self.ahead):
-            if number not in self._waiting:
-                self._waiting[number] = self._pool.submit(self.make, number)
-        return self._waiting.pop(index).result()
-
-    def close(self) -> None:
-        """Gives up what nobody asked for."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)

@@ -23,32 +23,14 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from joyvasa_lib.media.files import atomic_path
-from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.training.encoder.augmentation import augment
+from joyvasa_lib.training.encoder.features import encode
 from joyvasa_lib.training.motion.source import Recording, Take
 
-Halves = NDArray[np.float16]
-BLOCK = 16000 * 10
-"""Samples given to the encoder's stream at once."""
 OPEN_FILES = 128
 _NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 """Entries of an encoder's configuration that say where it came from, not what it computes."""
-
-
-@torch.inference_mode()
-def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int) -> Halves:
-    """Returns features float16 [frames, a], computed as generation computes them."""
-    stream = FeatureStream(encoder)
-    parts = [
-        features
-        for start in range(0, len(waveform), BLOCK)
-        for features in stream.push(waveform[start : start + BLOCK])
-    ]
-    parts += stream.finish()
-    features = torch.cat(parts).float().cpu().numpy().astype(np.float16)
-    if len(features) < frames:
-        features = np.pad(features, ((0, frames - len(features)), (0, 0)), mode="edge")
-    return features[:frames]
 
 
 class Piece(NamedTuple):
@@ -124,7 +106,7 @@ class FeatureCache:
         recording = self.recordings[index]
         varied = recording.vary if copy else None
         take = varied(self._rng(index, copy)) if varied else recording.load()
-        waveform = augment(take.sound, self._rng(index, copy, 1)) if copy else take.sound
+        waveform = augment(take.waveform, self._rng(index, copy, 1)) if copy else take.waveform
         frames = len(take.values)
         features = encode(self.encoder, waveform, frames)
         closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
@@ -144,7 +126,7 @@ def _opened(path: Path) -> Any:
 def fingerprint_of_take(take: Take) -> str:
     """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
     found = hashlib.sha256()
-    for values in (take.sound, take.values, take.closed):
+    for values in (take.waveform, take.values, take.closed):
         if values is not None:
             found.update(f"{values.dtype}{values.shape}".encode())
             found.update(np.ascontiguousarray(values).view(np.uint8).data)

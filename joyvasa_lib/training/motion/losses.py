@@ -14,6 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from joyvasa_lib.recipes import recipe
+
 Criterion = Literal["l2", "l1"]
 
 
@@ -55,13 +57,6 @@ def masked_sum(
     return MaskedMean((error * weight).sum(), weight.sum())
 
 
-def masked_error(
-    predicted: Tensor, truth: Tensor, valid: Tensor, criterion: Criterion = "l2"
-) -> Tensor:
-    """Returns the mean error over valid frames and all channels, a scalar."""
-    return masked_sum(predicted, truth, valid, criterion).over()
-
-
 def velocity_error(
     predicted: Tensor, truth: Tensor, valid: Tensor, criterion: Criterion = "l2"
 ) -> MaskedMean:
@@ -98,9 +93,14 @@ def seam_error(
     return change, jerk
 
 
+@recipe("motion.loss_weights")
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; the first eight are JoyVASA's, the rest the compact preset's own."""
+    """Weights of the terms; the first eight are JoyVASA's, the rest the compact preset's own.
+
+    Raises:
+        OptionError: an unknown term, or a weight that is no number.
+    """
 
     simple: float = 1.0
     exp: float = 0.1
@@ -179,13 +179,6 @@ def take_means(
     return means
 
 
-def motion_losses(
-    pair: WindowPair, expression_channels: int, criterion: Criterion = "l2"
-) -> dict[str, Tensor]:
-    """Returns the mean of each of :func:`motion_terms`, the seam's two halves added."""
-    return take_means(motion_terms(pair, expression_channels, criterion))
-
-
 def closure_error(
     predicted: Tensor, truth: Tensor, closed: Tensor, channels: list[int]
 ) -> MaskedMean:
@@ -207,8 +200,8 @@ def lip_gap_error(predicted: Tensor, truth: Tensor, valid: Tensor, gap: Tensor) 
         predicted: [b, t, c].
         truth: [b, t, c].
         valid: bool or float [b, t].
-        gap: [c] change of the lip gap per unit of each model channel (it is linear in the face
-            units), scaled to unit spread.
+        gap: [c] change of the lip gap per unit of each model channel (it is linear in the
+            blendshapes), scaled to length 1.
     """
     return masked_sum((predicted @ gap)[..., None], (truth @ gap)[..., None], valid)
 

@@ -7,7 +7,6 @@ Axis legend: ``b`` batch, ``l`` frames of a window, ``p`` previous frames, ``c``
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
-from joyvasa_lib.training.motion.batches import MotionBatch, truncate
+from joyvasa_lib.training.motion.batches import MotionBatch
 from joyvasa_lib.training.motion.losses import (
     Criterion,
     LossWeights,
@@ -32,6 +31,8 @@ from joyvasa_lib.training.motion.losses import (
     motion_terms,
     take_means,
 )
+from joyvasa_lib.training.motion.recipe import MotionTraining
+from joyvasa_lib.training.motion.windows import Draws, Windows
 
 LIP_BLENDSHAPES = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
              "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft",
@@ -63,23 +64,16 @@ class ObjectiveOptions:
     previous_noise: float = 0.1
     own_previous: float = 0.0
 
-
-class Draws(NamedTuple):
-    """Everything random about one batch; first windows come before second ones.
-
-    Attributes:
-        previous_noise: [b, p, c], of spread 1.
-        dropped: bool [2 b, 1, 1], windows without speech.
-        step: int64 [2 b], diffusion steps, 1..T.
-        noise: [2 b, l, c].
-        own: bool [b, 1, 1], rows whose second window goes on from the model's own first one.
-    """
-
-    previous_noise: Tensor
-    dropped: Tensor
-    step: Tensor
-    noise: Tensor
-    own: Tensor
+    @classmethod
+    def of(cls, config: MotionTraining) -> ObjectiveOptions:
+        """Those of a recipe."""
+        return cls(
+            LossWeights(**config.loss_weights),
+            config.criterion,
+            config.null_audio,
+            config.previous_noise,
+            config.own_previous,
+        )
 
 
 class MotionObjective(nn.Module):
@@ -167,7 +161,7 @@ class MotionObjective(nn.Module):
                 own if not given.
         """
         draws = self.draw(batch) if draws is None else draws
-        windows = _Windows.of(batch, self.denoiser, draws, self.options.previous_noise)
+        windows = Windows.of(batch, self.denoiser, draws, self.options.previous_noise)
         b, p = len(batch.motion), windows.previous.shape[1]
         if self.options.own_previous > 0.0:
             first = self._denoise(windows, draws, slice(0, b))
@@ -189,7 +183,7 @@ class MotionObjective(nn.Module):
         It follows from the masks alone; no network runs. Added up over the batches of a step, on
         all processes, it is what their terms must be divided by for gradients of one large batch.
         """
-        windows = _Windows.of(batch, self.denoiser, draws, 0.0)
+        windows = Windows.of(batch, self.denoiser, draws, 0.0)
         b, p = len(batch.motion), windows.previous.shape[1]
         if self.options.own_previous > 0.0:
             windows = windows.going_on_from(windows.clips[:b], batch, draws)
@@ -197,7 +191,7 @@ class MotionObjective(nn.Module):
         terms = self._terms(batch, windows, blank, draws)
         return torch.stack([term.weight for clip in terms for term in clip.values()])
 
-    def _denoise(self, windows: _Windows, draws: Draws, rows: slice) -> Tensor:
+    def _denoise(self, windows: Windows, draws: Draws, rows: slice) -> Tensor:
         """Returns what the network predicts for noisy windows, [rows, p + l, c]."""
         clips, step = windows.clips[rows], draws.step[rows]
         dropped = draws.dropped[rows]
@@ -211,7 +205,7 @@ class MotionObjective(nn.Module):
         return clean.float()
 
     def _terms(
-        self, batch: MotionBatch, windows: _Windows, clean: Tensor, draws: Draws
+        self, batch: MotionBatch, windows: Windows, clean: Tensor, draws: Draws
     ) -> tuple[dict[str, MaskedMean], dict[str, MaskedMean]]:
         b, frames = len(batch.motion), batch.motion.shape[1] // 2
         p, own = windows.previous.shape[1], windows.own
@@ -239,62 +233,3 @@ class MotionObjective(nn.Module):
         terms["closure"] = closure_error(pair.predicted, pair.truth, mask, self.lip_channels)
         terms["lip_gap"] = lip_gap_error(pair.predicted, pair.truth, pair.valid, self.gap)
         return terms
-
-
-class _Windows(NamedTuple):
-    """What both windows of each row are given and compared with; first windows come first.
-
-    ``clips`` [2b, l, c] truth, zero behind the truncation; ``speech`` [2b, l, d]; ``valid``
-    [2b, l]; ``prev_motion`` [2b, p, c] and ``prev_audio`` [2b, p, d] as the network sees them;
-    ``previous`` [b, p, c] what the second window's loss takes for the end of the first; ``own``
-    [b, 1, 1] where that is the model's own.
-    """
-
-    clips: Tensor
-    speech: Tensor
-    valid: Tensor
-    prev_motion: Tensor
-    prev_audio: Tensor
-    previous: Tensor
-    own: Tensor
-
-    @classmethod
-    def of(
-        cls, batch: MotionBatch, denoiser: MotionDenoiser, draws: Draws, previous_noise: float
-    ) -> _Windows:
-        """Cuts a batch into its windows; second ones go on from the truth."""
-        b, frames = len(batch.motion), batch.motion.shape[1] // 2
-        p = int(denoiser.config.n_prev_motions)
-        end = batch.end.T.reshape(-1)
-        clips, raw, valid = (
-            truncate(torch.cat([part[:, :frames], part[:, frames:]]), end)
-            for part in (batch.motion, batch.audio, batch.valid)
-        )
-        previous = batch.motion[:, frames - p : frames]
-        noisy_previous = previous + previous_noise * draws.previous_noise
-        heard = denoiser.audio_feature_map(batch.audio[:, frames - p : frames]).detach()
-        return cls(
-            clips,
-            denoiser.audio_feature_map(raw),
-            valid,
-            torch.cat([denoiser.start_motion_feat.expand(b, -1, -1), noisy_previous]),
-            torch.cat([denoiser.start_audio_feat.expand(b, -1, -1), heard.float()]),
-            previous,
-            torch.zeros_like(draws.own),
-        )
-
-    def going_on_from(self, made: Tensor, batch: MotionBatch, draws: Draws) -> _Windows:
-        """Lets the second window of some rows go on from ``made`` [b, l, c] instead of the truth.
-
-        Where the first window was truncated, its end is not worth going on from. Rows that do go
-        on from it are not asked to mend it: only what they add counts, and how it joins.
-        """
-        b, frames, p = len(made), made.shape[1], self.previous.shape[1]
-        own = draws.own & (batch.end[:, 0] == frames)[:, None, None]
-        end = made[:, -p:]
-        given = torch.where(own, end, self.prev_motion[b:])
-        return self._replace(
-            prev_motion=torch.cat([self.prev_motion[:b], given]),
-            previous=torch.where(own, end, self.previous),
-            own=own,
-        )

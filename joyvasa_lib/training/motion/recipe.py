@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus
-from joyvasa_lib.errors import OptionError
+from joyvasa_lib.recipes import recipe
+from joyvasa_lib.training.loop.config import Count, NotNegative, Positive, Share, Whole
 from joyvasa_lib.training.motion.losses import Criterion, LossWeights
-from joyvasa_lib.training.motion.objective import ObjectiveOptions
-from joyvasa_lib.training.motion.source import CorpusSource, MotionSource, PreparedSource
 
 PLACES = ("data", "corpus", "audio_encoder", "initial", "preview_portrait")
 PREVIEWS = ("preview_every", "preview_seconds", "validation_seconds", "loader_threads")
@@ -17,6 +15,7 @@ FREE = frozenset(f"motion.{name}" for name in (*PLACES, *PREVIEWS))
 """Options that may differ when a run is resumed: files move, and previews do not matter."""
 
 
+@recipe("motion")
 @dataclass(frozen=True)
 class MotionTraining:
     """Recipe of the denoiser.
@@ -48,6 +47,9 @@ class MotionTraining:
         preview_every: validations between two preview videos; 0 for none.
         preview_portrait: image for the previews; the package's own if "".
         preview_seconds: their length.
+
+    Raises:
+        OptionError: a value of another type or out of range, or an unknown loss weight.
     """
 
     data: str = ""
@@ -55,52 +57,26 @@ class MotionTraining:
     initial: str = ""
     audio_encoder: str = ""
     network: dict[str, Any] = field(default_factory=dict)
-    lora_rank: int = 0
-    lora_alpha: float = 0.0
+    lora_rank: Whole = 0
+    lora_alpha: NotNegative = 0.0
     freeze: tuple[str, ...] = ()
     loss_weights: dict[str, float] = field(default_factory=dict)
     criterion: Criterion = "l2"
-    batch_size: int = 16
-    window_lengths: tuple[int, ...] = (100, 50, 25)
-    window_weights: tuple[float, ...] = (0.8, 0.1, 0.1)
-    null_audio: float = 0.12
-    truncate: tuple[float, float] = (0.1, 0.15)
-    previous_noise: float = 0.1
-    own_previous: float = 0.0
-    copies: int = 4
-    loader_threads: int = 0
-    validation_seconds: float = 90.0
+    batch_size: Count = 16
+    window_lengths: tuple[Count, ...] = (100, 50, 25)
+    window_weights: tuple[NotNegative, ...] = (0.8, 0.1, 0.1)
+    null_audio: Share = 0.12
+    truncate: tuple[Share, Share] = (0.1, 0.15)
+    previous_noise: NotNegative = 0.1
+    own_previous: Share = 0.0
+    copies: Count = 4
+    loader_threads: Whole = 0
+    validation_seconds: NotNegative = 90.0
     guidance_scale: float = 1.5
-    preview_every: int = 0
+    preview_every: Whole = 0
     preview_portrait: str = ""
-    preview_seconds: float = 4.0
+    preview_seconds: Positive = 4.0
 
-    def source(self) -> MotionSource:
-        """The recordings.
-
-        Raises:
-            OptionError: neither or both of ``data`` and ``corpus`` are given.
-            MediaError: the folder does not hold what it should.
-        """
-        if bool(self.data) == bool(self.corpus):
-            raise OptionError(
-                "Give one of motion.data (a folder that 'joyvasa prepare' wrote) and motion.corpus"
-            )
-        return PreparedSource(self.data) if self.data else CorpusSource(SpeechCorpus(self.corpus))
-
-    def objective(self) -> ObjectiveOptions:
-        """What of it concerns the objective.
-
-        Raises:
-            OptionError: an unknown loss weight or criterion.
-        """
-        try:
-            weights = LossWeights(**self.loss_weights)
-        except TypeError as error:
-            known = ", ".join(LossWeights.__dataclass_fields__)
-            raise OptionError(f"Unknown loss weights ({error}); known are {known}") from error
-        if self.criterion not in ("l1", "l2"):
-            raise OptionError(f"motion.criterion must be l1 or l2, not {self.criterion!r}")
-        return ObjectiveOptions(
-            weights, self.criterion, self.null_audio, self.previous_noise, self.own_previous
-        )
+    def __post_init__(self) -> None:
+        """Checks the names of the loss weights."""
+        LossWeights(**self.loss_weights)

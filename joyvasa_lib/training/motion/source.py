@@ -24,7 +24,7 @@ from joyvasa_lib.datasets.prepared.dataset import FPS, PreparedSet
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.datasets.speech_corpus.silence import with_silence
-from joyvasa_lib.errors import MediaError
+from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.motion.data import Reference
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME, get_space
@@ -39,14 +39,14 @@ class Take:
     """What one recording holds.
 
     Attributes:
-        sound: float32 [n] in [-1, 1], 16 kHz mono.
+        waveform: float32 [n] in [-1, 1], 16 kHz mono.
         values: float32 [t, c]: blendshapes or flattened expression, scale, translation, rotation in
             degrees.
         closed: float32 [t], 1 where the lips must touch because of what is said; None where
             nobody knows.
     """
 
-    sound: Floats
+    waveform: Floats
     values: Floats
     closed: Floats | None = None
 
@@ -178,7 +178,7 @@ class CorpusSource(MotionSource):
         closures = self.corpus.closures
 
         def load(item: SpeechItem) -> Take:
-            return Take(item.sound(), item.values, item.closed(closures))
+            return Take(item.samples(), item.values, item.closed(closures))
 
         def vary(item: SpeechItem, rng: np.random.Generator) -> Take:
             return load(with_silence(item, rng))
@@ -236,3 +236,21 @@ class PreparedSource(MotionSource):
     def _load(self, name: str) -> Take:
         clip = self.set.read(name)
         return Take(clip.waveform.astype(np.float32) / np.float32(32768.0), clip.values)
+
+
+def open_source(data: str, corpus: str) -> MotionSource:
+    """The recordings of a recipe.
+
+    Args:
+        data: folder of a prepared set, or "".
+        corpus: folder of the synthetic speech corpus, or "".
+
+    Raises:
+        OptionError: neither or both are given.
+        MediaError: the folder does not hold what it should.
+    """
+    if bool(data) == bool(corpus):
+        raise OptionError(
+            "Give one of motion.data (a folder that 'joyvasa prepare' wrote) and motion.corpus"
+        )
+    return PreparedSource(data) if data else CorpusSource(SpeechCorpus(corpus))

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from joyvasa_lib.training.loop.run import TrainingRun
-from joyvasa_lib.training.motion.batches import MotionBatch, WorkAhead
-from joyvasa_lib.training.motion.objective import Draws
+from joyvasa_lib.training.loop.work_ahead import WorkAhead
+from joyvasa_lib.training.motion.batches import MotionBatch
+from joyvasa_lib.training.motion.windows import Draws
 
 
 class StepLoss:

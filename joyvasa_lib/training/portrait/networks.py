@@ -22,12 +22,15 @@ from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, 
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks, load_driving
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
+from joyvasa_lib.recipes import recipe, take_section
+from joyvasa_lib.training.loop.config import Count, Whole
 
 KEYPOINTS = LIVEPORTRAIT_21.keypoint_count
 SIDES_OF_M = 32
 """The motion extractor halves its image five times."""
 
 
+@recipe("network")
 @dataclass(frozen=True)
 class NetworkSizes:
     """Sizes of new networks; the defaults are those of LivePortrait.
@@ -53,21 +56,21 @@ class NetworkSizes:
         OptionError: the sizes do not fit each other.
     """
 
-    image_side: int = 256
-    appearance_widths: tuple[int, ...] = (64, 128, 256)
-    volume_channels: int = 32
-    volume_depth: int = 16
-    appearance_blocks: int = 6
-    motion_depths: tuple[int, ...] = (3, 3, 9, 3)
-    motion_widths: tuple[int, ...] = (96, 192, 384, 768)
-    compressed_channels: int = 4
-    hourglass_widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
-    feature_channels: int = 256
-    generator_width: int = 512
-    middle_blocks: int = 6
-    up_widths: tuple[int, ...] = (256, 64)
-    condition_width: int = 128
-    image_upscale: int = 2
+    image_side: Count = 256
+    appearance_widths: tuple[Count, ...] = (64, 128, 256)
+    volume_channels: Count = 32
+    volume_depth: Count = 16
+    appearance_blocks: Whole = 6
+    motion_depths: tuple[Count, ...] = (3, 3, 9, 3)
+    motion_widths: tuple[Count, ...] = (96, 192, 384, 768)
+    compressed_channels: Count = 4
+    hourglass_widths: tuple[Count, ...] = (32, 64, 128, 256, 512, 1024)
+    feature_channels: Count = 256
+    generator_width: Count = 512
+    middle_blocks: Whole = 6
+    up_widths: tuple[Count, ...] = (256, 64)
+    condition_width: Count = 128
+    image_upscale: Count = 2
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
@@ -93,16 +96,9 @@ class NetworkSizes:
         """The sizes that a recipe gives.
 
         Raises:
-            OptionError: an unknown name, or sizes that do not fit.
+            OptionError: an unknown name, a value of another type, or sizes that do not fit.
         """
-        if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
-            raise OptionError(
-                f"Unknown network sizes {unknown}; known are {', '.join(cls.__dataclass_fields__)}"
-            )
-        plain: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**plain)
+        return take_section({"network": dict(values)}, cls, "network")
 
     def build(self) -> LivePortraitNetworks:
         """Networks with random weights, whose keypoints are spread over the face.

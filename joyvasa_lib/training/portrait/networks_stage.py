@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
+from joyvasa_lib.training.image_losses import psnr, weighted_l1, weighted_ssim
 from joyvasa_lib.training.portrait.data.face_regions import cut, face_square
 from joyvasa_lib.training.portrait.data.frame_pairs import PairBatch, PairSampler
 from joyvasa_lib.training.portrait.losses.guides import nearest_guides, usual_guides
-from joyvasa_lib.training.portrait.losses.image import psnr, weighted_l1, weighted_ssim
 from joyvasa_lib.training.portrait.losses.keypoints import WING_PIXELS
 from joyvasa_lib.training.portrait.losses.perceptual import perceptual_loss
 from joyvasa_lib.training.portrait.networks import InitialPortrait, posed

@@ -152,11 +152,6 @@ class PortraitObjective(nn.Module):
         self._identity = (identity,)
         self.train()
 
-    @property
-    def view_side(self) -> int:
-        """Side of the images of a batch: that of what G paints or of what M sees."""
-        return max(self.size, self.image_side)
-
     def train(self, mode: bool = True) -> PortraitObjective:
         """Training mode, in which frozen networks and frozen batch norms stay as they are."""
         super().train(mode)
@@ -178,13 +173,13 @@ class PortraitObjective(nn.Module):
 
     def small(self, images: Tensor) -> Tensor:
         """Images [b, 3, s, s] as F and M see them."""
-        return resized(images, self.view_side)
+        return resized(images, max(self.size, self.image_side))
 
     def forward(self, batch: PairBatch, adversarial: bool = True) -> dict[str, Tensor]:
         """Named loss terms of a batch; ``total`` is their weighted sum.
 
         Args:
-            batch: images of side :attr:`view_side`.
+            batch: pairs of images.
             adversarial: whether the networks hear what the critics say; critics learn anyway.
         """
         made = reconstruct(self, batch)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
+from joyvasa_lib.training.image_losses import weighted_l1
 from joyvasa_lib.training.portrait.data.face_regions import (
     below_the_chin,
     eye_squares,
@@ -23,7 +24,6 @@ from joyvasa_lib.training.portrait.data.face_regions import (
     lip_square,
 )
 from joyvasa_lib.training.portrait.data.frame_pairs import PairBatch, PairSampler
-from joyvasa_lib.training.portrait.losses.image import weighted_l1
 from joyvasa_lib.training.portrait.losses.opening_probe import OpeningProbe
 from joyvasa_lib.training.portrait.losses.portrait import retargeting_loss, stitching_loss
 from joyvasa_lib.training.portrait.networks import InitialPortrait, posed

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.recipes import recipe
+from joyvasa_lib.training.loop.config import Count, NotNegative, Whole
 from joyvasa_lib.training.portrait.losses.keypoints import LEAST_DISTANCE, MEAN_DEPTH
 
-NETWORKS = ("appearance_extractor", "motion_extractor", "warping", "generator")
+Network = Literal["appearance_extractor", "motion_extractor", "warping", "generator"]
+NETWORKS: tuple[Network, ...] = ("appearance_extractor", "motion_extractor", "warping", "generator")
 """What stage ``networks`` can train."""
 PERCEPTRONS = ("stitching", "lip_retargeting", "eye_retargeting")
 """What stage ``stitching_retargeting`` trains."""
-VIEWS = ("picture", "face", "eyes", "lips")
-"""Views of an image that are compared and judged, each by a critic of its own."""
-STAGES = ("networks", "stitching_retargeting")
+View = Literal["picture", "face", "eyes", "lips"]
+VIEWS: tuple[View, ...] = ("picture", "face", "eyes", "lips")
+"""What of an image is compared and judged, each by a critic of its own; "picture" is all of it."""
 PLACES = ("data", "initial", "perceptual")
 BESIDE = ("loader_threads", "validation_pairs", "preview_every", "preview_pairs")
 FREE = frozenset(f"portrait.{name}" for name in (*PLACES, *BESIDE))
 """Options that may differ when a run is resumed: files move, and previews do not matter."""
 
-Weights = TypeVar("Weights")
 
-
+@recipe("portrait.loss_weights")
 @dataclass(frozen=True)
 class NetworkWeights:
     """How much each loss of stage ``networks`` counts; face-vid2vid's weights where it has them.
@@ -50,6 +52,7 @@ class NetworkWeights:
     identity: float = 0.0
 
 
+@recipe("portrait.loss_weights")
 @dataclass(frozen=True)
 class PerceptronWeights:
     """How much each loss of stage ``stitching_retargeting`` counts.
@@ -75,6 +78,7 @@ class PerceptronWeights:
     lips_offsets: float = 0.02
 
 
+@recipe("portrait")
 @dataclass(frozen=True)
 class NetworksTraining:
     """Recipe of LivePortrait's networks.
@@ -115,45 +119,33 @@ class NetworksTraining:
         OptionError: an option has a value that is not allowed.
     """
 
-    preset: str = "liveportrait"
-    stage: str = "networks"
+    preset: Literal["liveportrait"] = "liveportrait"
+    stage: Literal["networks", "stitching_retargeting"] = "networks"
     data: str = ""
     initial: str = ""
     network: dict[str, Any] = field(default_factory=dict)
-    train: tuple[str, ...] = NETWORKS
-    batch_norm: str = "train"
+    train: tuple[Network, ...] = NETWORKS
+    batch_norm: Literal["train", "frozen"] = "train"
     loss_weights: dict[str, float] = field(default_factory=dict)
-    view_weights: dict[str, float] = field(default_factory=dict)
+    view_weights: dict[View, NotNegative] = field(default_factory=dict)
     perceptual: str = ""
-    pose_teacher: str = ""
-    keypoint_distance: float = LEAST_DISTANCE
+    pose_teacher: Literal["", "landmarks", "initial"] = ""
+    keypoint_distance: NotNegative = LEAST_DISTANCE
     keypoint_depth: float = MEAN_DEPTH
-    warp: tuple[float, float] = (0.05, 0.005)
-    critic_width: int = 64
+    warp: tuple[NotNegative, NotNegative] = (0.05, 0.005)
+    critic_width: Count = 64
     critic_from: int = 0
-    batch_size: int = 4
-    framing: str = "upright"
-    colours: float = 0.2
-    loader_threads: int = 0
-    statistics_batches: int = 16
-    validation_pairs: int = 32
-    preview_every: int = 1
-    preview_pairs: int = 4
+    batch_size: Count = 4
+    framing: Literal["upright", "whole"] = "upright"
+    colours: NotNegative = 0.2
+    loader_threads: Whole = 0
+    statistics_batches: Whole = 16
+    validation_pairs: Count = 32
+    preview_every: Whole = 1
+    preview_pairs: Count = 4
 
     def __post_init__(self) -> None:
-        """Checks the values."""
-        one_of("preset", self.preset, ("liveportrait",))
-        one_of("stage", self.stage, STAGES)
-        one_of("framing", self.framing, ("upright", "whole"))
-        one_of("batch_norm", self.batch_norm, ("train", "frozen"))
-        one_of("pose_teacher", self.pose_teacher, ("", "landmarks", "initial"))
-        for name in self.train:
-            one_of("train", name, NETWORKS)
-        for name in self.view_weights:
-            one_of("view_weights", name, VIEWS)
-        for name in ("batch_size", "validation_pairs", "preview_pairs", "critic_width"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"portrait.{name} must be at least 1, not {getattr(self, name)}")
+        """Checks what options ask of each other."""
         if not self.train:
             raise OptionError(f"portrait.train names no network; choose of {', '.join(NETWORKS)}")
         if self.stage != "networks" and not self.initial:
@@ -163,6 +155,10 @@ class NetworksTraining:
             )
         if self.pose_teacher == "initial" and not self.initial:
             raise OptionError("portrait.pose_teacher is initial, but portrait.initial is empty")
+        if self.stage == "networks":
+            self.network_weights()
+        else:
+            self.perceptron_weights()
 
     @property
     def views(self) -> dict[str, float]:
@@ -175,7 +171,7 @@ class NetworksTraining:
         Raises:
             OptionError: an unknown name.
         """
-        return _weights(NetworkWeights, self.loss_weights)
+        return NetworkWeights(**self.loss_weights)
 
     def perceptron_weights(self) -> PerceptronWeights:
         """The loss weights of stage ``stitching_retargeting``.
@@ -183,22 +179,4 @@ class NetworksTraining:
         Raises:
             OptionError: an unknown name.
         """
-        return _weights(PerceptronWeights, self.loss_weights)
-
-
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Refuses a value that is not among the allowed ones.
-
-    Raises:
-        OptionError: names the option, the value and what is allowed.
-    """
-    if value not in allowed:
-        told = ", ".join(repr(one) for one in allowed)
-        raise OptionError(f"portrait.{name} must be of {told}, not {value!r}")
-
-
-def _weights(kind: type[Weights], values: dict[str, float]) -> Weights:
-    known = [part.name for part in fields(kind)]  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - set(known)):
-        raise OptionError(f"Unknown loss weights {unknown}; known are {', '.join(known)}")
-    return kind(**{name: float(value) for name, value in values.items()})
+        return PerceptronWeights(**self.loss_weights)

@@ -17,6 +17,7 @@ from torch import Tensor
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 
+KINDS = ("mouth", "eye")
 _MIRRORED = [GUIDES.index("rest_x"), GUIDES.index("motion_x")]
 
 
@@ -73,7 +74,7 @@ class PatchPairs:
                 {name: shard[f"{kind}/{name}"] for name in ("images", "guides", "gate")}
                 for shard in shards
             ]
-            for kind in ("mouth", "eye")
+            for kind in KINDS
         }
 
     def count(self, kind: str) -> int:

@@ -22,15 +22,12 @@ from joyvasa_lib.portrait.compact.refine.generator import INPUT_CHANNELS, PatchG
 from joyvasa_lib.portrait.compact.refine.patches import KINDS, PATCH, PatchCutter
 from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner
 from joyvasa_lib.rig.head_rig import bundled_rig
-from joyvasa_lib.training.portrait.losses.image import gradient_l1, psnr, weighted_l1, weighted_ssim
-from joyvasa_lib.training.portrait.train import (
-    GeneratorInTraining,
-    PortraitTraining,
-    measure,
-    save_half,
-    train_portrait,
-)
+from joyvasa_lib.training.image_losses import gradient_l1, psnr, weighted_l1, weighted_ssim
+from joyvasa_lib.training.portrait.train import train_portrait
 from joyvasa_lib.training.refiner.data import PatchPairs
+from joyvasa_lib.training.refiner.objective import GeneratorInTraining
+from joyvasa_lib.training.refiner.recipe import RefinerTraining
+from joyvasa_lib.training.refiner.train import measure, save_half
 
 CONFIG = PortraitPairsConfig(frames=2, heads_per_shard=2, shards=1, valid_shards=1)
 
@@ -126,7 +123,7 @@ def test_gradients_reach_every_weight_of_the_generator(folder: Path) -> None:
     network = GeneratorInTraining(small())
     for part in (network.generator.mouth, network.generator.eye):
         torch.nn.init.normal_(part.out.weight, std=0.05)
-    pairs, config = PatchPairs(folder, "train"), PortraitTraining(pairs=str(folder))
+    pairs, config = PatchPairs(folder, "train"), RefinerTraining(pairs=str(folder))
     for kind in ("mouth", "eye"):
         batch = pairs.draw(kind, 2, np.random.default_rng(0))
         network(batch, kind, config, True)["total"].backward()
@@ -141,7 +138,7 @@ def test_the_critics_score_trains_the_generator_alone_and_its_own_loss_the_criti
     network = GeneratorInTraining(small())
     torch.nn.init.normal_(network.generator.mouth.out.weight, std=0.05)
     batch = PatchPairs(folder, "train").draw("mouth", 2, np.random.default_rng(0))
-    terms = network(batch, "mouth", PortraitTraining(pairs=""), True)
+    terms = network(batch, "mouth", RefinerTraining(pairs=""), True)
     critic = list(network.critics["mouth"].parameters())
     generator = list(network.generator.mouth.parameters())
     for term, reached, spared in (

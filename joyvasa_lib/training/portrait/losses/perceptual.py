@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from joyvasa_lib.errors import CheckpointError
-from joyvasa_lib.training.portrait.losses.image import gradient_l1, weighted_l1, weighted_ssim
+from joyvasa_lib.training.image_losses import gradient_l1, weighted_l1, weighted_ssim
 from joyvasa_lib.training.portrait.losses.portrait import perceptual_distance
 
 LAYER_WEIGHTS = (0.03125, 0.0625, 0.125, 0.25, 1.0)

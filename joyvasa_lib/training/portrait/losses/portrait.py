@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from joyvasa_lib.training.portrait.losses.image import hinge_critic
+from joyvasa_lib.training.image_losses import hinge_critic
 
 
 def generator_hinge(scores: Sequence[Tensor]) -> Tensor:

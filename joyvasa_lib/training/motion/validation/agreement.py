@@ -61,7 +61,7 @@ def perform(
         take = recording.load()
         if model.normalizer.layout == "units":
             options.setdefault("blinks", "model")
-        motion = model.generate(take.sound, GenerationOptions(seed=index), **options)
+        motion = model.generate(take.waveform, GenerationOptions(seed=index), **options)
         made = values_of(motion, model.normalizer.layout)
         frames = min(len(made), len(take.values))
         performances.append(Performance(made[:frames], take.values[:frames]))

@@ -15,7 +15,7 @@ from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions
-from joyvasa_lib.training.motion.agreement import seam_jump
+from joyvasa_lib.training.motion.validation.agreement import seam_jump
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -69,7 +69,7 @@ def measure(
         Metrics by name. ``closure_over_chance``: share of closure centres with the lip gap under
         a quarter of its median on other voiced frames, minus that share over all spoken frames.
         ``wrong_audio_gain``: mouth error with another recording's motion over that with its own.
-        ``seam_jump``: see :func:`~joyvasa_lib.training.motion.agreement.seam_jump`.
+        ``seam_jump``: see :func:`~joyvasa_lib.training.motion.validation.agreement.seam_jump`.
     """
     made: list[Floats] = []
     truth: list[Floats] = []
@@ -80,11 +80,11 @@ def measure(
     for index, item in enumerate(items):
         if total >= seconds:
             break
-        waveform = item.sound()
+        waveform = item.samples()
         motion = model.generate(waveform, GenerationOptions(seed=index), **options)
-        frames = min(len(motion), len(item.units))
+        frames = min(len(motion), len(item.blendshapes))
         made.append(motion.blendshapes[:frames])
-        truth.append(item.units[:frames])
+        truth.append(item.blendshapes[:frames])
         pose.append(motion.rotation[:frames])
         true_pose.append(item.values[:frames, 56:59])
         phonemes.append(item.phonemes[: 2 * frames : 2])

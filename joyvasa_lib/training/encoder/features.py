@@ -1,0 +1,40 @@
+"""Speech features of a whole recording, computed as generation computes them.
+
+Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` width of the features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from joyvasa_lib.media.audio import SAMPLE_RATE
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
+
+BLOCK = 10 * SAMPLE_RATE
+"""Samples given to the encoder's stream at once."""
+
+
+@torch.inference_mode()
+def encode(
+    encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int
+) -> NDArray[np.float16]:
+    """Returns the features [t, a] of a waveform [n].
+
+    Args:
+        encoder: the speech network.
+        waveform: 16 kHz mono.
+        frames: t; the last features are repeated where the waveform is shorter.
+    """
+    stream = FeatureStream(encoder)
+    parts = [
+        features
+        for start in range(0, len(waveform), BLOCK)
+        for features in stream.push(waveform[start : start + BLOCK])
+    ]
+    parts += stream.finish()
+    features = torch.cat(parts).float().cpu().numpy().astype(np.float16)
+    if len(features) < frames:
+        features = np.pad(features, ((0, frames - len(features)), (0, 0)), mode="edge")
+    return features[:frames]
