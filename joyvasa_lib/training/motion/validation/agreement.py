@@ -2,7 +2,8 @@
 
 Values are compared in their own units, blendshapes or deformations of keypoints, so that what
 can be seen counts and noise in channels that hardly move does not.
-:mod:`~joyvasa_lib.training.motion.validation.metrics` has more for recordings whose phonemes are known.
+:mod:`~joyvasa_lib.training.motion.validation.metrics` has more for recordings whose phonemes are
+known.
 
 Axis legend: ``t`` frames at 25 fps, ``c`` values of a frame.
 """
