@@ -244,7 +244,7 @@ class JoyVASAPipeline:
 
     def encode(
         self,
-        portrait: PortraitSource,
+        image: PortraitSource,
         *,
         face: str | int = "largest",
         detector: FaceDetector | None = None,
@@ -252,8 +252,8 @@ class JoyVASAPipeline:
         """Finds the face of an image and encodes it, once for any number of renderings.
 
         Args:
-            portrait: image file, array, tensor or PIL image. A portrait that is encoded already
-                is returned as it is.
+            image: image file, array, tensor or PIL image. A portrait that is encoded already is
+                returned as it is.
             face: which face: ``"largest"``, or the rank by size from 0.
             detector: finds the face; the pipeline's own by default. Another is, for example,
                 :class:`~joyvasa_lib.face.landmarks.manual.ManualFaceDetector`.
@@ -264,9 +264,9 @@ class JoyVASAPipeline:
                 to give it by hand.
             OptionError: ``face`` is neither ``"largest"`` nor a rank.
         """
-        if isinstance(portrait, EncodedPortrait):
-            return portrait
-        full_image = load_image(portrait)
+        if isinstance(image, EncodedPortrait):
+            return image
+        full_image = load_image(image)
         faces = (detector or self.detector).detect(full_image)
         if not faces:
             height, width = full_image.shape[:2]

@@ -9,20 +9,21 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import Json, Quiet, report
+from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.reporting import Reporting
 from joyvasa_lib.errors import OutputError
 
 
+@with_option_groups
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder of LivePortrait's and JoyVASA's files.")],
     destination: Annotated[Path, typer.Argument(help="The new checkpoint folder.")],
+    reporting: Reporting,
     subject: Annotated[str, typer.Option(help="human or animal.")] = "human",
     portrait_only: Annotated[
         bool, typer.Option("--portrait-only", help="LivePortrait's files alone, to be driven.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a folder already there.")] = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
 ) -> None:
     """Reads the published files safely and writes safetensors and JSON, whole or not at all.
 
@@ -39,9 +40,7 @@ def convert(
     pipe.save_pretrained(target)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     size = sum(path.stat().st_size for path in files)
-    report(
-        as_json,
-        quiet,
+    reporting.close(
         f"{target}: {len(files)} files, {size / 1e6:.0f} MB, in "
         f"{time.perf_counter() - started:.1f} s",
         {

@@ -8,102 +8,62 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import (
-    Checkpoint,
-    Compat,
-    Device,
-    Json,
-    Quiet,
-    Subject,
-    check_compat,
-    load_pipeline,
-    progress,
-    report,
+from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.options import (
+    FaceOptions,
+    ModelOptions,
+    Portrait,
+    VideoOutput,
 )
-from joyvasa_lib.cli.faces import Box, FaceRank, Landmarks, Square, face_for, given_face
-from joyvasa_lib.errors import OptionError
+from joyvasa_lib.cli.reporting import Reporting
 
 
+@with_option_groups
 def drive(
-    portrait: Annotated[Path, typer.Argument(help="Image with a face.")],
+    portrait: Portrait,
     driving: Annotated[
         Path, typer.Argument(help="Video with a face, .safetensors motion, or .pkl template.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")],
+    video: VideoOutput,
+    faces: FaceOptions,
+    model: ModelOptions,
+    reporting: Reporting,
     audio: Annotated[
-        Path | None, typer.Option(help="Sound of the result; the driving video's by default.")
+        Path | None, typer.Option(help="Audio of the result; the driving video's by default.")
     ] = None,
-    full: Annotated[
-        bool, typer.Option("--full/--crop", help="Whole image, or the square at the face.")
-    ] = True,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second; the driving motion's by default.")
     ] = None,
-    face: FaceRank = "largest",
     driving_face: Annotated[
-        str, typer.Option(help="Whom to follow in the video: largest, or rank by size from 0.")
+        str, typer.Option(help="Whom to follow in the video: largest, or the rank by size from 0.")
     ] = "largest",
-    box: Box = "",
-    landmarks: Landmarks = None,
-    square: Square = False,
-    device: Device = None,
-    checkpoint: Checkpoint = None,
-    subject: Subject = None,
-    compat: Compat = None,
-    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
 ) -> None:
-    """Makes PORTRAIT do what the person in DRIVING does; the video's sound is kept."""
+    """Makes PORTRAIT do what the person in DRIVING does; the video's audio is kept."""
     from joyvasa_lib.media.audio import load_speech
-    from joyvasa_lib.media.files import check_readable, check_writable
-    from joyvasa_lib.media.video import check_video_path
+    from joyvasa_lib.media.files import check_readable
 
     started = time.perf_counter()
-    if fps is not None and not 1 <= fps <= 120:
-        raise OptionError(f"--fps must lie between 1 and 120, not {fps:g}")
-    check_compat(compat)
-    check_video_path(output)
+    model.check()
+    video.check(fps)
     check_readable(driving, "driving")
-    if motion_out is not None:
-        check_writable(motion_out)
-    given_face(box, landmarks, square)  # refuses what is wrong before the long work
-    sound = None if audio is None else load_speech(audio)
-    pipe = load_pipeline(checkpoint, device, subject, with_speech=False, compat=compat)
-    prepared = pipe.encode(portrait, face=face, detector=face_for(pipe, box, landmarks, square))
-    with progress(_frames_in(driving), quiet or as_json, "watching") as advance:
+    faces.detector()
+    speech = None if audio is None else load_speech(audio)
+    pipe = model.load(with_speech=False)
+    encoded = faces.encode(pipe, portrait)
+    with reporting.progress(_frames_in(driving), "watching") as advance:
         animation = pipe.drive(
-            prepared,
+            encoded,
             driving,
-            speech=sound,
+            speech=speech,
             driving_face=driving_face,
-            paste_back=full,
+            paste_back=video.full,
             fps=fps,
             progress=advance,
         )
     watched = time.perf_counter()
-    if motion_out is not None:
-        animation.motion.save(motion_out)
-    with progress(animation.n_frames, quiet or as_json) as advance:
-        animation.save(output, progress=advance)
-    report(
-        as_json,
-        quiet,
-        f"{output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
-        f"{time.perf_counter() - started:.1f} s",
-        {
-            "output": str(output),
-            "frames": animation.n_frames,
-            "fps": animation.fps,
-            "seconds": animation.duration,
-            "size": list(animation.size),
-            "face_score": round(prepared.crop.face.score, 3),
-            "timings": {
-                "watch": round(watched - started, 3),
-                "render": round(time.perf_counter() - watched, 3),
-            },
-        },
-    )
+    video.save(animation, reporting)
+    timings = {"watch": watched - started, "render": time.perf_counter() - watched}
+    video.close(animation, encoded, started, timings, reporting)
 
 
 def _frames_in(driving: Path) -> int:

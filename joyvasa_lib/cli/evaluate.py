@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from joyvasa_lib.cli.common import print_wide
+from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.reporting import Reporting, print_wide
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.evaluation import Evaluation
 
 
+@with_option_groups
 def evaluate(
     source: Annotated[Path, typer.Argument(help="Video, motion (.safetensors), or folder.")],
+    reporting: Reporting,
     audio: Annotated[
         Path | None, typer.Option(help="The speech, where the video has none or a worse one.")
     ] = None,
@@ -33,24 +34,21 @@ def evaluate(
     portrait: Annotated[
         Path | None, typer.Option(help="Image to compare identity with; else the first frame.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Measures lips, blinks, head, identity and lengths of SOURCE."""
-    silent = quiet or as_json
     if source.is_dir():
         if audio is not None or portrait is not None:
             raise OptionError("--audio and --portrait are for one video, not for a folder")
-        results = _folder(source, segments, silent)
-        if as_json:
+        results = _folder(source, segments, reporting)
+        if reporting.as_json:
             sys.stdout.write(json.dumps([one.to_dict() for one in results]) + "\n")
         else:
             from joyvasa_lib.evaluation.table import folder_table
 
             print_wide(folder_table(results))
         return
-    result = _one(source, audio, segments, portrait, silent)
-    if as_json:
+    result = _one(source, audio, segments, portrait, reporting)
+    if reporting.as_json:
         sys.stdout.write(json.dumps(result.to_dict()) + "\n")
         return
     from rich.console import Console
@@ -61,7 +59,7 @@ def evaluate(
 
 
 def _one(
-    source: Path, audio: Path | None, segments: Path | None, portrait: Path | None, silent: bool
+    source: Path, audio: Path | None, segments: Path | None, portrait: Path | None, reporting: Reporting
 ) -> Evaluation:
     from joyvasa_lib.evaluation.evaluate import evaluate_motion, evaluate_video, find_segments
     from joyvasa_lib.media.image import load_image
@@ -73,11 +71,11 @@ def _one(
             raise OptionError("--portrait is for a video; a motion has no image")
         return evaluate_motion(Motion.load(source), audio, segments, name=source.name)
     full_image = None if portrait is None else load_image(portrait)
-    with _counter(source.name, silent) as advance:
+    with reporting.progress(None, source.name) as advance:
         return evaluate_video(source, audio, segments, portrait=full_image, progress=advance)
 
 
-def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluation]:
+def _folder(folder: Path, segments: Path | None, reporting: Reporting) -> list[Evaluation]:
     from joyvasa_lib.evaluation.evaluate import evaluate_folder, list_videos
 
     failed: list[str] = []
@@ -88,7 +86,7 @@ def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluatio
 
     total = len(list_videos(folder))
     results = []
-    with _counter(f"{total} videos", silent) as advance:
+    with reporting.progress(None, f"{total} videos") as advance:
         for number, one in enumerate(evaluate_folder(folder, segments, note), start=1):
             results.append(one)
             if advance is not None:
@@ -96,17 +94,3 @@ def _folder(folder: Path, segments: Path | None, silent: bool) -> list[Evaluatio
     if not results:
         raise OptionError(f"None of the {total} videos in {folder} could be measured")
     return results
-
-
-@contextmanager
-def _counter(what: str, silent: bool) -> Iterator[Callable[[int], None] | None]:
-    if silent:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done: bar.update(task, completed=done)

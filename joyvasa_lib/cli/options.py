@@ -1,0 +1,316 @@
+"""Options that several commands share, each declared once, in groups, with what they stand for."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from joyvasa_lib.checks import checked_choice, checked_float
+from joyvasa_lib.cli.reporting import Reporting
+from joyvasa_lib.errors import MediaError, OptionError
+
+if TYPE_CHECKING:
+    from joyvasa_lib.animation import Animation
+    from joyvasa_lib.emotion.editor import EmotionEditor
+    from joyvasa_lib.face.landmarks.detector import FaceDetector
+    from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
+    from joyvasa_lib.speech.options import GenerationKwargs
+
+Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]
+Recording = Annotated[Path, typer.Argument(help="Speech: any audio or video file.")]
+Full = Annotated[
+    bool, typer.Option("--full/--crop", help="Whole image, or the square around the face.")
+]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which checkpoint a command works with, and where."""
+
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; the best there is by default.")
+    ] = None
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoint: a folder, a Hugging Face repository, or the folder of LivePortrait's "
+            "and JoyVASA's published files; the bundled one by default."
+        ),
+    ] = None
+    subject: Annotated[
+        str | None, typer.Option(help="human or animal, with the published files.")
+    ] = None
+    compat: Annotated[
+        str | None,
+        typer.Option(
+            help="joyvasa: the numbers of JoyVASA's published code, with the published files; to "
+            "compare, not for good motion."
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Refuses unknown names, before anything is loaded.
+
+        Raises:
+            OptionError: a name is not known.
+        """
+        checked_choice("--subject", self.subject, (None, "human", "animal"))
+        checked_choice("--compat", self.compat, (None, "joyvasa"))
+
+    def load(self, *, with_speech: bool = True) -> JoyVASAPipeline:
+        """The pipeline.
+
+        Args:
+            with_speech: whether stage two is needed.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be used.
+            OptionError: a name is not known, the checkpoint is for the other subject, or it has
+                none of the published code's rules.
+        """
+        from joyvasa_lib.checkpoints.folder import looks_official
+        from joyvasa_lib.pipeline import JoyVASAPipeline
+
+        self.check()
+        if self.checkpoint is not None and looks_official(Path(self.checkpoint)):
+            pipe = JoyVASAPipeline.from_official(
+                self.checkpoint, self.subject or "human", self.device, with_speech=with_speech
+            )
+        else:
+            pipe = JoyVASAPipeline.from_pretrained(self.checkpoint, self.device)
+        if self.subject not in (None, pipe.subject):
+            raise OptionError(
+                f"--subject {self.subject} needs LivePortrait's files for it as --checkpoint; this "
+                f"one is for subject {pipe.subject!r}"
+            )
+        return pipe
+
+
+@dataclass(frozen=True)
+class FaceOptions:
+    """Which face of the image, and where it is if the detector does not find it."""
+
+    face: Annotated[str, typer.Option(help="largest, or the rank by size from 0.")] = "largest"
+    box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = ""
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="Face by hand: JSON list of 5, 9, 68 or 468 [x, y] points."),
+    ] = None
+    square: Annotated[
+        bool, typer.Option("--square", help="The image is a square crop of the face already.")
+    ] = False
+
+    def encode(self, pipe: JoyVASAPipeline, image: Path) -> EncodedPortrait:
+        """The portrait.
+
+        LivePortrait's animals are cropped by the points as given.
+
+        Raises:
+            JoyVASAError: as :meth:`detector`, or there is no such face.
+        """
+        detector = self.detector("given" if pipe.subject == "animal" else "mesh")
+        return pipe.encode(image, face=self.face, detector=detector)
+
+    def detector(self, result: str = "mesh") -> FaceDetector | None:
+        """The detector of a face given by hand; None where none is given.
+
+        Args:
+            result: of landmarks, a ``"mesh"`` laid through them, or as ``"given"``.
+
+        Raises:
+            OptionError: more than one is given, or the box is not four numbers.
+            MediaError: the landmarks cannot be read.
+            NoFaceError: the numbers are no face.
+        """
+        given = [bool(self.box), self.landmarks is not None, self.square]
+        if not any(given):
+            return None
+        if sum(given) > 1:
+            raise OptionError("Give only one of --box, --landmarks and --square")
+        from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
+
+        if self.box:
+            try:
+                numbers = [float(part) for part in self.box.split(",")]
+            except ValueError as error:
+                raise OptionError(
+                    "--box is left,top,right,bottom in pixels, such as 100,80,300,320; not "
+                    f"{self.box!r}"
+                ) from error
+            return ManualFaceDetector(box=numbers)
+        if self.landmarks is None:
+            return ManualFaceDetector(whole_image=True)
+        try:
+            points = json.loads(self.landmarks.read_text())
+            return ManualFaceDetector(landmarks=points, result=result)
+        except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+            raise MediaError(
+                f"Cannot read landmarks from {self.landmarks} ({error}); it must hold a JSON list "
+                "of 5, 9, 68 or 468 [x, y] points"
+            ) from error
+
+
+@dataclass(frozen=True)
+class GenerationChoice:
+    """How motion is drawn from the model."""
+
+    seed: Annotated[int, typer.Option(help="The same seed gives the same motion.")] = 0
+    guidance_scale: Annotated[
+        float, typer.Option(help="How strongly speech drives the motion, 0 to 20.")
+    ] = 2.0
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps; 10, or all of training with --compat.")
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option(help="ddim, ddpm or dpmsolver++; ddim, or ddpm with --compat.")
+    ] = None
+    head_motion: Annotated[
+        float, typer.Option(help="Factor on head motion; 0 keeps the head still.")
+    ] = 1.0
+
+    def keywords(self, pipe: JoyVASAPipeline, compat: str | None) -> GenerationKwargs:
+        """Keyword arguments of ``pipe.perform``: few steps, or as the published code draws."""
+        steps, scheduler = 10, "ddim"
+        if compat is not None:
+            steps, scheduler = len(pipe.motion_generator.betas), "ddpm"
+        return {
+            "seed": self.seed,
+            "guidance_scale": self.guidance_scale,
+            "head_motion": self.head_motion,
+            "num_inference_steps": steps if self.steps is None else self.steps,
+            "scheduler": self.scheduler or scheduler,
+        }
+
+
+@dataclass(frozen=True)
+class EmotionChoice:
+    """Which emotion a face shows."""
+
+    emotion: Annotated[
+        str, typer.Option(help='Emotions with levels, such as "happiness:0.6,AU4:0.2".')
+    ] = ""
+    emotion_timeline: Annotated[
+        Path | None, typer.Option(help="Emotions over time: a YAML or JSON file of keyframes.")
+    ] = None
+    au: Annotated[
+        list[str] | None, typer.Option(help="One action unit, such as AU12=0.4; may be repeated.")
+    ] = None
+    emotion_strength: Annotated[float, typer.Option(help="Factor on the emotion, 0 to 2.")] = 1.0
+    protect_speech: Annotated[
+        bool,
+        typer.Option("--protect-speech/--free-mouth", help="Whether lips keep what speech needs."),
+    ] = True
+    liveliness: Annotated[
+        float,
+        typer.Option(help="0 holds the expression still; up to 1 it varies, with blinks."),
+    ] = 0.0
+
+    def editor(self, seed: int) -> EmotionEditor | None:
+        """The editor that the options describe; None where they name no emotion.
+
+        ``--emotion``, ``--au`` and the timeline add up.
+
+        Args:
+            seed: of the liveliness.
+
+        Raises:
+            OptionError: an unknown name, malformed text, or a value out of range.
+            MediaError: there is no such timeline file.
+        """
+        from joyvasa_lib.emotion.editor import EmotionEditor
+        from joyvasa_lib.emotion.emotion import Emotion
+        from joyvasa_lib.emotion.timeline import EmotionTimeline
+
+        total = Emotion.parse(self.emotion) if self.emotion else Emotion.neutral()
+        for unit in self.au or ():
+            name, equals, level = unit.partition("=")
+            if not equals:
+                raise OptionError(
+                    f"--au is a unit with its intensity, such as AU12=0.4; not {unit!r}"
+                )
+            try:
+                total = total + Emotion.units({name.strip(): float(level)})
+            except ValueError as error:
+                raise OptionError(f"--au {unit}: {error}") from error
+        timeline = self.emotion_timeline
+        editor = EmotionEditor(
+            total if timeline is None else EmotionTimeline.load(timeline) + total,
+            self.emotion_strength,
+            protect_speech=self.protect_speech,
+            liveliness=self.liveliness,
+            seed=seed,
+        )
+        return editor if self.emotion or self.au or timeline else None
+
+
+@dataclass(frozen=True)
+class VideoOutput:
+    """The video that a command writes, and the motion beside it."""
+
+    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")]
+    full: Full = True
+    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
+
+    def check(self, fps: float | None) -> None:
+        """Refuses what cannot be written, before the long work.
+
+        Raises:
+            OptionError: unknown suffix, or a rate out of range.
+            OutputError: a file cannot be put there.
+        """
+        from joyvasa_lib.media.files import check_writable
+        from joyvasa_lib.media.video import check_video_path
+
+        if fps is not None:
+            checked_float("--fps", fps, least=1, most=120)
+        check_video_path(self.output)
+        if self.motion_out is not None:
+            check_writable(self.motion_out)
+
+    def save(self, animation: Animation, reporting: Reporting) -> None:
+        """Saves motion and video.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        if self.motion_out is not None:
+            animation.motion.save(self.motion_out)
+        with reporting.progress(animation.n_frames, "rendering") as advance:
+            animation.save(self.output, progress=advance)
+
+    def close(
+        self,
+        animation: Animation,
+        encoded: EncodedPortrait,
+        started: float,
+        timings: dict[str, float],
+        reporting: Reporting,
+    ) -> None:
+        """Says what was written.
+
+        Args:
+            animation: what was saved.
+            encoded: its portrait.
+            started: ``time.perf_counter()`` when the command began.
+            timings: seconds of each stage.
+            reporting: how much to say.
+        """
+        spent = time.perf_counter() - started
+        reporting.close(
+            f"{self.output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
+            f"{spent:.1f} s",
+            {
+                "output": str(self.output),
+                "frames": animation.n_frames,
+                "fps": animation.fps,
+                "seconds": animation.duration,
+                "size": list(animation.size),
+                "face_score": round(encoded.crop.face.score, 3),
+                "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+            },
+        )
