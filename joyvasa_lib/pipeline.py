@@ -47,10 +47,12 @@ from joyvasa_lib.portrait.video_motion import open_frames, watch
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Unpack
 
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.motion.driving.keypoints import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
+    from joyvasa_lib.speech.options import GenerationKwargs
 
 __all__ = ["EncodedPortrait", "JoyVASAPipeline", "PortraitSource"]
 
@@ -209,7 +211,7 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
-        **generation: Any,
+        **generation: Unpack[GenerationKwargs],
     ) -> Animation:
         """Makes the portrait speak.
 
@@ -290,7 +292,7 @@ class JoyVASAPipeline:
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
         progress: Callable[[int], None] | None = None,
-        **generation: Any,
+        **generation: Unpack[GenerationKwargs],
     ) -> Motion:
         """Motion for speech, independent of any portrait.
 
@@ -325,7 +327,7 @@ class JoyVASAPipeline:
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
         progress: Callable[[int], None] | None = None,
-        **generation: Any,
+        **generation: Unpack[GenerationKwargs],
     ) -> Performance:
         """Motion for speech, generated window by window while it is read.
 
@@ -597,7 +599,7 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
-        **generation: Any,
+        **generation: Unpack[GenerationKwargs],
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
 

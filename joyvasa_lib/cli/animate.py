@@ -16,27 +16,27 @@ from joyvasa_lib.cli.options import (
     ModelOptions,
     Portrait,
     Recording,
-    VideoOutput,
 )
-from joyvasa_lib.cli.reporting import Json, Quiet, Reporting
+from joyvasa_lib.cli.output import Json, Quiet, Reporting, VideoOutput
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
 
 
 @with_option_groups
 def animate(
+    *,
     portrait: Portrait,
     audio: Recording,
     video: VideoOutput,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
     generation: GenerationChoice,
+    blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
+    mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
+    brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
     emotions: EmotionChoice,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
-    blink: Annotated[float, typer.Option(help="Factor on blinks.")] = 1.0,
-    mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
-    brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
-    fps: Annotated[float, typer.Option(help="Frames a second.")] = 25.0,
 ) -> None:
     """Makes PORTRAIT speak AUDIO."""
     from joyvasa_lib.media.audio import load_speech
@@ -50,9 +50,9 @@ def animate(
     speech = load_speech(audio)
     encoded = faces.encode(pipe, portrait)
     prepared = time.perf_counter()
-    performance = pipe.perform(speech, fps=fps, **generation.keywords(pipe, model.compat)).with_gains(
-        blink=blink, mouth=mouth, brows=brows
-    )
+    performance = pipe.perform(
+        speech, fps=fps, **generation.keywords(pipe, model.compat)
+    ).with_gains(blink=blink, mouth=mouth, brows=brows)
     if editor is not None:
         performance = performance.edit(pipe.editor(editor, encoded))
     animation = pipe.render(encoded, performance, speech, paste_back=video.full)

@@ -10,20 +10,21 @@ from typing import Annotated
 import typer
 
 from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.reporting import Reporting
+from joyvasa_lib.cli.output import Reporting
 from joyvasa_lib.errors import OutputError
 
 
 @with_option_groups
 def convert(
+    *,
     source: Annotated[Path, typer.Argument(help="Folder of LivePortrait's and JoyVASA's files.")],
     destination: Annotated[Path, typer.Argument(help="The new checkpoint folder.")],
-    reporting: Reporting,
     subject: Annotated[str, typer.Option(help="human or animal.")] = "human",
     portrait_only: Annotated[
         bool, typer.Option("--portrait-only", help="LivePortrait's files alone, to be driven.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a folder already there.")] = False,
+    reporting: Reporting,
 ) -> None:
     """Reads the published files safely and writes safetensors and JSON, whole or not at all.
 

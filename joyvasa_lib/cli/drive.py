@@ -13,30 +13,30 @@ from joyvasa_lib.cli.options import (
     FaceOptions,
     ModelOptions,
     Portrait,
-    VideoOutput,
 )
-from joyvasa_lib.cli.reporting import Reporting
+from joyvasa_lib.cli.output import Reporting, VideoOutput
 
 
 @with_option_groups
 def drive(
+    *,
     portrait: Portrait,
     driving: Annotated[
         Path, typer.Argument(help="Video with a face, .safetensors motion, or .pkl template.")
     ],
-    video: VideoOutput,
-    faces: FaceOptions,
-    model: ModelOptions,
-    reporting: Reporting,
     audio: Annotated[
         Path | None, typer.Option(help="Audio of the result; the driving video's by default.")
     ] = None,
+    video: VideoOutput,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second; the driving motion's by default.")
     ] = None,
+    faces: FaceOptions,
     driving_face: Annotated[
         str, typer.Option(help="Whom to follow in the video: largest, or the rank by size from 0.")
     ] = "largest",
+    model: ModelOptions,
+    reporting: Reporting,
 ) -> None:
     """Makes PORTRAIT do what the person in DRIVING does; the video's audio is kept."""
     from joyvasa_lib.media.audio import load_speech

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.options import EmotionChoice, FaceOptions, Full, ModelOptions
-from joyvasa_lib.cli.reporting import Reporting, print_wide
+from joyvasa_lib.cli.options import EmotionChoice, FaceOptions, ModelOptions
+from joyvasa_lib.cli.output import Full, Reporting, print_wide
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 @with_option_groups
 def edit(
+    *,
     source: Annotated[Path, typer.Argument(help="Image with a face, or motion (.safetensors).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A file of the same kind.")],
     emotions: EmotionChoice,
+    seed: Annotated[int, typer.Option(help="Of the liveliness.")] = 0,
+    full: Full = True,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
-    seed: Annotated[int, typer.Option(help="Of the liveliness.")] = 0,
-    full: Full = True,
 ) -> None:
     """Gives an image or a saved motion an emotion."""
     from joyvasa_lib.media.files import check_writable
@@ -87,14 +88,15 @@ def _edit_image(
 
 @with_option_groups
 def emotions(
-    model: ModelOptions,
-    reporting: Reporting,
+    *,
     sheet: Annotated[
         Path | None, typer.Option(help="Draw them all on this portrait; needs --output.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The contact sheet, an image file.")
     ] = None,
+    model: ModelOptions,
+    reporting: Reporting,
 ) -> None:
     """Lists the emotions and action units there are; with --sheet draws them on a portrait."""
     if (sheet is None) != (output is None):

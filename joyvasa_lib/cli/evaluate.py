@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.reporting import Reporting, print_wide
+from joyvasa_lib.cli.output import Reporting, print_wide
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @with_option_groups
 def evaluate(
+    *,
     source: Annotated[Path, typer.Argument(help="Video, motion (.safetensors), or folder.")],
-    reporting: Reporting,
     audio: Annotated[
         Path | None, typer.Option(help="The speech, where the video has none or a worse one.")
     ] = None,
@@ -34,6 +34,7 @@ def evaluate(
     portrait: Annotated[
         Path | None, typer.Option(help="Image to compare identity with; else the first frame.")
     ] = None,
+    reporting: Reporting,
 ) -> None:
     """Measures lips, blinks, head, identity and lengths of SOURCE."""
     if source.is_dir():
@@ -59,7 +60,11 @@ def evaluate(
 
 
 def _one(
-    source: Path, audio: Path | None, segments: Path | None, portrait: Path | None, reporting: Reporting
+    source: Path,
+    audio: Path | None,
+    segments: Path | None,
+    portrait: Path | None,
+    reporting: Reporting,
 ) -> Evaluation:
     from joyvasa_lib.evaluation.evaluate import evaluate_motion, evaluate_video, find_segments
     from joyvasa_lib.media.image import load_image

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from joyvasa_lib.checks import checked_choice, checked_float
-from joyvasa_lib.cli.reporting import Reporting
+from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.errors import MediaError, OptionError
 
 if TYPE_CHECKING:
-    from joyvasa_lib.animation import Animation
     from joyvasa_lib.emotion.editor import EmotionEditor
     from joyvasa_lib.face.landmarks.detector import FaceDetector
     from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
 
 Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]
 Recording = Annotated[Path, typer.Argument(help="Speech: any audio or video file.")]
-Full = Annotated[
-    bool, typer.Option("--full/--crop", help="Whole image, or the square around the face.")
-]
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,22 @@ class ModelOptions:
                 f"--subject {self.subject} needs LivePortrait's files for it as --checkpoint; this "
                 f"one is for subject {pipe.subject!r}"
             )
+        if self.compat is not None:
+            _follow_joyvasa(pipe)
         return pipe
+
+
+def _follow_joyvasa(pipe: JoyVASAPipeline) -> None:
+    """Has portraits driven, cut and painted as by JoyVASA's published code."""
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+
+    model = pipe.portrait_model
+    if not isinstance(model, LivePortraitModel):
+        raise OptionError(
+            "--compat joyvasa needs LivePortrait's and JoyVASA's files as --checkpoint; the "
+            "bundled checkpoint is none of JoyVASA's"
+        )
+    model.driving = replace(model.driving, compat="joyvasa")
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class FaceOptions:
     box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = ""
     landmarks: Annotated[
         Path | None,
-        typer.Option(help="Face by hand: JSON list of 5, 9, 68 or 468 [x, y] points."),
+        typer.Option(help="Face by hand: JSON list of 5, 9, 68 or 468 points x, y."),
     ] = None
     square: Annotated[
         bool, typer.Option("--square", help="The image is a square crop of the face already.")
@@ -184,6 +193,7 @@ class GenerationChoice:
             "head_motion": self.head_motion,
             "num_inference_steps": steps if self.steps is None else self.steps,
             "scheduler": self.scheduler or scheduler,
+            "compat": "none" if compat is None else "joyvasa",
         }
 
 
@@ -246,71 +256,3 @@ class EmotionChoice:
             seed=seed,
         )
         return editor if self.emotion or self.au or timeline else None
-
-
-@dataclass(frozen=True)
-class VideoOutput:
-    """The video that a command writes, and the motion beside it."""
-
-    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")]
-    full: Full = True
-    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
-
-    def check(self, fps: float | None) -> None:
-        """Refuses what cannot be written, before the long work.
-
-        Raises:
-            OptionError: unknown suffix, or a rate out of range.
-            OutputError: a file cannot be put there.
-        """
-        from joyvasa_lib.media.files import check_writable
-        from joyvasa_lib.media.video import check_video_path
-
-        if fps is not None:
-            checked_float("--fps", fps, least=1, most=120)
-        check_video_path(self.output)
-        if self.motion_out is not None:
-            check_writable(self.motion_out)
-
-    def save(self, animation: Animation, reporting: Reporting) -> None:
-        """Saves motion and video.
-
-        Raises:
-            OutputError: a file cannot be written.
-        """
-        if self.motion_out is not None:
-            animation.motion.save(self.motion_out)
-        with reporting.progress(animation.n_frames, "rendering") as advance:
-            animation.save(self.output, progress=advance)
-
-    def close(
-        self,
-        animation: Animation,
-        encoded: EncodedPortrait,
-        started: float,
-        timings: dict[str, float],
-        reporting: Reporting,
-    ) -> None:
-        """Says what was written.
-
-        Args:
-            animation: what was saved.
-            encoded: its portrait.
-            started: ``time.perf_counter()`` when the command began.
-            timings: seconds of each stage.
-            reporting: how much to say.
-        """
-        spent = time.perf_counter() - started
-        reporting.close(
-            f"{self.output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
-            f"{spent:.1f} s",
-            {
-                "output": str(self.output),
-                "frames": animation.n_frames,
-                "fps": animation.fps,
-                "seconds": animation.duration,
-                "size": list(animation.size),
-                "face_score": round(encoded.crop.face.score, 3),
-                "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
-            },
-        )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.reporting import Reporting
+from joyvasa_lib.cli.output import Reporting
 
 app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkpoint.")
 
@@ -129,15 +129,16 @@ def emotion(config: ConfigFile, run: RunFolder) -> None:
 @app.command("emotion-basis")
 @with_option_groups
 def emotion_basis(
+    *,
     data: Annotated[Path, typer.Argument(help="Folder of motions, a table of units beside each.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Basis .safetensors")],
-    reporting: Reporting,
     full_scale: Annotated[
         float, typer.Option(help="Intensity in the tables that means 1, such as 5.")
     ] = 1.0,
     ridge: Annotated[
         float | None, typer.Option(help="Strength of the ridge; tried out by default.")
     ] = None,
+    reporting: Reporting,
 ) -> None:
     """Learns what action units do in any motion space, from motions with labelled units."""
     from dataclasses import asdict

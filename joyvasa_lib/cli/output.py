@@ -1,0 +1,143 @@
+"""What commands write and say: a video, progress bars, tables, a closing line or JSON object."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from joyvasa_lib.checks import checked_float
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from joyvasa_lib.animation import Animation
+    from joyvasa_lib.pipeline import EncodedPortrait
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no closing line.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+Full = Annotated[
+    bool, typer.Option("--full/--crop", help="Whole image, or the square around the face.")
+]
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """How much a command says."""
+
+    quiet: Quiet = False
+    as_json: Json = False
+
+    @contextmanager
+    def progress(self, total: int | None, what: str) -> Iterator[Advance | None]:
+        """A progress bar on standard error, or a counter where the total is not known.
+
+        Yields:
+            What takes the number of steps done; None where nothing is shown.
+        """
+        if self.quiet or self.as_json:
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn
+
+        count = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"))
+        columns = count if total is None else Progress.get_default_columns()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+    def close(self, line: str, values: dict[str, Any]) -> None:
+        """Says what was done: a line, or one JSON object of the values."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(values) + "\n")
+        elif not self.quiet:
+            sys.stdout.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class VideoOutput:
+    """The video that a command writes, and the motion beside it."""
+
+    output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")]
+    full: Full = True
+    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
+
+    def check(self, fps: float | None) -> None:
+        """Refuses what cannot be written, before the long work.
+
+        Raises:
+            OptionError: unknown suffix, or a rate out of range.
+            OutputError: a file cannot be put there.
+        """
+        from joyvasa_lib.media.files import check_writable
+        from joyvasa_lib.media.video import check_video_path
+
+        if fps is not None:
+            checked_float("--fps", fps, least=1, most=120)
+        check_video_path(self.output)
+        if self.motion_out is not None:
+            check_writable(self.motion_out)
+
+    def save(self, animation: Animation, reporting: Reporting) -> None:
+        """Saves motion and video.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        if self.motion_out is not None:
+            animation.motion.save(self.motion_out)
+        with reporting.progress(animation.n_frames, "rendering") as advance:
+            animation.save(self.output, progress=advance)
+
+    def close(
+        self,
+        animation: Animation,
+        encoded: EncodedPortrait,
+        started: float,
+        timings: dict[str, float],
+        reporting: Reporting,
+    ) -> None:
+        """Says what was written.
+
+        Args:
+            animation: what was saved.
+            encoded: its portrait.
+            started: ``time.perf_counter()`` when the command began.
+            timings: seconds of each stage.
+            reporting: how much to say.
+        """
+        spent = time.perf_counter() - started
+        reporting.close(
+            f"{self.output}: {animation.n_frames} frames, {animation.duration:.1f} s, made in "
+            f"{spent:.1f} s",
+            {
+                "output": str(self.output),
+                "frames": animation.n_frames,
+                "fps": animation.fps,
+                "seconds": animation.duration,
+                "size": list(animation.size),
+                "face_score": round(encoded.crop.face.score, 3),
+                "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+            },
+        )
+
+
+def print_wide(table: Table) -> None:
+    """Prints a table at its own width; in a narrow window rich would break its columns."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    Console(width=max(console.width, width)).print(table)
