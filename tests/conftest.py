@@ -11,6 +11,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +19,11 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 from scipy.signal import lfilter
+
+import places
+
+if TYPE_CHECKING:
+    from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
@@ -45,6 +51,29 @@ def astronaut() -> NDArray[np.uint8]:
     image = np.ascontiguousarray(astronaut())
     image.flags.writeable = False
     return image
+
+
+@pytest.fixture(scope="session")
+def pipe() -> JoyVASAPipeline:
+    """The pipeline of the bundled checkpoint; tests do not change it."""
+    from joyvasa_lib import JoyVASAPipeline
+
+    return JoyVASAPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def encoded(pipe: JoyVASAPipeline) -> EncodedPortrait:
+    """The astronaut, encoded by the bundled checkpoint."""
+    return pipe.encode(places.DEMO / "astronaut.jpg")
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """0.4 s of the demonstration sentence, 10 frames: a WAV file."""
+    from joyvasa_lib.media.audio import load_speech, write_wav
+
+    waveform = load_speech(places.DEMO / "hello.flac").waveform[8000:14400]
+    return write_wav(tmp_path_factory.mktemp("recordings") / "words.wav", waveform)
 
 
 @pytest.fixture(scope="session")

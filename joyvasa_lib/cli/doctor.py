@@ -24,6 +24,7 @@ PACKAGES = (
     "imageio-ffmpeg",
     "torchaudio",
 )
+MODEL_SUFFIXES = (".onnx", ".safetensors")
 TORCHAUDIO_REMEDY = (
     "pip uninstall -y torchaudio  (it is optional here; the installed build does not fit torch and "
     "breaks transformers and diffusers)"
@@ -104,16 +105,14 @@ def _ffmpeg(problems: list[str]) -> str:
 
 
 def _models(problems: list[str]) -> dict[str, float]:
-    from joyvasa_lib.checkpoints.folder import BUNDLED, resolve_checkpoint
+    from joyvasa_lib.checkpoints.folder import resolve_checkpoint
     from joyvasa_lib.errors import CheckpointError
 
     package = Path(__file__).parent.parent
-    found = {}
-    for folder in (package / "face/assets", package / "portrait/compact/assets", BUNDLED):
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in (".onnx", ".safetensors"):
-                size = round(path.stat().st_size / 1e6, 2)
-                found[path.relative_to(package).as_posix()] = size
+    files = [path for path in sorted(package.rglob("*")) if path.suffix in MODEL_SUFFIXES]
+    found = {
+        path.relative_to(package).as_posix(): round(path.stat().st_size / 1e6, 2) for path in files
+    }
     try:
         resolve_checkpoint()
     except CheckpointError as error:

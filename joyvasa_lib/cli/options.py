@@ -73,10 +73,13 @@ class ModelOptions:
         self.check()
         if self.checkpoint is not None and looks_official(Path(self.checkpoint)):
             pipe = JoyVASAPipeline.from_official(
-                self.checkpoint, self.subject or "human", self.device, with_speech=with_speech
+                self.checkpoint,
+                self.subject or "human",
+                device=self.device,
+                with_speech=with_speech,
             )
         else:
-            pipe = JoyVASAPipeline.from_pretrained(self.checkpoint, self.device)
+            pipe = JoyVASAPipeline.from_pretrained(self.checkpoint, device=self.device)
         if self.subject not in (None, pipe.subject):
             raise OptionError(
                 f"--subject {self.subject} needs LivePortrait's files for it as --checkpoint; this "

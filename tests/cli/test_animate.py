@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import places
-from joyvasa_lib import JoyVASAPipeline, Motion
+from command_line import Joyvasa
+from joyvasa_lib import Motion
 from joyvasa_lib.cli import animate, app
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
@@ -23,38 +24,10 @@ ASTRONAUT = DEMO / "astronaut.jpg"
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """0.4 s of the demonstration sentence, 10 frames."""
-    waveform = load_speech(DEMO / "hello.flac").waveform[8000:14400]
-    return write_wav(tmp_path_factory.mktemp("sound") / "words.wav", waveform)
-
-
-@pytest.fixture(scope="module")
 def sentence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 s of it: long enough for a blink and for lips that open and close."""
     waveform = load_speech(DEMO / "hello.flac").waveform[:48000]
-    return write_wav(tmp_path_factory.mktemp("sound") / "sentence.wav", waveform)
-
-
-@pytest.fixture(scope="module")
-def pipe() -> JoyVASAPipeline:
-    return JoyVASAPipeline.from_pretrained()
-
-
-@pytest.fixture
-def joyvasa(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs a command with the pipeline loaded once; returns its standard output."""
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
-
-    def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, list(map(str, arguments)))
-        assert result.exit_code == 0, (result.output, result.exception)
-        return result.stdout
-
-    return run
-
-
-Joyvasa = Callable[..., str]
+    return write_wav(tmp_path_factory.mktemp("recordings") / "sentence.wav", waveform)
 
 
 def test_the_bundled_checkpoint_loads_and_the_video_says_what_it_is(
@@ -182,14 +155,14 @@ def test_the_head_is_still_at_head_motion_zero_and_moves_half_at_a_half(motion: 
 def test_a_gain_of_zero_takes_its_part_away_and_leaves_the_others(
     joyvasa: Joyvasa, tmp_path: Path, words: Path, option: str, parts: tuple[str, ...]
 ) -> None:
-    def units(*options: object) -> NDArray[np.float32]:
+    def blendshapes(*options: object) -> NDArray[np.float32]:
         saved = tmp_path / "motion.safetensors"
         video = tmp_path / "talk.mp4"
         common = ("--crop", "--quiet", "--motion-out", saved)
         joyvasa("animate", ASTRONAUT, words, "-o", video, *common, *options)
         return Motion.load(saved).blendshapes
 
-    without, usual = units(option, 0), units()
+    without, usual = blendshapes(option, 0), blendshapes()
     gone = [BLENDSHAPES.index(name) for name in parts]
     np.testing.assert_allclose(without[:, gone], 0, atol=1e-4)
     changed = {

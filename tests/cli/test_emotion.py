@@ -3,68 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import places
+from command_line import Joyvasa, Refused
 from joyvasa_lib import Emotion, EmotionTimeline, JoyVASAPipeline, Motion
-from joyvasa_lib.cli import app
 from joyvasa_lib.emotion.action_units import ACTION_UNITS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.evaluation.contact_sheet import CELL, contact_sheet, emotion_cells, unit_cells
 from joyvasa_lib.evaluation.expression import follow_points, lips_parted, measure_face
-from joyvasa_lib.media.audio import load_speech, write_wav
+from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import SYNTHETIC_IMAGE, load_image
 from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def pipe() -> JoyVASAPipeline:
-    return JoyVASAPipeline.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """0.4 s of the demonstration sentence, 10 frames."""
-    waveform = load_speech(DEMO / "hello.flac").waveform[8000:14400]
-    return write_wav(tmp_path_factory.mktemp("sound") / "words.wav", waveform)
-
-
-@pytest.fixture
-def joyvasa(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs a command with the pipeline loaded once; returns its standard output."""
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
-
-    def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, list(map(str, arguments)))
-        assert result.exit_code == 0, (result.output, result.exception)
-        return result.stdout
-
-    return run
-
-
-@pytest.fixture
-def refused(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs a command that must fail; returns what it says."""
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
-
-    def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, list(map(str, arguments)))
-        assert result.exit_code != 0
-        return str(result.exception)
-
-    return run
-
-
-Joyvasa = Callable[..., str]
 
 
 def test_an_image_is_edited_and_says_that_it_is_synthetic(
@@ -218,14 +175,14 @@ def test_a_contact_sheet_has_a_cell_for_every_emotion_and_unit(
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(
-    refused: Callable[..., str], tmp_path: Path, arguments: tuple[str, ...], message: str
+    refused: Refused, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(AssertionError, match=message):  # the message as pytest matches it
         raise AssertionError(refused("edit", ASTRONAUT, *arguments, "-o", tmp_path / "out.png"))
     assert not list(tmp_path.iterdir())
 
 
-def test_outputs_of_another_kind_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_outputs_of_another_kind_are_refused(refused: Refused, tmp_path: Path) -> None:
     motion = Motion.neutral(3).save(tmp_path / "a.safetensors")
     fear = ("--emotion", "fear")
     assert ".safetensors file, not b.png" in refused(

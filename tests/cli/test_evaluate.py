@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import places
-from joyvasa_lib.cli import main
+from command_line import Run, refusal
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import Motion
@@ -23,28 +20,9 @@ from joyvasa_lib.motion.space import get_space
 HELLO = places.DEMO / "hello.flac"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Joyvasa = Callable[..., Outcome]
-
-
 @pytest.fixture
-def joyvasa(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Joyvasa:
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["joyvasa", "evaluate", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capfd.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+def evaluate(run: Run) -> Run:
+    return lambda *arguments: run("evaluate", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -66,28 +44,19 @@ def videos(astronaut: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactor
 def motion(tmp_path: Path) -> Path:
     """20 s of a motion that blinks four times and turns its head by 6 degrees."""
     space = get_space()
-    units = np.zeros((500, len(space.blendshape_names)), np.float32)
+    blendshapes = np.zeros((500, len(space.blendshape_names)), np.float32)
     for start in (50, 170, 300, 410):
-        for unit in space.blendshape_indices(("eyeBlinkLeft", "eyeBlinkRight")):
-            units[start : start + 7, unit] = [0.2, 0.6, 1.0, 1.0, 1.0, 0.6, 0.2]
+        for column in space.blendshape_indices(("eyeBlinkLeft", "eyeBlinkRight")):
+            blendshapes[start : start + 7, column] = [0.2, 0.6, 1.0, 1.0, 1.0, 0.6, 0.2]
     rotation = np.zeros((500, 3), np.float32)
     rotation[:, 1] = 3.0 * np.sin(np.arange(500) / 25.0 * 2.0)
     path = tmp_path / "talk.safetensors"
-    Motion.from_blendshapes(units, rotation=rotation).save(path)
+    Motion.from_blendshapes(blendshapes, rotation=rotation).save(path)
     return path
 
 
-def refused(outcome: Outcome) -> str:
-    """The sentence of a refusal, after checking that it is one."""
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.startswith("joyvasa: "), outcome.err
-    assert outcome.err.count("\n") == 1, outcome.err
-    return outcome.err
-
-
-def test_a_still_portrait_is_still_in_every_number(joyvasa: Joyvasa, videos: Path) -> None:
-    outcome = joyvasa(videos / "still.mp4", "--json")
+def test_a_still_portrait_is_still_in_every_number(evaluate: Run, videos: Path) -> None:
+    outcome = evaluate(videos / "still.mp4", "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
     assert outcome.err == ""
@@ -102,27 +71,27 @@ def test_a_still_portrait_is_still_in_every_number(joyvasa: Joyvasa, videos: Pat
 
 
 def test_segments_beside_the_video_are_found_and_others_may_be_given(
-    joyvasa: Joyvasa, videos: Path, tmp_path: Path
+    evaluate: Run, videos: Path, tmp_path: Path
 ) -> None:
-    found = json.loads(joyvasa(videos / "still.mp4", "--json").out)
+    found = json.loads(evaluate(videos / "still.mp4", "--json").out)
     assert found["mouth"]["closure_hit"] is not None
     vowels = tmp_path / "vowels.csv"
     vowels.write_text("phone,start,end\nAA1,0.0,0.4\nIY1,0.4,0.8\n")
-    found = json.loads(joyvasa(videos / "still.mp4", "--segments", vowels, "--json").out)
+    found = json.loads(evaluate(videos / "still.mp4", "--segments", vowels, "--json").out)
     assert found["mouth"]["closure_hit"] is None
     assert found["mouth"]["open_vowel_contrast"] is not None
 
 
-def test_a_motion_file_is_measured_without_rendering(joyvasa: Joyvasa, motion: Path) -> None:
-    found = json.loads(joyvasa(motion, "--json").out)
+def test_a_motion_file_is_measured_without_rendering(evaluate: Run, motion: Path) -> None:
+    found = json.loads(evaluate(motion, "--json").out)
     assert found["blinks"]["per_minute"] == pytest.approx(12.0)
     assert found["blinks"]["duration_ms"] == pytest.approx(240.0, abs=10.0)
     assert found["head"]["yaw_range"] == pytest.approx(6.0, rel=0.01)
     assert found["picture"] is None
 
 
-def test_without_json_it_prints_a_table_with_what_people_do(joyvasa: Joyvasa, motion: Path) -> None:
-    outcome = joyvasa(motion, "--quiet")
+def test_without_json_it_prints_a_table_with_what_people_do(evaluate: Run, motion: Path) -> None:
+    outcome = evaluate(motion, "--quiet")
     assert outcome.code == 0
     line = next(line for line in outcome.out.splitlines() if "blinks a minute" in line)
     assert "12" in line and "10–30" in line
@@ -130,27 +99,27 @@ def test_without_json_it_prints_a_table_with_what_people_do(joyvasa: Joyvasa, mo
 
 
 def test_a_folder_gives_a_line_for_each_video_and_names_those_it_cannot_measure(
-    joyvasa: Joyvasa, videos: Path
+    evaluate: Run, videos: Path
 ) -> None:
-    outcome = joyvasa(videos, "--json")
+    outcome = evaluate(videos, "--json")
     assert outcome.code == 0, outcome.err
     assert [one["name"] for one in json.loads(outcome.out)] == ["still.mp4"]
     assert "grey.mp4 left out: No face" in outcome.err
-    table = joyvasa(videos, "--quiet").out
+    table = evaluate(videos, "--quiet").out
     assert "still.mp4" in table and "grey.mp4" not in table
 
 
 def test_a_folder_in_which_nothing_can_be_measured_is_an_error(
-    joyvasa: Joyvasa, videos: Path, tmp_path: Path
+    evaluate: Run, videos: Path, tmp_path: Path
 ) -> None:
     shutil.copy(videos / "grey.mp4", tmp_path)
-    outcome = joyvasa(tmp_path, "--quiet")
+    outcome = evaluate(tmp_path, "--quiet")
     assert outcome.code == 2
     assert "None of the 1 videos" in outcome.err
 
 
 def test_bad_input_gives_one_sentence_and_code_two(
-    joyvasa: Joyvasa, videos: Path, motion: Path, tmp_path: Path
+    evaluate: Run, videos: Path, motion: Path, tmp_path: Path
 ) -> None:
     empty, letter = tmp_path / "empty", tmp_path / "letter.mp4"
     empty.mkdir()
@@ -171,4 +140,4 @@ def test_bad_input_gives_one_sentence_and_code_two(
         ((motion, "--portrait", HELLO), "--portrait"),
     ]
     for arguments, expected in cases:
-        assert expected in refused(joyvasa(*arguments, "--quiet")), arguments
+        assert expected in refusal(evaluate(*arguments, "--quiet")), arguments

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import json
 import pickle
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
 import places
-from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.cli import app
+from joyvasa_lib import EncodedPortrait, JoyVASAPipeline, Motion
 from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError
 from joyvasa_lib.media.audio import load_speech
-from joyvasa_lib.media.video import VideoWriter, probe, read_video
+from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.blendshapes import relative_motion
-from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 DEMO = places.DEMO
@@ -34,36 +30,26 @@ TIME = np.arange(N) / FPS
 
 
 @pytest.fixture(scope="module")
-def pipe() -> JoyVASAPipeline:
-    return JoyVASAPipeline.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def prepared(pipe: JoyVASAPipeline) -> EncodedPortrait:
-    return pipe.encode(ASTRONAUT)
-
-
-@pytest.fixture(scope="module")
 def acted() -> Motion:
     """A known performance: the head turns and goes down, the jaw opens twice, one blink."""
-    units = np.zeros((N, 52), np.float32)
-    units[:, BLENDSHAPES.index("jawOpen")] = 0.35 * np.sin(np.pi * 2 * TIME) ** 2
+    blendshapes = np.zeros((N, 52), np.float32)
+    blendshapes[:, BLENDSHAPES.index("jawOpen")] = 0.35 * np.sin(np.pi * 2 * TIME) ** 2
     for side in ("Left", "Right"):
-        units[BLINK, BLENDSHAPES.index(f"eyeBlink{side}")] = [0.6, 1.0, 1.0, 0.8, 0.4]
+        blendshapes[BLINK, BLENDSHAPES.index(f"eyeBlink{side}")] = [0.6, 1.0, 1.0, 0.8, 0.4]
     rotation = np.stack([0.0 * TIME, 8 * np.sin(5 * TIME), 4 * np.sin(3 * TIME)], axis=1)
     translation = np.stack([0 * TIME, 0.12 * np.sin(4 * TIME), 0 * TIME], axis=1)
-    return Motion.from_blendshapes(units, rotation=rotation, translation=translation, fps=FPS)
+    return Motion.from_blendshapes(blendshapes, rotation=rotation, translation=translation, fps=FPS)
 
 
 @pytest.fixture(scope="module")
 def video(
     pipe: JoyVASAPipeline,
-    prepared: EncodedPortrait,
+    encoded: EncodedPortrait,
     acted: Motion,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The astronaut acting that performance, with sound."""
-    return pipe.render(prepared, acted, HELLO).save(tmp_path_factory.mktemp("video") / "act.mp4")
+    """The astronaut acting that performance, with audio."""
+    return pipe.render(encoded, acted, HELLO).save(tmp_path_factory.mktemp("video") / "act.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +57,7 @@ def extracted(pipe: JoyVASAPipeline, video: Path) -> Motion:
     return pipe.extract_motion(video)
 
 
-def unit(motion: Motion, name: str) -> NDArray[np.float32]:
+def blendshape(motion: Motion, name: str) -> NDArray[np.float32]:
     return motion.blendshapes[:, BLENDSHAPES.index(name)]
 
 
@@ -90,31 +76,31 @@ def test_what_was_acted_is_read_from_the_video(acted: Motion, extracted: Motion)
         assert 0.7 < size < 1.4
     assert alike(change.translation[:, 1], acted.translation[:, 1]) > 0.9
     # The mesh's own opening of a smiling mouth agrees with the jaw by no more than this.
-    assert alike(unit(extracted, "jawOpen"), unit(acted, "jawOpen")) > 0.7
+    assert alike(blendshape(extracted, "jawOpen"), blendshape(acted, "jawOpen")) > 0.7
 
 
 def test_a_blink_is_read_from_the_pixels(extracted: Motion) -> None:
     for side in ("Left", "Right"):
-        lid = unit(extracted, f"eyeBlink{side}")
+        lid = blendshape(extracted, f"eyeBlink{side}")
         assert lid[21:24].max() > 0.7
         assert lid[:17].max() < 0.3
         assert lid[28:].max() < 0.3
 
 
 def test_driving_the_same_portrait_repeats_the_performance(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, extracted: Motion
 ) -> None:
-    animation = pipe.drive(prepared, extracted, paste_back=False)
+    animation = pipe.drive(encoded, extracted, paste_back=False)
     again = pipe.extract_motion(animation.frames(), fps=FPS)
     assert alike(again.rotation[:, 1], extracted.rotation[:, 1]) > 0.95
-    assert alike(unit(again, "jawOpen"), unit(extracted, "jawOpen")) > 0.7
+    assert alike(blendshape(again, "jawOpen"), blendshape(extracted, "jawOpen")) > 0.7
 
 
-def test_the_video_s_length_rate_and_sound_are_kept(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, video: Path, tmp_path: Path
+def test_the_video_s_length_rate_and_audio_are_kept(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, video: Path, tmp_path: Path
 ) -> None:
     seen: list[int] = []
-    animation = pipe.drive(prepared, video, progress=seen.append)
+    animation = pipe.drive(encoded, video, progress=seen.append)
     assert seen == list(range(1, N + 1))
     output = animation.save(tmp_path / "driven.mp4")
     info = probe(output, count_frames=True)
@@ -125,27 +111,27 @@ def test_the_video_s_length_rate_and_sound_are_kept(
     assert alike(heard[1000:n], said[1000:n]) > 0.95
 
 
-def test_another_rate_and_another_sound_can_be_asked_for(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion
+def test_another_rate_and_another_recording_can_be_asked_for(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, extracted: Motion
 ) -> None:
-    animation = pipe.drive(prepared, extracted, fps=50.0, speech=HELLO)
+    animation = pipe.drive(encoded, extracted, fps=50.0, speech=HELLO)
     assert animation.fps == 50.0
     assert animation.n_frames == 2 * N
     assert animation.speech is not None
-    assert pipe.drive(prepared, extracted).speech is None
+    assert pipe.drive(encoded, extracted).speech is None
 
 
 def test_motion_files_drive_as_the_motion_itself(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, extracted: Motion, tmp_path: Path
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, extracted: Motion, tmp_path: Path
 ) -> None:
     path = extracted[:3].save(tmp_path / "motion.safetensors")
-    from_file = list(pipe.drive(prepared, path, paste_back=False).frames())
-    direct = list(pipe.drive(prepared, extracted[:3], paste_back=False).frames())
+    from_file = list(pipe.drive(encoded, path, paste_back=False).frames())
+    direct = list(pipe.drive(encoded, extracted[:3], paste_back=False).frames())
     np.testing.assert_array_equal(from_file, direct)
 
 
 def test_keypoints_of_liveportrait_are_refused_with_what_renders_them(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path
 ) -> None:
     frame = {
         "scale": np.ones((1, 1)), "R": np.eye(3)[None], "exp": np.zeros((1, 21, 3)),
@@ -157,7 +143,7 @@ def test_keypoints_of_liveportrait_are_refused_with_what_renders_them(
         with pytest.raises(
             MotionError, match=r"not 'liveportrait-21'; load .*JoyVASAPipeline\.from_official"
         ):
-            pipe.drive(prepared, driving)
+            pipe.drive(encoded, driving)
 
 
 def empty(count: int) -> list[NDArray[np.uint8]]:
@@ -233,62 +219,18 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 
 @pytest.mark.parametrize("name", ["text", "absent", "folder", "sound", "safetensors", "pickle"])
 def test_what_cannot_drive_is_told_in_one_sentence(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, tmp_path: Path, name: str
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path, name: str
 ) -> None:
     path, message = bad_inputs(tmp_path)[name]
     with pytest.raises(JoyVASAError, match=message) as raised:
-        pipe.drive(prepared, path)
+        pipe.drive(encoded, path)
     assert "\n" not in str(raised.value)
-
-
-@pytest.fixture
-def joyvasa(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
-    return lambda *arguments: CliRunner().invoke(app, ["drive", *map(str, arguments)])
-
-
-def test_the_command_writes_the_video_and_its_motion(
-    joyvasa: Callable[..., Any], video: Path, tmp_path: Path
-) -> None:
-    short = tmp_path / "short.mp4"
-    frames = list(read_video(video))[:6]
-    with VideoWriter(short, (512, 512), FPS, load_speech(HELLO)) as writer:
-        writer.write(np.stack(frames))
-    output, kept = tmp_path / "out.mp4", tmp_path / "motion.safetensors"
-    result = joyvasa(ASTRONAUT, short, "-o", output, "--motion-out", kept, "--crop", "--json")
-    assert result.exit_code == 0, (result.output, result.exception)
-    told = json.loads(result.stdout)
-    assert told["frames"] == 6
-    assert 0.7 < told["face_score"] <= 1.0
-    assert told["size"] == list(probe(output).size or ())
-    assert probe(output).has_audio
-    assert len(Motion.load(kept)) == 6
-    quiet = joyvasa(ASTRONAUT, kept, "-o", output, "--audio", HELLO, "--quiet")
-    assert quiet.exit_code == 0, quiet.exception
-    assert quiet.stdout == ""
-
-
-def test_the_command_refuses_before_it_works(
-    joyvasa: Callable[..., Any], tmp_path: Path, video: Path
-) -> None:
-    output = tmp_path / "out.mp4"
-    for arguments, message in (
-        ((ASTRONAUT, tmp_path / "absent.mp4", "-o", output), "absent.mp4"),
-        ((ASTRONAUT, video, "-o", tmp_path / "out.avi"), "out.avi"),
-        ((ASTRONAUT, video, "-o", output, "--fps", 500), "--fps must lie between 1 and 120"),
-        ((ASTRONAUT, video, "-o", output, "--box", "1,2", "--square"), "only one of --box"),
-        ((ASTRONAUT, HELLO, "-o", output), "no moving image"),
-    ):
-        result = joyvasa(*arguments)
-        assert isinstance(result.exception, JoyVASAError), result.output
-        assert message in str(result.exception)
-    assert not output.exists()
 
 
 def test_real_people_blink_for_the_portrait(pipe: JoyVASAPipeline, real_inputs: Path) -> None:
     clip = read_video(real_inputs / "talking" / "bbaf2n.mpg")
     motion = pipe.extract_motion(itertools.islice(clip, 35, 50), fps=clip.fps)
-    lid = unit(motion, "eyeBlinkLeft")
+    lid = blendshape(motion, "eyeBlinkLeft")
     assert lid[8:10].max() > 0.7  # where the speaker blinks
     assert lid[:5].max() < 0.3
     with pytest.raises(MediaError):

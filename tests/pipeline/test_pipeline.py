@@ -11,26 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 import places
+from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion import BLENDSHAPES, Motion, get_space
-from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 DEMO = places.DEMO
 
 
-@pytest.fixture(scope="module")
-def pipe() -> JoyVASAPipeline:
-    return JoyVASAPipeline.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def prepared(pipe: JoyVASAPipeline) -> EncodedPortrait:
-    return pipe.encode(DEMO / "astronaut.jpg")
-
-
-def posed(**units: float) -> Motion:
+def posed(**blendshapes: float) -> Motion:
     values = np.zeros((1, 52), np.float32)
-    for name, value in units.items():
+    for name, value in blendshapes.items():
         values[0, BLENDSHAPES.index(name)] = value
     zero = np.zeros((1, 3))
     return Motion.from_blendshapes(
@@ -43,24 +33,24 @@ def posed(**units: float) -> Motion:
     )
 
 
-def test_the_astronauts_face_is_found_upright(prepared: EncodedPortrait) -> None:
-    points = prepared.crop.face.landmarks
+def test_the_astronauts_face_is_found_upright(encoded: EncodedPortrait) -> None:
+    points = encoded.crop.face.landmarks
     left, right, nose, chin = points[263], points[33], points[1], points[152]
     assert left[0] > right[0] + 20
     assert left[1] < nose[1] < chin[1]
 
 
 def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_image_alone(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait
 ) -> None:
     def frame(motion: Motion) -> NDArray[np.float32]:
-        return next(pipe.render(prepared, motion).frames()).astype(np.float32)
+        return next(pipe.render(encoded, motion).frames()).astype(np.float32)
 
     shut, wide = frame(posed()), frame(posed(jawOpen=0.6))
-    upper, lower = prepared.crop.face.landmarks[13], prepared.crop.face.landmarks[14]
+    upper, lower = encoded.crop.face.landmarks[13], encoded.crop.face.landmarks[14]
     x, y = int(lower[0]), int(max(upper[1], lower[1])) + 4
     assert wide[y : y + 6, x - 4 : x + 4].mean() < shut[y : y + 6, x - 4 : x + 4].mean() - 30
-    crop, box = prepared.crop, prepared.crop.square
+    crop, box = encoded.crop, encoded.crop.square
     assert box is not None
     outside = np.ones(wide.shape[:2], bool)
     outside[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = False
@@ -68,9 +58,9 @@ def test_an_open_jaw_darkens_the_mouth_and_leaves_the_rest_of_the_image_alone(
     np.testing.assert_array_equal(wide[outside], crop.full_image[outside])
 
 
-def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, prepared: EncodedPortrait) -> None:
-    portrait = prepared.portrait
-    lids = prepared.crop.landmarks[[159, 145]]
+def test_a_blink_hides_the_iris(pipe: JoyVASAPipeline, encoded: EncodedPortrait) -> None:
+    portrait = encoded.portrait
+    lids = encoded.crop.landmarks[[159, 145]]
     x, y = lids.mean(0)[:2].astype(int)
     frames = [
         next(pipe.portrait_model.render(portrait, posed(eyeBlinkLeft=b, eyeBlinkRight=b)))[0]
@@ -119,7 +109,7 @@ def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> N
 
 
 def test_kernels_compiled_ahead_are_those_that_rendering_uses(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait
 ) -> None:
     from joyvasa_lib.portrait.compact.refine import patch_guides
     from joyvasa_lib.portrait.compact.render import lookup, resolve
@@ -134,12 +124,12 @@ def test_kernels_compiled_ahead_are_those_that_rendering_uses(
     pipe.portrait_model.prepare()
     compiled = [len(kernel.signatures) for kernel in kernels]
     motion = posed(jawOpen=0.6, eyeBlinkLeft=0.7, eyeBlinkRight=0.7)
-    assert len(list(pipe.render(prepared, motion).frames())) == 1
+    assert len(list(pipe.render(encoded, motion).frames())) == 1
     assert [len(kernel.signatures) for kernel in kernels] == compiled == [1, 1, 1, 1]
 
 
 def test_extracted_motion_does_not_jump_where_its_pieces_meet(
-    pipe: JoyVASAPipeline, prepared: EncodedPortrait, monkeypatch: pytest.MonkeyPatch
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = np.linspace(0.0, 1.0, 6)[:, None]
     motion = Motion.from_blendshapes(
@@ -151,9 +141,9 @@ def test_extracted_motion_does_not_jump_where_its_pieces_meet(
         space=pipe.portrait_model.space,
         reference="absolute",
     )
-    whole = list(pipe.render(prepared, motion, paste_back=False).frames())
+    whole = list(pipe.render(encoded, motion, paste_back=False).frames())
     monkeypatch.setattr("joyvasa_lib.motion.performance.PIECE", 2)
-    pieces = list(pipe.render(prepared, motion, paste_back=False).frames())
+    pieces = list(pipe.render(encoded, motion, paste_back=False).frames())
     np.testing.assert_array_equal(pieces, whole)
 
 

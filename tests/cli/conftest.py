@@ -1,0 +1,59 @@
+"""Ways to run a command in this process, with the bundled checkpoint loaded once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from command_line import Joyvasa, Outcome, Refused, Run
+from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib.cli import app, main
+
+
+@pytest.fixture
+def loaded(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that ask for the bundled checkpoint, on any device, get it without loading."""
+    load = JoyVASAPipeline.from_pretrained
+
+    def once(source: Any = None, **options: Any) -> JoyVASAPipeline:
+        bundled = source is None and not any(options.values())
+        return pipe if bundled else load(source, **options)
+
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", once)
+
+
+@pytest.fixture
+def run(loaded: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["joyvasa", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capfd.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def joyvasa(loaded: None) -> Joyvasa:
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture
+def refused(loaded: None) -> Refused:
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code != 0
+        return str(result.exception)
+
+    return run

@@ -1,0 +1,225 @@
+"""The whole job on files as LivePortrait and JoyVASA publish them, with pseudo-weights.
+
+What is painted looks like noise, and that is right; what is tested is everything around it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import places
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.errors import CheckpointError, MotionError, OptionError
+from joyvasa_lib.face.crop import FaceCrop, crop_upright
+from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
+from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe
+from joyvasa_lib.pipeline import EncodedPortrait
+from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+from official_pipeline import STEPS, template
+
+DEMO = places.DEMO
+ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
+
+
+def test_every_published_network_is_where_it_belongs(pipe: JoyVASAPipeline) -> None:
+    model, generator = pipe.portrait_model, pipe.motion_generator
+    assert isinstance(model, LivePortraitModel)
+    assert model.networks.stitching.config.widths[-1] == 65
+    assert model.networks.lip_retargeting.config.widths[0] == 65
+    assert model.networks.eye_retargeting.config.widths[0] == 66
+    assert model.size == 512
+    assert generator.space == model.space
+    assert len(generator.betas) == 50
+
+
+def test_a_portrait_and_speech_become_a_video(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, words: Path, tmp_path: Path
+) -> None:
+    animation = pipe(encoded, str(words), num_inference_steps=STEPS)
+    output = animation.save(tmp_path / "talk.mp4")
+    video = probe(output, count_frames=True)
+    assert (video.n_frames, video.fps, video.size) == (3, 25.0, (512, 512))
+    assert video.has_audio
+    assert video.comment == SYNTHETIC_NOTE
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_the_face_is_cropped_upright_and_pasted_back_by_the_official_mask(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, spoken: Motion
+) -> None:
+    crop = encoded.crop
+    assert crop.size == 512
+    wanted = crop_upright(crop.full_image, crop.face, 512)
+    np.testing.assert_array_equal(crop.image, wanted.image)
+    assert crop.square is None  # turned
+    assert encoded.portrait.mask[256, 256] == 1.0
+    assert encoded.portrait.mask[0, 256] == 0.0
+    frame = next(pipe.render(encoded, spoken[:1]).frames())
+    full_image = crop.full_image
+    inverse = np.linalg.inv(crop.matrix)
+    corners = (
+        np.array([[0, 0], [511, 0], [511, 511], [0, 511]]) @ inverse[:2, :2].T + inverse[:2, 2]
+    )
+    low, high = np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 2
+    outside = np.ones(full_image.shape[:2], bool)
+    outside[max(low[1], 0) : high[1], max(low[0], 0) : high[0]] = False
+    assert outside.any()
+    np.testing.assert_array_equal(frame[outside], full_image[outside])
+    x, y = crop.face.landmarks[4, :2].astype(int)
+    face = (slice(y - 20, y + 20), slice(x - 20, x + 20))
+    assert np.abs(frame[face].astype(int) - full_image[face]).mean() > 10
+
+
+def test_motion_is_that_of_stage_two_with_absolute_poses(
+    pipe: JoyVASAPipeline, spoken: Motion
+) -> None:
+    assert spoken.space.name == "liveportrait-21"
+    assert spoken.reference == "absolute"
+    assert len(spoken) == 3
+    again = pipe.generate_motion(load_speech(HELLO).waveform[8000:9920], num_inference_steps=STEPS)
+    assert again.allclose(spoken, atol=1e-4)
+
+
+@pytest.mark.usefixtures("keypoints_for_images")
+def test_pieces_of_a_performance_are_driven_as_the_whole(
+    pipe: JoyVASAPipeline,
+    encoded: EncodedPortrait,
+    spoken: Motion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = list(pipe.render(encoded, spoken, paste_back=False).frames())
+    monkeypatch.setattr("joyvasa_lib.motion.performance.PIECE", 1)
+    pieces = list(pipe.render(encoded, spoken, paste_back=False).frames())
+    np.testing.assert_array_equal(pieces, whole)
+    assert (pieces[0] != pieces[2]).any()
+
+
+def test_a_converted_checkpoint_is_the_same_bit_for_bit(
+    pipe: JoyVASAPipeline,
+    converted: Path,
+    encoded: EncodedPortrait,
+    spoken: Motion,
+    words: Path,
+) -> None:
+    again = JoyVASAPipeline.from_pretrained(converted, "cpu")
+    assert again.subject == "human"
+    model, other = pipe.portrait_model, again.portrait_model
+    assert isinstance(model, LivePortraitModel)
+    assert isinstance(other, LivePortraitModel)
+    assert other.driving == model.driving
+    for name, network in vars(model.networks).items():
+        loaded = getattr(other.networks, name).state_dict()
+        assert list(loaded) == list(network.state_dict())
+        for key, value in network.state_dict().items():
+            assert torch.equal(loaded[key], value), f"{name}.{key}"
+    generators = pipe.motion_generator, again.motion_generator
+    for part in ("denoiser", "audio_encoder"):
+        states = [getattr(generator, part).state_dict() for generator in generators]
+        assert all(torch.equal(states[1][key], value) for key, value in states[0].items())
+    assert again.generate_motion(str(words), num_inference_steps=STEPS) == spoken
+    frame = next(pipe.render(encoded, spoken[:1], paste_back=False).frames())
+    same = again.encode(ASTRONAUT)
+    np.testing.assert_array_equal(
+        next(again.render(same, spoken[:1], paste_back=False).frames()), frame
+    )
+
+
+def test_converting_writes_safetensors_and_json_alone(converted: Path) -> None:
+    kinds = {path.suffix for path in converted.rglob("*") if path.is_file()}
+    assert kinds == {".safetensors", ".json"}
+    assert json.loads((converted / "model_index.json").read_text())["preset"] == "liveportrait"
+    assert [path.name for path in converted.parent.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.usefixtures("keypoints_for_images")
+def test_a_template_drives_the_portrait(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path
+) -> None:
+    animation = pipe.drive(encoded, template(tmp_path), paste_back=False, speech=HELLO)
+    assert (animation.n_frames, animation.fps) == (2, 30.0)
+    first, second = animation.frames()
+    assert (first != second).any()
+    with pytest.raises(MotionError, match=r"not 'compact-1'; load the bundled checkpoint"):
+        pipe.drive(encoded, Motion.neutral(2))
+
+
+def test_motion_is_extracted_by_the_official_network(
+    pipe: JoyVASAPipeline, astronaut: NDArray[np.uint8]
+) -> None:
+    motion = pipe.extract_motion([astronaut, astronaut], fps=25)
+    assert motion.space.name == "liveportrait-21"
+    assert motion.reference == "absolute"
+    assert motion[0].allclose(motion[1], atol=1e-3)
+
+
+def test_a_crop_that_moves_does_not_move_the_person(pipe: JoyVASAPipeline) -> None:
+    """The same pixels at another place and size of the video: M sees no difference, we do."""
+    full_image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    face = crop_face_of(full_image)
+    zoomed = face.matrix.copy()
+    zoomed[:2] /= 1.25  # the crop shows 1.25 times as much of the video
+    zoomed[:2, 2] -= [40.0, -24.0]
+    other = FaceCrop(face.full_image, face.image, zoomed, face.face)
+    still, moved = (pipe.portrait_model.extract_motion(iter(crops), 25)
+                    for crops in ([face, face], [face, other]))  # fmt: skip
+    np.testing.assert_allclose(moved.scale[1], 1.25 * still.scale[1], rtol=1e-5)
+    # A point of the second crop, seen in the video, seen in the first crop.
+    x = still.translation[1, :2]
+    pixel = (x + 1) * face.size / 2 - 0.5
+    in_video = np.linalg.inv(zoomed) @ [*pixel, 1.0]
+    in_first = (face.matrix @ in_video)[:2]
+    wanted = (in_first + 0.5) / (face.size / 2) - 1
+    np.testing.assert_allclose(moved.translation[1, :2], wanted, atol=1e-4)
+    np.testing.assert_array_equal(moved.rotation, still.rotation)
+
+
+def crop_face_of(full_image: NDArray[np.uint8]) -> FaceCrop:
+    points = np.array([[20, 25], [44, 25], [32, 36], [24, 46], [40, 46]], np.float32)
+    (face,) = ManualFaceDetector(landmarks=points, result="given").detect(full_image)
+    return crop_upright(full_image, face, 512, rotate=False)
+
+
+@pytest.mark.usefixtures("keypoints_for_images")
+def test_options_of_driving_reach_the_frames(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path
+) -> None:
+    model = pipe.portrait_model
+    assert isinstance(model, LivePortraitModel)
+    motion = pipe.drive(encoded, template(tmp_path)).motion
+    assert model.driving.stitching
+    before = model.driving
+    try:
+        model.driving = replace(before, multiplier=0.0, stitching=False)
+        first, second = pipe.render(encoded, motion, paste_back=False).frames()
+        np.testing.assert_array_equal(first, second)  # nothing moves
+    finally:
+        model.driving = before
+
+
+def test_published_files_are_not_mistaken_for_a_checkpoint(official_folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"published files; load them with .*from_official"):
+        JoyVASAPipeline.from_pretrained(official_folder)
+
+
+def test_the_bundled_checkpoint_is_not_converted(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="compact preset"):
+        JoyVASAPipeline.from_pretrained().save_pretrained(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [("{", "is not the index"), ('{"preset": "dreams", "subject": "human", "speech": true}',
+                                 "preset 'dreams'")],
+)  # fmt: skip
+def test_an_index_that_is_not_known_is_told(tmp_path: Path, index: str, message: str) -> None:
+    (tmp_path / "model_index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=message):
+        JoyVASAPipeline.from_pretrained(tmp_path)
