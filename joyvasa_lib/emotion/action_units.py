@@ -1,34 +1,26 @@
-"""The facial action units: one table of names, muscles, sides, regions and ARKit equivalents.
+"""The facial action units: names, muscles, sides, regions and ARKit equivalents in one table.
 
 Numbers, names and muscles are those of the Facial Action Coding System (Ekman, Friesen & Hager
-2002, FACS manual, 2nd ed.); the equivalents among Apple's 52 blend shapes are this library's
-reading of both. A unit that can act on one side only has one *component* a side, such as
-``AU12_left``; left and right are the person's own.
+2002, FACS manual, 2nd ed.). The equivalents among ARKit's 52 blendshapes are this library's
+reading of both systems. A unit that can act on one side alone has one *component* per side, such
+as ``AU12_left``; left and right are the person's own.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 REGIONS = ("brow", "eye", "cheek", "nose", "mouth", "jaw", "head")
-"""Parts of the face, top to bottom, and the head."""
-LETTERS = "ABCDE"
-"""FACS intensities: A trace, B slight, C pronounced, D severe, E maximum."""
+"""Regions of the face from top to bottom, and the head."""
 PAIR = ("left", "right")
 LIPS = ("upper", "lower")
 WHOLE = ("",)
-"""Sides of a unit that acts as one."""
+"""The only side of a unit that cannot act on one side alone."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +30,14 @@ class ActionUnit:
     Attributes:
         code: its FACS number, such as ``AU12``.
         name: what FACS calls it.
-        muscles: what contracts, or relaxes.
+        muscles: the muscles that contract or relax.
         region: one of :data:`REGIONS`.
         sides: ``("left", "right")``, ``("upper", "lower")`` (FACS's T and B) or ``("",)``.
-        arkit: side: ARKit units with their activation at intensity 1; empty for head units.
-        pose: pitch, yaw, roll in degrees and natural logarithm of the size at intensity 1.
-        in_facs: whether the unit is in FACS, rather than added here for an ARKit unit without one.
+        arkit: for each side, activations of ARKit's blendshapes at intensity 1; empty for head
+            units.
+        pose: pitch, yaw, roll in degrees and natural logarithm of the scale at intensity 1.
+        in_facs: whether FACS has the unit; False for one added here for an ARKit blendshape that
+            no unit of FACS describes.
     """
 
     code: str
@@ -57,29 +51,29 @@ class ActionUnit:
 
     @property
     def components(self) -> tuple[str, ...]:
-        """Names of its components, one a side."""
+        """Names of its components, one per side."""
         return tuple(f"{self.code}_{side}" if side else self.code for side in self.sides)
 
 
 def _pair(code: int, name: str, muscles: str, region: str, **arkit: float) -> ActionUnit:
-    """A unit of two sides, each with the ARKit units of its side."""
+    """A unit with a left and a right side, each with the ARKit blendshapes of that side."""
     table = {side: {f"{u}{side.title()}": w for u, w in arkit.items()} for side in PAIR}
     return ActionUnit(f"AU{code}", name, tuple(muscles.split(", ")), region, PAIR, table)
 
 
 def _whole(code: int, name: str, muscles: str, region: str, **arkit: float) -> ActionUnit:
-    """A unit that acts as one."""
+    """A unit without sides."""
     return ActionUnit(f"AU{code}", name, tuple(muscles.split(", ")), region, WHOLE, {"": arkit})
 
 
 def _lips(code: int, name: str, muscles: str, upper: str, lower: str) -> ActionUnit:
-    """A unit of upper and lower lip."""
+    """A unit with an upper and a lower lip."""
     table = {"upper": {upper: 1.0}, "lower": {lower: 1.0}}
     return ActionUnit(f"AU{code}", name, tuple(muscles.split(", ")), "mouth", LIPS, table)
 
 
 def _gaze(code: int, name: str, muscles: str, left: str, right: str) -> ActionUnit:
-    """A turn of both eyes, each with its own ARKit unit."""
+    """A gaze direction of both eyes, each with its own ARKit blendshape."""
     table = {"left": {left: 1.0}, "right": {right: 1.0}}
     return ActionUnit(f"AU{code}", name, tuple(muscles.split(", ")), "eye", PAIR, table)
 
@@ -113,7 +107,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         "levator labii superioris alaeque nasi",
         "nose",
         noseSneer=1.0,
-        mouthUpperUp=0.5,  # the muscle ends in the upper lip
+        mouthUpperUp=0.5,  # the muscle inserts into the upper lip
         browDown=0.4,
     ),
     _pair(10, "Upper lip raiser", "levator labii superioris", "mouth", mouthUpperUp=1.0),
@@ -191,13 +185,13 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         in_facs=False,
     ),
 )
-"""Every unit, in the order of FACS."""
+"""All units, in the order of FACS."""
 
 ALIASES: Mapping[str, str] = MappingProxyType({"AU45": "AU43", "AU46": "AU43"})
-"""Blink and wink are the eye closure of a moment, of both eyes or of one."""
+"""FACS codes of a blink and a wink: brief eye closures, of both eyes or of one."""
 
 UNITS: Mapping[str, ActionUnit] = MappingProxyType({unit.code: unit for unit in ACTION_UNITS})
-"""The units by their code."""
+"""The units by code."""
 
 COMPONENTS: tuple[str, ...] = tuple(name for unit in ACTION_UNITS for name in unit.components)
 """Names of all components: the axes of the emotion space."""
@@ -215,13 +209,13 @@ _SIDE_LETTERS = {"L": "left", "R": "right", "T": "upper", "B": "lower"}
 
 
 def resolve_components(name: str) -> tuple[str, ...]:
-    """The components that a name means: ``AU12`` both sides, ``AU12_left`` one.
+    """The components of a name: both sides for ``AU12``, one for ``AU12_left``.
 
-    Also understood: ``12``, ``AU12L`` and, of the lips, ``AU28T`` and ``AU28B``; ``AU45`` and
-    ``AU46``, which are ``AU43``.
+    Other accepted forms are ``12``, ``AU12L``, for lips ``AU28T`` and ``AU28B``, and ``AU45`` and
+    ``AU46`` for ``AU43``.
 
     Raises:
-        OptionError: there is no such unit, or it has no such side; the message lists what is.
+        OptionError: no such unit, or the unit has no such side; the message lists the choices.
     """
     code, side = name, ""
     if found := _NAME.match(name):
@@ -240,81 +234,3 @@ def resolve_components(name: str) -> tuple[str, ...]:
         has = f"only {' and '.join(unit.sides)}" if unit.sides != WHOLE else "no sides"
         raise OptionError(f"{unit.code} ({unit.name.lower()}) has {has}; got {name!r}")
     return (f"{unit.code}_{side}",)
-
-
-def letter_intensity(letter: str) -> float:
-    """Intensity of a FACS letter: A 0.2, B 0.4, C 0.6, D 0.8, E 1.
-
-    FACS orders the letters without numbering them; equal steps are those of data sets that code
-    them as 1 to 5 (DISFA, Mavadati et al. 2013).
-
-    Raises:
-        OptionError: the letter is not one of A to E.
-    """
-    place = LETTERS.find(letter.upper()) + 1 if len(letter) == 1 else 0
-    if not place:
-        raise OptionError(f"A FACS intensity is one of {', '.join(LETTERS)}, not {letter!r}")
-    return place / len(LETTERS)
-
-
-def intensity_letter(intensity: float) -> str:
-    """The FACS letter of an intensity, the nearest step of a fifth; empty below a tenth.
-
-    Raises:
-        OptionError: the intensity is not in [0, 1].
-    """
-    if not 0.0 <= intensity <= 1.0:
-        raise OptionError(f"An intensity lies between 0 and 1, not {intensity}")
-    place = math.floor(intensity * len(LETTERS) + 0.5)
-    return LETTERS[place - 1] if place else ""
-
-
-@lru_cache(maxsize=1)
-def arkit_matrix() -> NDArray[np.float64]:
-    """[n, 52] activation of each ARKit unit for each component at intensity 1, read-only.
-
-    Rows in the order of :data:`COMPONENTS`, columns in that of
-    :data:`~joyvasa_lib.motion.blendshapes.BLENDSHAPES`. Head components have empty rows.
-    """
-    matrix = np.zeros((len(COMPONENTS), len(BLENDSHAPES)))
-    for row, name in enumerate(COMPONENTS):
-        unit = UNIT_OF[name]
-        side = name.partition("_")[2]
-        for arkit, weight in unit.arkit[side].items():
-            matrix[row, BLENDSHAPES.index(arkit)] = weight
-    matrix.flags.writeable = False
-    return matrix
-
-
-@lru_cache(maxsize=1)
-def arkit_home() -> Mapping[str, str]:
-    """For each of the 52 the component that it belongs to: the first that has it in full."""
-    matrix = arkit_matrix()
-    return MappingProxyType(
-        {
-            arkit: COMPONENTS[int(np.argmax(matrix[:, column] == 1.0))]
-            for column, arkit in enumerate(BLENDSHAPES)
-        }
-    )
-
-
-@lru_cache(maxsize=1)
-def arkit_inverse() -> NDArray[np.float64]:
-    """[52, n] intensity of each component for each ARKit unit alone: the other way, exact.
-
-    Only home components are used. A unit that drags others along is compensated by them:
-    ``noseSneerLeft`` alone is AU9 less what it does to lip and brow.
-    """
-    homes = [COMPONENTS.index(arkit_home()[arkit]) for arkit in BLENDSHAPES]
-    inverse = np.zeros((len(BLENDSHAPES), len(COMPONENTS)))
-    inverse[:, homes] = np.linalg.inv(arkit_matrix()[homes])
-    inverse.flags.writeable = False
-    return inverse
-
-
-@lru_cache(maxsize=1)
-def pose_matrix() -> NDArray[np.float64]:
-    """[n, 4] pitch, yaw, roll in degrees and log-size of each component at intensity 1."""
-    matrix = np.array([UNIT_OF[name].pose for name in COMPONENTS])
-    matrix.flags.writeable = False
-    return matrix

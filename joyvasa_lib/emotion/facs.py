@@ -1,31 +1,30 @@
-"""FACS formulas: ``1+2+5B+26``, ``R12A+R14A``."""
+"""Notation of the Facial Action Coding System: formulas such as ``1+2+5B+26`` and ``R12A+R14A``."""
 
 from __future__ import annotations
 
+import math
 import re
 
-from joyvasa_lib.emotion.action_units import (
-    UNITS,
-    intensity_letter,
-    letter_intensity,
-    resolve_components,
-)
-from joyvasa_lib.emotion.emotion import Emotion
+from joyvasa_lib.emotion.action_units import UNITS, resolve_components
+from joyvasa_lib.emotion.vector import EmotionVector
 from joyvasa_lib.errors import OptionError
 
-_FACS_TERM = re.compile(r"([LRTB])?(\d+)([A-E])?$")
+LETTERS = "ABCDE"
+"""FACS intensities: A trace, B slight, C pronounced, D severe, E maximum."""
+
+_TERM = re.compile(r"([LRTB])?(\d+)([A-E])?$")
 _SIDES = {"L": "left", "R": "right", "T": "upper", "B": "lower"}
 
 
-def parse_facs(formula: str) -> Emotion:
-    """The emotion of a FACS formula; see :meth:`Emotion.from_facs`.
+def parse_facs(formula: str) -> EmotionVector:
+    """The emotion of a FACS formula; a unit without a letter has intensity 1.
 
     Raises:
         OptionError: malformed formula or unknown unit.
     """
-    total = Emotion.neutral()
+    total = EmotionVector()
     for term in formula.replace(" ", "").split("+"):
-        found = _FACS_TERM.match(term)
+        found = _TERM.match(term)
         if found is None:
             raise OptionError(
                 f"{formula!r} is not a FACS formula: write numbers joined by +, each with L, R, T "
@@ -34,12 +33,13 @@ def parse_facs(formula: str) -> Emotion:
         side, number, letter = found.groups()
         name = f"AU{number}" + (f"_{_SIDES[side]}" if side else "")
         value = letter_intensity(letter) if letter else 1.0
-        total = total + Emotion.units({component: value for component in resolve_components(name)})
+        units = {component: value for component in resolve_components(name)}
+        total = total + EmotionVector.units(units)
     return total
 
 
-def print_facs(emotion: Emotion) -> str:
-    """The FACS formula of the components above zero that have at least a trace."""
+def print_facs(emotion: EmotionVector) -> str:
+    """The FACS formula of the components that are above zero by at least a trace."""
     letters = {side: letter for letter, side in _SIDES.items()}
     terms = []
     for name, value in merged_sides(emotion).items():
@@ -51,8 +51,8 @@ def print_facs(emotion: Emotion) -> str:
     return "+".join(terms)
 
 
-def merged_sides(emotion: Emotion) -> dict[str, float]:
-    """Components that are not zero, both sides of a unit as one where they are equal."""
+def merged_sides(emotion: EmotionVector) -> dict[str, float]:
+    """Components that are not zero; sides of a unit that are equal are given as the unit."""
     values = dict(emotion.items())
     result: dict[str, float] = {}
     for unit in UNITS.values():
@@ -63,3 +63,30 @@ def merged_sides(emotion: Emotion) -> dict[str, float]:
             if value:
                 result[unit.code if alike else name] = value
     return result
+
+
+def letter_intensity(letter: str) -> float:
+    """Intensity of a FACS letter: A 0.2, B 0.4, C 0.6, D 0.8, E 1.
+
+    FACS orders the letters without numbering them; the equal steps are those of data sets that
+    code them as 1 to 5 (DISFA, Mavadati et al. 2013).
+
+    Raises:
+        OptionError: the letter is not one of A to E.
+    """
+    place = LETTERS.find(letter.upper()) + 1 if len(letter) == 1 else 0
+    if not place:
+        raise OptionError(f"A FACS intensity is one of {', '.join(LETTERS)}, not {letter!r}")
+    return place / len(LETTERS)
+
+
+def intensity_letter(intensity: float) -> str:
+    """The FACS letter of an intensity, rounded to fifths; empty below a tenth.
+
+    Raises:
+        OptionError: the intensity is not in [0, 1].
+    """
+    if not 0.0 <= intensity <= 1.0:
+        raise OptionError(f"An intensity lies between 0 and 1, not {intensity}")
+    place = math.floor(intensity * len(LETTERS) + 0.5)
+    return LETTERS[place - 1] if place else ""

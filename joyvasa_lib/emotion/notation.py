@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 
-from joyvasa_lib.emotion.action_units import LETTERS, letter_intensity
-from joyvasa_lib.emotion.emotion import Emotion
-from joyvasa_lib.emotion.facs import merged_sides
-from joyvasa_lib.emotion.prototypes import PROTOTYPES
+from joyvasa_lib.emotion.facs import LETTERS, letter_intensity, merged_sides
+from joyvasa_lib.emotion.prototypes import PROTOTYPES, named_emotion
+from joyvasa_lib.emotion.vector import EmotionVector
 from joyvasa_lib.errors import OptionError
 
 _LOOKS_LIKE_A_UNIT = re.compile(r"(au)?\d|ms\b|ms_", re.IGNORECASE)
 
 
-def parse_emotion(text: str) -> Emotion:
-    """The emotion of a text; see :meth:`Emotion.parse`.
+def parse_emotion(text: str) -> EmotionVector:
+    """Reads text: a sum of named emotions and action units.
+
+    A level is a number in [-1, 1] or a FACS letter; without one it is 1.
 
     Raises:
         OptionError: malformed text, an unknown name, or a level out of range.
@@ -23,7 +24,7 @@ def parse_emotion(text: str) -> Emotion:
         raise OptionError(
             f"An emotion's text is a string such as 'happiness:0.6,AU4:0.2', not {text!r}"
         )
-    total = Emotion.neutral()
+    total = EmotionVector()
     for term in text.split(","):
         name, colon, level = (part.strip() for part in term.partition(":"))
         if not name or (colon and not level):
@@ -33,9 +34,9 @@ def parse_emotion(text: str) -> Emotion:
             )
         value = _level(level, name) if colon else 1.0
         if _LOOKS_LIKE_A_UNIT.match(name):
-            total = total + Emotion.units({name: value})
+            total = total + EmotionVector.units({name: value})
         else:
-            total = total + Emotion.named(name, value)
+            total = total + named_emotion(name, value)
     return total
 
 
@@ -50,8 +51,8 @@ def _level(text: str, name: str) -> float:
         ) from error
 
 
-def print_emotion(emotion: Emotion) -> str:
-    """The text of an emotion, which reads back as the very same one if it lies in [-1, 1].
+def print_emotion(emotion: EmotionVector) -> str:
+    """The text of an emotion, which :func:`parse_emotion` reads back exactly within [-1, 1].
 
     A multiple of a named emotion is printed by its name, equal sides as one unit.
     """

@@ -1,13 +1,13 @@
-"""Named emotions: which action units show them, at which intensities, and who says so.
+"""Named emotions: the action units that show them, their intensities and their sources.
 
-Which units: basic emotions after EMFACS (Friesen & Ekman 1983, *EMFACS-7: Emotional Facial Action
+Units: basic emotions after EMFACS (Friesen & Ekman 1983, *EMFACS-7: Emotional Facial Action
 Coding System*, University of California, San Francisco; Ekman, Friesen & Hager 2002, FACS
 Investigator's Guide, chapter 10); compound emotions after Du, Tao & Martinez 2014, *Compound facial
 expressions of emotion*, PNAS 111(15), table 1: units that more than 70 % of the people show, and
-weaker those that at least half of them do.
+more weakly those that at least half of them show.
 
-How strong: EMFACS grades few units and Du et al. none. Intensities at level 1 were chosen on
-rendered portraits so that the face reads as the emotion; the strongest unit of each is 1.
+Intensities: EMFACS grades few units and Du et al. none. Those at level 1 were chosen on rendered
+portraits so that viewers recognise the emotion; the strongest unit of each is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from joyvasa_lib.emotion.emotion import Emotion
+from joyvasa_lib.emotion.facs import parse_facs
+from joyvasa_lib.emotion.vector import EmotionVector, checked_intensity
 from joyvasa_lib.errors import OptionError
 
 EMFACS = "EMFACS"
@@ -30,9 +31,9 @@ SOURCES = (
 )
 
 _UNGRADED = 0.6
-"""Intensity in a compound of a unit that none of its basic emotions has."""
+"""Intensity in a compound emotion of a unit that none of its basic emotions has."""
 _SOME = 0.6
-"""Share of the intensity for units that only some of the people show."""
+"""Factor on the intensity of units that only some of the people show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,10 @@ class Prototype:
 
     Attributes:
         name: in lower case, words joined by hyphens.
-        facs: its units as published, a FACS formula; in brackets those that only some people show.
-        source: who published them.
-        intensities: by unit or component, at level 1.
+        facs: its units as published, a FACS formula; units that only some people show are in
+            brackets.
+        source: the publication.
+        intensities: at level 1, by unit or component.
     """
 
     name: str
@@ -52,9 +54,9 @@ class Prototype:
     intensities: Mapping[str, float]
 
     @cached_property
-    def emotion(self) -> Emotion:
+    def emotion(self) -> EmotionVector:
         """The emotion at level 1."""
-        return Emotion.units(self.intensities)
+        return EmotionVector.units(self.intensities)
 
 
 def _basic(name: str, facs: str, **intensities: float) -> Prototype:
@@ -85,18 +87,18 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
         )
     }
 )
-"""The six emotions of Ekman and contempt."""
+"""Ekman's six basic emotions and contempt."""
 
 
 def _compound(name: str, most: str, many: str, *of: str) -> Prototype:
-    """Units of ``most`` and ``many`` people, as strong as in the basic emotions it is made of."""
+    """Units of ``most`` and ``many`` people, as strong as in the basic emotions named in ``of``."""
     strongest = np.max([BASIC[one].emotion.vector for one in of], axis=0)
     strongest = np.where(strongest > 0, strongest, _UNGRADED)
-    values = Emotion.from_facs(most).vector * strongest
+    values = parse_facs(most).vector * strongest
     if many:
-        values = values + Emotion.from_facs(many).vector * strongest * _SOME
+        values = values + parse_facs(many).vector * strongest * _SOME
     facs = f"{most} [{many}]" if many else most
-    units = dict(Emotion(values).level(1.0).items())
+    units = dict(EmotionVector(values).level(1.0).items())
     return Prototype(name, facs, DU_2014, MappingProxyType(units))
 
 
@@ -127,14 +129,14 @@ COMPOUND: Mapping[str, Prototype] = MappingProxyType(
 NEUTRAL = Prototype("neutral", "", "zero", MappingProxyType({}))
 
 PROTOTYPES: Mapping[str, Prototype] = MappingProxyType({NEUTRAL.name: NEUTRAL, **BASIC, **COMPOUND})
-"""Every named emotion."""
+"""All named emotions."""
 
 
 def prototype(name: str) -> Prototype:
     """The named emotion; spaces, hyphens, underscores and capitals do not matter.
 
     Raises:
-        OptionError: unknown name; the message lists what there is.
+        OptionError: unknown name; the message lists the known ones.
     """
     found = PROTOTYPES.get("-".join(name.lower().replace("_", " ").replace("-", " ").split()))
     if found is None:
@@ -143,3 +145,12 @@ def prototype(name: str) -> Prototype:
             "such as AU12 or AU12_left"
         )
     return found
+
+
+def named_emotion(name: str, level: float = 1.0) -> EmotionVector:
+    """A named emotion at a level in [-1, 1].
+
+    Raises:
+        OptionError: unknown name or level out of range.
+    """
+    return checked_intensity(f"The level of {name}", level) * prototype(name).emotion

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from joyvasa_lib.emotion.action_units import ACTION_UNITS, ActionUnit
+from joyvasa_lib.emotion.facs import print_facs
 from joyvasa_lib.emotion.prototypes import PROTOTYPES, SOURCES
 
 if TYPE_CHECKING:
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def space_tables() -> Iterator[Table]:
-    """A table of the named emotions and one of the action units."""
+    """A table of the named emotions and a table of the action units."""
     from rich.table import Table
 
     emotions = Table(
         "emotion", "units", "at level 1", "after", title="Emotions", caption="\n".join(SOURCES)
     )
     for one in PROTOTYPES.values():
-        emotions.add_row(one.name, one.facs, one.emotion.facs, one.source)
+        emotions.add_row(one.name, one.facs, print_facs(one.emotion), one.source)
     yield emotions
     units = Table(
         "unit", "name", "region", "sides", "muscles", "ARKit or pose", title="Action units"
@@ -34,7 +35,7 @@ def space_tables() -> Iterator[Table]:
 
 
 def space_as_dict() -> dict[str, Any]:
-    """The same for programs: plain lists and dictionaries."""
+    """The same as plain lists and dictionaries, ready for JSON."""
     return {
         "emotions": [
             {
@@ -63,7 +64,7 @@ def space_as_dict() -> dict[str, Any]:
 
 
 def _arkit(unit: ActionUnit) -> str:
-    """ARKit's units without their sides, with weights other than 1."""
+    """ARKit's blendshapes without their sides, with weights other than 1."""
     weights: dict[str, float] = {}
     for table in unit.arkit.values():
         for name, weight in table.items():
@@ -75,7 +76,7 @@ def _arkit(unit: ActionUnit) -> str:
 
 
 def _pose(unit: ActionUnit) -> str:
-    """What a head unit does to the pose."""
+    """The change of head pose by a head unit."""
     *turn, size = unit.pose
     terms = [
         f"{axis} {degrees:+g}°"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joyvasa_lib.emotion.speech_guard import guard_of, reach
 from numpy.typing import NDArray
 
 from joyvasa_lib import Emotion, EmotionEditor, EmotionTimeline, Motion
@@ -22,7 +23,6 @@ from joyvasa_lib.emotion.maps.linear import (
     default_map,
 )
 from joyvasa_lib.emotion.prototypes import BASIC
-from joyvasa_lib.emotion.speech_guard import guard_of, reach
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.evaluation.curves import correlation
 from joyvasa_lib.evaluation.track import track_motion

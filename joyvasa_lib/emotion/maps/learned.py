@@ -1,8 +1,8 @@
-"""The learned map of a checkpoint: files, and arrays in and out of the network.
+"""The learned map from action units to expression, and its files in a checkpoint.
 
-The folder ``emotion`` of a checkpoint holds ``map.json`` and, where the learned map was better than
+The folder ``emotion`` of a checkpoint holds ``map.json`` and, if the learned map was better than
 the linear basis on held-out heads, ``config.json`` and the weights. A checkpoint without the
-folder, and one whose ``map.json`` says ``"linear"``, uses the linear basis of its motion space.
+folder, or with ``"linear"`` in ``map.json``, uses the linear basis of its motion space.
 
 Axis legend: ``...`` any leading axes (frames), ``t`` frames, ``n`` action-unit components, ``u``
 blendshapes, ``k`` keypoints.
@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from joyvasa_lib.checkpoints.folder import BUNDLED
-from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
-from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
+from joyvasa_lib.emotion.action_units import COMPONENTS
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
+from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
+from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
+from joyvasa_lib.motion.space import Floats, MotionSpace
 
 if TYPE_CHECKING:
     from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
@@ -33,14 +32,13 @@ if TYPE_CHECKING:
 MAP_FILE = "map.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 LEARNED, LINEAR = "learned", "linear"
-BUNDLED_MAP = BUNDLED / "emotion"
 
 _BLOCK = 256
-"""Frames that go through the network together: what fits a processor's cache."""
+"""Frames per call of the network, chosen to fit a processor's cache."""
 
 
 class LearnedUnitMap:
-    """A trained network as the editor's map from action units to expression."""
+    """A network as the editor's map from action units to expression."""
 
     def __init__(
         self, network: CrossDimensionAttentionNet, space: MotionSpace, units: tuple[str, ...]
@@ -77,12 +75,12 @@ class LearnedUnitMap:
         expression: Floats | None = None,
         keypoints: Floats | None = None,
     ) -> Floats:
-        """What is added to the expression; exactly zero where all activations are.
+        """The deformation to add to the expression; exactly zero where all activations are zero.
 
         Args:
             activations: [..., n] in [-1, 1].
-            expression: [..., k, 3] what the face does otherwise, or None for a face at rest.
-            keypoints: [k, 3] canonical keypoints of the person, or None for the mean person.
+            expression: [..., k, 3] the expression without the units; None for a face at rest.
+            keypoints: [k, 3] canonical keypoints of the person; None for the mean person.
 
         Returns:
             [..., k, 3] float32.
@@ -92,13 +90,8 @@ class LearnedUnitMap:
         """
         import torch
 
-        values = np.asarray(activations, dtype=np.float32)
+        values = checked_activations(activations, self.units)
         shape = (*values.shape[:-1], self.space.keypoint_count, 3)
-        if values.shape[-1:] != (len(self.units),):
-            raise MotionError(
-                f"This map has {len(self.units)} action units; got activations of shape "
-                f"{values.shape}"
-            )
         base = np.zeros(shape, np.float32) if expression is None else np.asarray(expression)
         if base.shape != shape:
             raise MotionError(
@@ -108,7 +101,7 @@ class LearnedUnitMap:
         flat = values.reshape(-1, len(self.units))
         base = base.reshape(len(flat), *shape[-2:]).astype(np.float32)
         out = np.zeros_like(base)
-        active = np.flatnonzero(flat.any(axis=1))  # a frame without action units stays as it is
+        active = np.flatnonzero(flat.any(axis=1))  # the others stay zero
         with torch.inference_mode(), one_torch_thread():
             codes = self.network.encode(self._faces(keypoints))
             for start in range(0, len(active), _BLOCK):
@@ -136,12 +129,12 @@ class LearnedUnitMap:
 def save_unit_map(
     learned: LearnedUnitMap | None, folder: str | Path, report: Mapping[str, Any]
 ) -> None:
-    """Writes the folder ``emotion`` of a checkpoint; weights are 16-bit.
+    """Writes the folder ``emotion`` of a checkpoint, with float16 weights.
 
     Args:
-        learned: the map, or None where the linear basis is better.
-        folder: made if missing.
-        report: how both were measured, for people.
+        learned: the map; None if the linear basis is better.
+        folder: created if missing.
+        report: explained variance of both, for readers of the file.
     """
     import torch
     from safetensors.torch import save_file
@@ -163,36 +156,16 @@ def save_unit_map(
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def load_unit_map(checkpoint: str | Path, space: MotionSpace) -> UnitToExpression:
-    """The map of a checkpoint folder for a space.
+def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
+    """The learned map in the folder ``emotion`` of a checkpoint.
 
-    A checkpoint without a folder ``emotion``, or whose map is of another space or kept linear, has
-    the space's linear basis. What a checkpoint does hold loads strictly or not at all.
-
-    Args:
-        checkpoint: folder that may hold ``emotion``.
-        space: motion space of the motions that are edited.
+    Returns:
+        The map; None without the folder, for another motion space, or where the folder says that
+        the linear basis is better.
 
     Raises:
-        CheckpointError: the folder ``emotion`` is incomplete, damaged or of another version.
-        MotionError: there is no learned map, and nothing is known about the space.
+        CheckpointError: the folder is incomplete, damaged or of another version.
     """
-    return _read_map(Path(checkpoint) / "emotion", space) or linear_map(space)
-
-
-@lru_cache(maxsize=1)
-def bundled_map() -> UnitToExpression:
-    """The map that ships in the package, of the compact space, read once.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
-    space = get_space()
-    return _read_map(BUNDLED_MAP, space) or linear_map(space)
-
-
-def _read_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
-    """The learned map of a folder; None without the folder, or where it keeps the linear basis."""
     if not folder.is_dir():
         return None
     try:
@@ -210,9 +183,9 @@ def _read_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
         )
     if kind == LINEAR or of_space != space.name:
         return None
-    if unknown := sorted(set(units) - set(FACE_COMPONENTS)):
+    if unknown := unknown_unit(units):
         raise CheckpointError(
-            f"The map in {folder} has an action unit {unknown[0]!r}, which this version does not "
+            f"The map in {folder} has an action unit {unknown!r}, which this version does not "
             "know; train it again"
         )
     return _read_network(folder, space, units)

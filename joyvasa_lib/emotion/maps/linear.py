@@ -1,4 +1,4 @@
-"""From action units to expression: what a motion space makes of a face's muscles.
+"""Linear maps from action units to expression.
 
 Axis legend: ``...`` any leading axes (frames), ``n`` action-unit components, ``k`` keypoints,
 ``u`` blendshapes.
@@ -6,67 +6,20 @@ Axis legend: ``...`` any leading axes (frames), ``n`` action-unit components, ``
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
+from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS
+from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
+from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.motion.space import (
-    COMPACT_SPACE_NAME,
-    LIVEPORTRAIT_21,
-    Floats,
-    MotionSpace,
-)
-
-
-@runtime_checkable
-class UnitToExpression(Protocol):
-    """What the editor needs: expression deformation for action-unit activations.
-
-    Attributes:
-        space: the motion space of the deformations.
-        units: [n] names of the components it understands, of
-            :data:`~joyvasa_lib.emotion.action_units.FACE_COMPONENTS`, in the order of its inputs.
-    """
-
-    @property
-    def space(self) -> MotionSpace:
-        """The motion space of the deformations."""
-        ...
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Names of the components it understands, in the order of its inputs."""
-        ...
-
-    def deformation(
-        self,
-        activations: Floats,
-        expression: Floats | None = None,
-        keypoints: Floats | None = None,
-    ) -> Floats:
-        """What is added to the expression; exactly zero where all activations are.
-
-        Frames are independent of each other.
-
-        Args:
-            activations: [..., n] in [-1, 1]; below zero takes a unit away.
-            expression: [..., k, 3] what the face does otherwise, or None for a face at rest.
-            keypoints: [k, 3] canonical keypoints of the person, or None for the mean person.
-
-        Returns:
-            [..., k, 3] float32.
-        """
-        ...
+from joyvasa_lib.motion.space import Floats, MotionSpace
 
 
 class LinearUnitMap:
-    """A basis: the deformation is the sum of the units' own, each times its activation."""
+    """A basis: the deformation is the sum of the units' deformations times their activations."""
 
     def __init__(self, space: MotionSpace, units: tuple[str, ...], basis: ArrayLike) -> None:
         """Takes a basis.
@@ -80,8 +33,8 @@ class LinearUnitMap:
             MotionError: shapes or names do not fit, or the basis is not finite.
         """
         self._basis = read_only(basis)
-        if unknown := sorted(set(units) - set(FACE_COMPONENTS)):
-            raise MotionError(f"{unknown[0]!r} is not a component of the emotion space's face")
+        if unknown := unknown_unit(units):
+            raise MotionError(f"{unknown!r} is not an action-unit component of the face")
         wanted = (len(units), space.keypoint_count, 3)
         if self._basis.shape != wanted or len(set(units)) != len(units):
             raise MotionError(
@@ -100,18 +53,13 @@ class LinearUnitMap:
         expression: Floats | None = None,
         keypoints: Floats | None = None,
     ) -> Floats:
-        """Deformation [..., k, 3] of activations [..., n]; expression and keypoints do not matter.
+        """Deformation [..., k, 3] of activations [..., n]; expression and keypoints are ignored.
 
         Raises:
             MotionError: the last axis is not n.
         """
-        values = np.asarray(activations, dtype=np.float32)
-        if values.shape[-1:] != (len(self.units),):
-            raise MotionError(
-                f"This map has {len(self.units)} action units; got activations of shape "
-                f"{values.shape}"
-            )
-        # In 64 bits the result does not depend on how many frames come at once.
+        values = checked_activations(activations, self.units)
+        # In float64 the rounded result does not depend on how many frames are given at once.
         flat = values.astype(np.float64) @ self._flat
         return flat.reshape(*values.shape[:-1], *self._basis.shape[1:]).astype(np.float32)
 
@@ -119,7 +67,7 @@ class LinearUnitMap:
 def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
     """The linear map of a space whose blendshapes are among ARKit's.
 
-    It understands the components all of whose ARKit units the space has.
+    It understands the components whose blendshapes the space has all.
 
     Raises:
         MotionError: the space has no blendshapes.
@@ -141,35 +89,3 @@ def arkit_unit_map(space: MotionSpace) -> LinearUnitMap:
     for column in np.flatnonzero(has):
         activations[:, space.blendshape_index(BLENDSHAPES[column])] = rows[:, column]
     return LinearUnitMap(space, units, space.from_blendshapes(activations))
-
-
-def linear_map(space: MotionSpace) -> LinearUnitMap:
-    """The linear map of a space: published slider directions for LivePortrait's 21 keypoints.
-
-    For other spaces it is :func:`arkit_unit_map`.
-
-    Raises:
-        MotionError: nothing is known about the space.
-    """
-    if space == LIVEPORTRAIT_21:
-        from joyvasa_lib.emotion.maps.liveportrait_directions import liveportrait_unit_map
-
-        return liveportrait_unit_map()
-    return arkit_unit_map(space)
-
-
-@lru_cache(maxsize=8)
-def default_map(space: MotionSpace) -> UnitToExpression:
-    """The map that the editor uses for a space where it is given no other.
-
-    For the compact space it is that of the bundled checkpoint, for others the linear one.
-
-    Raises:
-        MotionError: nothing is known about the space.
-        CheckpointError: the bundled map is damaged.
-    """
-    if space.name == COMPACT_SPACE_NAME:
-        from joyvasa_lib.emotion.maps.learned import bundled_map
-
-        return bundled_map()
-    return linear_map(space)

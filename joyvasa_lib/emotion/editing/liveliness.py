@@ -1,7 +1,7 @@
-"""What keeps a held expression alive: it wavers, the head is never quite still, the eyes blink.
+"""Natural variation of a held expression: it wavers, the head moves slightly and the eyes blink.
 
-Everything is a function of time and a seed, so pieces of a performance fit together. How much and
-how fast depends on the emotion; the table was chosen by eye on rendered portraits.
+All of it is a function of time and a seed, so a performance can be edited in pieces. Amount and
+speed depend on the emotion; the table of them was chosen by eye on rendered portraits.
 
 Axis legend: ``t`` frames, ``n`` components of an emotion, ``b`` basic emotions.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
+from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.emotion.prototypes import BASIC
 from joyvasa_lib.motion.blinks import (
     CLOSED,
@@ -26,16 +26,14 @@ from joyvasa_lib.motion.blinks import (
     blink_shape,
 )
 
-Curve = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Manner:
-    """How a living face bears an emotion.
+class Movement:
+    """Head movement and blinking of a face with an emotion.
 
     Attributes:
-        slow: degrees of head movement below half a hertz.
-        quick: degrees of head movement above.
+        slow: head movement below 0.5 Hz, degrees.
+        quick: head movement above 0.5 Hz, degrees.
         blinks: factor on the usual number of blinks.
     """
 
@@ -44,46 +42,51 @@ class Manner:
     blinks: float
 
 
-MANNERS = {
-    "happiness": Manner(slow=1.5, quick=0.5, blinks=1.0),
-    "sadness": Manner(slow=1.0, quick=0.0, blinks=0.8),
-    "surprise": Manner(slow=0.4, quick=0.2, blinks=0.4),
-    "fear": Manner(slow=0.5, quick=0.6, blinks=1.5),
-    "anger": Manner(slow=0.8, quick=0.5, blinks=0.7),
-    "disgust": Manner(slow=0.8, quick=0.2, blinks=1.1),
-    "contempt": Manner(slow=0.8, quick=0.1, blinks=0.8),
+MOVEMENTS = {
+    "happiness": Movement(slow=1.5, quick=0.5, blinks=1.0),
+    "sadness": Movement(slow=1.0, quick=0.0, blinks=0.8),
+    "surprise": Movement(slow=0.4, quick=0.2, blinks=0.4),
+    "fear": Movement(slow=0.5, quick=0.6, blinks=1.5),
+    "anger": Movement(slow=0.8, quick=0.5, blinks=0.7),
+    "disgust": Movement(slow=0.8, quick=0.2, blinks=1.1),
+    "contempt": Movement(slow=0.8, quick=0.1, blinks=0.8),
 }
 SLOW_HZ, QUICK_HZ = (0.1, 0.5), (0.5, 1.4)
+"""Bands of slow and quick head movement in hertz."""
 _AXES = np.array([0.7, 1.0, 0.6])
-"""Share of pitch, yaw and roll in head movement."""
+"""Factors on pitch, yaw and roll of head movement."""
 _WAVER = 0.2
-"""Share by which an expression wavers at full liveliness."""
+"""Relative change of an expression by wavering at full liveliness."""
 _WAVES = 5
+"""Sine waves in a curve of noise."""
 _SHARPNESS = 8
-"""Power of likeness: fear is three quarters surprise as a vector, yet it is borne as fear."""
+"""Exponent of the similarity to basic emotions. It makes fear move as fear, although its vector has
+a similarity of three quarters to surprise."""
 
 LOOK_AHEAD, LOOK_BACK = 0.6, 1.8
-"""Seconds around a blink in which the motion's own lids must be open for it to take place."""
+"""Seconds around a blink in which the motion's own eyelids must be open for it to take place."""
 _SHUT = 0.3
+"""Closure from which eyelids do not count as open."""
 _LENGTH = 1.2 * (CLOSING + CLOSED + OPENING)
 
 
 @lru_cache(maxsize=1)
 def _directions() -> Curve:
-    """[b, n] basic emotions, of unit length."""
-    vectors = np.stack([BASIC[name].emotion.vector for name in MANNERS])
+    """Basic emotions [b, n], of unit length."""
+    vectors = np.stack([BASIC[name].emotion.vector for name in MOVEMENTS])
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def manner_of(vectors: Curve) -> Curve:
-    """[t, 3] slow, quick, blinks of emotions [t, n], by their likeness to the basic ones.
+def movement_of(vectors: Curve) -> Curve:
+    """Slow and quick movement and blinks [t, 3] of emotions [t, n].
 
-    A neutral face hardly moves; its blinks are the usual ones.
+    A mean over the basic emotions, weighted by cosine similarity. A neutral face does not move,
+    and blinks as usual.
     """
-    table = np.array([(one.slow, one.quick, one.blinks) for one in MANNERS.values()])
+    table = np.array([(one.slow, one.quick, one.blinks) for one in MOVEMENTS.values()])
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    likeness = np.maximum(vectors @ _directions().T, 0.0) / np.maximum(length, 1e-9)
-    weight = likeness**_SHARPNESS
+    similarity = np.maximum(vectors @ _directions().T, 0.0) / np.maximum(length, 1e-9)
+    weight = similarity**_SHARPNESS
     total = weight.sum(axis=1, keepdims=True)
     mean = weight @ table / np.maximum(total, 1e-9)
     mean = np.where(total > 1e-9, mean, table.mean(axis=0))
@@ -92,28 +95,28 @@ def manner_of(vectors: Curve) -> Curve:
 
 
 class Waves:
-    """Smooth noise as a function of time: sums of sines that are zero at time 0."""
+    """Smooth noise as a function of time: sums of sine waves that are zero at time 0."""
 
     def __init__(self, rng: np.random.Generator, curves: int, band: tuple[float, float]) -> None:
-        """Draws so many curves with frequencies in a band of hertz."""
+        """Draws a number of curves with frequencies in a band in hertz."""
         low, high = band
         self._frequency = rng.uniform(low, high, (_WAVES, curves))
         self._weight = rng.choice([-1.0, 1.0], (_WAVES, curves)) / np.sqrt(_WAVES / 2.0)
 
     def __call__(self, times: Curve) -> Curve:
-        """Curves [t, c] of root mean square 1 at times [t] in seconds."""
+        """Values [t, c] of c curves of root mean square 1 at times [t] in seconds."""
         phase = 2.0 * np.pi * times[:, None, None] * self._frequency
         return np.asarray((np.sin(phase) * self._weight).sum(axis=1))
 
 
 class Liveliness:
-    """One living face, read in order of time."""
+    """Natural variation of one face, read in order of time."""
 
     def __init__(self, seed: int, amount: float, emotion: Callable[[Curve], Curve]) -> None:
-        """Draws a face.
+        """Draws the random waves of a face.
 
         Args:
-            seed: the same seed gives the same movements.
+            seed: the same seed gives the same variation.
             amount: of liveliness in [0, 1].
             emotion: vectors [t, n] at times [t].
         """
@@ -130,32 +133,32 @@ class Liveliness:
         self._next = self._interval(0.0)
 
     def waver(self, times: Curve) -> Curve:
-        """Factor on each component [t, n] at times [t]."""
+        """Factors on the components [t, n] at times [t]."""
         noise = np.clip(self._waver(times), -2.0, 2.0)
         return np.asarray(1.0 + _WAVER * self._amount * noise[:, self._region_of])
 
     def head(self, times: Curve, vectors: Curve) -> Curve:
         """Degrees of pitch, yaw and roll [t, 3] at times [t] under emotions [t, n]."""
-        manner = manner_of(vectors)
+        movement = movement_of(vectors)
         slow, quick = self._head_slow(times), self._head_quick(times)
         return np.asarray(
-            self._amount * _AXES * (manner[:, :1] * slow + manner[:, 1:2] * quick) / 2.0
+            self._amount * _AXES * (movement[:, :1] * slow + movement[:, 1:2] * quick) / 2.0
         )
 
-    def blinks(self, times: Curve, known: Curve, lids: Curve) -> Curve:
-        """Closure of the lids [t] at times [t]; called with consecutive times.
+    def blinks(self, times: Curve, known: Curve, eyelids: Curve) -> Curve:
+        """Closure of the eyelids [t] at times [t]; called with consecutive times.
 
         Args:
             times: seconds.
-            known: [s] times at which the motion's own lids are known, from LOOK_BACK before the
+            known: [s] times at which the motion's own eyelids are known, from LOOK_BACK before the
                 first to LOOK_AHEAD after the last of ``times``, or to the ends of the motion.
-            lids: [s] how far they are closed.
+            eyelids: [s] their closure in [0, 1].
         """
         while len(times) and self._next <= times[-1]:
             start = self._next
             near = (known > start - LOOK_BACK) & (known < start + LOOK_AHEAD)
             depth = self._rng.uniform(0.93, 1.0)
-            if not (lids[near] > _SHUT).any():
+            if not (eyelids[near] > _SHUT).any():
                 self._blinks.append((start, float(depth)))
             self._next += self._interval(start)
         curve = np.zeros(len(times))
@@ -166,7 +169,8 @@ class Liveliness:
         return curve
 
     def _interval(self, time: float) -> float:
+        """Seconds from a blink at a time to the next."""
         vectors = self._emotion(np.array([time]))
-        often = float(manner_of(vectors)[0, 2]) * (0.5 + 0.5 * self._amount)
+        often = float(movement_of(vectors)[0, 2]) * (0.5 + 0.5 * self._amount)
         spread = (MEAN_INTERVAL - SHORTEST_INTERVAL) / 2.0
         return SHORTEST_INTERVAL + float(self._rng.gamma(2.0, spread)) / max(often, 0.1)

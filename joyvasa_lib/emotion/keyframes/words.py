@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from joyvasa_lib.emotion.emotion import Emotion, checked_number
-from joyvasa_lib.emotion.timeline import SHORTEST_CHANGE, Keyframe
+from joyvasa_lib.checks import checked_float
+from joyvasa_lib.emotion.keyframes.curve import SHORTEST_CHANGE, Keyframe
+from joyvasa_lib.emotion.notation import parse_emotion
+from joyvasa_lib.emotion.vector import EmotionVector
 from joyvasa_lib.errors import OptionError
 
-_Plateau = tuple[float, float, Emotion]
-"""Start and end in seconds of a stretch with one emotion."""
+_Plateau = tuple[float, float, EmotionVector]
+"""Start and end in seconds of an interval with constant emotion, and the emotion."""
 
 
 def word_keyframes(
     words: Iterable[tuple[str, float, float]],
-    emotions: Mapping[str, Emotion | str],
-    otherwise: Emotion | str,
+    emotions: Mapping[str, EmotionVector | str],
+    otherwise: EmotionVector | str,
     onset: float,
     offset: float,
 ) -> Iterator[Keyframe]:
@@ -24,16 +26,15 @@ def word_keyframes(
     See :meth:`~joyvasa_lib.emotion.timeline.EmotionTimeline.from_words`.
 
     Yields:
-        Keyframes in order of time. Between words that leave no time to go back, the face goes
-        straight from one emotion to the next.
+        Keyframes in order of time. Where the pause between two words is too short for the way to
+        ``otherwise`` and back, one emotion changes directly into the next.
 
     Raises:
-        OptionError: times that run backwards, a word of ``emotions`` without text, an unknown
-            emotion, or an onset or offset shorter than a face needs.
+        OptionError: times out of order, an unknown emotion, or an onset or offset shorter than
+            :data:`~joyvasa_lib.emotion.keyframes.curve.SHORTEST_CHANGE`.
     """
     for name, seconds in (("onset", onset), ("offset", offset)):
-        if checked_number(seconds, f"The {name}") < SHORTEST_CHANGE:
-            raise OptionError(f"The {name} must be at least {SHORTEST_CHANGE:g} s, not {seconds}")
+        checked_float(name, seconds, least=SHORTEST_CHANGE)
     rest = _emotion(otherwise)
     wanted = {_plain(word): _emotion(emotion) for word, emotion in emotions.items()}
     plateaus = _plateaus(words, wanted, onset + offset)
@@ -45,7 +46,7 @@ def word_keyframes(
         following = plateaus[number + 1][0] if number + 1 < len(plateaus) else None
         yield Keyframe(start, emotion)
         if following is not None and following - end < onset + offset:
-            # No time to go back: stay until the change to the next must begin.
+            # Too little time for the way back: hold until the change to the next must begin.
             leave = min(end, following - SHORTEST_CHANGE)
             if leave > start:
                 yield Keyframe(leave, emotion)
@@ -58,14 +59,14 @@ def word_keyframes(
 
 
 def _plateaus(
-    words: Iterable[tuple[str, float, float]], wanted: Mapping[str, Emotion], gap: float
+    words: Iterable[tuple[str, float, float]], wanted: Mapping[str, EmotionVector], gap: float
 ) -> list[_Plateau]:
-    """Stretches of one emotion; words of the same emotion with a short gap between are one."""
+    """Intervals of constant emotion; words of one emotion less than ``gap`` seconds apart share one."""
     plateaus: list[_Plateau] = []
     latest = float("-inf")
     for word, start, end in words:
-        begin = checked_number(start, f"The start of {word!r}")
-        stop = checked_number(end, f"The end of {word!r}")
+        begin = checked_float(f"The start of {word!r}", start)
+        stop = checked_float(f"The end of {word!r}", end)
         if not latest <= begin <= stop:
             raise OptionError(
                 f"The word {word!r} goes from {begin:g} to {stop:g} s after one that began at "
@@ -78,18 +79,16 @@ def _plateaus(
         if plateaus and plateaus[-1][2] == emotion and begin - plateaus[-1][1] < gap:
             plateaus[-1] = (plateaus[-1][0], max(plateaus[-1][1], stop), emotion)
         elif plateaus and begin - plateaus[-1][0] < SHORTEST_CHANGE:
-            continue  # two emotions within the time of one change: the first one stays
+            continue  # too soon after the last change: the first emotion is kept
         else:
             plateaus.append((begin, stop, emotion))
     return plateaus
 
 
 def _plain(word: str) -> str:
-    plain = "".join(letter for letter in str(word).casefold() if letter.isalnum())
-    if not plain:
-        return str(word).casefold()
-    return plain
+    folded = str(word).casefold()
+    return "".join(letter for letter in folded if letter.isalnum()) or folded
 
 
-def _emotion(emotion: Emotion | str) -> Emotion:
-    return emotion if isinstance(emotion, Emotion) else Emotion.parse(emotion)
+def _emotion(emotion: EmotionVector | str) -> EmotionVector:
+    return emotion if isinstance(emotion, EmotionVector) else parse_emotion(emotion)

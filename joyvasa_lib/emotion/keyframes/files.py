@@ -1,4 +1,4 @@
-"""Timelines as files.
+"""Timeline files.
 
 A timeline file is YAML or JSON: a list of keyframes, alone or under the key ``keyframes``::
 
@@ -16,14 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from joyvasa_lib.emotion.timeline import EmotionTimeline, Keyframe
+from joyvasa_lib.emotion.keyframes.curve import Keyframe, KeyframeCurve
+from joyvasa_lib.emotion.notation import print_emotion
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_path, check_readable
 
 _KEYS = ("time", "emotion", "easing")
 
 
-def load_timeline(path: str | os.PathLike[str]) -> EmotionTimeline:
+def load_keyframes(path: str | os.PathLike[str]) -> KeyframeCurve:
     """Reads a timeline file.
 
     Raises:
@@ -34,7 +35,7 @@ def load_timeline(path: str | os.PathLike[str]) -> EmotionTimeline:
 
     source = check_readable(path, "timeline")
     try:
-        # JSON is YAML, but for tabs; one reader tells both apart least surprisingly.
+        # YAML does not allow tabs for indentation, JSON does.
         text = source.read_text(encoding="utf-8-sig")
         content = json.loads(text) if source.suffix == ".json" else yaml.safe_load(text)
     except (UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
@@ -42,16 +43,16 @@ def load_timeline(path: str | os.PathLike[str]) -> EmotionTimeline:
             f"{source} cannot be read as a timeline: {' '.join(str(error).split())}"
         ) from error
     try:
-        return timeline_of(content)
+        return keyframes_of(content)
     except OptionError as error:
         raise OptionError(f"{source}: {error}") from error
 
 
-def timeline_of(content: Any) -> EmotionTimeline:
-    """The timeline that a file's content describes.
+def keyframes_of(content: Any) -> KeyframeCurve:
+    """The keyframes in a file's parsed content.
 
     Raises:
-        OptionError: it describes none.
+        OptionError: the content is not a timeline; the message says where.
     """
     rows = content
     if isinstance(content, Mapping):
@@ -62,7 +63,7 @@ def timeline_of(content: Any) -> EmotionTimeline:
         raise OptionError(
             "A timeline is a list of keyframes such as {time: 1.2, emotion: 'happiness:0.8'}"
         )
-    return EmotionTimeline(tuple(_keyframe(number, row) for number, row in enumerate(rows, 1)))
+    return KeyframeCurve(tuple(_keyframe(number, row) for number, row in enumerate(rows, 1)))
 
 
 def _keyframe(number: int, row: Any) -> Keyframe:
@@ -81,8 +82,8 @@ def _keyframe(number: int, row: Any) -> Keyframe:
         raise OptionError(f"Keyframe {number}: {error}") from error
 
 
-def save_timeline(timeline: EmotionTimeline, path: str | os.PathLike[str]) -> Path:
-    """Writes a timeline file, whole or not at all; returns its path.
+def save_keyframes(curve: KeyframeCurve, path: str | os.PathLike[str]) -> Path:
+    """Writes a timeline file atomically; returns its path.
 
     Raises:
         OutputError: the file cannot be written.
@@ -90,8 +91,8 @@ def save_timeline(timeline: EmotionTimeline, path: str | os.PathLike[str]) -> Pa
     import yaml
 
     rows = [
-        {"time": one.time, "emotion": str(one.emotion), "easing": one.easing}
-        for one in timeline.keyframes
+        {"time": one.time, "emotion": print_emotion(one.emotion), "easing": one.easing}
+        for one in curve.keyframes
     ]
     content = {"keyframes": rows}
     target = Path(path)

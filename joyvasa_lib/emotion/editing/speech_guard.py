@@ -1,8 +1,9 @@
-"""What speech needs of the mouth, kept from what an emotion does to it.
+"""Protects the mouth's speech from an emotion.
 
-Naive editing costs lip sync: an emotion's jaw drop or raised lip opens lips that a /p/ must close.
-Here, where speech goes on, mouth deformations lose their part along the lip-opening direction, so
-that vowels keep their aperture and closures stay closures; in longer pauses some of it comes back.
+A plain sum costs lip sync: an emotion's jaw drop or raised lip opens lips that a /p/ must close.
+During speech the guard removes the part of mouth deformations along the lip-opening direction, so
+that vowels keep their opening and closed lips stay closed. In longer pauses it lets part of it
+through.
 
 Axis legend: ``t`` frames, ``u`` blendshapes, ``k`` keypoints.
 """
@@ -14,58 +15,58 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.operations.limits import reconcile_blendshapes
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21, MotionSpace
 
-Curve = NDArray[np.float64]
-
 PAUSE = 0.36
-"""Seconds of quiet lips on either side from which on a moment belongs to a pause."""
+"""Seconds of quiet lips on both sides that make a moment part of a pause."""
 FADE = 0.2
-"""Seconds on either side over which the need of speech comes and goes."""
+"""Seconds over which protection fades in and out."""
 NEAR = 0.08
-"""Seconds on either side within which lips that move are seen to."""
+"""Seconds on both sides within which the movement of lips is measured."""
 _LOWER_SHARE = 0.8
-"""Share of the lower face's emotion that is left while speech goes on."""
+"""Factor on the lower face's emotion during speech."""
 _PAUSE_OPENING = 0.15
-"""Share of an emotion's lip opening that comes back in pauses; more drowns speech."""
+"""Factor on an emotion's lip opening in pauses; larger values hide the speech around them."""
 _ROUNDING = 0.5
-"""Share by which fully rounded lips hold back what spreads them."""
+"""Share by which fully rounded lips reduce blendshapes that spread them."""
 _PARTING = 0.015
-"""Opening at full activation from which on a unit is one that parts the lips."""
-_PRESSING, _HARDEST_PRESS = ("mouthPressLeft", "mouthPressRight"), 0.6
+"""Opening at full activation from which a blendshape counts as parting the lips."""
+_PRESSING = ("mouthPressLeft", "mouthPressRight")
+_HARDEST_PRESS = 0.6
+"""Largest activation by which lips are pressed together."""
 _SPREADING = tuple(
     f"mouth{part}{side}" for part in ("Smile", "Dimple", "Stretch") for side in ("Left", "Right")
 )
 
 
 class SpeechGuard(Protocol):
-    """Keeps a motion space's speech."""
+    """Protects speech in motions of one space."""
 
     def openings(self, expression: Curve) -> Curve:
-        """How open the lips are in each frame: [t] for expressions [t, k, 3]."""
+        """Lip opening [t] of expressions [t, k, 3]."""
         ...
 
     def need(self, openings: Curve, fps: float) -> Curve:
-        """How much speech needs the lips: [t - 2 reach] in [0, 1] for openings [t]."""
+        """How much speech needs the lips, in [0, 1]: [t - 2 reach] for openings [t]."""
         ...
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
-        """The change [t, k, 3] of expressions [t, k, 3] that leaves speech what it needs [t]."""
+        """The change [t, k, 3] of expressions [t, k, 3], reduced where speech needs [t] the lips."""
         ...
 
 
 def reach(fps: float) -> int:
-    """Frames that the need of a frame depends on, on either side."""
+    """Frames on either side that the need of a frame depends on."""
     return sum(round(seconds * fps) for seconds in (PAUSE, FADE, NEAR))
 
 
 def _spread_in_time(active: Curve, fps: float) -> Curve:
-    """Activity in [0, 1], held for a pause's length and faded: [t - 2 reach] for [t]."""
+    """Activity in [0, 1], held for the length of a pause and faded: [t - 2 reach] for [t]."""
     near, pause, fade = (round(seconds * fps) for seconds in (NEAR, PAUSE, FADE))
     held = _around(active[near : len(active) - near], pause).max(axis=1)
     kernel = np.hanning(2 * fade + 3)[1:-1]
@@ -73,28 +74,28 @@ def _spread_in_time(active: Curve, fps: float) -> Curve:
 
 
 def _around(values: Curve, frames: int) -> Curve:
-    """Each value [t] with so many on either side: [t - 2 frames, 2 frames + 1]."""
+    """Each value of [t] with its neighbours on both sides: [t - 2 frames, 2 frames + 1]."""
     return np.lib.stride_tricks.sliding_window_view(values, 2 * frames + 1)
 
 
-def _lips_held(need: Curve) -> Curve:
-    """How far the lips' opening is kept as it is [t]: not wholly free even in a pause."""
+def _opening_kept(need: Curve) -> Curve:
+    """How far the lips' own opening is kept [t]; partly even in a pause."""
     return 1.0 - _PAUSE_OPENING * (1.0 - need)
 
 
 def _ramp(values: Curve, low: float, high: float) -> Curve:
-    """0 up to ``low``, 1 from ``high`` on, smooth between."""
+    """0 up to ``low``, 1 from ``high`` on, with a smooth transition."""
     x = np.clip((values - low) / (high - low), 0.0, 1.0)
     return np.asarray(x * x * (3.0 - 2.0 * x))
 
 
 @dataclass(frozen=True, eq=False)
-class UnitGuard:
+class BlendshapeGuard:
     """The guard of a space with ARKit's blendshapes; openings in distances of the eye corners.
 
     Attributes:
         space: the motion space.
-        opening: [u] how far each unit opens the lips.
+        opening: [u] how far each blendshape opens the lips.
     """
 
     space: MotionSpace
@@ -102,23 +103,23 @@ class UnitGuard:
 
     def openings(self, expression: Curve) -> Curve:
         """Distance of the lips' inner edges [t], never below 0."""
-        return np.maximum(self._shown(self._units(expression)) @ self.opening, 0.0)
+        return np.maximum(self._shown(self._activations(expression)) @ self.opening, 0.0)
 
     def need(self, openings: Curve, fps: float) -> Curve:
-        """1 while lips open and close, 0 where they rest for longer."""
+        """1 while the lips open and close, 0 in longer rests."""
         return _spread_in_time(_ramp(openings, 0.015, 0.04), fps)
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
-        """The change without what would open or close the lips, where speech needs them.
+        """The change without its effect on the lips' opening, where speech needs them.
 
-        What an emotion's jaw does goes; what other units do to the opening, such as a raised
-        upper lip, the jaw makes up for. As far as it cannot, near a closure, they are held back,
-        and lips press together against what is left.
+        The emotion's own jaw opening is removed. The effect of other blendshapes on the opening,
+        such as a raised upper lip, is compensated by the jaw. Near a closure, where the jaw cannot
+        compensate all of it, those blendshapes are reduced and the lips pressed together.
         """
-        old = self._units(expression)
-        wanted = self._units(change)
+        old = self._activations(expression)
+        wanted = self._activations(change)
         kept = wanted.copy()
-        share, lips = need[:, None], _lips_held(need)
+        share, lips = need[:, None], _opening_kept(need)
         mouth = self.space.region_blendshapes("mouth")
         kept[:, mouth] *= 1.0 - (1.0 - _LOWER_SHARE) * share
         jaw, close = (
@@ -133,11 +134,11 @@ class UnitGuard:
         others = np.setdiff1d(mouth, [jaw, close])
         before = np.maximum(old[:, others], 0.0)
         effect = (np.maximum(old + kept, 0.0)[:, others] - before) * self.opening[others]
-        # How far the jaw can close the lips: not at all where they meet.
+        # How far the jaw can close the lips: not at all where they already meet.
         aperture = np.maximum(self._shown(old) @ self.opening, 0.0)
         shown = np.maximum(old[:, jaw] - np.maximum(old[:, close], 0.0), 0.0)
         room = np.minimum(shown * self.opening[jaw], aperture)
-        # What parts the lips is held back where that is not enough.
+        # Blendshapes that part the lips are reduced where the jaw alone cannot compensate.
         parts = (effect > 0.0) & (self.opening[others] > _PARTING)
         opens = np.where(parts, effect, 0.0).sum(axis=1)
         spare = room - np.where(parts, 0.0, effect).sum(axis=1)
@@ -145,7 +146,9 @@ class UnitGuard:
         held = np.where(parts, allowed[:, None], 1.0)
         kept[:, others] *= held
         net = (effect * held).sum(axis=1)
-        net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)  # a closed jaw stays
+        net = np.where(
+            net < 0.0, net * _ramp(aperture, 0.0, 0.03), net
+        )  # a closed jaw stays closed
         by_jaw = np.minimum(net, room)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
         press = self.space.blendshape_indices(_PRESSING)
@@ -154,17 +157,17 @@ class UnitGuard:
             kept[:, press] += (lips * np.minimum(by_lips, _HARDEST_PRESS))[:, None]
         return np.asarray(change + self._expression(kept - wanted))
 
-    def _units(self, expression: Curve) -> Curve:
+    def _activations(self, expression: Curve) -> Curve:
         flat = expression.reshape(len(expression), -1)
         return flat @ self.space.blendshape_projection.astype(np.float64)
 
-    def _expression(self, units: Curve) -> Curve:
+    def _expression(self, activations: Curve) -> Curve:
         assert self.space.blendshape_basis is not None
-        basis = self.space.blendshape_basis.reshape(units.shape[1], -1).astype(np.float64)
-        return (units @ basis).reshape(len(units), self.space.keypoint_count, 3)
+        basis = self.space.blendshape_basis.reshape(activations.shape[1], -1).astype(np.float64)
+        return (activations @ basis).reshape(len(activations), self.space.keypoint_count, 3)
 
-    def _shown(self, units: Curve) -> Curve:
-        return reconcile_blendshapes(np.maximum(units, 0.0), self.space).astype(np.float64)
+    def _shown(self, activations: Curve) -> Curve:
+        return reconcile_blendshapes(np.maximum(activations, 0.0), self.space).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,31 +176,31 @@ class KeypointGuard:
 
     Attributes:
         direction: [k, 3] of unit length.
-        moving: range of the opening within a pause's length from which on lips are speaking.
+        moving: range of the opening within 2 ``NEAR`` seconds from which lips count as speaking.
     """
 
     direction: Curve
     moving: float
 
     def openings(self, expression: Curve) -> Curve:
-        """Place along the direction [t], in the space's own units."""
+        """Position [t] along the direction, in the space's own unit of length."""
         return np.asarray(np.tensordot(expression, self.direction, 2))
 
     def need(self, openings: Curve, fps: float) -> Curve:
-        """1 while lips move, 0 where they keep still for longer."""
+        """1 while the lips move, 0 in longer rests."""
         near = round(NEAR * fps)
         windows = _around(np.pad(openings, near, mode="edge"), near)
         swing = windows.max(axis=1) - windows.min(axis=1)
         return _spread_in_time(_ramp(swing, 0.3 * self.moving, self.moving), fps)
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
-        """The change without its part along the direction, where speech needs it."""
-        along = _lips_held(need) * np.tensordot(change, self.direction, 2)
+        """The change without its component along the direction, where speech needs the lips."""
+        along = _opening_kept(need) * np.tensordot(change, self.direction, 2)
         return np.asarray(change - along[:, None, None] * self.direction)
 
 
 def _liveportrait_guard() -> KeypointGuard:
-    """The published "lip open" slider's direction (LivePortrait's demo): keypoints 19 and 17."""
+    """Keypoints 19 and 17, as the "lip open" slider of LivePortrait's published demo moves them."""
     direction = np.zeros((LIVEPORTRAIT_21.keypoint_count, 3))
     direction[19] = (0.0, 0.001, 0.0001)
     direction[17, 1] = -0.0001
@@ -209,7 +212,7 @@ def guard_of(space: MotionSpace) -> SpeechGuard:
     """The guard of a space.
 
     Raises:
-        MotionError: nothing is known about the lips of the space.
+        MotionError: the lip-opening direction of the space is not known.
     """
     if space == LIVEPORTRAIT_21:
         return _liveportrait_guard()
@@ -218,8 +221,8 @@ def guard_of(space: MotionSpace) -> SpeechGuard:
         from joyvasa_lib.rig.lip_opening import lip_opening
 
         known = dict(zip(BLENDSHAPES, lip_opening(bundled_rig()), strict=True))
-        return UnitGuard(space, np.array([known.get(n, 0.0) for n in space.blendshape_names]))
+        return BlendshapeGuard(space, np.array([known.get(n, 0.0) for n in space.blendshape_names]))
     raise MotionError(
-        f"Which way lips open in motion space {space.name!r} is not known, so speech cannot be "
-        "protected; edit with protect_speech=False"
+        f"The lip-opening direction of motion space {space.name!r} is not known, so speech cannot "
+        "be protected; edit with protect_speech=False"
     )

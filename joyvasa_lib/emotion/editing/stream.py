@@ -1,4 +1,4 @@
-"""One motion, edited while its pieces come in; memory and delay are bounded.
+"""``EditStream``: edits one motion piece by piece, with bounded memory and delay.
 
 Axis legend: ``t`` frames, ``n`` components of an emotion, ``k`` keypoints.
 """
@@ -12,30 +12,29 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.emotion.action_units import COMPONENTS, pose_matrix
-from joyvasa_lib.emotion.liveliness import LOOK_AHEAD, LOOK_BACK, Liveliness
-from joyvasa_lib.emotion.maps.linear import UnitToExpression
-from joyvasa_lib.emotion.speech_guard import SpeechGuard, reach
-from joyvasa_lib.emotion.timeline import frame_times
+from joyvasa_lib.emotion.action_units import COMPONENTS
+from joyvasa_lib.emotion.curve import Curve, frame_times
+from joyvasa_lib.emotion.editing.liveliness import LOOK_AHEAD, LOOK_BACK, Liveliness
+from joyvasa_lib.emotion.editing.speech_guard import SpeechGuard, reach
+from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
+from joyvasa_lib.emotion.unit_effects import pose_matrix
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.operations.joining import require_same_kind
 
-Curve = NDArray[np.float64]
-
 BLOCK = 2048
-"""Frames edited at once, so that a long motion needs no more memory than a short one."""
-_LIDS = ("AU43_left", "AU43_right")
-_LID_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
+"""Frames edited at once, which bounds the memory of a long motion."""
+_EYELIDS = ("AU43_left", "AU43_right")
+_EYELID_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 class EditStream:
-    """Takes consecutive pieces of a motion, gives the edited ones.
+    """Takes consecutive pieces of a motion and yields the edited ones.
 
     Args:
         emotion: vectors [t, n] in [-1, 1] at times [t] in seconds.
         mapping: from action units to expression.
-        guard: what keeps the speech, or None.
-        lively: what keeps the expression alive, or None.
+        guard: protects the speech; None to leave the mouth to the emotion.
+        lively: adds wavering, head movement and blinks; None to hold the expression.
         keypoints: [k, 3] canonical keypoints of the person, or None.
     """
 
@@ -50,17 +49,20 @@ class EditStream:
         self._emotion, self._map, self._keypoints = emotion, mapping, keypoints
         self._guard, self._lively = guard, lively
         self._columns = np.array([COMPONENTS.index(name) for name in mapping.units])
-        self._lid_columns = [mapping.units.index(name) for name in _LIDS if name in mapping.units]
-        self._done = 0  # frames that have left
-        self._held: Motion | None = None  # frames that have not
-        self._openings: Curve = np.zeros(0)  # from `reach` frames before the first held one
-        self._closures: Curve = np.zeros((0, 2))  # of lids, from `behind` before it or the start
+        self._eyelid_columns = [
+            mapping.units.index(name) for name in _EYELIDS if name in mapping.units
+        ]
+        self._done = 0  # frames already yielded
+        self._held: Motion | None = None  # frames received but not yet yielded
+        self._openings: Curve = np.zeros(0)  # starts `reach` frames before the first held one
+        self._closures: Curve = np.zeros((0, 2))  # of eyelids, starts up to LOOK_BACK before it
 
     def push(self, piece: Motion) -> Iterator[Motion]:
-        """Takes the next frames; yields those that are done.
+        """Takes the next frames; yields those that are finished.
 
         Raises:
-            MotionError: the piece is of another kind than the ones before.
+            MotionError: the piece differs from the earlier ones in motion space, frame rate or
+                reference.
         """
         if self._held is not None:
             require_same_kind(self._held, piece)
@@ -69,26 +71,26 @@ class EditStream:
         expression = piece.expression.astype(np.float64)
         if self._guard is not None:
             openings = self._guard.openings(expression)
-            if self._held is None:  # before the start the lips are as in the first frame
+            if self._held is None:  # pad the start with the first frame
                 openings = np.concatenate([np.repeat(openings[:1], reach(piece.fps)), openings])
             self._openings = np.concatenate([self._openings, openings])
         if self._lively is not None:
-            self._closures = np.concatenate([self._closures, _lids(piece)])
+            self._closures = np.concatenate([self._closures, _eyelids(piece)])
         held = piece if self._held is None else Motion.concatenate([self._held, piece])
         self._held = held
         yield from self._emit(len(held) - self._ahead(held.fps))
 
     def finish(self) -> Iterator[Motion]:
-        """Ends the motion; yields the rest."""
+        """Ends the motion; yields the remaining frames."""
         if self._held is None:
             return
-        if self._guard is not None:  # after the end they are as in the last frame
+        if self._guard is not None:  # pad the end with the last frame
             last = np.repeat(self._openings[-1:], reach(self._held.fps))
             self._openings = np.concatenate([self._openings, last])
         yield from self._emit(len(self._held))
 
     def _ahead(self, fps: float) -> int:
-        """Frames that must be known after one that leaves."""
+        """Frames that must be known after one before it can be yielded."""
         speech = reach(fps) if self._guard is not None else 0
         return max(speech, math.ceil(LOOK_AHEAD * fps) if self._lively is not None else 0)
 
@@ -108,14 +110,14 @@ class EditStream:
                 self._closures = self._closures[len(self._closures) - keep :]
 
     def _edited(self, motion: Motion) -> Motion:
-        """The next frames, which are the first of those held."""
+        """The edited motion of the first held frames."""
         times = frame_times(self._done, len(motion), motion.fps)
         vectors = self._emotion(times)
         if self._lively is not None:
             vectors = np.clip(vectors * self._lively.waver(times), -1.0, 1.0)
         activations = vectors[:, self._columns].astype(np.float32)
-        if self._lively is not None and self._lid_columns:
-            activations[:, self._lid_columns] += self._blinks(times, motion.fps)
+        if self._lively is not None and self._eyelid_columns:
+            activations[:, self._eyelid_columns] += self._blinks(times, motion.fps)
             activations = np.clip(activations, -1.0, 1.0)
         expression = motion.expression.astype(np.float64)
         deformation = self._map.deformation(activations, motion.expression, self._keypoints)
@@ -137,7 +139,7 @@ class EditStream:
         )
 
     def _blinks(self, times: Curve, fps: float) -> NDArray[np.float32]:
-        """What blinks add [t, 2] to the lids' own closure, so that the deeper of both is seen."""
+        """What blinks add [t, 2] to the eyelids' own closure, so that the larger of both results."""
         assert self._lively is not None and self._held is not None
         before = len(self._closures) - len(self._held)
         own = self._closures[before : before + len(times)]
@@ -146,9 +148,9 @@ class EditStream:
         return np.maximum(blinks[:, None] - own, 0.0).astype(np.float32)
 
 
-def _lids(motion: Motion) -> Curve:
-    """Closure [t, 2] of the lids; 0 where the space has no blendshapes to tell."""
-    columns = motion.space.blendshape_indices(_LID_BLENDSHAPES)
-    if len(columns) != len(_LID_BLENDSHAPES):
-        return np.zeros((len(motion), len(_LID_BLENDSHAPES)))
+def _eyelids(motion: Motion) -> Curve:
+    """Closure [t, 2] of the eyelids; 0 where the space has no blendshapes of them."""
+    columns = motion.space.blendshape_indices(_EYELID_BLENDSHAPES)
+    if len(columns) != len(_EYELID_BLENDSHAPES):
+        return np.zeros((len(motion), len(_EYELID_BLENDSHAPES)))
     return np.clip(motion.blendshapes[:, columns].astype(np.float64), 0.0, 1.0)

@@ -1,0 +1,1 @@
+"""Keyframes of emotions: interpolation, word times and files."""
