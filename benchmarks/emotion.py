@@ -340,7 +340,7 @@ def map_rows() -> Iterator[Row]:
         expression_pairs_of,
         join_pairs,
     )
-    from joyvasa_lib.emotion.maps.learned import bundled_map
+    from joyvasa_lib.emotion.maps.choose import bundled_map
     from joyvasa_lib.motion import get_space
     from joyvasa_lib.training.emotion.metrics import linear_change, measure_change
 

@@ -20,8 +20,8 @@ from joyvasa_lib.animation import Animation
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
 from joyvasa_lib.checkpoints.index import best_device, load_portrait_model, read_index
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
-from joyvasa_lib.emotion.maps.learned import load_unit_map
-from joyvasa_lib.emotion.maps.linear import UnitToExpression, linear_map
+from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
+from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector

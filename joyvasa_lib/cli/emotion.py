@@ -52,7 +52,7 @@ Result = tuple[str, dict[str, Any]]
 
 def _edit_motion(source: Path, output: Path, editor: EmotionEditor, model: ModelOptions) -> Result:
     from joyvasa_lib.checkpoints.folder import resolve_checkpoint
-    from joyvasa_lib.emotion.maps.learned import load_unit_map
+    from joyvasa_lib.emotion.maps.choose import load_unit_map
     from joyvasa_lib.motion import Motion
 
     if output.suffix != ".safetensors":

@@ -48,8 +48,8 @@ class EmotionEditor:
         emotion: an emotion or a timeline; text such as ``"happiness:0.7"`` is read.
         strength: factor on the emotion, 0 to 2; components are limited to [-1, 1] after it.
         protect_speech: whether the mouth keeps its speech: lips that close still close and vowels
-            keep their opening, see :mod:`~joyvasa_lib.emotion.editing.speech_guard`. A face that does not
-            speak shows the whole emotion only without it.
+            keep their opening, see :mod:`~joyvasa_lib.emotion.editing.speech_guard`. A face that
+            does not speak shows the whole emotion only without it.
         upper: gain on brows, eyes, cheeks and nose, 0 to 2.
         lower: gain on mouth and jaw, 0 to 2.
         liveliness: amount of natural variation, 0 to 1: the expression wavers, and blinks and

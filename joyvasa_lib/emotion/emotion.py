@@ -1,4 +1,4 @@
-"""``Emotion``: the emotion a user makes, by name, from text or from action units, and edits with."""
+"""``Emotion``: made by name, from text or from action units, and given to :meth:`Motion.edit`."""
 
 from __future__ import annotations
 

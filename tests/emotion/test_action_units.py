@@ -1,4 +1,4 @@
-"""The table of action units is consistent, and means the same as ARKit's 52 units."""
+"""The table of action units is consistent and equivalent to ARKit's 52 blendshapes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from joyvasa_lib.emotion.action_units import (
     REGIONS,
     UNIT_OF,
     UNITS,
-    arkit_home,
-    arkit_inverse,
-    arkit_matrix,
-    intensity_letter,
-    letter_intensity,
-    pose_matrix,
     resolve_components,
 )
 from joyvasa_lib.emotion.emotion import Emotion
+from joyvasa_lib.emotion.facs import intensity_letter, letter_intensity
+from joyvasa_lib.emotion.unit_effects import arkit_home, arkit_inverse, arkit_matrix, pose_matrix
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.motion import REGIONS as ARKIT_REGIONS
@@ -33,7 +29,7 @@ WANTED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 2
 WANTED += (61, 62, 63, 64)
 
 
-def test_every_unit_that_was_asked_for_is_there_with_head_and_jaw() -> None:
+def test_the_units_of_the_face_the_jaw_and_the_head_are_known() -> None:
     known = {*UNITS, *ALIASES}
     assert {f"AU{number}" for number in WANTED} <= known
     assert sum(unit.region == "head" for unit in ACTION_UNITS) == 8
@@ -47,12 +43,12 @@ def test_codes_and_components_are_unique_and_regions_are_known() -> None:
     assert all(unit.name and unit.muscles for unit in ACTION_UNITS)
 
 
-def test_each_of_arkits_units_has_a_component_and_coming_back_is_exact() -> None:
+def test_each_blendshape_has_a_component_and_the_inverse_is_exact() -> None:
     assert set(arkit_home()) == set(BLENDSHAPES)
     np.testing.assert_allclose(arkit_inverse() @ arkit_matrix(), np.eye(52), atol=1e-12)
 
 
-def test_plots_name_the_same_units() -> None:
+def test_plots_use_the_same_unit_names() -> None:
     homes: dict[str, set[str]] = {}
     for arkit, component in arkit_home().items():
         homes.setdefault(component.partition("_")[0], set()).add(arkit)
@@ -62,7 +58,7 @@ def test_plots_name_the_same_units() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=52, max_size=52))
-def test_arkit_activations_survive_the_way_there_and_back(values: list[float]) -> None:
+def test_blendshape_activations_survive_a_round_trip(values: list[float]) -> None:
     given_units = dict(zip(BLENDSHAPES, values, strict=True))
     back = Emotion.from_arkit(given_units).arkit()
     for name, value in given_units.items():
@@ -84,7 +80,7 @@ def test_left_and_right_of_every_unit_are_mirror_images() -> None:
         assert swapped == right, unit.code
 
 
-def test_a_units_region_is_where_its_arkit_units_act() -> None:
+def test_a_units_region_is_that_of_its_blendshapes() -> None:
     where = {"brow": "brows", "eye": "eyes", "cheek": "cheeks", "nose": "cheeks"}
     where |= {"mouth": "mouth", "jaw": "mouth"}
     for name in FACE_COMPONENTS:
@@ -116,7 +112,7 @@ def test_head_units_move_the_head_and_no_others_do() -> None:
         ("MS_left", ("MS_left",)),
     ],
 )
-def test_units_go_by_several_names(name: str, components: tuple[str, ...]) -> None:
+def test_a_unit_has_several_accepted_names(name: str, components: tuple[str, ...]) -> None:
     assert resolve_components(name) == components
 
 
@@ -131,12 +127,12 @@ def test_units_go_by_several_names(name: str, components: tuple[str, ...]) -> No
         ("", "no action unit ''"),
     ],
 )
-def test_an_unknown_unit_or_side_is_refused_with_what_there_is(name: str, message: str) -> None:
+def test_an_unknown_unit_or_side_is_refused_with_the_choices(name: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         resolve_components(name)
 
 
-def test_letters_are_fifths_and_intensities_the_nearest_letter() -> None:
+def test_letters_are_fifths_and_intensities_round_to_the_nearest_letter() -> None:
     assert [letter_intensity(letter) for letter in "ABCDE"] == [0.2, 0.4, 0.6, 0.8, 1.0]
     for letter in "ABCDE":
         assert intensity_letter(letter_intensity(letter)) == letter

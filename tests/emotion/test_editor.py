@@ -11,17 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joyvasa_lib.emotion.speech_guard import guard_of, reach
 from numpy.typing import NDArray
 
 from joyvasa_lib import Emotion, EmotionEditor, EmotionTimeline, Motion
 from joyvasa_lib.emotion.action_units import COMPONENTS
-from joyvasa_lib.emotion.maps.linear import (
-    LinearUnitMap,
-    UnitToExpression,
-    arkit_unit_map,
-    default_map,
-)
+from joyvasa_lib.emotion.editing.speech_guard import guard_of, reach
+from joyvasa_lib.emotion.maps.choose import default_map
+from joyvasa_lib.emotion.maps.linear import LinearUnitMap, arkit_unit_map
+from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
 from joyvasa_lib.emotion.prototypes import BASIC
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.evaluation.curves import correlation
@@ -390,11 +387,15 @@ def test_an_edited_motion_can_be_saved_and_edited_again(tmp_path: Path) -> None:
         ("happiness:0.7", {}, "is edited by an Emotion.*for example Emotion.parse"),
         (None, {}, "not by None"),
         (Emotion.fear(), {"strenght": 1.0}, "no option 'strenght'; it has strength, protect"),
-        (Emotion.fear(), {"strength": -0.1}, "strength must lie between 0 and 2"),
-        (Emotion.fear(), {"strength": float("nan")}, "finite number, not nan"),
-        (Emotion.fear(), {"lower": 3.0}, "lower must lie between 0 and 2, not 3"),
-        (Emotion.fear(), {"liveliness": 2.0}, "liveliness must lie between 0 and 1"),
-        (Emotion.fear(), {"seed": -1}, "seed must be a whole number"),
+        (Emotion.fear(), {"strength": -0.1}, "strength must be a number from 0 to 2, not -0.1"),
+        (
+            Emotion.fear(),
+            {"strength": float("nan")},
+            "strength must be a number from 0 to 2, not nan",
+        ),
+        (Emotion.fear(), {"lower": 3.0}, "lower must be a number from 0 to 2, not 3.0"),
+        (Emotion.fear(), {"liveliness": 2.0}, "liveliness must be a number from 0 to 1, not 2.0"),
+        (Emotion.fear(), {"seed": -1}, "seed must be a whole number of at least 0, not -1"),
     ],
 )
 def test_an_edit_that_is_none_is_refused_with_what_is(
@@ -458,8 +459,8 @@ def test_the_linear_map_is_the_basis_of_the_units() -> None:
 @pytest.mark.parametrize(
     ("units", "shape", "message"),
     [
-        (("AU1", "AU99"), (2, 64, 3), "'AU99' is not a component"),
-        (("AU1", "AU51"), (2, 64, 3), "'AU51' is not a component"),
+        (("AU1", "AU99"), (2, 64, 3), "'AU99' is not an action-unit component"),
+        (("AU1", "AU51"), (2, 64, 3), "'AU51' is not an action-unit component"),
         (("AU1",), (2, 64, 3), "basis of 1 different units"),
         (("AU1", "AU1"), (2, 64, 3), "basis of 2 different units"),
     ],

@@ -72,7 +72,7 @@ def test_levels_are_linear_inside_the_units_range(name: str, level: float) -> No
 
 
 @given(emotions())
-def test_outside_the_range_emotions_saturate_and_no_sooner(a: Emotion) -> None:
+def test_emotions_saturate_outside_the_range_and_only_there(a: Emotion) -> None:
     shown = a.saturated()
     assert shown.intensity <= 1.0
     assert shown.saturated() == shown
@@ -82,7 +82,7 @@ def test_outside_the_range_emotions_saturate_and_no_sooner(a: Emotion) -> None:
 
 
 @given(emotions(), st.lists(st.sampled_from(REGIONS), unique=True))
-def test_an_emotion_is_the_sum_of_what_lies_in_and_outside_regions(
+def test_an_emotion_is_the_sum_of_its_parts_inside_and_outside_regions(
     a: Emotion, regions: list[str]
 ) -> None:
     inside, outside = a.only(*regions), a.without(*regions)
@@ -93,7 +93,7 @@ def test_an_emotion_is_the_sum_of_what_lies_in_and_outside_regions(
 
 
 @given(emotions(), emotions(), st.floats(0, 1))
-def test_a_blend_goes_straight_from_one_to_the_other(a: Emotion, b: Emotion, t: float) -> None:
+def test_a_blend_is_linear_between_two_emotions(a: Emotion, b: Emotion, t: float) -> None:
     assert blend(a, b, 0.0) == a
     assert blend(a, b, 1.0) == b
     assert blend(a, b, t).allclose(a + t * (b - a), atol=1e-10)
@@ -119,7 +119,7 @@ def test_the_text_reads_back_as_the_very_same_emotion(a: Emotion) -> None:
 
 
 @given(st.sampled_from(sorted(PROTOTYPES)), st.integers(0, 100))
-def test_a_named_emotion_prints_by_its_name(name: str, percent: int) -> None:
+def test_a_multiple_of_a_named_emotion_prints_by_its_name(name: str, percent: int) -> None:
     level = percent / 100
     emotion = Emotion.named(name, level)
     if not emotion.is_neutral:
@@ -136,7 +136,7 @@ def test_text_is_a_sum_of_names_units_and_letters() -> None:
     assert str(Emotion.units(AU12_left=0.5, AU6=0.25)) == "AU6:0.25,AU12_left:0.5"
 
 
-def test_the_way_the_readme_says_it() -> None:
+def test_the_examples_of_the_readme() -> None:
     happy = Emotion.happiness(0.7) + Emotion.units(AU2=0.3)
     assert happy["AU2_left"] == happy["AU2"] == 0.3
     assert happy["AU12"] == 0.7
@@ -196,33 +196,42 @@ def test_an_emotion_cannot_be_changed_and_can_be_copied() -> None:
         (lambda: Emotion.parse("joy:0.5"), "no emotion 'joy'"),
         (lambda: Emotion.parse("AU3:0.5"), "no action unit 'AU3'"),
         (lambda: Emotion.parse("happiness:much"), "number or a letter A to E, not 'much'"),
-        (lambda: Emotion.parse("happiness:nan"), "finite number"),
-        (lambda: Emotion.parse("happiness:1.2"), "between 0 and 1.*not 1.2"),
+        (lambda: Emotion.parse("happiness:nan"), "must be a number from -1 to 1, not nan"),
+        (
+            lambda: Emotion.parse("happiness:1.2"),
+            "level of happiness must be .* from -1 to 1, not 1.2",
+        ),
         (lambda: Emotion.parse("happiness:"), "not an emotion: write names with levels"),
         (lambda: Emotion.parse(""), "not an emotion"),
         (lambda: Emotion.parse("a:b:c"), "not 'b:c'"),
         (lambda: Emotion.parse(None), "is a string such as"),  # type: ignore[arg-type]
-        (lambda: Emotion.happiness(float("nan")), "finite number"),
+        (lambda: Emotion.happiness(float("nan")), "from -1 to 1, not nan"),
         (lambda: Emotion.happiness(-1.01), "not -1.01"),
-        (lambda: Emotion.units(AU12=float("inf")), "finite number"),
-        (lambda: Emotion.units(AU12=1.5), "intensity of AU12 must lie between 0 and 1"),
-        (lambda: Emotion.units(AU12="0.5"), "finite number, not '0.5'"),  # type: ignore[arg-type]
-        (lambda: Emotion.units(AU12=True), "finite number, not True"),
+        (lambda: Emotion.units(AU12=float("inf")), "from -1 to 1, not inf"),
+        (
+            lambda: Emotion.units(AU12=1.5),
+            "intensity of AU12 must be .* from -1 to 1, not 1.5",
+        ),
+        (lambda: Emotion.units(AU12="0.5"), "from -1 to 1, not '0.5'"),  # type: ignore[arg-type]
+        (lambda: Emotion.units(AU12=True), "from -1 to 1, not True"),
         (lambda: Emotion.units(AU12=0.5, AU12_left=0.2), "AU12_left is given twice"),
         (lambda: Emotion.units(AU45=0.5, AU43=0.2), "given twice, by 'AU43' and 'AU45'|'AU45'"),
-        (lambda: Emotion.fear() * float("nan"), "finite number"),
+        (lambda: Emotion.fear() * float("nan"), "must be a number, not nan"),
         (lambda: Emotion.fear() / 0, "divided by zero"),
-        (lambda: Emotion.fear().level(2.0), "A level must lie between"),
+        (lambda: Emotion.fear().level(2.0), "The level must be a number from -1 to 1, not 2.0"),
         (lambda: Emotion.fear().only("face"), "neither a region .brow, eye, cheek"),
-        (lambda: blend(NEUTRAL, NEUTRAL, 1.5), "between 0 and 1, not 1.5"),
+        (lambda: blend(NEUTRAL, NEUTRAL, 1.5), "must be a number from 0 to 1, not 1.5"),
         (lambda: Emotion([1.0]), "63 components, not of"),
         (lambda: Emotion(np.full(63, np.nan)), "numbers up to 1000; got nan"),
         (lambda: 2000.0 * Emotion.fear(), "numbers up to 1000"),
-        (lambda: Emotion.from_arkit({"mouthGrin": 1.0}), "no ARKit unit 'mouthGrin'"),
-        (lambda: Emotion.from_arkit({"jawOpen": 2.0}), "jawOpen's activation must lie"),
+        (lambda: Emotion.from_arkit({"mouthGrin": 1.0}), "no ARKit blendshape 'mouthGrin'"),
+        (
+            lambda: Emotion.from_arkit({"jawOpen": 2.0}),
+            "The activation of jawOpen must be a number from -1 to 1, not 2.0",
+        ),
     ],
 )
-def test_what_is_not_an_emotion_is_refused_with_what_is(
+def test_what_is_not_an_emotion_is_refused_with_the_choices(
     make: Callable[[], object], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvasa_lib import Emotion, EmotionTimeline
+from joyvasa_lib.emotion.curve import frame_times
 from joyvasa_lib.emotion.emotion import blend
-from joyvasa_lib.emotion.timeline import EASINGS, SHORTEST_CHANGE, Keyframe, ease, frame_times
+from joyvasa_lib.emotion.keyframes.curve import EASINGS, SHORTEST_CHANGE, Keyframe, ease
 from joyvasa_lib.errors import MediaError, OptionError
 
 NAMES = ("neutral", "happiness", "fear:0.5", "AU4:0.3", "anger:-0.4")
@@ -39,7 +40,7 @@ def timelines(draw: Callable[..., float]) -> EmotionTimeline:
 
 
 @pytest.mark.parametrize("easing", EASINGS)
-def test_an_easing_goes_from_0_to_1_without_turning_back(easing: str) -> None:
+def test_an_easing_rises_monotonically_from_0_to_1(easing: str) -> None:
     curve = ease(np.linspace(0.0, 1.0, 101), easing)
     assert (curve[0], curve[-1]) == (0.0, 1.0)
     assert (np.diff(curve) >= 0).all()
@@ -63,7 +64,7 @@ def test_keyframes_are_met_exactly_and_the_ends_hold() -> None:
 
 
 @given(timelines(), st.floats(-2, 20), st.floats(0, 0.04))
-def test_no_frame_is_farther_from_the_next_than_the_shortest_change_allows(
+def test_the_speed_of_change_is_bounded_by_the_shortest_change(
     timeline: EmotionTimeline, time: float, step: float
 ) -> None:
     before, after = timeline.sample([time, time + step])
@@ -86,13 +87,14 @@ def test_frames_are_the_same_wherever_the_timeline_is_cut(
 
 @given(timelines())
 def test_a_timeline_survives_its_file(timeline: EmotionTimeline) -> None:
-    from joyvasa_lib.emotion.timeline_file import timeline_of
+    from joyvasa_lib.emotion.keyframes.files import keyframes_of
 
     rows = [
         {"time": one.time, "emotion": str(one.emotion), "easing": one.easing}
         for one in timeline.keyframes
     ]
-    assert timeline_of({"keyframes": json.loads(json.dumps(rows))}) == timeline
+    read = keyframes_of({"keyframes": json.loads(json.dumps(rows))})
+    assert read.keyframes == timeline.keyframes
 
 
 @pytest.mark.parametrize("name", ["mood.yaml", "mood.json"])
@@ -130,11 +132,14 @@ def test_a_file_may_be_written_by_hand(tmp_path: Path) -> None:
         ("- {time: 1}", "Keyframe 1: it has no emotion"),
         ("- {time: 1, emotion: fear, speed: 2}", "the key 'speed'; keys are time, emotion, easing"),
         ("- {time: soon, emotion: fear}", "Keyframe 1: The time of a keyframe .* 'soon'"),
-        ("- {time: .nan, emotion: fear}", "finite number, not nan"),
+        ("- {time: .nan, emotion: fear}", "time of a keyframe must be a number, not nan"),
         ("- {time: 1, emotion: joy}", "no emotion 'joy'"),
         ("- {time: 1, emotion: 5}", "is an Emotion or text"),
-        ("- {time: 1, emotion: {fear: 2}}", "must lie between 0 and 1"),
-        ("- {time: 1, emotion: fear, easing: bounce}", "smooth, linear, ease-in, ease-out, not"),
+        ("- {time: 1, emotion: {fear: 2}}", "must be a number from -1 to 1, not 2.0"),
+        (
+            "- {time: 1, emotion: fear, easing: bounce}",
+            "'smooth', 'linear', 'ease-in', 'ease-out', not 'bounce'",
+        ),
         (
             "- {time: 1, emotion: fear}\n- {time: 0, emotion: anger}",
             "runs backwards: .* 0 s follows",
@@ -163,7 +168,7 @@ def test_a_missing_file_is_named() -> None:
         ((), "at least one"),
         (((1.0, "fear"), (1.0, "anger")), "runs backwards"),
         (((1.0, "fear"), (1.05, "anger")), "too close: a face needs 0.1 s"),
-        (((float("inf"), "fear"),), "finite number"),
+        (((float("inf"), "fear"),), "must be a number, not inf"),
         (((0.0, 7),), "not 7"),
         ((3,), "made of keyframes"),
         (((0.0, "fear", "smooth", 1),), "made of keyframes"),
@@ -186,7 +191,7 @@ def test_timelines_take_emotions_and_factors() -> None:
 WORDS = [("So", 0.4, 0.6), ("great!", 1.0, 1.5), ("but", 2.9, 3.1), ("Terrible", 3.2, 3.8)]
 
 
-def test_a_face_is_there_when_its_word_begins_and_leaves_after_it() -> None:
+def test_an_emotion_is_reached_when_its_word_begins_and_fades_after_it() -> None:
     timeline = EmotionTimeline.from_words(WORDS, {"great": JOY, "terrible": "fear:0.5"})
     for time in (1.0, 1.2, 1.5):
         assert timeline.at(time) == JOY
@@ -197,7 +202,7 @@ def test_a_face_is_there_when_its_word_begins_and_leaves_after_it() -> None:
     assert timeline.at(4.3).is_neutral
 
 
-def test_between_words_without_time_to_go_back_the_face_changes_straight() -> None:
+def test_between_close_words_one_emotion_changes_directly_into_the_next() -> None:
     words = [("good", 1.0, 1.5), ("bad", 1.52, 2.0), ("good", 2.1, 2.4), ("good", 2.6, 3.0)]
     timeline = EmotionTimeline.from_words(words, {"good": JOY, "bad": FEAR})
     assert timeline.at(1.2) == JOY
@@ -230,5 +235,5 @@ def test_words_that_run_backwards_are_refused() -> None:
         EmotionTimeline.from_words([("a", 3, 4), ("b", 1, 2)], {"a": JOY})
     with pytest.raises(OptionError, match="in order and end after they start"):
         EmotionTimeline.from_words([("a", 3, 2)], {"a": JOY})
-    with pytest.raises(OptionError, match="onset must be at least 0.1 s"):
+    with pytest.raises(OptionError, match="onset must be a number of at least 0.1, not 0.0"):
         EmotionTimeline.from_words([], {}, onset=0.0)

@@ -15,7 +15,8 @@ import places
 
 pytest.importorskip("accelerate")
 
-from joyvasa_lib.emotion.maps.learned import LearnedUnitMap, load_unit_map
+from joyvasa_lib.emotion.maps.choose import load_unit_map
+from joyvasa_lib.emotion.maps.learned import LearnedUnitMap
 from joyvasa_lib.emotion.maps.linear import LinearUnitMap
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion import get_space

@@ -18,8 +18,9 @@ from safetensors.numpy import save_file
 
 from joyvasa_lib.datasets.heads.expressions import TrueHead
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
-from joyvasa_lib.emotion.action_units import ACTION_UNITS, COMPONENTS, FACE_COMPONENTS, arkit_matrix
+from joyvasa_lib.emotion.action_units import ACTION_UNITS, COMPONENTS, FACE_COMPONENTS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
+from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.rig.head_rig import bundled_rig
 

@@ -56,7 +56,7 @@ class SpeechGuard(Protocol):
         ...
 
     def protect(self, expression: Curve, change: Curve, need: Curve) -> Curve:
-        """The change [t, k, 3] of expressions [t, k, 3], reduced where speech needs [t] the lips."""
+        """The change [t, k, 3] of expressions [t, k, 3], less where speech needs [t] the lips."""
         ...
 
 
@@ -146,9 +146,8 @@ class BlendshapeGuard:
         held = np.where(parts, allowed[:, None], 1.0)
         kept[:, others] *= held
         net = (effect * held).sum(axis=1)
-        net = np.where(
-            net < 0.0, net * _ramp(aperture, 0.0, 0.03), net
-        )  # a closed jaw stays closed
+        # A closed jaw stays closed.
+        net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)
         by_jaw = np.minimum(net, room)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
         press = self.space.blendshape_indices(_PRESSING)

@@ -139,7 +139,7 @@ class EditStream:
         )
 
     def _blinks(self, times: Curve, fps: float) -> NDArray[np.float32]:
-        """What blinks add [t, 2] to the eyelids' own closure, so that the larger of both results."""
+        """What blinks add to the eyelids' own closure [t, 2], so that the larger one results."""
         assert self._lively is not None and self._held is not None
         before = len(self._closures) - len(self._held)
         own = self._closures[before : before + len(times)]

@@ -61,7 +61,7 @@ def word_keyframes(
 def _plateaus(
     words: Iterable[tuple[str, float, float]], wanted: Mapping[str, EmotionVector], gap: float
 ) -> list[_Plateau]:
-    """Intervals of constant emotion; words of one emotion less than ``gap`` seconds apart share one."""
+    """Intervals of constant emotion; one for equal emotions less than ``gap`` seconds apart."""
     plateaus: list[_Plateau] = []
     latest = float("-inf")
     for word, start, end in words:

@@ -57,13 +57,13 @@ class CrossDimensionBlock(nn.Module):
         """Builds both directions."""
         super().__init__()
         self.across_structure = ResidualAttention(width, heads)
-        self.across_blendshapes = ResidualAttention(width, heads)
+        self.across_units = ResidualAttention(width, heads)
         self.unit_layers, self.structure_layers = FeedForward(width), FeedForward(width)
 
     def forward(self, units: Tensor, structure: Tensor) -> tuple[Tensor, Tensor]:
         """Returns unit tokens [p, u, d] and structure tokens [p, k, d]."""
         units = self.unit_layers(self.across_structure(units, structure))
-        return units, self.structure_layers(self.across_blendshapes(structure, units))
+        return units, self.structure_layers(self.across_units(structure, units))
 
 
 class PersonEncoder(nn.Module):
@@ -127,7 +127,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @register_to_config
     def __init__(
         self,
-        blendshapes: int = 52,
+        face_units: int = 52,
         keypoints: int = 64,
         width: int = 32,
         heads: int = 4,
@@ -138,7 +138,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Builds the network; until trained it is the linear basis.
 
         Args:
-            blendshapes: blendshapes u of the motion space.
+            face_units: number u of blendshapes; saved configurations have this name for it.
             keypoints: keypoints k.
             width: channels d of every token.
             heads: attention heads of the person encoder.
@@ -147,7 +147,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             rank: rank r of the operator that mixes units.
         """
         super().__init__()
-        self.person = PersonEncoder(blendshapes, keypoints, width, heads, layers)
+        self.person = PersonEncoder(face_units, keypoints, width, heads, layers)
         self.state = nn.Linear(3, width)
         self.frame = FrameAttention(width, summaries)
         self.collect = nn.Linear(width, rank)
@@ -157,9 +157,9 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("mean_keypoints", torch.zeros(keypoints, 3))
         self.register_buffer("keypoint_spread", torch.ones(()))
         for name, rows, columns in (
-            ("table", blendshapes, blendshapes),
-            ("basis", blendshapes, 3 * keypoints),
-            ("analysis", 3 * keypoints, blendshapes),
+            ("table", face_units, face_units),
+            ("basis", face_units, 3 * keypoints),
+            ("analysis", 3 * keypoints, face_units),
         ):
             self.register_buffer(name, torch.eye(rows, columns), persistent=False)
 

@@ -57,7 +57,7 @@ class LearnedUnitMap:
 
         basis = space.blendshape_basis
         config = network.config
-        wanted = (config.blendshapes, config.keypoints, 3)
+        wanted = (config.face_units, config.keypoints, 3)
         if basis is None or basis.shape != wanted or space.blendshape_names != BLENDSHAPES:
             raise MotionError(
                 f"This network needs a motion space with ARKit's {wanted[0]} blendshapes and "

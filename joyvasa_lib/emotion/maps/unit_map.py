@@ -71,5 +71,5 @@ def checked_activations(activations: Floats, units: tuple[str, ...]) -> Floats:
 
 
 def unknown_unit(units: Iterable[str]) -> str | None:
-    """The first name, in alphabetical order, that is not a component of the face; None if all are."""
+    """A name that is not a component of the face, the first in alphabetical order, or None."""
     return next(iter(sorted(set(units) - set(FACE_COMPONENTS))), None)

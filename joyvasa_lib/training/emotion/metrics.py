@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.heads.expression_pairs import ExpressionPairs
 from joyvasa_lib.datasets.heads.expressions import REGIONS, keypoint_regions
-from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS, arkit_matrix
+from joyvasa_lib.emotion.action_units import COMPONENTS, FACE_COMPONENTS
+from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.rig.head_rig import bundled_rig

@@ -165,7 +165,7 @@ def train_emotion(
         resume: start anew if false.
 
     Returns:
-        The export folder, for :func:`~joyvasa_lib.emotion.maps.learned.load_unit_map`.
+        The export folder, for :func:`~joyvasa_lib.emotion.maps.choose.load_unit_map`.
 
     Raises:
         OptionError: an unknown key or a value out of range in the recipe.

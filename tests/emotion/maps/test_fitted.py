@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from joyvasa_lib.cli import app
 from joyvasa_lib.emotion.editor import EmotionEditor
+from joyvasa_lib.emotion.maps.choose import default_map
 from joyvasa_lib.emotion.maps.fitted import EmotionBasis
-from joyvasa_lib.emotion.maps.linear import UnitToExpression, default_map
 from joyvasa_lib.emotion.maps.liveportrait_directions import liveportrait_unit_map
+from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
 from joyvasa_lib.errors import CheckpointError, JoyVASAError, MotionError, OptionError
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21

@@ -21,22 +21,17 @@ from joyvasa_lib.datasets.heads.expression_pairs import (
 )
 from joyvasa_lib.emotion.action_units import FACE_COMPONENTS
 from joyvasa_lib.emotion.editor import EmotionEditor
-from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
-from joyvasa_lib.emotion.maps.learned import (
+from joyvasa_lib.emotion.maps.choose import (
     BUNDLED_MAP,
-    WEIGHTS,
-    LearnedUnitMap,
     bundled_map,
-    load_unit_map,
-    save_unit_map,
-)
-from joyvasa_lib.emotion.maps.linear import (
-    LinearUnitMap,
-    UnitToExpression,
-    arkit_unit_map,
     default_map,
+    load_unit_map,
 )
+from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
+from joyvasa_lib.emotion.maps.learned import WEIGHTS, LearnedUnitMap, save_unit_map
+from joyvasa_lib.emotion.maps.linear import LinearUnitMap, arkit_unit_map
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
+from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion import Motion, get_space
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
