@@ -1,7 +1,8 @@
-"""The motion room: the latent that speech generation makes and portrait rendering consumes.
+"""Motion: the latent that speech generation makes and portrait rendering consumes.
 
-What is here: :class:`Motion` and :class:`MotionSpace`; the pose formula; how motion meets a source
-portrait; gains, limits, smoothing, retiming, files and plots. Light to import: NumPy only.
+:class:`Motion` and :class:`MotionSpace`; the pose formula; driving, which applies a motion to a
+source portrait; gains, limits, temporal smoothing, retiming, files and plots. Importing it loads
+NumPy only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The 52 blendshapes of the compact preset, in one fixed order.
 
-The names are those of Apple's ARKit blend shapes, the de-facto vocabulary for performance capture;
+The names are those of Apple's ARKit blend shapes, the common vocabulary of performance capture;
 left and right are the person's own.
 """
 
@@ -102,5 +102,5 @@ ACTION_UNIT_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """The action unit (Ekman, Friesen & Hager 2002) that each blendshape belongs to: name, blendshapes.
 
-The emotion room's table says more about them; a test keeps both together.
+The table of the emotion room says more about them; a test compares both.
 """

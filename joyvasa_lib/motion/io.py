@@ -1,4 +1,4 @@
-"""Motion files: safetensors with four arrays and a few words of metadata.
+"""Motion files: safetensors with four arrays and metadata.
 
 | tensor | shape, float32 |
 |---|---|

@@ -1,4 +1,4 @@
-"""``Performance``: a motion of known length that is made piece by piece while it is read.
+"""``Performance``: a motion of known length that is generated piece by piece while it is read.
 
 An hour of speech is rendered while its motion is still being generated; only the piece at hand is
 in memory. Axis legend: ``t`` frames.
@@ -133,7 +133,7 @@ class Performance:
 
         Raises:
             OptionError: what is given cannot edit, or an option is unknown or out of range.
-            MotionError: the performance's space knows nothing of the emotion.
+            MotionError: the emotion cannot be expressed in the performance's space.
         """
         change = checked_edit(edit)
         change.edit_motion(Motion.neutral(1, space=self.space), **options)  # checks now
@@ -142,7 +142,7 @@ class Performance:
         )
 
     def retime(self, *, fps: float, n_frames: int) -> Performance:
-        """The performance on another clock, as :meth:`Motion.retime`.
+        """The performance at another frame rate or of another length, as :meth:`Motion.retime`.
 
         Raises:
             MotionError: a value is not positive, or there are no frames.

@@ -1,4 +1,4 @@
-"""A performance as an image: curves by region, head pose, action-unit heat map, sound envelope.
+"""A performance as an image: curves by region, head pose, action-unit heat map, audio envelope.
 
 Axis legend: ``t`` frames, ``u`` blendshapes, ``k`` keypoints. Needs matplotlib; no display.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MissingDependencyError, MotionError
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.blendshapes import ACTION_UNIT_NAMES, REGIONS
 from joyvasa_lib.motion.data import MotionData
 
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 Curves = NDArray[np.float32]
 Kind = Literal["curves", "heatmap", "action-units"]
 
-_PANEL_INCHES = {"sound": 0.8, "head": 1.6, "curves": 1.6, "unit": 0.14}
+_PANEL_INCHES = {"audio": 0.8, "head": 1.6, "curves": 1.6, "row": 0.14}
 _QUIET = 0.01
-"""Units that never move by more than this are left out of a plot."""
+"""Activation below which a blendshape does not appear in a plot."""
 
 
 def plot_motion(
     motion: MotionData,
     waveform: NDArray[np.float32] | None = None,
     *,
-    sample_rate: int = 16000,
+    sample_rate: int = SAMPLE_RATE,
     kind: Kind = "curves",
     per_region: int = 6,
     width: float = 10.0,
@@ -38,12 +39,12 @@ def plot_motion(
 
     Args:
         motion: at least one frame.
-        waveform: [n] sound to draw the envelope of, or None.
+        waveform: [n] samples to draw the envelope of, or None.
         sample_rate: of the waveform, Hz.
-        kind: ``"curves"`` draws the liveliest units of each region, ``"heatmap"`` all that move,
-            ``"action-units"`` the same as the facial action units that they belong to, the
-            stronger of two sides. In a space without blendshapes all draw keypoint groups.
-        per_region: most curves in one panel.
+        kind: ``"curves"`` draws the blendshapes of each region that move most, ``"heatmap"`` all
+            that move, ``"action-units"`` the facial action units that they belong to, the stronger
+            of two sides. In a space without blendshapes all three draw keypoint groups.
+        per_region: largest number of curves in one panel.
         width: inches.
 
     Returns:
@@ -54,7 +55,7 @@ def plot_motion(
         MotionError: an empty motion, or unknown kind.
     """
     if kind not in ("curves", "heatmap", "action-units"):
-        raise MotionError(f"A plot's kind is 'curves' or 'heatmap' or 'action-units', not {kind!r}")
+        raise MotionError(f"kind must be 'curves', 'heatmap' or 'action-units', not {kind!r}")
     if len(motion) == 0:
         raise MotionError("A motion without frames cannot be plotted")
     try:
@@ -69,10 +70,10 @@ def plot_motion(
         regions = _action_units(motion)
     heat = kind != "curves" and bool(regions)
     rows = sum(len(curves) for curves in regions.values())
-    heights = [_PANEL_INCHES["sound"]] if waveform is not None else []
+    heights = [_PANEL_INCHES["audio"]] if waveform is not None else []
     heights.append(_PANEL_INCHES["head"])
     if heat:
-        heights.append(max(1.0, _PANEL_INCHES["unit"] * rows))
+        heights.append(max(1.0, _PANEL_INCHES["row"] * rows))
     else:
         heights += [_PANEL_INCHES["curves"]] * len(regions)
 
@@ -98,7 +99,7 @@ def plot_motion(
 
 
 def _region_curves(motion: MotionData, most: int | None) -> dict[str, dict[str, Curves]]:
-    """Moving curves by region: unit activations, or a keypoint group's distance from rest."""
+    """Moving curves by region: activations, or distances of keypoints from their median."""
     result: dict[str, dict[str, Curves]] = {}
     if not motion.space.has_blendshapes:
         away = motion.expression - np.median(motion.expression, axis=0)
@@ -106,24 +107,24 @@ def _region_curves(motion: MotionData, most: int | None) -> dict[str, dict[str, 
         for region, indices in motion.space.keypoint_groups.items():
             result[region] = {f"keypoint {i}": distance[:, i] for i in indices[:most]}
         return result
-    units, names = motion.blendshapes, motion.space.blendshape_names
-    reach = np.abs(units).max(axis=0)
-    known = {unit for members in REGIONS.values() for unit in members}
+    activations, names = motion.blendshapes, motion.space.blendshape_names
+    highest = np.abs(activations).max(axis=0)
+    known = {name for members in REGIONS.values() for name in members}
     regions = {**REGIONS, "other": tuple(name for name in names if name not in known)}
     for region, members in regions.items():
-        index = [i for i in motion.space.blendshape_indices(members) if reach[i] > _QUIET]
-        chosen = set(sorted(index, key=lambda i: -float(units[:, i].std()))[:most])
+        index = [i for i in motion.space.blendshape_indices(members) if highest[i] > _QUIET]
+        chosen = set(sorted(index, key=lambda i: -float(activations[:, i].std()))[:most])
         if chosen:
-            result[region] = {names[i]: units[:, i] for i in index if i in chosen}
+            result[region] = {names[i]: activations[:, i] for i in index if i in chosen}
     return result
 
 
 def _action_units(motion: MotionData) -> dict[str, dict[str, Curves]]:
     """Activation of the action units that move; of two sides the stronger."""
-    units, result = motion.blendshapes, {}
+    activations, result = motion.blendshapes, {}
     for code, (name, members) in ACTION_UNIT_NAMES.items():
         index = motion.space.blendshape_indices(members)
-        curve = units[:, index].max(axis=1, initial=0.0)
+        curve = activations[:, index].max(axis=1, initial=0.0)
         if curve.max() > _QUIET:
             result[f"{code} {name}"] = curve
     return {"action units": result} if result else {}
@@ -137,7 +138,7 @@ def _draw_envelope(panel: Any, waveform: Curves, sample_rate: int) -> None:
     seconds = (np.arange(len(peak)) + 0.5) * hop / sample_rate
     panel.fill_between(seconds, -peak, peak, color="0.6", linewidth=0.0)
     panel.set_yticks([])
-    panel.set_ylabel("sound")
+    panel.set_ylabel("audio")
 
 
 def _draw_head(panel: Any, seconds: Curves, motion: MotionData) -> None:

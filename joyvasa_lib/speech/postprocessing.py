@@ -1,4 +1,4 @@
-"""What happens to drawn motion before it leaves: a calm head, plausible ranges, blinks.
+"""Post-processing of generated motion: a smooth head pose, plausible ranges, blinks.
 
 Axis legend: ``t`` frames, ``c`` values of a frame in their own units (blendshapes or expression,
 scale, translation, rotation in degrees).
@@ -18,21 +18,21 @@ Floats = NDArray[np.float32]
 LIMITS = Limits()
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 HEAD_SPREAD = 2.0
-"""Standard deviation in frames of the filter on the head: heads have nothing above 2 Hz."""
+"""Standard deviation in frames of the filter on the head pose: heads move below 2 Hz."""
 REACH = 5
-"""Frames of the filter on each side, and so the delay of a stream that it costs."""
+"""Frames of the filter on each side, which is also the delay of a stream."""
 
 
 class PostProcessor:
-    """Applied to consecutive pieces of one performance; holds back a few frames to look ahead."""
+    """Processes consecutive pieces of one performance, ``REACH`` frames late."""
 
     def __init__(self, normalizer: MotionNormalizer, options: GenerationOptions) -> None:
-        """Remembers which channels are what."""
+        """Finds the channels of each part."""
         space = normalizer.space
-        self._units = normalizer.layout == "units"
-        self._face = len(space.blendshape_names) if self._units else 3 * space.keypoint_count
-        self._lids = [space.blendshape_names.index(name) for name in LIDS] if self._units else []
-        placed = self._units and options.blinks == "placed"
+        self._by_name = normalizer.layout == "units"
+        self._face = len(space.blendshape_names) if self._by_name else 3 * space.keypoint_count
+        self._lids = [space.blendshape_names.index(name) for name in LIDS] if self._by_name else []
+        placed = self._by_name and options.blinks == "placed"
         self._blinks = BlinkTrack(options.seed, normalizer.fps) if placed else None
         self._gain = np.float32(options.head_motion)
         self._smooth = options.smooth_pose
@@ -41,7 +41,7 @@ class PostProcessor:
         self._held: Floats | None = None
 
     def push(self, values: Floats, last: bool = False) -> Floats:
-        """Takes the next frames [t, c]; returns the finished ones, at the last piece all."""
+        """Takes the next frames [t, c]; returns those that are finished, at the end all."""
         if self._held is None:
             self._held = np.repeat(values[:1], REACH, axis=0)
         held = np.concatenate([self._held, values])
@@ -58,7 +58,7 @@ class PostProcessor:
         face = self._face
         if self._smooth:
             values[:, face : face + 7] = smooth(held[:, face : face + 7])
-        if not self._units:
+        if not self._by_name:
             return self._with_head_gain(values)
         if self._blinks is not None:
             values[:, self._lids] = self._blinks(ready)[:, None]
@@ -71,13 +71,13 @@ class PostProcessor:
 
     def _with_head_gain(self, values: Floats) -> Floats:
         face = self._face
-        if self._absolute:  # what moves is the change from the first frame
+        if self._absolute:  # the gain acts on the change from the first frame
             pose = values[:, face : face + 7]
             self._first = pose[0].copy() if self._first is None else self._first
             if self._gain != 1.0:
                 pose[:] = self._first + self._gain * (pose - self._first)
             return values
-        if self._units:  # poses of the compact preset are relative to the portrait's own
+        if self._by_name:  # poses of the compact preset are relative to the portrait's own
             values[:, face] = 1.0 + (values[:, face] - 1.0) * self._gain
         values[:, face + 1 : face + 7] *= self._gain
         return values

@@ -58,18 +58,18 @@ def test_a_neutral_motion_moves_nothing() -> None:
 
 
 def test_blendshapes_go_in_and_come_out() -> None:
-    units = np.random.default_rng(0).uniform(0, 1, (30, 52))
+    activations = np.random.default_rng(0).uniform(0, 1, (30, 52))
     rotation = np.random.default_rng(1).normal(size=(30, 3))
-    motion = Motion.from_blendshapes(units, rotation=rotation, fps=30)
-    np.testing.assert_allclose(motion.blendshapes, units, atol=1e-4)
+    motion = Motion.from_blendshapes(activations, rotation=rotation, fps=30)
+    np.testing.assert_allclose(motion.blendshapes, activations, atol=1e-4)
     np.testing.assert_allclose(motion.rotation, rotation, atol=1e-6)
     assert motion.duration == 1.0
 
 
-def test_the_same_units_leave_every_number_as_it_is() -> None:
+def test_the_same_blendshapes_leave_every_number_as_it_is() -> None:
     compact = get_space()
     vector = np.random.default_rng(2).normal(size=(20, compact.vector_size))
-    motion = Motion.from_vector(vector, space=compact)  # far from what units can express
+    motion = Motion.from_vector(vector, space=compact)  # far from what blendshapes can express
     assert motion.with_blendshapes(motion.blendshapes) == motion
     louder = motion.with_blendshapes(motion.blendshapes + 0.1)
     np.testing.assert_allclose(louder.blendshapes, motion.blendshapes + 0.1, atol=2e-3)

@@ -40,34 +40,34 @@ def test_the_compact_space_knows_all_blendshapes_in_their_fixed_order() -> None:
     assert get_space() is space
 
 
-def test_units_of_the_compact_space_can_be_recovered_well_enough() -> None:
+def test_blendshapes_of_the_compact_space_can_be_recovered_well_enough() -> None:
     space = get_space("compact-1")
     flat = space.blendshape_basis.reshape(52, -1).astype(np.float64)
     assert np.linalg.cond(flat) < 1000
-    units = RNG.uniform(0, 1, (200, 52)).astype(np.float32)
+    activations = RNG.uniform(0, 1, (200, 52)).astype(np.float32)
     np.testing.assert_allclose(
-        space.to_blendshapes(space.from_blendshapes(units)), units, atol=1e-4
+        space.to_blendshapes(space.from_blendshapes(activations)), activations, atol=1e-4
     )
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
-def test_units_survive_the_way_through_keypoints(seed: int, frames: int) -> None:
+def test_blendshapes_are_recovered_from_keypoints(seed: int, frames: int) -> None:
     space = small_space(seed=seed % 7)
-    units = np.random.default_rng(seed).normal(size=(2, frames, 4)).astype(np.float32)
-    expression = space.from_blendshapes(units)
+    activations = np.random.default_rng(seed).normal(size=(2, frames, 4)).astype(np.float32)
+    expression = space.from_blendshapes(activations)
     assert expression.shape == (2, frames, 5, 3)
-    np.testing.assert_allclose(space.to_blendshapes(expression), units, atol=1e-3)
+    np.testing.assert_allclose(space.to_blendshapes(expression), activations, atol=1e-3)
 
 
-def test_from_units_is_the_weighted_sum_of_the_basis() -> None:
+def test_from_blendshapes_is_the_weighted_sum_of_the_basis() -> None:
     space = small_space()
-    units = RNG.normal(size=(6, 4)).astype(np.float32)
-    expected = np.einsum("tu,ukd->tkd", units, space.blendshape_basis)
-    np.testing.assert_allclose(space.from_blendshapes(units), expected, atol=1e-5)
+    activations = RNG.normal(size=(6, 4)).astype(np.float32)
+    expected = np.einsum("tu,ukd->tkd", activations, space.blendshape_basis)
+    np.testing.assert_allclose(space.from_blendshapes(activations), expected, atol=1e-5)
 
 
-def test_to_units_is_the_least_squares_solution_for_any_expression() -> None:
+def test_to_blendshapes_is_the_least_squares_solution_for_any_expression() -> None:
     space = small_space()
     assert space.blendshape_basis is not None
     expression = RNG.normal(size=(7, 5, 3)).astype(np.float32)
@@ -100,7 +100,7 @@ def test_the_basis_is_a_read_only_copy() -> None:
         space.blendshape_basis[0] = 2.0
 
 
-def test_regions_part_the_units_between_them() -> None:
+def test_every_blendshape_is_in_one_region() -> None:
     space = get_space("compact-1")
     together = np.concatenate([space.region_blendshapes(region) for region in REGIONS])
     assert sorted(together) == list(range(52))
@@ -110,7 +110,7 @@ def test_regions_part_the_units_between_them() -> None:
         space.region_blendshapes("ear")
 
 
-def test_the_official_space_has_21_keypoints_70_channels_and_no_units() -> None:
+def test_the_official_space_has_21_keypoints_70_channels_and_no_blendshapes() -> None:
     assert get_space("liveportrait-21") is LIVEPORTRAIT_21
     assert LIVEPORTRAIT_21.vector_size == 70
     assert LIVEPORTRAIT_21.expression_frame == "image"
@@ -157,7 +157,7 @@ def test_a_space_that_contradicts_itself_is_refused(
         MotionSpace(**{**fields, **arguments})  # type: ignore[arg-type]
 
 
-def test_wrong_shapes_and_unit_names_are_refused() -> None:
+def test_wrong_shapes_and_blendshape_names_are_refused() -> None:
     space = small_space()
     with pytest.raises(MotionError, match=r"\[..., 5, 3\]"):
         space.to_blendshapes(np.zeros((2, 6, 3)))

@@ -161,7 +161,7 @@ def test_head_motion_zero_keeps_the_head_still_and_the_face_alive(
     assert motion.blendshapes.std() > 0.0
 
 
-def test_rotation_and_units_stay_within_what_an_image_can_show(
+def test_rotation_and_blendshapes_stay_within_what_an_image_can_show(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
     wild = MotionGenerator(

@@ -1,1 +1,1 @@
-"""Motion to motion: smoothing, retiming, gains, limits, joining."""
+"""Motion to motion: temporal smoothing, retiming, gains, limits, joining."""

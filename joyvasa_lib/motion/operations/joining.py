@@ -1,4 +1,4 @@
-"""Motions end to end, with or without a crossfade.
+"""Joining: motions one after another, with or without a crossfade.
 
 Axis legend: ``t`` frames.
 """
@@ -17,14 +17,14 @@ from joyvasa_lib.motion.space import Floats
 
 
 def require_same_kind(a: MotionData, b: MotionData) -> None:
-    """Refuses to mix motions that do not mean the same.
+    """Refuses to join motions of different kinds.
 
     Raises:
         MotionError: space, frame rate or reference differ; the message names both.
     """
     if a.space != b.space:
         raise MotionError(
-            f"Motions of different spaces cannot be mixed: {a.space.name!r} and {b.space.name!r}"
+            f"Motions of different spaces cannot be joined: {a.space.name!r} and {b.space.name!r}"
         )
     if a.fps != b.fps:
         raise MotionError(
@@ -74,7 +74,7 @@ def _join(arrays: list[Floats], overlap: int, *, turns: bool) -> Floats:
     for array in arrays[1:]:
         before, after = pieces[-1][-overlap:], array[:overlap]
         change = after - before
-        if turns:  # the shorter way round
+        if turns:  # in the direction of the smaller angle
             change = (change + 180.0) % 360.0 - 180.0
         pieces[-1] = pieces[-1][:-overlap]
         pieces += [(before + rising * change).astype(np.float32), array[overlap:]]

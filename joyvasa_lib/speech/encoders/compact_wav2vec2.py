@@ -3,7 +3,7 @@
 The transformer, its positional convolution and its configuration are those of
 ``transformers.Wav2Vec2Model`` (Baevski et al. 2020); only the seven raw-waveform convolutions are
 replaced by a fixed log-mel spectrum and three small convolutions, because learning a filter bank
-from raw samples costs far more data and time than the rest of the network. Same interface:
+from raw samples takes far more data and time than the rest of the network. Same interface:
 16 kHz samples in, 50 hidden states a second out.
 
 Axis legend: ``b`` batch, ``n`` samples, ``m`` mel bands, ``t`` frames at 50 Hz, ``c`` channels.
@@ -11,12 +11,13 @@ Axis legend: ``b`` batch, ``n`` samples, ``m`` mel bands, ``t`` frames at 50 Hz,
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers.audio_utils import mel_filter_bank
+
+from joyvasa_lib.media.audio import SAMPLE_RATE
 
 WINDOW = 400
 HOP = 160
@@ -32,16 +33,11 @@ class CompactWav2Vec2Config(Wav2Vec2Config):  # type: ignore[misc]
     mel_bands: int = 80
 
 
-def mel_filters(bands: int, low: float = 50.0, high: float = 7600.0) -> NDArray[np.float32]:
-    """Returns triangular filters on the mel scale (HTK formula), float32 [m, 201]."""
-    low_mel, high_mel = 2595.0 * np.log10(1.0 + np.array([low, high]) / 700.0)
-    mels = np.linspace(low_mel, high_mel, bands + 2)
-    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    bins = np.arange(WINDOW // 2 + 1) * 16000.0 / WINDOW
-    rising = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins[None]) / np.diff(edges)[1:, None]
-    filters = np.clip(np.minimum(rising, falling), 0.0, None)
-    return (filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-8)).astype(np.float32)
+def mel_filters(bands: int, low: float = 50.0, high: float = 7600.0) -> Tensor:
+    """Returns triangular filters on the HTK mel scale, each of sum 1, float32 [m, 201]."""
+    filters = mel_filter_bank(WINDOW // 2 + 1, bands, low, high, SAMPLE_RATE, mel_scale="htk").T
+    total = filters.sum(axis=1, keepdims=True).clip(min=1e-8)  # a narrow filter may miss all bins
+    return torch.from_numpy(filters / total).float()
 
 
 class LogMelFrontEnd(nn.Module):
@@ -54,8 +50,7 @@ class LogMelFrontEnd(nn.Module):
         """Builds ``mel_bands`` filters and convolutions ending in ``channels``."""
         super().__init__()
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        filters = torch.from_numpy(mel_filters(mel_bands))
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", mel_filters(mel_bands), persistent=False)
         width = channels * 3 // 4
         self.conv_in = nn.Conv1d(mel_bands, width, 3, padding=1)
         self.conv_stride = nn.Conv1d(width, channels, 4, stride=2, padding=1)
@@ -78,7 +73,7 @@ class LogMelFrontEnd(nn.Module):
 
 
 class CompactWav2Vec2Model(Wav2Vec2Model):  # type: ignore[misc]
-    """``Wav2Vec2Model`` that hears a mel spectrum."""
+    """``Wav2Vec2Model`` with a mel spectrum as its input."""
 
     config_class = CompactWav2Vec2Config
 

@@ -1,4 +1,4 @@
-"""How loud the speaking parts of a sound are, so that the encoder hears every voice alike.
+"""Level of the speech in a recording, by which every voice is brought to one reference level.
 
 Axis legend: ``n`` samples at 16 kHz.
 """
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 FRAME = 320
 """Samples of one 20 ms energy frame at 16 kHz."""
 ACTIVE_RANGE_DB = 20.0
-"""Frames at most this far below the loudest twentieth count as speech."""
+"""Frames at most this far below the 95th percentile count as speech."""
 SILENCE_DB = -75.0
-"""Levels below this are the silence of a recording and are not amplified further."""
+"""Lowest level: silence is not amplified any further."""
 REFERENCE_DB = -20.0
 """Level that the encoder expects, as root mean square relative to full scale."""
 
@@ -42,12 +42,12 @@ def speech_level(waveform: NDArray[np.float32]) -> float:
 class LevelTracker:
     """Follows the level of a speaker from window to window and gives the gain to apply.
 
-    A pause must not be amplified into speech, so the level falls at most 2 dB a window below what
-    has been heard before; it rises at once.
+    So that a pause is not amplified to the level of speech, the level falls by at most 2 dB a
+    window; it rises at once.
     """
 
     def __init__(self, release_db: float = 2.0) -> None:
-        """Starts with nothing heard; ``release_db`` is the largest fall per window."""
+        """Starts without a level; ``release_db`` is its largest fall per window."""
         self.release_db = release_db
         self._level: float | None = None
 

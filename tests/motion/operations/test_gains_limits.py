@@ -32,7 +32,7 @@ def official_motion(n_frames: int = 60) -> Motion:
 
 
 @pytest.mark.parametrize("make", [compact_motion, official_motion])
-def test_gains_of_one_give_the_very_same_numbers(make) -> None:  # type: ignore[no-untyped-def]
+def test_gains_of_one_give_exactly_the_same_numbers(make) -> None:  # type: ignore[no-untyped-def]
     motion = make()
     assert motion.with_gains() == motion
 
@@ -73,7 +73,7 @@ def test_a_size_below_zero_is_scaled_all_the_same() -> None:
     ("part", "prefixes"),
     [("blink", ("eyeBlink",)), ("mouth", ("mouth", "jaw", "tongue")), ("brows", ("brow",))],
 )
-def test_a_gain_scales_its_units_and_no_others(part: str, prefixes: tuple[str, ...]) -> None:
+def test_a_gain_scales_its_blendshapes_and_no_others(part: str, prefixes: tuple[str, ...]) -> None:
     motion = compact_motion()
     scaled = motion.with_gains(**{part: 0.5})
     inside = np.array([name.startswith(prefixes) for name in BLENDSHAPES])
@@ -97,7 +97,9 @@ def test_a_gain_stops_at_the_ceiling_and_never_lowers() -> None:
 @pytest.mark.parametrize(
     ("part", "group"), [("blink", (11, 13, 15, 16, 18)), ("mouth", (6, 12, 14, 17, 19, 20))]
 )
-def test_without_units_a_gain_acts_on_its_keypoints_only(part: str, group: tuple[int, ...]) -> None:
+def test_without_blendshapes_a_gain_acts_on_its_keypoints_only(
+    part: str, group: tuple[int, ...]
+) -> None:
     motion = official_motion()
     still = motion.with_gains(**{part: 0.0})
     others = [k for k in range(21) if k not in group]
@@ -141,7 +143,7 @@ def test_a_soft_limit_has_no_corner() -> None:
     assert slope.max() < 1.01
 
 
-def test_head_and_units_are_kept_within_limits() -> None:
+def test_head_and_blendshapes_are_kept_within_limits() -> None:
     wild = Motion.from_blendshapes(
         RNG.uniform(-1, 3, (200, 52)), rotation=RNG.normal(0, 30, (200, 3))
     )
@@ -152,13 +154,13 @@ def test_head_and_units_are_kept_within_limits() -> None:
     assert wild.limit() == tame
 
 
-def test_a_motion_within_limits_keeps_its_very_numbers() -> None:
+def test_a_motion_within_limits_keeps_exactly_its_numbers() -> None:
     rotation = RNG.uniform(-5, 5, (60, 3))
     calm = Motion.from_blendshapes(RNG.uniform(0, 1, (60, 52)), rotation=rotation)
     assert calm.limit() == calm
 
 
-def test_limits_bend_units_above_one_but_leave_those_below() -> None:
+def test_limits_bend_blendshapes_above_one_but_leave_those_below() -> None:
     x = np.array([-0.5, 0.0, 0.4, 1.0, 1.05, 2.0, 50.0], dtype=np.float32)
     y = clip_blendshapes(x)
     np.testing.assert_array_equal(y[:4], [0.0, 0.0, np.float32(0.4), 1.0])

@@ -1,4 +1,4 @@
-"""Retiming: the same performance on another clock."""
+"""Retiming: another frame rate or length."""
 
 from __future__ import annotations
 
