@@ -48,11 +48,11 @@ OWN_MEASURES = {
     "surprise": {
         "inner_brow": BOTH,
         "outer_brow": BOTH,
-        "lids": FLOW,
+        "eyelids": FLOW,
         "jaw": FLOW,
         "aperture": FLOW,
     },
-    "fear": {"inner_brow": BOTH, "lids": FLOW, "smile": BOTH},
+    "fear": {"inner_brow": BOTH, "eyelids": FLOW, "smile": BOTH},
     "anger": {"brow_drop": BOTH},
     "disgust": {"nose": FLOW, "brow_drop": BOTH},
     "contempt": {"one_corner": BOTH},

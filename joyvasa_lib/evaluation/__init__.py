@@ -1,7 +1,7 @@
-"""The evaluation room: how good a talking portrait is, in numbers that need no download.
+"""Measures of a talking portrait that need no download.
 
-:func:`evaluate_motion` measures what the speech stage meant, :func:`evaluate_video` what can be
-seen; both read the same curves, so their numbers may be compared.
+:func:`evaluate_motion` measures the motion that the speech stage generated, :func:`evaluate_video`
+what a video shows. Both measure the same curves, so their numbers can be compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contact sheets: what every emotion and every action unit does to one portrait, on one image."""
+"""Contact sheets: one portrait with every emotion and every action unit, on one image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CELL = 168
 """Side of a cell in pixels."""
 _LABEL = 18
 _AROUND_FACE = 1.2
-"""Side of what a cell shows over the larger side of the face."""
-_CONTRARY_SIDES = ("AU30", "MS")
-"""Units whose two sides at once cancel each other."""
+"""Side of the square shown in a cell, relative to the larger side of the face."""
+_OPPOSED_SIDES = ("AU30", "MS")
+"""Units whose two sides cancel each other."""
 
 Cell = tuple[str, Emotion]
 
@@ -33,10 +33,10 @@ def emotion_cells(names: Iterable[str] = (*BASIC, *COMPOUND)) -> list[Cell]:
 
 
 def unit_cells() -> list[Cell]:
-    """Each action unit at its strongest; sides that cancel each other one by one."""
+    """Each action unit at intensity 1; sides that cancel each other separately."""
     cells = []
     for unit in ACTION_UNITS:
-        names = unit.components if unit.code in _CONTRARY_SIDES else (unit.code,)
+        names = unit.components if unit.code in _OPPOSED_SIDES else (unit.code,)
         cells += [(f"{name} {unit.name.lower()}", Emotion.units({name: 1.0})) for name in names]
     return cells
 
@@ -49,18 +49,18 @@ def contact_sheet(
     columns: int = 8,
     progress: Callable[[int], None] | None = None,
 ) -> Pixels:
-    """One portrait with many emotions, labelled.
+    """One portrait with many emotions, each labelled.
 
     Args:
-        pipe: renders.
+        pipe: the pipeline that renders.
         portrait: result of its ``encode``.
-        groups: labels with emotions, each group from a new row on; by default every emotion at
-            four levels, then every unit.
-        columns: cells in a row.
+        groups: labelled emotions; each group starts a new row. By default every emotion at four
+            levels, then every unit.
+        columns: cells per row.
         progress: called with the number of cells done after each.
 
     Returns:
-        [h, w, 3] uint8 RGB. The first cell is the portrait as it is.
+        [h, w, 3] uint8 RGB. The first cell shows the portrait unchanged.
     """
     groups = groups or [emotion_cells(), unit_cells()]
     window = _face_window(portrait)
@@ -75,7 +75,7 @@ def contact_sheet(
             done += 1
             if progress is not None:
                 progress(done)
-        if number == 0 and len(group) % columns == 0:  # keep levels of one emotion together
+        if number == 0 and len(group) % columns == 0:  # keeps the levels of an emotion in one row
             blank = np.full_like(drawn[0], 255)
             drawn[1:1] = [blank] * (columns - 1)
         rows += in_rows(drawn, columns)
@@ -91,7 +91,7 @@ def labelled(image: Pixels, label: str, size: int = CELL) -> Pixels:
 
 
 def in_rows(cells: Sequence[Pixels], columns: int) -> Iterator[Pixels]:
-    """Cells of one size side by side, the last row filled with white."""
+    """Rows of cells of one size, the last row filled with white."""
     for start in range(0, len(cells), columns):
         row = list(cells[start : start + columns])
         row += [np.full_like(row[0], 255)] * (columns - len(row))
@@ -99,7 +99,7 @@ def in_rows(cells: Sequence[Pixels], columns: int) -> Iterator[Pixels]:
 
 
 def _face_window(portrait: EncodedPortrait) -> tuple[slice, slice]:
-    """Rows and columns of the crop that show the face, a square inside it."""
+    """Rows and columns of a square of the crop around the face."""
     points = portrait.crop.landmarks[:, :2]
     side = portrait.portrait.size
     scale = side / portrait.crop.size

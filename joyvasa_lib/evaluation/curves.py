@@ -1,4 +1,4 @@
-"""Curves over time: how they agree, lag, and shake; and how loud a sound is in each frame.
+"""Curves over time: agreement, lag, jitter and loudness.
 
 Axis legend: ``t`` frames, ``h`` steps of 10 ms.
 """
@@ -16,11 +16,11 @@ from joyvasa_lib.media.audio import SAMPLE_RATE
 Curve = NDArray[np.float64]
 
 STEP = 160
-"""Samples of a loudness step: 10 ms."""
+"""Samples per step of loudness: 10 ms."""
 QUIET_DB = 25.0
-"""Decibels below the loudest twentieth from which a frame counts as silent."""
+"""Decibels below the 95th percentile from which a frame counts as silent."""
 JITTER_HZ = 6.0
-"""Frequency above which people's heads have nothing: what is there shakes."""
+"""Frequency above which people's heads do not move: motion above it is jitter."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Agreement:
     """How well one curve follows another.
 
     Attributes:
-        correlation: Pearson's, as they are.
+        correlation: Pearson's, without lag.
         best_correlation: the highest over all lags.
-        lag_ms: milliseconds by which the first comes after the second at the best lag.
+        lag_ms: lag of the first curve behind the second at that correlation, milliseconds.
     """
 
     correlation: float
@@ -48,13 +48,13 @@ def correlation(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def agreement(made: ArrayLike, truth: ArrayLike, fps: float, longest: float = 0.4) -> Agreement:
-    """Compares two curves at all lags up to ``longest`` seconds, to a fraction of a frame.
+    """Compares two curves at all lags up to ``longest`` seconds, with sub-frame resolution.
 
     Args:
-        made: [t] the curve that is judged.
-        truth: [t] what it should be; the longer one is cut.
-        fps: frames a second of both.
-        longest: largest lag in seconds, either way.
+        made: [t] the curve that is measured.
+        truth: [t] the reference; the longer curve is cut.
+        fps: frames per second of both.
+        longest: largest lag in seconds, in both directions.
     """
     a, b = np.asarray(made, np.float64), np.asarray(truth, np.float64)
     n = min(len(a), len(b))
@@ -79,17 +79,17 @@ def agreement(made: ArrayLike, truth: ArrayLike, fps: float, longest: float = 0.
 
 
 def shaking(curve: ArrayLike, fps: float, above: float = JITTER_HZ) -> float:
-    """Root mean square of :func:`fast_part`, in the curve's own unit."""
+    """Root mean square of :func:`fast_part`, in the unit of the curve."""
     fast = fast_part(curve, fps, above)
     return float(np.sqrt(np.mean(np.square(fast)))) if len(fast) else 0.0
 
 
 def fast_part(curve: ArrayLike, fps: float, above: float = JITTER_HZ) -> Curve:
-    """What a curve [t] has above a frequency in Hz; what is left after subtracting it is calm."""
+    """The part of a curve [t] above a frequency in hertz."""
     values = filled(curve)
     if len(values) < 4 or fps <= 2.0 * above:
         return np.zeros(len(values))
-    # Without the line between its ends and mirrored in a point, the curve closes to a circle.
+    # Subtracting the line between its ends and appending its odd reflection makes it periodic.
     values = values - np.linspace(values[0], values[-1], len(values))
     spectrum = np.fft.rfft(np.concatenate([values, -values[::-1]]))
     spectrum[np.fft.rfftfreq(2 * len(values), 1.0 / fps) <= above] = 0.0
@@ -97,7 +97,7 @@ def fast_part(curve: ArrayLike, fps: float, above: float = JITTER_HZ) -> Curve:
 
 
 def filled(curve: ArrayLike) -> Curve:
-    """The curve [t] with NaN replaced by straight lines between its neighbours."""
+    """The curve [t] with NaN replaced by linear interpolation; the ends are held."""
     values = np.array(curve, dtype=np.float64)
     known = np.isfinite(values)
     if known.any() and not known.all():
@@ -114,12 +114,12 @@ def runs(mask: ArrayLike) -> list[tuple[int, int]]:
 
 
 def loudness(blocks: Iterable[NDArray[np.float32]], n_frames: int, fps: float) -> Curve:
-    """How loud the sound is in each frame, decibels relative to full scale [t], at least -100.
+    """Loudness of each frame [t] in decibels relative to full scale, at least -100.
 
     Args:
-        blocks: consecutive pieces of sound, float32 [n], 16 kHz mono.
-        n_frames: number of frames; those after the end of the sound are silent.
-        fps: frames a second.
+        blocks: consecutive pieces of a mono waveform at 16 kHz, float32 [n].
+        n_frames: number of frames; those after the end of the waveform are silent.
+        fps: frames per second.
     """
     energies: list[Curve] = []
     rest: NDArray[np.float32] = np.zeros(0, np.float32)

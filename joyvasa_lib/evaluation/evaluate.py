@@ -1,4 +1,4 @@
-"""Everything measured about one performance: a motion with its sound, or a finished video.
+"""All measures of one performance: a motion with its audio, or a finished video.
 
 Axis legend: ``t`` frames.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import JoyVASAError, MediaError
+from joyvasa_lib.evaluation.consistency import ConsistencyScores, ConsistencyTracker
 from joyvasa_lib.evaluation.curves import loudness
-from joyvasa_lib.evaluation.image import ImageScores, ImageWatch
 from joyvasa_lib.evaluation.scores import (
     BlinkScores,
     HeadScores,
@@ -34,42 +34,48 @@ from joyvasa_lib.motion import Motion
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v")
 SEGMENT_SUFFIXES = (".TextGrid", ".textgrid", ".csv", ".tsv")
-LOOKS_A_SECOND = 5.0
-"""Frames a second whose pixels are compared; all are tracked."""
+COMPARED_FPS = 5.0
+"""Frames per second whose pixels are compared; all frames are tracked."""
+_JSON_KEYS = {
+    "consistency": "picture",
+    "audio_seconds": "sound_seconds",
+    "audio_lag_ms": "sound_lag_ms",
+}
+"""Keys of results in JSON that are not the attribute's name; they stay as programs know them."""
 
 
 @dataclass(frozen=True)
 class LengthScores:
-    """Lengths.
+    """Lengths of video and audio.
 
     Attributes:
         frames: number of frames.
-        fps: frames a second.
-        seconds: of the image.
-        sound_seconds: of the sound; None without one.
-        difference_ms: sound less image, milliseconds.
+        fps: frames per second.
+        seconds: duration of the frames.
+        audio_seconds: duration of the audio; None without audio.
+        difference_ms: duration of the audio minus that of the frames, milliseconds.
         lost_frames: share of frames in which no face was found.
     """
 
     frames: int
     fps: float
     seconds: float
-    sound_seconds: float | None
+    audio_seconds: float | None
     difference_ms: float | None
     lost_frames: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The numbers of one performance; see the classes of the parts for what each means.
+    """The measures of one performance; the classes of its parts document each number.
 
     Attributes:
-        name: of the file, or what the caller called it.
-        length: frames and seconds.
-        mouth: lips against sounds.
+        name: of the file, or as the caller gave it.
+        length: durations of frames and audio.
+        mouth: lips compared with speech.
         blinks: rate and duration.
         head: ranges, speed and jitter.
-        image: identity and background; None for a motion.
+        consistency: identity and background; None for a motion.
     """
 
     name: str
@@ -77,11 +83,11 @@ class Evaluation:
     mouth: MouthScores
     blinks: BlinkScores
     head: HeadScores
-    full_image: ImageScores | None = None
+    consistency: ConsistencyScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain numbers, ready for JSON."""
-        return asdict(self)
+        return asdict(self, dict_factory=_json_object)
 
 
 def evaluate_motion(
@@ -92,22 +98,22 @@ def evaluate_motion(
     sample_rate: int | None = None,
     name: str = "motion",
 ) -> Evaluation:
-    """Measures a motion, before any portrait wears it.
+    """Measures a motion without rendering it.
 
     Args:
         motion: of a space with blendshapes.
-        speech: the sound that it was made for.
-        segments: which sound is spoken when: file or rows.
-        sample_rate: samples a second of an array of speech.
-        name: what to call the result.
+        speech: the speech it was generated for.
+        segments: phones with their times: a file or rows.
+        sample_rate: samples per second, if ``speech`` is an array.
+        name: name of the result.
 
     Raises:
         MotionError: the space has no blendshapes.
-        MediaError: the sound or the segments cannot be used.
+        MediaError: the speech or the segments cannot be used.
     """
-    sound = None if speech is None else load_speech(speech, sample_rate)
+    heard = None if speech is None else load_speech(speech, sample_rate)
     timed = None if segments is None else load_segments(segments)
-    return _score(name, track_motion(motion), sound, timed, None)
+    return _score(name, track_motion(motion), heard, timed)
 
 
 def evaluate_video(
@@ -118,38 +124,39 @@ def evaluate_video(
     portrait: NDArray[np.uint8] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Measures what can be seen and heard in a video.
+    """Measures what a video shows.
 
     Args:
         video: the file.
-        speech: its sound in better quality; the video's own by default.
-        segments: which sound is spoken when: file or rows.
-        portrait: [h, w, 3] RGB image that identity is compared with; the first frame by default.
+        speech: its audio in better quality; the video's own by default.
+        segments: phones with their times: a file or rows.
+        portrait: [h, w, 3] uint8 RGB image that the face is compared with; by default the first
+            frame.
         progress: called with the number of frames done after each.
 
     Raises:
-        MediaError: the video, the sound or the segments cannot be used.
-        NoFaceError: there is no face in any frame, or in the portrait.
+        MediaError: the video, the speech or the segments cannot be used.
+        NoFaceError: no face in any frame, or in the portrait.
     """
     path = check_readable(video, "video")
     reader = read_video(path)
     timed = None if segments is None else load_segments(segments)
-    own = _own_sound(path)
-    sound = own if speech is None else load_speech(speech)
-    watch = _watch(portrait)
-    every = max(1, round(reader.fps / LOOKS_A_SECOND))
+    own = _own_audio(path)
+    heard = own if speech is None else load_speech(speech)
+    consistency = _consistency_tracker(portrait)
+    every = max(1, round(reader.fps / COMPARED_FPS))
 
     tracker = FaceTracker(reader.fps)
     for index, (frame, face) in enumerate(follow_face(reader)):
         tracker.see(frame, face)
         if index % every == 0:
-            watch.see(frame, face)
+            consistency.see(frame, face)
         if progress is not None:
             progress(index + 1)
     track = tracker.track()
-    result = _score(path.name, track, sound, timed, watch.scores(track))
-    length = _length(track, own)  # the sound in the file counts, not the one to compare with
-    return Evaluation(**{**vars(result), "length": length})
+    result = _score(path.name, track, heard, timed)
+    length = _length(track, own)  # of the file's own audio, not of ``speech``
+    return replace(result, length=length, consistency=consistency.scores(track))
 
 
 def evaluate_folder(
@@ -157,15 +164,15 @@ def evaluate_folder(
     segments: str | os.PathLike[str] | None = None,
     on_error: Callable[[Path, JoyVASAError], None] | None = None,
 ) -> Iterator[Evaluation]:
-    """Measures every video of a folder, in order of name.
+    """Measures the videos of a folder in order of name.
 
     Args:
-        folder: where the videos are.
-        segments: a folder of ``NAME.TextGrid`` or ``NAME.csv``; the videos' own by default.
-        on_error: called with a video that cannot be measured; without it, that is an error.
+        folder: a folder with videos.
+        segments: a folder with ``NAME.TextGrid`` or ``NAME.csv``; that of the videos by default.
+        on_error: called for a video that cannot be measured; without it the error is raised.
 
     Raises:
-        MediaError: there is no such folder, or no video in it, or a video cannot be measured.
+        MediaError: no such folder, no video in it, or a video cannot be measured.
         NoFaceError: a video shows no face.
     """
     for path in list_videos(folder):
@@ -178,10 +185,10 @@ def evaluate_folder(
 
 
 def list_videos(folder: str | os.PathLike[str]) -> list[Path]:
-    """The videos of a folder, in order of name.
+    """The videos of a folder in order of name.
 
     Raises:
-        MediaError: there is no such folder, or no video in it.
+        MediaError: no such folder, or no video in it.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
@@ -193,50 +200,52 @@ def list_videos(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def find_segments(video: Path, folder: str | os.PathLike[str] | None = None) -> Path | None:
-    """The segments of a video, named like it, in its own folder or another; None if absent."""
+    """The segments file with a video's name, in the video's folder or another; None if absent."""
     root = video.parent if folder is None else Path(folder).expanduser()
     places = (root / (video.stem + suffix) for suffix in SEGMENT_SUFFIXES)
     return next((place for place in places if place.is_file()), None)
 
 
-def _own_sound(path: Path) -> Speech | None:
+def _own_audio(path: Path) -> Speech | None:
     if not probe(path).has_audio:
         return None
     try:
         return load_speech(path)
-    except MediaError:  # a silent or a very short track is no speech
+    except MediaError:  # silent or very short audio is not speech
         return None
 
 
-def _watch(portrait: NDArray[np.uint8] | None) -> ImageWatch:
+def _consistency_tracker(portrait: NDArray[np.uint8] | None) -> ConsistencyTracker:
     if portrait is None:
-        return ImageWatch()
+        return ConsistencyTracker()
     from joyvasa_lib.face.landmarks.detector import select_face
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
-    return ImageWatch(portrait, select_face(MediaPipeFaceDetector().detect(portrait)))
+    return ConsistencyTracker(portrait, select_face(MediaPipeFaceDetector().detect(portrait)))
 
 
 def _score(
     name: str,
     track: FaceTrack,
-    sound: Speech | None,
+    speech: Speech | None,
     segments: Iterable[Segment] | None,
-    full_image: ImageScores | None,
 ) -> Evaluation:
-    levels = None if sound is None else loudness(sound.blocks(), len(track), track.fps)
+    levels = None if speech is None else loudness(speech.blocks(), len(track), track.fps)
     return Evaluation(
         name=name,
-        length=_length(track, sound),
+        length=_length(track, speech),
         mouth=mouth_scores(track, tuple(segments or ()), levels),
         blinks=blink_scores(track),
         head=head_scores(track),
-        full_image=full_image,
     )
 
 
-def _length(track: FaceTrack, sound: Speech | None) -> LengthScores:
+def _length(track: FaceTrack, speech: Speech | None) -> LengthScores:
     seconds = len(track) / track.fps
-    heard = None if sound is None else sound.duration
+    heard = None if speech is None else speech.duration
     difference = None if heard is None else 1000.0 * (heard - seconds)
     return LengthScores(len(track), track.fps, seconds, heard, difference, track.lost)
+
+
+def _json_object(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {_JSON_KEYS.get(key, key): value for key, value in items}

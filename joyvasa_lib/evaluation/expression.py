@@ -1,7 +1,7 @@
-"""What a face shows, measured on its mesh: lips, brows, lids and nose without the head's motion.
+"""Measures of the expression on a face mesh: lips, brows, eyelids and nose, without head motion.
 
 All measures are in distances of the outer eye corners, in the head's own frame
-(:func:`~joyvasa_lib.evaluation.track.in_head_frame`), and grow with what they are named after.
+(:func:`~joyvasa_lib.evaluation.track.in_head_frame`), and increase with what they are named after.
 
 Axis legend: ``n`` mesh points.
 """
@@ -35,30 +35,31 @@ from joyvasa_lib.rig.regions import (
 
 Points = NDArray[np.float64]
 
-_UPPER_LIDS = tuple(sorted(RIGHT_EYE.upper_middle + LEFT_EYE.upper_middle))
-_LOWER_LIDS = tuple(sorted(RIGHT_EYE.lower_middle + LEFT_EYE.lower_middle))
+_UPPER_EYELIDS = tuple(sorted(RIGHT_EYE.upper_middle + LEFT_EYE.upper_middle))
+_LOWER_EYELIDS = tuple(sorted(RIGHT_EYE.lower_middle + LEFT_EYE.lower_middle))
 _UPPER_OUTLINE, _LOWER_OUTLINE = OUTER_UPPER_LIP[4:7], OUTER_LOWER_LIP[4:7]
-"""Outer edges of the lips, right of the middle, in it and left of it."""
+"""Outer edges of the lips: right of the middle, the middle, left of it."""
 _MOUTH_REACH = 1.1
-"""What of the image is looked at for the lips, either way, in widths of the mouth."""
+"""Half the side of the window in which lips are followed, in widths of the mouth."""
 _ZOOM = 2
-"""Enlargement at which the flow of the lips is found."""
+"""Magnification at which the flow of the lips is computed."""
 
 
 @dataclass(frozen=True)
 class FaceMeasures:
-    """What one face shows.
+    """Measures of one face.
 
     Attributes:
-        smile: height of the corners of the mouth over the middle of the lips' outlines, and
-            half of how far they are apart.
-        corner_drop: how far the corners of the mouth lie below the middle of the lips.
-        one_corner: how much farther up and out the person's right corner lies than the left.
-        inner_brow: height of the inner brows over the corners of the eyes.
-        outer_brow: height of the outer brows.
-        brow_drop: how low inner and outer brows lie.
-        lids: distance of upper and lower lids.
-        nose: height of the nostrils' wings, relative to the corners of the eyes.
+        smile: height of the mouth corners over the middle of the lips' outlines, plus half their
+            distance.
+        corner_drop: depth of the mouth corners below the middle of the lips.
+        one_corner: by how much the person's right mouth corner lies farther up and out than the
+            left one.
+        inner_brow: height of the inner brows over the eye corners.
+        outer_brow: height of the outer brows over the eye corners.
+        brow_drop: depth of the inner and outer brows, relative to the eye corners.
+        eyelids: distance of upper and lower eyelids.
+        nose: height of the nostrils' wings, relative to the eye corners.
         jaw: distance of nose and chin.
         aperture: distance of the inner edges of the lips.
     """
@@ -69,7 +70,7 @@ class FaceMeasures:
     inner_brow: float
     outer_brow: float
     brow_drop: float
-    lids: float
+    eyelids: float
     nose: float
     jaw: float
     aperture: float
@@ -79,7 +80,7 @@ NAMES = tuple(field.name for field in fields(FaceMeasures))
 
 
 def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
-    """Measures of a face.
+    """Measures the expression of a face.
 
     Args:
         landmarks: [468, 3] MediaPipe mesh points in pixels.
@@ -100,7 +101,7 @@ def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
         inner_brow=height(INNER_BROWS) - eyes,
         outer_brow=height(OUTER_BROWS) - eyes,
         brow_drop=eyes - height(INNER_BROWS + OUTER_BROWS),
-        lids=height(_UPPER_LIDS) - height(_LOWER_LIDS),
+        eyelids=height(_UPPER_EYELIDS) - height(_LOWER_EYELIDS),
         nose=height(NOSTRILS) - eyes,
         jaw=height((NOSE_BASE,)) - height(CHIN),
         aperture=height(MIDDLE_INNER_UPPER_LIP) - height(MIDDLE_INNER_LOWER_LIP),
@@ -110,16 +111,16 @@ def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
 def follow_points(
     before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[np.floating]
 ) -> Points:
-    """Where points of one image lie in another of the same face, by dense optical flow.
+    """Positions of points of one image in another image of the same face, by dense optical flow.
 
-    The face mesh is a habit of faces as much as a measurement: it hardly sees raised lids or a
-    wrinkled nose. Flow (DIS, Kroeger et al. 2016) follows the pixels themselves; it needs two
-    images that differ by little, such as one frame with and without an emotion.
+    The face mesh is biased towards usual faces: it hardly shows raised eyelids or a wrinkled nose.
+    Optical flow (DIS, Kroeger et al. 2016) follows the pixels themselves, but needs two images that
+    differ little, such as one frame with and without an emotion.
 
     Args:
         before: [h, w, 3] uint8 RGB.
         after: the other image, of the same size.
-        points: [n, 2 or more] x, y in pixels of ``before``; other columns stay.
+        points: [n, 2 or more] x, y in pixels of ``before``; other columns are copied.
 
     Returns:
         [n, 2 or more] float64.
@@ -136,16 +137,16 @@ def follow_points(
 def lips_parted(
     before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.floating]
 ) -> float:
-    """How much farther apart the lips of a second image are, in distances of the eye corners.
+    """Increase of the lips' opening from one image to another, in distances of the eye corners.
 
-    The mesh's own opening of closed lips depends on the face around them: it differs by 0.02 and
-    more between a smile and a frown. Here flow follows the outlines of both lips from one image
-    to the other, so lips that stay as they are read 0 under any brow. Lips that a smile thins read
-    up to 0.015 too little, those that a jaw opens by 0.05 to 0.1 read two thirds of it at least.
+    The opening of closed lips on the mesh depends on the rest of the face: it differs by 0.02 and
+    more between a smile and a frown. Here optical flow follows the outlines of both lips from one
+    image to the other, so unchanged lips give 0 under any brows. Accuracy: up to 0.015 too small
+    for lips that a smile thins, and at least two thirds of an opening of 0.05 to 0.1 by the jaw.
 
     Args:
         before: [h, w, 3] uint8 RGB.
-        after: the same moment with another expression, of the same size.
+        after: an image of the same size with another expression.
         landmarks: [468, 3] MediaPipe mesh points of ``before`` in pixels.
     """
     mesh = np.asarray(landmarks, dtype=np.float64)

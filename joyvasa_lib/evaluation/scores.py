@@ -1,6 +1,6 @@
-"""What a face track is worth: lips against sounds, blinks, head, as small dataclasses of numbers.
+"""Scores of a face track: lips compared with speech, blinks and head motion.
 
-A number that could not be measured (no segments, no sound, no closure) is None.
+A score that could not be measured (no segments, no audio, no closure) is None.
 
 Axis legend: ``t`` frames.
 """
@@ -29,38 +29,40 @@ from joyvasa_lib.evaluation.segments import Segment, frames_in
 from joyvasa_lib.evaluation.track import FaceTrack
 
 CLOSED_SHARE = 0.25
-"""Lips count as closed where they are open by less than this share of the usual in speech."""
+"""Lips count as closed below this share of their median opening in speech."""
 REST_QUANTILE = 0.02
-"""The mouth is taken to be shut in this share of all frames; trackers do not give 0 then."""
+"""Quantile of the opening that is taken as a closed mouth, where trackers do not give 0."""
 SLACK = 0.12
-"""Seconds after a sound ends and before one begins in which the mouth may move."""
+"""Seconds of a pause, after speech ends and before it begins, in which the mouth may move."""
 BLINK_DEPTH, BLINK_EDGE = 0.45, 0.2
-"""A blink closes the lids by more than the first; it lasts while they are closed by the second."""
+"""Least closure of the eyelids in a blink, and the closure at which it begins and ends."""
 LONGEST_BLINK = 0.6
-"""Seconds; eyes that stay closed for longer do not blink."""
+"""Longest blink in seconds; eyes closed for longer are not counted."""
 LEAST_AGREEMENT = 0.3
-"""Correlation of opening and loudness from which their lag means something."""
+"""Least correlation of opening and loudness for which their lag is reported."""
 STRETCH = 10.0
-"""Seconds over which head ranges are taken."""
+"""Seconds of the windows in which ranges of the head are measured."""
 
 
 @dataclass(frozen=True)
 class MouthScores:
-    """Lips against sounds.
+    """Lips compared with speech.
 
     Attributes:
-        aperture: usual lip opening in speech over the distance of the outer eye corners.
+        aperture: median lip opening in speech, in distances of the outer eye corners.
         closure_hit: P(closed | p b m): share of bilabials during which the lips meet.
-        closure_chance: P(closed anywhere): the same share for equally long stretches of speech.
-        closure_over_chance: their difference; 0 for a mouth that knows nothing of the sound.
-        open_vowel_contrast: opening on open vowels less that on all other sounds, in standard
+        closure_chance: P(closed anywhere): the same share for windows of equal length anywhere in
+            speech.
+        closure_over_chance: their difference; 0 for a mouth that is independent of the speech.
+        open_vowel_contrast: mean opening on open vowels minus that on all other phones, in standard
             deviations.
-        silence_motion: speed of the mouth in pauses over its speed in speech.
-        loudness_correlation: of opening and loudness in speech; near 1 is a loudness meter.
-        sound_lag_ms: milliseconds by which opening follows loudness, where both agree best; None
-            where they hardly agree.
+        silence_motion: speed of the mouth in pauses relative to its speed in speech.
+        loudness_correlation: of opening and loudness in speech; near 1 the mouth shows nothing but
+            loudness.
+        audio_lag_ms: lag of the opening behind the loudness at their highest correlation,
+            milliseconds; None where they hardly correlate.
         jitter_share: share of the energy of the mouth's speed above 6 Hz; 0 is smooth. Landmarks
-            of a video shiver by themselves: compare videos with videos.
+            found in videos add jitter of their own: compare videos with videos.
     """
 
     aperture: float | None = None
@@ -70,7 +72,7 @@ class MouthScores:
     open_vowel_contrast: float | None = None
     silence_motion: float | None = None
     loudness_correlation: float | None = None
-    sound_lag_ms: float | None = None
+    audio_lag_ms: float | None = None
     jitter_share: float | None = None
 
 
@@ -79,8 +81,8 @@ class BlinkScores:
     """Blinks.
 
     Attributes:
-        per_minute: how many.
-        duration_ms: median milliseconds during which lids are at least a fifth closed.
+        per_minute: number of blinks per minute.
+        duration_ms: median time for which eyelids are at least a fifth closed, milliseconds.
     """
 
     per_minute: float
@@ -89,15 +91,15 @@ class BlinkScores:
 
 @dataclass(frozen=True)
 class HeadScores:
-    """Head motion, degrees.
+    """Head motion in degrees.
 
     Attributes:
-        yaw_range: highest less lowest yaw within ten seconds, mean over the performance.
-        pitch_range: of pitch.
-        roll_range: of roll.
-        speed: mean of the turning speed below 6 Hz, degrees a second.
-        jitter: root mean square of what the three angles have above 6 Hz. Landmarks of a video
-            bring 0.1 to 0.3 with them, more in small faces.
+        yaw_range: highest minus lowest yaw within ten seconds, mean over the performance.
+        pitch_range: the same of pitch.
+        roll_range: the same of roll.
+        speed: mean turning speed below 6 Hz, degrees per second.
+        jitter: root mean square of the three angles above 6 Hz. Landmarks found in videos add 0.1
+            to 0.3, more in small faces.
     """
 
     yaw_range: float
@@ -116,7 +118,7 @@ def mouth_scores(
 
     Args:
         track: the face.
-        segments: which sound is spoken when.
+        segments: phones with their times.
         levels: [t] loudness in decibels, see :func:`~joyvasa_lib.evaluation.curves.loudness`.
     """
     aperture = filled(track.aperture)
@@ -142,28 +144,28 @@ def mouth_scores(
         open_vowel_contrast=_open_vowels(aperture, segments or (), track.fps, speech),
         silence_motion=_silence_motion(aperture, silent, track.fps),
         loudness_correlation=follow,
-        sound_lag_ms=lag,
+        audio_lag_ms=lag,
         jitter_share=_jitter_share(aperture, track.fps),
     )
 
 
 def closed_below(aperture: Curve, speech: NDArray[np.bool_]) -> float:
-    """The opening under which the lips of this face count as closed."""
+    """The opening below which the lips of this face count as closed."""
     rest = float(np.quantile(aperture, REST_QUANTILE))
     return rest + CLOSED_SHARE * (float(np.median(aperture[speech])) - rest)
 
 
 def blink_scores(track: FaceTrack) -> BlinkScores:
-    """Counts and times blinks."""
-    lids = filled(track.lids)
+    """Scores the blinks."""
+    eyelids = filled(track.eyelids)
     minutes = len(track) / track.fps / 60.0
-    if len(track) == 0 or not np.isfinite(lids).all():
+    if len(track) == 0 or not np.isfinite(eyelids).all():
         return BlinkScores(0.0)
     lengths = []
-    for start, stop in runs(lids > BLINK_EDGE):
-        if lids[start:stop].max() <= BLINK_DEPTH:
+    for start, stop in runs(eyelids > BLINK_EDGE):
+        if eyelids[start:stop].max() <= BLINK_DEPTH:
             continue
-        length = _crossing_length(lids, start, stop) / track.fps
+        length = _crossing_length(eyelids, start, stop) / track.fps
         if length <= LONGEST_BLINK:
             lengths.append(length)
     return BlinkScores(
@@ -173,7 +175,7 @@ def blink_scores(track: FaceTrack) -> BlinkScores:
 
 
 def head_scores(track: FaceTrack) -> HeadScores:
-    """Measures how far, how fast and how calmly the head turns."""
+    """Scores the head's motion."""
     angles = np.stack([filled(track.rotation[:, axis]) for axis in range(3)], axis=1)
     if len(angles) < 2 or not np.isfinite(angles).all():
         return HeadScores(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -194,7 +196,7 @@ def _number(value: float) -> float | None:
 def _silence(
     n_frames: int, fps: float, segments: Sequence[Segment] | None, levels: Curve | None
 ) -> NDArray[np.bool_]:
-    """Mask [t]: by the segments where they are known, else by loudness."""
+    """Mask [t] of silent frames: from segments if there are any, else from loudness."""
     if segments:
         return ~frames_in([one for one in segments if not one.is_silence], n_frames, fps)
     if levels is not None:
@@ -211,7 +213,7 @@ def _closures(
         centre = int((one.start + one.end) / 2 * fps)
         if not one.is_closure or not 0 <= centre < len(aperture):
             continue
-        # Half a frame of tolerance on either side: labels are worth no more.
+        # Half a frame of tolerance on both sides, the accuracy of labels.
         width = max(3, 2 * round((one.end - one.start) * fps / 2) + 1)
         closed = minimum_filter1d(aperture, width, mode="nearest") < limit
         hits.append(bool(closed[centre]))
@@ -225,7 +227,7 @@ def _open_vowels(
     aperture: Curve, segments: Sequence[Segment], fps: float, speech: NDArray[np.bool_]
 ) -> float | None:
     vowels = [one for one in segments if one.is_open_vowel]
-    # The jaw needs the first third of a vowel to get there.
+    # In the first third of a vowel the jaw is still moving.
     late = [Segment(v.phone, v.start + (v.end - v.start) / 3, v.end) for v in vowels]
     inside = frames_in(late, len(aperture), fps) & speech
     others = speech & ~frames_in(vowels, len(aperture), fps)
@@ -257,11 +259,11 @@ def _jitter_share(aperture: Curve, fps: float) -> float | None:
     return float(np.square(fast_part(speed, fps)).sum()) / energy
 
 
-def _crossing_length(lids: Curve, start: int, stop: int) -> float:
-    """Frames between the times at which lids [t] cross the edge, by straight lines."""
+def _crossing_length(eyelids: Curve, start: int, stop: int) -> float:
+    """Frames between the times at which eyelids [t] cross the edge, interpolated linearly."""
     first, last = float(start), float(stop - 1)
     if start > 0:
-        first -= (lids[start] - BLINK_EDGE) / (lids[start] - lids[start - 1])
-    if stop < len(lids):
-        last += (lids[stop - 1] - BLINK_EDGE) / (lids[stop - 1] - lids[stop])
+        first -= (eyelids[start] - BLINK_EDGE) / (eyelids[start] - eyelids[start - 1])
+    if stop < len(eyelids):
+        last += (eyelids[stop - 1] - BLINK_EDGE) / (eyelids[stop - 1] - eyelids[stop])
     return last - first

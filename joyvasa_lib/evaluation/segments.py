@@ -1,4 +1,4 @@
-"""Phoneme segments: which sound is spoken when, from a TextGrid, a CSV file or an array.
+"""Phones with their times, from a TextGrid, a CSV file or an array.
 
 Labels may be ARPABET (``AA1``) or IPA; stress, length and tone are ignored.
 """
@@ -22,14 +22,14 @@ from joyvasa_lib.media.files import check_readable
 SegmentSource: TypeAlias = "str | os.PathLike[str] | Iterable[Sequence[Any]]"
 
 CLOSURES = frozenset({"p", "b", "m", "ɓ", "pp", "bb", "mm"})
-"""Sounds for which the lips meet."""
+"""Phones for which the lips meet."""
 OPEN_VOWELS = frozenset(
     {"aa", "ae", "ay", "aw", "a", "ɑ", "æ", "ɐ", "ɒ", "aɪ", "aʊ", "aj", "ai", "au", "ä"}
 )
-"""Vowels for which the jaw is low, diphthongs that begin so included."""
+"""Vowels with a low jaw, and diphthongs that begin with one."""
 SILENCES = frozenset({"", "sil", "sp", "spn", "pau", "sos", "eos", "<eps>", "<sil>", "#", "_"})
 
-_NOT_SOUND = re.compile(r"[0-9ˈˌːˑ˞ʰʲʷ.\s'\"\u0300-\u036f]")
+_DIACRITICS = re.compile(r"[0-9ˈˌːˑ˞ʰʲʷ.\s'\"\u0300-\u036f]")
 _TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "mau")
 _COLUMNS = {
     "phone": ("phone", "phoneme", "label", "symbol", "segment"),
@@ -40,10 +40,10 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Segment:
-    """One sound.
+    """One phone.
 
     Attributes:
-        phone: the label as it was given.
+        phone: the label as given.
         start: seconds.
         end: seconds.
     """
@@ -55,7 +55,7 @@ class Segment:
     @property
     def plain(self) -> str:
         """The label in lower case without stress, length and tone."""
-        return _NOT_SOUND.sub("", self.phone.lower())
+        return _DIACRITICS.sub("", self.phone.lower())
 
     @property
     def is_closure(self) -> bool:
@@ -69,25 +69,30 @@ class Segment:
 
     @property
     def is_silence(self) -> bool:
-        """Whether nothing is said."""
+        """Whether it is a pause."""
         return self.plain in SILENCES
 
 
 def load_segments(source: SegmentSource) -> tuple[Segment, ...]:
-    """Reads segments, in order of time.
+    """Reads segments in order of time.
 
     Args:
-        source: a Praat ``.TextGrid`` (its tier ``phones``, or the last one with intervals), a
-            table with the columns phone, start, end in seconds (``.csv``, ``.tsv``; other orders
-            with a head line), or rows ``(phone, start, end)``.
+        source: a Praat ``.TextGrid`` (its tier ``phones``, else the last tier with intervals), a
+            table with the columns phone, start, end in seconds (``.csv``, ``.tsv``; in any order
+            if a header names them), or rows ``(phone, start, end)``.
 
     Raises:
-        MediaError: there is no such file, or it holds no usable segments.
+        MediaError: no such file, or it holds no usable segments.
     """
     if isinstance(source, str | os.PathLike):
         path = check_readable(source, "segments")
         text = _decoded(path)
-        rows = _textgrid_rows(text) if '"IntervalTier"' in text else _table_rows(text)
+        try:
+            rows = _textgrid_rows(text) if '"IntervalTier"' in text else _table_rows(text)
+        except (IndexError, ValueError) as error:
+            raise MediaError(
+                f"{path} is not a complete TextGrid; save it again in Praat"
+            ) from error
         name = str(path)
     else:
         rows, name = [tuple(row) for row in source], "The array"
@@ -108,12 +113,12 @@ def load_segments(source: SegmentSource) -> tuple[Segment, ...]:
 def frames_in(
     segments: Iterable[Segment], n_frames: int, fps: float, margin: float = 0.0
 ) -> NDArray[np.bool_]:
-    """Mask [t] of the frames whose time, the middle of the frame, lies in any of the segments.
+    """Mask [t] of the frames whose middle lies in any of the segments.
 
     Args:
         segments: the segments.
         n_frames: number of frames.
-        fps: frames a second.
+        fps: frames per second.
         margin: seconds by which each segment is shortened at both ends.
     """
     times = (np.arange(n_frames) + 0.5) / fps
@@ -133,7 +138,11 @@ def _decoded(path: Path) -> str:
 
 
 def _textgrid_rows(text: str) -> list[tuple[str, ...]]:
-    """Rows of a long or short TextGrid (Praat manual, "TextGrid file formats")."""
+    """Rows of a long or short TextGrid (Praat manual, "TextGrid file formats").
+
+    An own reader, because praatio 6.2 refuses files with several values on a line, which the format
+    allows.
+    """
     text = re.sub(r"\[\d*\]", "", text)  # the long format numbers its intervals
     tokens = re.findall(r'"(?:[^"]|"")*"|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE]-?\d+)?', text)
     tiers: dict[str, list[tuple[str, ...]]] = {}

@@ -1,4 +1,4 @@
-"""Evaluations as tables: one performance in rows with what people do beside it, many in columns."""
+"""Evaluations as tables: one performance with usual values beside it, or many as rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Row:
     Attributes:
         part: attribute of the evaluation.
         key: attribute of the part.
-        title: what it is called.
-        short: the same at the head of a column.
-        unit: after the number, or empty.
-        digits: after the point.
-        usual: what recordings of people have, or what is wanted.
+        title: name of the measure.
+        short: name at the head of a column.
+        unit: of the number, or empty.
+        digits: decimals shown.
+        usual: range of recordings of people, or the target.
     """
 
     part: str
@@ -51,18 +51,18 @@ class Row:
 # fmt: off
 ROWS = (
     Row("length", "seconds", "length", "s", "s", 2, ""),
-    Row("length", "difference_ms", "sound less image", "A/V", "ms", 0, "within a frame"),
+    Row("length", "difference_ms", "audio minus video", "A/V", "ms", 0, "within a frame"),
     Row("length", "lost_frames", "frames without a face", "lost", "", 2, "0"),
     Row("mouth", "aperture", "lip opening in speech, in eye distances", "open", "", 3, "0.03–0.10"),
     Row("mouth", "closure_hit", "lips closed on /p b m/", "p b m", "", 2, "0.8–1"),
     Row("mouth", "closure_chance", "lips closed anywhere", "chance", "", 2, ""),
     Row("mouth", "closure_over_chance", "closed on /p b m/ over chance", "over", "", 2, "0.5–0.8"),
-    Row("mouth", "open_vowel_contrast", "opening on open vowels, in spreads", "vowels", "", 2,
+    Row("mouth", "open_vowel_contrast", "opening on open vowels, in std. dev.", "vowels", "", 2,
         "above 0.5"),
     Row("mouth", "silence_motion", "mouth speed in pauses over speech", "pauses", "", 2,
         "below 0.3"),
     Row("mouth", "loudness_correlation", "opening follows loudness", "loud", "", 2, "0–0.5"),
-    Row("mouth", "sound_lag_ms", "opening comes after loudness", "lag", "ms", 0, "-150–50"),
+    Row("mouth", "audio_lag_ms", "opening comes after loudness", "lag", "ms", 0, "-150–50"),
     Row("mouth", "jitter_share", "mouth motion above 6 Hz", "shiver", "", 2, ""),
     Row("blinks", "per_minute", "blinks a minute", "blinks", "", 0, "10–30"),
     Row("blinks", "duration_ms", "length of a blink", "blink", "ms", 0, "150–300"),
@@ -71,15 +71,16 @@ ROWS = (
     Row("head", "roll_range", "roll range in 10 s", "roll", "°", 1, "several"),
     Row("head", "speed", "turning speed", "speed", "°/s", 1, "2–15"),
     Row("head", "jitter", "head jitter above 6 Hz", "jitter", "°", 3, "below 0.3 as seen"),
-    Row("picture", "identity_drift", "change of the bony face", "drift", "%", 2, "below 1"),
-    Row("picture", "identity_similarity", "face like the reference", "SSIM", "", 3, "above 0.85"),
-    Row("picture", "background_change", "background change, of 255", "back", "", 2, "below 1"),
+    Row("consistency", "identity_drift", "change of the bony face", "drift", "%", 2, "below 1"),
+    Row("consistency", "identity_similarity", "face like the reference", "SSIM", "", 3,
+        "above 0.85"),
+    Row("consistency", "background_change", "background change, of 255", "back", "", 2, "below 1"),
 )
 # fmt: on
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
-    """A table of one performance, with what is usual beside each number."""
+    """A table of one performance, with the usual range beside each number."""
     from rich.table import Table
 
     table = Table(title=evaluation.name, title_justify="left")
@@ -98,7 +99,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 
 def folder_table(evaluations: Sequence[Evaluation]) -> Table:
-    """A table with a line for each performance; numbers that none of them has are left out."""
+    """A table with a row per performance; measures that none of them has are left out."""
     from rich.table import Table
 
     table = Table()

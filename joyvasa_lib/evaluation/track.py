@@ -1,8 +1,8 @@
-"""``FaceTrack``: what a face does over time, read from a motion or seen in a video.
+"""``FaceTrack``: curves of a face over time, from a motion or from a video.
 
-Both come out in the same units, so that the same scores apply to what was meant and to what can be
-seen. Landmarks are brought into the head's own frame by the similarity that fits the bony parts of
-the face best (Umeyama 1991), so turning the head does not open the mouth.
+Both have the same units, so the same scores apply to a motion and to its rendered video. Landmarks
+are brought into the head's own frame by the similarity transform that best fits the bony parts of
+the face (Umeyama 1991), so that turning the head does not change the opening of the mouth.
 
 Axis legend: ``t`` frames, ``n`` mesh points, ``v`` rig vertices, ``u`` blendshapes.
 """
@@ -30,7 +30,7 @@ from joyvasa_lib.rig.regions import MIDDLE_INNER_LOWER_LIP, MIDDLE_INNER_UPPER_L
 Curve = NDArray[np.float64]
 
 _STILL_POINT = 0.03
-"""Rig units that no blendshape moves a point of the bony face by."""
+"""Displacement in rig units that no blendshape exceeds at a point of the bony face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +39,17 @@ class FaceTrack:
 
     Attributes:
         fps: frames a second.
-        aperture: [t] distance between the inner edges of the lips over that between the outer
-            corners of the eyes: 0 is closed, 0.1 speech, 0.4 a wide open mouth.
-        lids: [t] mean of both eyes, 0 open as usual to 1 closed.
+        aperture: [t] distance of the inner edges of the lips, in distances of the outer eye
+            corners: 0 is closed, 0.1 is usual in speech, 0.4 is a wide open mouth.
+        eyelids: [t] closure, mean of both eyes, from 0 (open as usual) to 1 (closed).
         rotation: [t, 3] pitch, yaw, roll in degrees.
         bones: [t, b, 3] bony points without head motion, in distances of the outer eye corners;
-            from a video only.
+            None for a motion.
     """
 
     fps: float
     aperture: Curve
-    lids: Curve
+    eyelids: Curve
     rotation: Curve
     bones: NDArray[np.float32] | None = field(default=None, repr=False)
 
@@ -64,13 +64,13 @@ class FaceTrack:
 
 
 def track_motion(motion: Motion) -> FaceTrack:
-    """The curves of a motion as the mean head of the rig shows them.
+    """The curves of a motion on the rig's mean head.
 
     Args:
         motion: of a space with the compact preset's blendshapes.
 
     Raises:
-        MotionError: the space has no blendshapes; its videos can be tracked instead.
+        MotionError: the space has no blendshapes; its rendered video can be tracked instead.
     """
     if not motion.space.has_blendshapes:
         raise MotionError(
@@ -86,7 +86,7 @@ def track_motion(motion: Motion) -> FaceTrack:
     return FaceTrack(
         fps=motion.fps,
         aperture=np.maximum(units @ lip_opening(rig)[names], 0.0),
-        lids=np.clip(units[:, blink].mean(axis=1), 0.0, 1.0).astype(np.float64),
+        eyelids=np.clip(units[:, blink].mean(axis=1), 0.0, 1.0).astype(np.float64),
         rotation=motion.rotation.astype(np.float64),
     )
 
@@ -95,7 +95,7 @@ class FaceTracker:
     """Collects the curves of one face over the frames of a video.
 
     Args:
-        fps: frames a second.
+        fps: frames per second.
     """
 
     def __init__(self, fps: float) -> None:
@@ -121,10 +121,10 @@ class FaceTracker:
         self._bones.append(own[still].astype(np.float32))
 
     def track(self) -> FaceTrack:
-        """The curves of everything seen.
+        """The curves over all frames so far.
 
         Raises:
-            NoFaceError: there was no face in any frame.
+            NoFaceError: no frame had a face.
         """
         aperture = np.array(self._aperture)
         if not np.isfinite(aperture).any():
@@ -134,7 +134,7 @@ class FaceTracker:
         return FaceTrack(
             fps=self.fps,
             aperture=aperture,
-            lids=self._eyes.closure(),
+            eyelids=self._eyes.closure(),
             rotation=np.stack(self._rotation),
             bones=np.stack(self._bones),
         )
@@ -143,7 +143,7 @@ class FaceTracker:
 def follow_face(
     frames: Iterable[NDArray[np.uint8]], detector: MediaPipeFaceDetector | None = None
 ) -> Iterator[tuple[NDArray[np.uint8], Face | None]]:
-    """Each frame [h, w, 3] with its largest face, followed from frame to frame."""
+    """Each frame [h, w, 3] with its face, the largest of the first frame, tracked over frames."""
     detector = detector or MediaPipeFaceDetector()
     face: Face | None = None
     for frame in frames:
@@ -155,14 +155,14 @@ def follow_face(
 
 @lru_cache(maxsize=1)
 def mean_face() -> Curve:
-    """[468, 3] mesh points on the rig's mean head, rig units."""
+    """Mesh points [468, 3] on the rig's mean head, in rig units."""
     rig = bundled_rig()
     return rig.mean[rig.landmark_vertex].astype(np.float64)
 
 
 @lru_cache(maxsize=1)
 def bony_points() -> NDArray[np.intp]:
-    """Mesh points that no expression moves: forehead, temples, bridge of the nose."""
+    """Indices of mesh points that no expression moves: forehead, temples, bridge of the nose."""
     rig = bundled_rig()
     moved = np.linalg.norm(rig.blendshapes[:, rig.landmark_vertex].astype(np.float64), axis=-1).max(
         0
@@ -171,14 +171,14 @@ def bony_points() -> NDArray[np.intp]:
 
 
 def in_head_frame(landmarks: Curve) -> tuple[Curve, Curve]:
-    """Takes the head's motion out of mesh points.
+    """Removes the head's motion from mesh points.
 
     Args:
-        landmarks: [468, 3] pixels.
+        landmarks: [468, 3] in pixels.
 
     Returns:
-        The points [468, 3] in distances of the outer eye corners, about the mean face's own
-        origin, and the head's row-vector rotation [3, 3].
+        The points [468, 3] in distances of the outer eye corners, in the coordinates of the mean
+        face, and the head's rotation [3, 3] for row vectors.
     """
     still = bony_points()
     model = mean_face()[still]

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from joyvasa_lib.nn.ssim import structural_similarity
+
 _WINDOW = 7
-_C1, _C2 = 0.01**2, 0.03**2
 
 
 def weighted_l1(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -31,18 +32,12 @@ def gradient_l1(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def ssim_map(image: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity [n, 1, p, p] in windows of 7 pixels (Wang et al. 2004, eq. 13)."""
+    """Structural similarity [n, 1, p, p] in windows of 7 pixels."""
 
     def mean(x: Tensor) -> Tensor:
         return F.avg_pool2d(x, _WINDOW, stride=1, padding=_WINDOW // 2, count_include_pad=False)
 
-    a, b = mean(image), mean(truth)
-    var_a = mean(image * image) - a * a
-    var_b = mean(truth * truth) - b * b
-    covariance = mean(image * truth) - a * b
-    top = (2 * a * b + _C1) * (2 * covariance + _C2)
-    bottom = (a * a + b * b + _C1) * (var_a + var_b + _C2)
-    return (top / bottom).mean(1, keepdim=True)
+    return structural_similarity(image, truth, mean, peak=1.0).mean(1, keepdim=True)
 
 
 def weighted_ssim(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

@@ -66,9 +66,9 @@ def test_shaking_is_the_root_mean_square_of_what_is_fast() -> None:
 
 def test_loudness_is_the_level_of_each_frame() -> None:
     time = np.arange(16000) / 16000.0
-    sound = (0.5 * np.sin(2 * np.pi * 400.0 * time)).astype(np.float32)
-    sound[8000:] *= 0.1
-    levels = loudness(iter([sound[:333], sound[333:9000], sound[9000:]]), 30, FPS)
+    waveform = (0.5 * np.sin(2 * np.pi * 400.0 * time)).astype(np.float32)
+    waveform[8000:] *= 0.1
+    levels = loudness(iter([waveform[:333], waveform[333:9000], waveform[9000:]]), 30, FPS)
     full = 20.0 * math.log10(0.5 / math.sqrt(2.0))
     np.testing.assert_allclose(levels[:12], full, atol=0.05)
     np.testing.assert_allclose(levels[13:25], full - 20.0, atol=0.05)

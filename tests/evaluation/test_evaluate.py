@@ -29,11 +29,11 @@ FPS = 25.0
 N = 500
 TIMES = np.arange(N) / FPS
 BILABIALS = [Segment("B", second + 0.41, second + 0.48) for second in range(20)]
-SOUNDS = [Segment("AA1", 0.0, 0.41), *BILABIALS]
-SOUNDS += [Segment("AA1", one.end, one.start + 1.0) for one in BILABIALS]
+PHONES = [Segment("AA1", 0.0, 0.41), *BILABIALS]
+PHONES += [Segment("AA1", one.end, one.start + 1.0) for one in BILABIALS]
 
 Curve = NDArray[np.float64]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 def closing_mouth(offset: float) -> Curve:
@@ -46,9 +46,9 @@ def mouth(aperture: Curve) -> FaceTrack:
     return FaceTrack(FPS, aperture, np.zeros(len(aperture)), np.zeros((len(aperture), 3)))
 
 
-def test_closures_that_know_nothing_of_the_sound_gain_nothing_on_average() -> None:
+def test_closures_independent_of_the_speech_gain_nothing_on_average() -> None:
     over = [
-        mouth_scores(mouth(closing_mouth(offset)), SOUNDS).closure_over_chance
+        mouth_scores(mouth(closing_mouth(offset)), PHONES).closure_over_chance
         for offset in np.arange(25) / FPS
     ]
     assert max(over) > 0.6
@@ -56,14 +56,14 @@ def test_closures_that_know_nothing_of_the_sound_gain_nothing_on_average() -> No
 
 
 def test_closures_are_judged_by_the_range_of_the_face() -> None:
-    plain = mouth_scores(mouth(closing_mouth(0.0)), SOUNDS)
-    thick = mouth_scores(mouth(3.0 * closing_mouth(0.0) + 0.05), SOUNDS)
+    plain = mouth_scores(mouth(closing_mouth(0.0)), PHONES)
+    thick = mouth_scores(mouth(3.0 * closing_mouth(0.0) + 0.05), PHONES)
     assert thick.closure_over_chance == plain.closure_over_chance
     assert thick.aperture == pytest.approx(0.35)
 
 
 @pytest.mark.parametrize(("frequency", "share"), [(2.0, 0.0), (10.0, 1.0)])
-def test_jitter_share_tells_shivering_from_speaking(frequency: float, share: float) -> None:
+def test_jitter_share_tells_jitter_from_speech(frequency: float, share: float) -> None:
     aperture = 0.1 + 0.02 * np.sin(2 * np.pi * frequency * TIMES)
     assert mouth_scores(mouth(aperture)).jitter_share == pytest.approx(share, abs=0.02)
 
@@ -81,7 +81,7 @@ def test_a_motionless_mouth_has_no_jitter_share() -> None:
     assert mouth_scores(mouth(np.full(N, 0.1))).jitter_share is None
 
 
-def test_skin_over_the_eyes_for_a_fifth_of_a_second_is_one_blink(astronaut: Picture) -> None:
+def test_eyes_covered_by_skin_for_a_fifth_of_a_second_are_one_blink(astronaut: Image) -> None:
     face = MediaPipeFaceDetector().detect(astronaut)[0]
     cheek = tuple(face.landmarks[205, 1::-1].astype(int))
     closed = astronaut.copy()
@@ -97,22 +97,22 @@ def test_skin_over_the_eyes_for_a_fifth_of_a_second_is_one_blink(astronaut: Pict
     assert scores.duration_ms == pytest.approx(200.0, abs=40.0)
 
 
-def test_a_motion_is_measured_with_its_sound_and_segments() -> None:
+def test_a_motion_is_measured_with_its_speech_and_segments() -> None:
     space = get_space()
     units = np.zeros((N, len(space.blendshape_names)), np.float32)
     units[:, space.blendshape_index("jawOpen")] = 3.0 * closing_mouth(0.0)
-    sound = 0.1 * np.sin(np.arange(20 * 16000 + 800) * 0.1).astype(np.float32)
-    rows = [(one.phone, one.start, one.end) for one in SOUNDS]
-    result = evaluate_motion(Motion.from_blendshapes(units), sound, rows, sample_rate=16000)
+    waveform = 0.1 * np.sin(np.arange(20 * 16000 + 800) * 0.1).astype(np.float32)
+    rows = [(one.phone, one.start, one.end) for one in PHONES]
+    result = evaluate_motion(Motion.from_blendshapes(units), waveform, rows, sample_rate=16000)
     assert result.mouth.closure_hit == 1.0
     assert result.length.difference_ms == pytest.approx(50.0)
-    assert result.image is None
+    assert result.consistency is None
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["name"] == "motion"
 
 
 @pytest.fixture(scope="module")
-def rolling_head(astronaut: Picture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The portrait turned about its nose by 5 degrees to either side: 2 s without sound."""
+def rolling_head(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portrait turned about its nose by 5 degrees to either side: 2 s without audio."""
     path = tmp_path_factory.mktemp("rolling") / "rolling.mp4"
     with VideoWriter(path, (512, 512), FPS) as writer:
         for time in TIMES[:50]:
@@ -131,10 +131,10 @@ def test_a_video_of_a_rolling_head_shows_ten_degrees_and_the_same_face(rolling_h
     assert result.head.yaw_range < 3.0
     assert result.blinks.per_minute == 0.0
     assert result.length.seconds == pytest.approx(2.0)
-    assert result.length.sound_seconds is None  # the file has none; the tone is the caller's
-    assert result.image is not None
-    assert result.image.identity_drift < 1.5
-    assert result.image.identity_similarity is not None
-    assert result.image.identity_similarity > 0.8
-    assert result.image.background_change is not None
-    assert result.image.background_change > 5.0  # everything turns
+    assert result.length.audio_seconds is None  # the file has none; the tone is the caller's
+    assert result.consistency is not None
+    assert result.consistency.identity_drift < 1.5
+    assert result.consistency.identity_similarity is not None
+    assert result.consistency.identity_similarity > 0.8
+    assert result.consistency.background_change is not None
+    assert result.consistency.background_change > 5.0  # everything turns

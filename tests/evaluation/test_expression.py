@@ -1,4 +1,4 @@
-"""Measures of expression: each grows with what it is named after, and only in the face's frame."""
+"""Measures of expression: they increase with their blendshapes and ignore the head pose."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ def both(name: str) -> dict[str, float]:
         ({"browInnerUp": 1.0}, "inner_brow"),
         (both("browOuterUp"), "outer_brow"),
         (both("browDown"), "brow_drop"),
-        (both("eyeWide"), "lids"),
+        (both("eyeWide"), "eyelids"),
         (both("noseSneer"), "nose"),
         ({"jawOpen": 0.3}, "jaw"),
     ],
 )
-def test_a_measure_grows_with_what_it_is_named_after(units: dict[str, float], measure: str) -> None:
+def test_a_measure_increases_with_the_blendshape_it_is_named_after(
+    units: dict[str, float], measure: str
+) -> None:
     change = getattr(measure_face(mesh(**units)), measure) - getattr(measure_face(mesh()), measure)
     assert change > 0.01
     half = {name: value / 2 for name, value in units.items()}
@@ -48,7 +50,7 @@ def test_a_measure_grows_with_what_it_is_named_after(units: dict[str, float], me
     assert between - getattr(measure_face(mesh()), measure) == pytest.approx(change / 2, rel=0.1)
 
 
-def test_the_left_corner_counts_against_the_right() -> None:
+def test_the_left_mouth_corner_counts_against_the_right() -> None:
     rest = measure_face(mesh()).one_corner
     right = measure_face(mesh(mouthSmileRight=1.0)).one_corner - rest
     left = measure_face(mesh(mouthSmileLeft=1.0)).one_corner - rest
@@ -65,7 +67,7 @@ def test_turning_moving_and_enlarging_the_head_changes_no_measure() -> None:
         assert getattr(after, name) == pytest.approx(getattr(before, name), abs=0.005), name
 
 
-def test_points_follow_an_image_that_is_moved(astronaut: NDArray[np.uint8]) -> None:
+def test_points_follow_a_shifted_image(astronaut: NDArray[np.uint8]) -> None:
     before = astronaut[100:300, 150:350]
     after = astronaut[97:297, 155:355]  # three pixels down, five to the left
     points = np.array([[60.0, 70.0, 1.0], [100.0, 120.0, 2.0], [130.5, 60.25, 3.0]])

@@ -25,7 +25,7 @@ FPS, FRAMES, SIDE = 25.0, 50, 256
 
 @pytest.fixture(scope="module")
 def motion() -> Motion:
-    """Two seconds: the jaw opens three times, the lids close twice, the head keeps still."""
+    """Two seconds: the jaw opens three times, the eyelids close twice, the head keeps still."""
     units = np.zeros((FRAMES, len(BLENDSHAPES)), np.float32)
     time = np.arange(FRAMES) / FRAMES
     units[:, BLENDSHAPES.index("jawOpen")] = 0.35 - 0.35 * np.cos(2 * np.pi * 3 * time)
@@ -59,10 +59,10 @@ def test_blinks_head_identity_and_lengths_are_seen_as_they_were_meant(
     assert seen.length.lost_frames == 0.0
     assert seen.length.difference_ms == pytest.approx(0.0, abs=40.0)
     assert seen.head.yaw_range < 4.0
-    assert seen.image is not None
-    assert seen.image.identity_drift < 1.0
-    assert seen.image.identity_similarity is not None
-    assert seen.image.identity_similarity > 0.95
+    assert seen.consistency is not None
+    assert seen.consistency.identity_drift < 1.0
+    assert seen.consistency.identity_similarity is not None
+    assert seen.consistency.identity_similarity > 0.95
 
 
 def test_the_lips_are_seen_to_open_as_they_were_meant_to(motion: Motion, video: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scores of made-up faces whose lips, lids and heads are known."""
+"""Scores of made-up faces whose lips, eyelids and heads are known."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MAMAMA = tuple(
 
 def track(
     aperture: NDArray[np.float64] | None = None,
-    lids: NDArray[np.float64] | None = None,
+    eyelids: NDArray[np.float64] | None = None,
     rotation: NDArray[np.float64] | None = None,
 ) -> FaceTrack:
-    given = next(curve for curve in (aperture, lids, rotation) if curve is not None)
+    given = next(curve for curve in (aperture, eyelids, rotation) if curve is not None)
     still = np.zeros(len(given))
     return FaceTrack(
         fps=FPS,
         aperture=still if aperture is None else aperture,
-        lids=still if lids is None else lids,
+        eyelids=still if eyelids is None else eyelids,
         rotation=np.zeros((len(given), 3)) if rotation is None else rotation,
     )
 
@@ -41,7 +41,7 @@ def speaking() -> NDArray[np.float64]:
     return np.tile(np.repeat([0.0, 0.1], [4, 8]), SYLLABLES)
 
 
-def test_a_mouth_that_follows_the_sounds_closes_on_all_and_only_on_them() -> None:
+def test_a_mouth_that_follows_the_phones_closes_on_all_bilabials_and_only_on_them() -> None:
     scores = mouth_scores(track(speaking()), MAMAMA)
     assert scores.closure_hit == 1.0
     # A window of five frames, as long as an /m/ and centred, sees one in all but four of twelve
@@ -65,14 +65,14 @@ def test_a_frozen_mouth_gains_nothing_over_chance(opening: float) -> None:
     assert scores.open_vowel_contrast is None
 
 
-def test_chattering_closes_on_every_sound_and_gains_nothing() -> None:
+def test_chattering_closes_on_every_phone_and_gains_nothing() -> None:
     chatter = np.tile([0.0, 0.1], SYLLABLE * SYLLABLES // 2)
     scores = mouth_scores(track(chatter), MAMAMA)
     assert scores.closure_hit == 1.0
     assert scores.closure_over_chance == pytest.approx(0.0, abs=0.01)
 
 
-def test_open_vowels_are_counted_in_spreads() -> None:
+def test_open_vowel_contrast_is_in_standard_deviations() -> None:
     aperture = speaking()
     scores = mouth_scores(track(aperture), MAMAMA)
     assert scores.open_vowel_contrast == pytest.approx(0.1 / aperture.std())
@@ -80,14 +80,14 @@ def test_open_vowels_are_counted_in_spreads() -> None:
     assert upside_down.open_vowel_contrast == pytest.approx(-0.1 / aperture.std())
 
 
-def test_without_segments_nothing_is_said_about_sounds() -> None:
+def test_without_segments_there_are_no_scores_of_phones() -> None:
     scores = mouth_scores(track(speaking()))
     assert scores.closure_hit is None
     assert scores.open_vowel_contrast is None
     assert scores.aperture == pytest.approx(0.1)
 
 
-def test_a_mouth_is_still_or_not_in_silence() -> None:
+def test_silence_motion_is_relative_to_speech() -> None:
     levels = np.full(200, -20.0)
     levels[80:140] = -70.0
     moving = np.tile([0.0, 0.05, 0.1, 0.05], 50)
@@ -97,29 +97,29 @@ def test_a_mouth_is_still_or_not_in_silence() -> None:
     assert mouth_scores(track(calm), levels=levels).silence_motion == pytest.approx(0.0)
 
 
-def test_a_jaw_on_a_loudness_meter_is_found_out() -> None:
+def test_a_jaw_driven_by_loudness_correlates_with_it() -> None:
     levels = -30.0 + 10.0 * np.sin(np.arange(250) * 0.9)
     driven = mouth_scores(track(0.1 + 0.005 * (levels + 30.0)), levels=levels)
     assert driven.loudness_correlation == pytest.approx(1.0)
     late = np.roll(0.1 + 0.005 * (levels + 30.0), 2)
-    assert mouth_scores(track(late), levels=levels).sound_lag_ms == pytest.approx(80.0, abs=5.0)
+    assert mouth_scores(track(late), levels=levels).audio_lag_ms == pytest.approx(80.0, abs=5.0)
 
 
 def test_blinks_are_counted_and_timed() -> None:
-    lids = np.zeros(1500)  # a minute
+    eyelids = np.zeros(1500)  # a minute
     frames = np.arange(1500)
     for centre in range(50, 1500, 100):  # fifteen triangles, 0.4 s at their feet
-        lids = np.maximum(lids, 1.0 - np.abs(frames - centre) / 5.0)
-    lids = np.maximum(lids, 0.3 * (frames % 100 == 0))  # half-hearted twitches do not count
-    scores = blink_scores(track(lids=lids))
+        eyelids = np.maximum(eyelids, 1.0 - np.abs(frames - centre) / 5.0)
+    eyelids = np.maximum(eyelids, 0.3 * (frames % 100 == 0))  # partial closures do not count
+    scores = blink_scores(track(eyelids=eyelids))
     assert scores.per_minute == pytest.approx(15.0)
     assert scores.duration_ms == pytest.approx(320.0)  # 8 of 10 frames lie above a fifth
 
 
-def test_eyes_that_stay_closed_do_not_blink() -> None:
-    lids = np.zeros(500)
-    lids[100:300] = 1.0
-    scores = blink_scores(track(lids=lids))
+def test_eyes_that_stay_closed_are_not_a_blink() -> None:
+    eyelids = np.zeros(500)
+    eyelids[100:300] = 1.0
+    scores = blink_scores(track(eyelids=eyelids))
     assert scores.per_minute == 0.0
     assert scores.duration_ms is None
 

@@ -1,4 +1,4 @@
-"""Phoneme segments from files and arrays."""
+"""Phones with their times from files and arrays."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_open_vowels_are_known_in_any_alphabet(phone: str) -> None:
 
 
 @pytest.mark.parametrize("phone", ["f", "n", "UW1", "iː", "t"])
-def test_other_sounds_are_neither(phone: str) -> None:
+def test_other_phones_are_neither(phone: str) -> None:
     segment = Segment(phone, 0, 1)
     assert not (segment.is_closure or segment.is_open_vowel or segment.is_silence)
 
@@ -134,8 +134,16 @@ def test_a_file_without_usable_segments_is_refused_by_name(
     assert "bad.csv" in str(refused.value)
 
 
+@pytest.mark.parametrize("last", ["IntervalTier", "phones"])
+def test_a_textgrid_that_ends_early_is_refused_by_name(tmp_path: Path, last: str) -> None:
+    path = tmp_path / "cut.TextGrid"
+    path.write_text(SHORT[: SHORT.index(last) + len(last) + 2])
+    with pytest.raises(MediaError, match=r"cut\.TextGrid is not a complete TextGrid"):
+        load_segments(path)
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "picture.csv"
+    path = tmp_path / "image.csv"
     path.write_bytes(bytes(range(128, 256)))
     with pytest.raises(MediaError, match=r"image\.csv is not text"):
         load_segments(path)

@@ -163,7 +163,7 @@ def _motion(
     if motion.space.has_blendshapes:
         units = motion.blendshapes.copy()
         blink = motion.space.blendshape_indices(BLINK_BLENDSHAPES)
-        lids = candidate.run.track.lids[candidate.rows].astype(np.float32)
+        lids = candidate.run.track.eyelids[candidate.rows].astype(np.float32)
         units[:, blink] = np.maximum(units[:, blink], lids[:, None])
         motion = relative_motion(
             motion.with_blendshapes(units), pivot=model.pivot, reference=usual_pose(motion)
@@ -179,7 +179,7 @@ def calmest(candidate: Candidate) -> int:
     """
     track, rows = candidate.run.track, candidate.rows
     turn = np.linalg.norm(track.rotation[rows, :2], axis=1) / 10.0
-    unrest = track.aperture[rows] / 0.1 + turn + track.lids[rows]
+    unrest = track.aperture[rows] / 0.1 + turn + track.eyelids[rows]
     return int(unrest.argmin())
 
 

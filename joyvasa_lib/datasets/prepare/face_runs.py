@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
-from joyvasa_lib.evaluation.image import upright_face
+from joyvasa_lib.evaluation.consistency import upright_face
 from joyvasa_lib.evaluation.track import FaceTrack, FaceTracker
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
@@ -197,7 +197,7 @@ class _OpenRun:
             return None
         track = self._tracker.track()
         track = FaceTrack(
-            track.fps, track.aperture[:keep], track.lids[:keep], track.rotation[:keep]
+            track.fps, track.aperture[:keep], track.eyelids[:keep], track.rotation[:keep]
         )
         return Run(
             self._first,

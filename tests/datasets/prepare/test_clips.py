@@ -133,7 +133,7 @@ def test_the_calmest_frame_has_closed_lips_open_eyes_and_looks_ahead() -> None:
     track = FaceTrack(
         25.0, rng.uniform(0.05, 0.3, 60), rng.uniform(0, 1, 60), rng.uniform(-20, 20, (60, 3))
     )
-    track.aperture[41], track.lids[41], track.rotation[41] = 0.0, 0.0, 0.0
+    track.aperture[41], track.eyelids[41], track.rotation[41] = 0.0, 0.0, 0.0
     run = Run(0, None, None, track, make_run(60, 25.0).landmarks, np.zeros(60))
     assert calmest(Candidate(run, 0, 60, 1.0)) == 41
     assert calmest(Candidate(run, 30, 60, 1.0)) == 11

@@ -6,24 +6,24 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity as reference
+from skimage.metrics import structural_similarity
 
-from joyvasa_lib.evaluation.image import (
-    ImageWatch,
+from joyvasa_lib.evaluation.consistency import (
+    ConsistencyTracker,
     calm_skin,
     identity_drift,
-    structural_similarity,
+    similarity_map,
     upright_face,
 )
 from joyvasa_lib.evaluation.track import FaceTrack, bony_points
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def face(astronaut: Picture) -> Face:
+def face(astronaut: Pixels) -> Face:
     return MediaPipeFaceDetector().detect(astronaut)[0]
 
 
@@ -32,20 +32,20 @@ def no_track(n_frames: int, bones: NDArray[np.float32] | None = None) -> FaceTra
     return FaceTrack(25.0, still, still, np.zeros((n_frames, 3)), bones)
 
 
-def test_structural_similarity_is_that_of_scikit_image(astronaut: Picture) -> None:
+def test_structural_similarity_is_that_of_scikit_image(astronaut: Pixels) -> None:
     a = astronaut[:200, 100:300]
     rng = np.random.default_rng(0)
     b = np.clip(a.astype(float) + rng.normal(0, 20, a.shape), 0, 255).astype(np.uint8)
-    ours = structural_similarity(a, b)
-    _, full = reference(
+    ours = similarity_map(a, b)
+    _, full = structural_similarity(
         a, b, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5,
         use_sample_covariance=False, full=True,
     )  # fmt: skip
     np.testing.assert_allclose(ours[8:-8, 8:-8], full.mean(axis=2)[8:-8, 8:-8], atol=1e-6)
-    np.testing.assert_allclose(structural_similarity(a, a), 1.0)
+    np.testing.assert_allclose(similarity_map(a, a), 1.0)
 
 
-def test_a_face_is_compared_upright_wherever_it_lies(astronaut: Picture, face: Face) -> None:
+def test_a_face_is_compared_upright_wherever_it_lies(astronaut: Pixels, face: Face) -> None:
     turn = cv2.getRotationMatrix2D((200.0, 150.0), 25.0, 0.9)
     turn[:, 2] += (30.0, 40.0)
     moved = np.asarray(cv2.warpAffine(astronaut, turn, (512, 512)), np.uint8)
@@ -59,12 +59,12 @@ def test_a_face_is_compared_upright_wherever_it_lies(astronaut: Picture, face: F
 
 
 def test_another_mouth_is_the_same_person_and_another_face_is_not(
-    astronaut: Picture, face: Face
+    astronaut: Pixels, face: Face
 ) -> None:
-    def similarity(full_image: Picture) -> float:
-        watch = ImageWatch(astronaut, face)
-        watch.see(full_image, face)
-        value = watch.scores(no_track(1)).identity_similarity
+    def similarity(image: Pixels) -> float:
+        tracker = ConsistencyTracker(astronaut, face)
+        tracker.see(image, face)
+        value = tracker.scores(no_track(1)).identity_similarity
         assert value is not None
         return value
 
@@ -79,24 +79,26 @@ def test_another_mouth_is_the_same_person_and_another_face_is_not(
     assert similarity(masked) < 0.7
 
 
-def test_landmarks_that_waver_do_not_make_another_person(astronaut: Picture, face: Face) -> None:
+def test_inaccurate_landmarks_do_not_lower_identity_similarity(
+    astronaut: Pixels, face: Face
+) -> None:
     points = face.landmarks + np.array([2.0, -1.5, 0.0], np.float32)
-    watch = ImageWatch(astronaut, face)
-    watch.see(astronaut, Face(face.box, points, 1.0, face.scheme))
-    similarity = watch.scores(no_track(1)).identity_similarity
+    tracker = ConsistencyTracker(astronaut, face)
+    tracker.see(astronaut, Face(face.box, points, 1.0, face.scheme))
+    similarity = tracker.scores(no_track(1)).identity_similarity
     assert similarity is not None
     assert similarity > 0.97
 
 
-def test_background_counts_and_the_head_does_not(astronaut: Picture, face: Face) -> None:
+def test_background_counts_and_the_head_does_not(astronaut: Pixels, face: Face) -> None:
     def change(edit: slice, level: int) -> float:
-        watch = ImageWatch()
-        watch.see(astronaut, face)
+        tracker = ConsistencyTracker()
+        tracker.see(astronaut, face)
         for step in (level, -level):
             frame = astronaut.astype(int)
             frame[edit] += step
-            watch.see(np.clip(frame, 0, 255).astype(np.uint8), face)
-        value = watch.scores(no_track(3)).background_change
+            tracker.see(np.clip(frame, 0, 255).astype(np.uint8), face)
+        value = tracker.scores(no_track(3)).background_change
         assert value is not None
         return value
 
@@ -119,11 +121,11 @@ def test_drift_is_the_spread_of_the_bony_points() -> None:
     assert identity_drift(no_track(100, swinging)) == pytest.approx(np.sqrt(3.0), rel=1e-3)
 
 
-def test_a_head_that_fills_the_image_leaves_no_background(astronaut: Picture, face: Face) -> None:
+def test_a_head_that_fills_the_image_leaves_no_background(astronaut: Pixels, face: Face) -> None:
     left, top, right, bottom = face.box.astype(int)
-    watch = ImageWatch()
+    tracker = ConsistencyTracker()
     shifted = face.landmarks - np.array([left, top, 0], np.float32)
     close = Face(face.box, shifted, 1.0, face.scheme)
     for _ in range(2):
-        watch.see(np.ascontiguousarray(astronaut[top:bottom, left:right]), close)
-    assert watch.scores(no_track(2)).background_change is None
+        tracker.see(np.ascontiguousarray(astronaut[top:bottom, left:right]), close)
+    assert tracker.scores(no_track(2)).background_change is None
