@@ -1,7 +1,7 @@
-"""The diffusion of motion windows: the denoiser together with the noise levels it was trained on.
+"""The diffusion of motion windows: ``forward`` for training, ``sample`` for inference.
 
-Axis legend: ``l`` frames of the window, ``p`` previous frames, ``c`` motion channels, ``d`` width
-of the denoiser.
+Axis legend: ``b`` batch, ``l`` frames of the window, ``p`` previous frames, ``c`` motion channels,
+``d`` width of the denoiser, ``T`` diffusion steps of training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from joyvasa_lib.speech.options import GenerationOptions
 
 
 class MotionDiffusion:
-    """A denoiser and its noise levels; :meth:`sample` draws motion with them."""
+    """A denoiser and its noise levels: :meth:`forward` asks it to denoise, :meth:`sample` draws."""
 
     def __init__(
         self,
@@ -40,11 +40,49 @@ class MotionDiffusion:
         self.denoiser = denoiser
         self.betas = np.asarray(betas, np.float32)
         self.prediction_type = prediction_type
+        noise = torch.from_numpy(self.betas.copy()).double()
+        self._alpha_bars = torch.cumprod(1.0 - noise, 0).float()  # moves to where it is used
 
     @property
     def device(self) -> torch.device:
         """Device of the denoiser."""
         return next(self.denoiser.parameters()).device
+
+    def forward(
+        self,
+        clean: Tensor,
+        step: Tensor,
+        noise: Tensor,
+        audio: Tensor,
+        dropped: Tensor,
+        prev_motion: Tensor,
+        prev_audio: Tensor,
+    ) -> Tensor:
+        """Predicts from windows with noise added, ``sqrt(a) clean + sqrt(1 - a) noise``.
+
+        ``a`` is the product of ``1 - beta`` up to the step (Ho et al. 2020, eq. 4). The loss
+        compares the prediction with ``clean``, or with ``noise`` for ``"epsilon"``.
+
+        Args:
+            clean: channels [b, l, c].
+            step: int64 [b], 1..T.
+            noise: standard normal [b, l, c].
+            audio: speech features after ``audio_feature_map`` [b, l, d].
+            dropped: bool [b, 1, 1], where the null feature replaces the speech, which trains
+                classifier-free guidance.
+            prev_motion: channels of the previous frames [b, p, c].
+            prev_audio: features of the previous frames [b, p, d].
+
+        Returns:
+            float32 [b, p + l, c], of previous and current frames.
+        """
+        null = self.denoiser.null_audio_feat.to(audio.dtype)
+        heard = torch.where(dropped, null, audio)
+        self._alpha_bars = self._alpha_bars.to(step.device)
+        alpha_bar = self._alpha_bars[step - 1][:, None, None]
+        noisy = alpha_bar.sqrt() * clean + (1.0 - alpha_bar).sqrt() * noise
+        prediction: Tensor = self.denoiser(noisy, step, heard, prev_motion, prev_audio)
+        return prediction.float()
 
     @torch.inference_mode()
     def sample(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
+from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
 from joyvasa_lib.training.motion.batches import MotionBatch
@@ -79,8 +80,6 @@ class ObjectiveOptions:
 class MotionObjective(nn.Module):
     """``forward`` is the loss of the denoiser it holds."""
 
-    betas: Tensor
-    alpha_bars: Tensor
     gap: Tensor
 
     def __init__(
@@ -113,10 +112,8 @@ class MotionObjective(nn.Module):
                 "own_previous must be 0 for a network that predicts noise: it draws no first window"
             )
         steps = int(denoiser.config.n_diff_steps)
-        noise = torch.from_numpy(cosine_betas(steps) if betas is None else np.array(betas))
-        self.register_buffer("betas", noise, persistent=False)
-        alpha_bars = torch.cumprod(1.0 - noise.double(), 0).float()
-        self.register_buffer("alpha_bars", alpha_bars, persistent=False)
+        betas = cosine_betas(steps) if betas is None else betas
+        self.diffusion = MotionDiffusion(denoiser, betas, prediction_type)
         space = normalizer.space
         gap = torch.zeros(normalizer.channels)
         self.expression_channels = normalizer.pose.start
@@ -143,7 +140,7 @@ class MotionObjective(nn.Module):
         draws = Draws(
             previous_noise=torch.randn(b, p, c, generator=generator),
             dropped=torch.rand(2 * b, 1, 1, generator=generator) < options.null_audio,
-            step=torch.randint(1, len(self.betas) + 1, (2 * b,), generator=generator),
+            step=torch.randint(1, len(self.diffusion.betas) + 1, (2 * b,), generator=generator),
             noise=torch.randn(2 * b, frames, c, generator=generator),
             own=torch.rand(b, 1, 1, generator=generator) < options.own_previous,
         )
@@ -193,16 +190,15 @@ class MotionObjective(nn.Module):
 
     def _denoise(self, windows: Windows, draws: Draws, rows: slice) -> Tensor:
         """Returns what the network predicts for noisy windows, [rows, p + l, c]."""
-        clips, step = windows.clips[rows], draws.step[rows]
-        dropped = draws.dropped[rows]
-        null = self.denoiser.null_audio_feat.to(windows.speech.dtype)
-        speech = torch.where(dropped, null, windows.speech[rows])
-        alpha_bar = self.alpha_bars[step - 1][:, None, None]
-        noisy = alpha_bar.sqrt() * clips + (1.0 - alpha_bar).sqrt() * draws.noise[rows]
-        clean: Tensor = self.denoiser(
-            noisy, step, speech, windows.prev_motion[rows], windows.prev_audio[rows]
+        return self.diffusion.forward(
+            windows.clips[rows],
+            draws.step[rows],
+            draws.noise[rows],
+            windows.speech[rows],
+            draws.dropped[rows],
+            windows.prev_motion[rows],
+            windows.prev_audio[rows],
         )
-        return clean.float()
 
     def _terms(
         self, batch: MotionBatch, windows: Windows, clean: Tensor, draws: Draws

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.pipeline import JoyVASAPipeline
 
-DEMO_PORTRAIT = Path(__file__).parents[2] / "demo_assets" / "astronaut.jpg"
+DEMO_PORTRAIT = Path(__file__).parents[3] / "demo_assets" / "astronaut.jpg"
 
 
 def render_preview(
