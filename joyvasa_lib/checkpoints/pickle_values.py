@@ -1,7 +1,8 @@
 """What a checkpoint's pickle may name, and what each name makes.
 
 Tensors and their storages, NumPy arrays, ``argparse.Namespace``, ``OrderedDict``, and paths, which
-become inert stand-ins. Nothing else; see :mod:`~joyvasa_lib.checkpoints.pickle_machine`.
+become pure ones that cannot touch a disk. Nothing else; see
+:mod:`~joyvasa_lib.checkpoints.data_unpickler`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import argparse
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.checkpoints.pickle_machine import Constructor, Named, Refused, checked_keys
+from joyvasa_lib.checkpoints.data_unpickler import Name, checked_keys
+from joyvasa_lib.checkpoints.pickle_budget import Refused, short_repr
 
 if TYPE_CHECKING:
     import torch
@@ -27,57 +29,63 @@ _NUMBERS = re.compile(r"[biufc](1|2|4|8|16)|[?]")
 _MOST_AXES = 32
 
 
-def numpy_constructors() -> dict[str, Constructor]:
-    """Names in pickles of NumPy arrays, of NumPy 1 and 2."""
-    table = {
-        "numpy.ndarray": Constructor(),
-        "numpy.dtype": Constructor(_dtype),
-        "_codecs.encode": Constructor(_encode),
-    }
-    for core in ("numpy.core", "numpy._core"):
-        table[f"{core}.multiarray._reconstruct"] = Constructor(_empty_array)
-        table[f"{core}.multiarray.scalar"] = Constructor(_scalar)
-        table[f"{core}.numeric._frombuffer"] = Constructor(_from_buffer)
-    return table
+def data_names() -> dict[str, Any]:
+    """What pickles of NumPy arrays, of NumPy 1 and 2, and of plain Python data may name."""
+    return _names({**_numpy_makers(), **_python_makers()})
 
 
-def python_constructors() -> dict[str, Constructor]:
-    """Names of plain Python data."""
-    table = {
-        "collections.OrderedDict": Constructor(_ordered),
-        "argparse.Namespace": Constructor(_namespace),
-        "copyreg._reconstructor": Constructor(_reconstruct),
-        "copy_reg._reconstructor": Constructor(_reconstruct),
-    }
-    for builtins in ("builtins", "__builtin__"):
-        table[f"{builtins}.object"] = Constructor()
-        table[f"{builtins}.set"] = Constructor(lambda items=(): set(_list(items)))
-        table[f"{builtins}.frozenset"] = Constructor(lambda items=(): frozenset(_list(items)))
-        table[f"{builtins}.bytes"] = Constructor(_bytes)
-        table[f"{builtins}.bytearray"] = Constructor(_bytes)
-        table[f"{builtins}.complex"] = Constructor(_complex)
-    for module in ("pathlib", "pathlib._local"):
-        for system, path in (("Posix", PurePosixPath), ("Windows", PureWindowsPath)):
-            table[f"{module}.{system}Path"] = Constructor(_path_of(path))
-            table[f"{module}.Pure{system}Path"] = Constructor(_path_of(path))
-    return table
-
-
-def torch_constructors() -> dict[str, Constructor]:
-    """Names in files that ``torch.save`` wrote, beside storages."""
+def torch_names() -> dict[str, Any]:
+    """What files that ``torch.save`` wrote may name beside that."""
     import torch
 
-    table = {
-        "torch._utils._rebuild_tensor": Constructor(_tensor),
-        "torch._utils._rebuild_tensor_v2": Constructor(_tensor),
-        "torch._utils._rebuild_parameter": Constructor(_parameter),
-        "torch.Size": Constructor(lambda sizes=(): tuple(_sizes(sizes))),
-        "torch.device": Constructor(lambda *parts: ":".join(str(part) for part in parts)),
+    dtypes = ("float16", "bfloat16", "float32", "float64", "int64", "int32", "bool")
+    makers: dict[str, Callable[..., Any] | None] = {
+        "torch._utils._rebuild_tensor": _tensor,
+        "torch._utils._rebuild_tensor_v2": _tensor,
+        "torch._utils._rebuild_parameter": _parameter,
+        "torch.Size": lambda sizes=(): tuple(_sizes(sizes)),
+        "torch.device": _device,
+        **dict.fromkeys(storage_types()),
     }
-    table.update({name: Constructor() for name in storage_types()})
-    for name in ("float16", "bfloat16", "float32", "float64", "int64", "int32", "bool"):
-        table[f"torch.{name}"] = Constructor(value=getattr(torch, name))
-    return table
+    return {**_names(makers), **{f"torch.{name}": getattr(torch, name) for name in dtypes}}
+
+
+def _names(makers: Mapping[str, Callable[..., Any] | None]) -> dict[str, Any]:
+    return {name: Name(name, make) for name, make in makers.items()}
+
+
+def _numpy_makers() -> dict[str, Callable[..., Any] | None]:
+    makers: dict[str, Callable[..., Any] | None] = {
+        "numpy.ndarray": None,
+        "numpy.dtype": _dtype,
+        "_codecs.encode": _encode,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        makers[f"{core}.multiarray._reconstruct"] = _empty_array
+        makers[f"{core}.multiarray.scalar"] = _scalar
+        makers[f"{core}.numeric._frombuffer"] = _from_buffer
+    return makers
+
+
+def _python_makers() -> dict[str, Callable[..., Any] | None]:
+    makers: dict[str, Callable[..., Any] | None] = {
+        "collections.OrderedDict": _ordered,
+        "argparse.Namespace": _namespace,
+        "copyreg._reconstructor": _reconstruct,
+        "copy_reg._reconstructor": _reconstruct,
+    }
+    for builtins in ("builtins", "__builtin__"):
+        makers[f"{builtins}.object"] = None
+        makers[f"{builtins}.set"] = lambda items=(): set(_list(items))
+        makers[f"{builtins}.frozenset"] = lambda items=(): frozenset(_list(items))
+        makers[f"{builtins}.bytes"] = _bytes
+        makers[f"{builtins}.bytearray"] = _bytes
+        makers[f"{builtins}.complex"] = _complex
+    for module in ("pathlib", "pathlib._local"):
+        for system, path in (("Posix", PurePosixPath), ("Windows", PureWindowsPath)):
+            makers[f"{module}.{system}Path"] = _path_of(path)
+            makers[f"{module}.Pure{system}Path"] = _path_of(path)
+    return makers
 
 
 def storage_types() -> dict[str, torch.dtype]:
@@ -121,6 +129,10 @@ def build(made: Any, state: Any) -> None:
         raise Refused(f"a state for a {type(made).__name__}")
 
 
+def _is_named(value: Any, name: str) -> bool:
+    return isinstance(value, Name) and value.name == name
+
+
 # Python
 
 
@@ -145,8 +157,8 @@ def _namespace(*arguments: Any) -> argparse.Namespace:
 
 def _reconstruct(kind: Any, base: Any, state: Any) -> Any:
     """How protocols 0 and 1 make an object of a plain class."""
-    if kind != Named("argparse.Namespace") or state is not None:
-        raise Refused(f"an object of {getattr(kind, 'name', kind)!r} by copyreg._reconstructor")
+    if not _is_named(kind, "argparse.Namespace") or state is not None:
+        raise Refused(f"an object of {short_repr(kind)} by copyreg._reconstructor")
     return argparse.Namespace()
 
 
@@ -162,7 +174,7 @@ def _path_of(kind: type[PurePosixPath] | type[PureWindowsPath]) -> Any:
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     """How protocols below 3 hold bytes."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
-        raise Refused(f"text encoded by {encoding!r}")
+        raise Refused(f"text encoded by {short_repr(encoding)}")
     return text.encode("latin1")
 
 
@@ -182,7 +194,7 @@ def _complex(real: Any, imaginary: Any) -> complex:
 def _dtype(code: Any, *flags: Any) -> np.dtype[Any]:
     name = code.decode("ascii", "replace") if isinstance(code, bytes) else code
     if type(name) is not str or not _NUMBERS.fullmatch(name):
-        raise Refused(f"arrays of NumPy type {name!r}")
+        raise Refused(f"arrays of NumPy type {short_repr(name)}")
     return np.dtype(name, copy=True)  # a copy, because its byte order is set in place
 
 
@@ -190,13 +202,13 @@ def _set_byte_order(made: np.dtype[Any], state: tuple[Any, ...]) -> None:
     order = state[1] if len(state) >= 5 else None
     order = order.decode("ascii", "replace") if isinstance(order, bytes) else order
     if order not in ("<", ">", "=", "|") or any(part is not None for part in state[2:5]):
-        raise Refused(f"a NumPy type with the state {state[:5]!r}")
+        raise Refused(f"a NumPy type with the state {short_repr(state[:5])}")
     made.__setstate__((3, order, None, None, None, -1, -1, 0))  # type: ignore[attr-defined]
 
 
 def _empty_array(kind: Any, *arguments: Any) -> NDArray[Any]:
-    if kind != Named("numpy.ndarray"):
-        raise Refused(f"an array of {getattr(kind, 'name', kind)!r}")
+    if not _is_named(kind, "numpy.ndarray"):
+        raise Refused(f"an array of {short_repr(kind)}")
     return np.empty(0, np.uint8)
 
 
@@ -227,7 +239,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *more: Any) -> NDArray[Any]:
     if order not in ("C", "F"):
-        raise Refused(f"an array in the order {order!r}")
+        raise Refused(f"an array in the order {short_repr(order)}")
     return _array(shape, dtype, data).reshape(shape, order=order).copy(order=order)
 
 
@@ -235,12 +247,18 @@ def _sizes(shape: Any) -> list[int]:
     sizes = list(shape) if type(shape) in (tuple, list) else None
     if sizes is None or len(sizes) > _MOST_AXES or any(type(size) is not int for size in sizes):
         raise Refused(f"a shape that is no tuple of numbers ({type(shape).__name__})")
-    if any(size < 0 for size in sizes):
-        raise Refused(f"the shape {tuple(sizes)}")
+    if any(not 0 <= size < 2**63 for size in sizes):
+        raise Refused(f"the shape {short_repr(tuple(sizes))}")
     return sizes
 
 
 # Torch
+
+
+def _device(*parts: Any) -> str:
+    if any(type(part) not in (str, int) for part in parts):
+        raise Refused("a device of parts that are neither text nor a number")
+    return ":".join(map(str, parts))
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *more: Any) -> torch.Tensor:
@@ -254,7 +272,9 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *more: Any) -> to
         raise Refused(f"a tensor of a {type(storage).__name__}")
     sizes, strides = _sizes(size), _sizes(stride)
     if type(offset) is not int or offset < 0 or len(sizes) != len(strides):
-        raise Refused(f"a tensor with offset {offset!r}, shape {sizes} and strides {strides}")
+        raise Refused(
+            f"a tensor with offset {short_repr(offset)}, shape {sizes} and strides {strides}"
+        )
     count = math.prod(sizes)
     last = offset + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
     if count and (last >= len(storage) or count > len(storage)):

@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from joyvasa_lib.checkpoints.data_unpickler import BoundedReader, DataUnpickler, Name
 from joyvasa_lib.checkpoints.file_kind import PICKLE, TORCH_ZIP, file_kind
-from joyvasa_lib.checkpoints.pickle_machine import (
-    BoundedReader,
-    Constructor,
-    Damaged,
-    Named,
-    PickleMachine,
-    Refused,
-)
-from joyvasa_lib.checkpoints.pickle_values import (
-    build,
-    numpy_constructors,
-    python_constructors,
-    storage_types,
-    torch_constructors,
-)
+from joyvasa_lib.checkpoints.pickle_budget import Damaged, Refused, short_repr
+from joyvasa_lib.checkpoints.pickle_values import build, data_names, storage_types, torch_names
 from joyvasa_lib.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -36,6 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST_PICKLE = 256 * 2**20
 """Bytes of a pickle itself, numbers of NumPy arrays included, storages of tensors not."""
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error)
+"""What ``zipfile`` raises for damaged archives: names that are no UTF-8, unknown versions."""
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 
@@ -68,16 +59,20 @@ def read_checkpoint(path: str | os.PathLike[str], *, outline: bool = False) -> A
             "run. Files with anything but tensors, arrays and plain values are not read; get a "
             "safetensors file from whoever made it"
         ) from error
-    except (Damaged, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (Damaged, EOFError, OSError, *_ZIP_ERRORS) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise CheckpointError(
             f"{source} is damaged or cut short ({reason}); download it again"
         ) from error
 
 
-def _constructors(*, torch_file: bool) -> dict[str, Constructor]:
-    table = {**numpy_constructors(), **python_constructors()}
-    return {**table, **torch_constructors()} if torch_file else table
+def _load(reader: BoundedReader) -> Any:
+    """A pickle outside torch's files, or beside the object in one."""
+    return DataUnpickler(reader, data_names(), build).load()
+
+
+def _load_torch(reader: BoundedReader, persistent: Callable[[Any], torch.Tensor]) -> Any:
+    return DataUnpickler(reader, {**data_names(), **torch_names()}, build, persistent).load()
 
 
 # The zip archive that torch.save has written since 1.6
@@ -116,9 +111,8 @@ def _read_zip(path: Path, outline: bool) -> Any:
             return _numbers(bytearray(_entry(archive, entry, size)), dtype)
 
         load = _persistent(storage, left)
-        machine = PickleMachine(_constructors(torch_file=True), build, load)
         data = _entry(archive, entries[f"{root}data.pkl"], min(size, LARGEST_PICKLE))
-        return machine.load(BoundedReader(io.BytesIO(data), len(data)))
+        return _load_torch(BoundedReader(io.BytesIO(data), len(data)), load)
 
 
 def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
@@ -151,14 +145,14 @@ def _persistent(
 
     def load(identity: Any) -> torch.Tensor:
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
-            raise Refused(f"the persistent id {str(identity)[:80]}")
+            raise Refused(f"the persistent id {short_repr(identity)}")
         _, kind, key, _, count = identity[:5]
         if any(part is not None for part in identity[5:]):
             raise Refused("a storage that is a view of another")
-        if not isinstance(kind, Named) or kind.name not in types:
-            raise Refused(f"a storage of {getattr(kind, 'name', kind)!r}")
+        if not isinstance(kind, Name) or kind.name not in types:
+            raise Refused(f"a storage of {short_repr(kind)}")
         if type(key) is not str or not key.isdigit() or type(count) is not int or count < 0:
-            raise Refused(f"a storage named {key!r} of {count!r} numbers")
+            raise Refused(f"a storage named {short_repr(key)} of {short_repr(count)} numbers")
         dtype = types[kind.name]
         if key not in found:
             if count * dtype.itemsize > left[0]:
@@ -179,16 +173,15 @@ def _read_stream(path: Path, outline: bool) -> Any:
     size = path.stat().st_size
     with path.open("rb") as file:
         reader = BoundedReader(file, size)
-        plain = PickleMachine(_constructors(torch_file=False), build)
         first_bytes = file.read(32)
         file.seek(0)
         if not _is_legacy(first_bytes):
             if size > LARGEST_PICKLE:
                 raise Refused(f"a pickle of {size} bytes, above {LARGEST_PICKLE}")
-            return plain.load(reader)
-        if plain.load(reader) != _LEGACY_MAGIC or plain.load(reader) != _LEGACY_VERSION:
+            return _load(reader)
+        if _load(reader) != _LEGACY_MAGIC or _load(reader) != _LEGACY_VERSION:
             raise Damaged("another version of the stream of torch.save")
-        system = plain.load(reader)
+        system = _load(reader)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise Refused("numbers in another byte order than this machine's")
         return _read_legacy(file, reader, size, outline)
@@ -213,17 +206,18 @@ def _read_legacy(file: Any, reader: BoundedReader, size: int, outline: bool) -> 
         return _numbers(data, dtype)
 
     load = _persistent(storage, left)
-    made = PickleMachine(_constructors(torch_file=True), build, load).load(reader)
+    made = _load_torch(reader, load)
     if outline:
         return made
-    keys = PickleMachine({}, build).load(reader)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(buffers):
+    keys = _load(reader)
+    named = isinstance(keys, list) and all(type(key) is str for key in keys)
+    if not named or sorted(keys) != sorted(buffers):
         raise Damaged("the list of its storages is not that of its tensors")
     for key in keys:
         data, count = buffers[key]
-        told = reader.read(8)
-        if len(told) == 8 and int.from_bytes(told, "little") != count:
+        stored_count = reader.read(8)
+        if len(stored_count) == 8 and int.from_bytes(stored_count, "little") != count:
             raise Damaged(f"storage {key} has another size than its tensors say")
-        if len(told) < 8 or file.readinto(data) != len(data):
+        if len(stored_count) < 8 or file.readinto(data) != len(data):
             raise Damaged(f"storage {key} ends early")
     return made
