@@ -18,6 +18,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.laplacian import mesh_edges
 from joyvasa_lib.rig.regions import INNER_LOWER_LIP, INNER_UPPER_LIP, OUTER_LIPS
 
 Doubles = NDArray[np.float64]
@@ -109,8 +110,7 @@ def lip_edges(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 def _along_mesh(rig: HeadRig, landmarks: tuple[int, ...]) -> Doubles:
     """[v] distance from landmarks along the skin and the inside of the mouth, rig units."""
-    faces = rig.triangles[rig.part("skin", "mouth_cavity")]
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = mesh_edges(rig.triangles[rig.part("skin", "mouth_cavity")])
     length = np.linalg.norm(rig.mean[edges[:, 0]] - rig.mean[edges[:, 1]], axis=1)
     links = sparse.coo_matrix((length, (edges[:, 0], edges[:, 1])), shape=(len(rig.mean),) * 2)
     start = rig.landmark_vertex[list(landmarks)]

@@ -93,16 +93,28 @@ def interpolate(triangle: Ints, vertices: Floats, triangles: Ints, values: Float
     """
     row, column = np.nonzero(triangle >= 0)
     corner = triangles[triangle[row, column]]
+    weight = barycentric_weights(corner, vertices, np.stack([column, row], 1))
+    out = np.zeros((*triangle.shape, values.shape[1]), dtype=np.float32)
+    out[row, column] = np.einsum("nc,nck->nk", weight, values[corner])
+    return out
+
+
+def barycentric_weights(
+    corner: Ints, vertices: Floats, point: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """[n, 3] weights of points on the corners of their triangles; they sum to 1.
+
+    Args:
+        corner: [n, 3] vertex indices of each point's triangle.
+        vertices: [v, 2 or more] pixels.
+        point: [n, 2] column and row.
+    """
     a, b, c = (vertices[corner[:, n], :2].astype(np.float64) for n in range(3))
-    point = np.stack([column, row], 1)
     whole = _cross(b - a, c - a)
     whole = np.where(np.abs(whole) < 1e-9, 1.0, whole)
     weight = np.stack([_cross(b - point, c - point), _cross(c - point, a - point)], 1)
     weight = weight / whole[:, None]
-    weight = np.concatenate([weight, 1.0 - weight.sum(1, keepdims=True)], 1)
-    out = np.zeros((*triangle.shape, values.shape[1]), dtype=np.float32)
-    out[row, column] = np.einsum("nc,nck->nk", weight, values[corner])
-    return out
+    return np.concatenate([weight, 1.0 - weight.sum(1, keepdims=True)], 1)
 
 
 def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.kernels import barycentric, bilinear
+
 Floats = NDArray[np.float32]
 
 SKIN, MOUTH_CAVITY, EYE_CAVITY, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, HAIR = range(
@@ -50,10 +52,7 @@ def vertex_normals(vertices, triangles, normals):  # type: ignore[no-untyped-def
 def _sample(texture, x, y, channel):  # type: ignore[no-untyped-def]
     left = min(max(int(x), 0), texture.shape[1] - 2)
     top = min(max(int(y), 0), texture.shape[0] - 2)
-    a, b = x - left, y - top
-    upper = texture[top, left, channel] * (1 - a) + texture[top, left + 1, channel] * a
-    lower = texture[top + 1, left, channel] * (1 - a) + texture[top + 1, left + 1, channel] * a
-    return upper * (1 - b) + lower * b
+    return bilinear(texture, left, top, x - left, y - top, channel)
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -125,14 +124,7 @@ def shade(  # type: ignore[no-untyped-def]
             f = triangle[row, column]
             if f < 0:
                 continue
-            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-            ax, ay = vertices[i, 0], vertices[i, 1]
-            bx, by = vertices[j, 0], vertices[j, 1]
-            cx, cy = vertices[k, 0], vertices[k, 1]
-            inverse = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
-            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
-            wc = 1.0 - wa - wb
+            i, j, k, wa, wb, wc = barycentric(vertices, triangles, f, column, row, 1.0)
             nx = wa * normals[i, 0] + wb * normals[j, 0] + wc * normals[k, 0]
             ny = wa * normals[i, 1] + wb * normals[j, 1] + wc * normals[k, 1]
             nz = wa * normals[i, 2] + wb * normals[j, 2] + wc * normals[k, 2]
@@ -194,8 +186,8 @@ def shade(  # type: ignore[no-untyped-def]
                     colour[c] = _sample(cover, u, v, c)
                 gloss = np.float32(0.3)
             # Shadow map: orthographic along the light.
-            px = wa * ax + wb * bx + wc * cx
-            py = wa * ay + wb * by + wc * cy
+            px = wa * vertices[i, 0] + wb * vertices[j, 0] + wc * vertices[k, 0]
+            py = wa * vertices[i, 1] + wb * vertices[j, 1] + wc * vertices[k, 1]
             pz = wa * vertices[i, 2] + wb * vertices[j, 2] + wc * vertices[k, 2]
             sx = px * shadow_axes[0, 0] + py * shadow_axes[0, 1] + pz * shadow_axes[0, 2]
             sy = px * shadow_axes[1, 0] + py * shadow_axes[1, 1] + pz * shadow_axes[1, 2]

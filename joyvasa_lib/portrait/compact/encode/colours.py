@@ -8,12 +8,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
 from joyvasa_lib.portrait.compact.render.lookup import EYE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.laplacian import degrees, mesh_neighbours, screened_laplacian
 from joyvasa_lib.rig.regions import EYEBALLS
 
 Bytes = NDArray[np.uint8]
@@ -101,16 +101,10 @@ def _diffuse(
     index = np.full(len(rig.mean), -1)
     index[part] = np.arange(len(part))
     faces = index[rig.triangles]
-    faces = faces[(faces >= 0).all(1)]
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    n = len(part)
-    ones = np.ones(len(edges))
-    adjacency = sparse.coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(n, n))
-    adjacency = ((adjacency + adjacency.T) > 0).astype(np.float64)
-    degree = np.asarray(adjacency.sum(1)).ravel()
+    neighbours = mesh_neighbours(faces[(faces >= 0).all(1)], len(part))
     anchor = known[part].astype(np.float64) * 3.0
     weak = 1e-4
-    laplacian = sparse.diags(degree + anchor + weak) - adjacency
+    system = screened_laplacian(neighbours, degrees(neighbours) + anchor + weak)
     fallback = values[known].mean(0) if known.any() else np.array([180.0, 150.0, 135.0])
     right = anchor[:, None] * values[part] + weak * fallback
-    return np.asarray(spsolve(sparse.csc_matrix(laplacian), right), dtype=np.float32)
+    return np.asarray(spsolve(system, right), dtype=np.float32)

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
+from joyvasa_lib.rig.rasterizer import barycentric_weights
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
@@ -136,31 +139,18 @@ def build_extension(
     average, known = _cell_average(triangle, shown, known, vertices, triangles)
     inside = np.flatnonzero(known.ravel())
     outside = np.flatnonzero(~known.ravel())
-    cells = np.arange(GRID * GRID).reshape(GRID, GRID)
-    pairs = np.concatenate(
-        [
-            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], 1),
-            np.stack([cells[:-1].ravel(), cells[1:].ravel()], 1),
-        ]
-    )
-    ones = np.ones(len(pairs))
-    adjacency = sparse.coo_matrix(
-        (ones, (pairs[:, 0], pairs[:, 1])), shape=(GRID * GRID, GRID * GRID)
-    )
-    adjacency = (adjacency + adjacency.T).tocsr()
-    touching = np.asarray(adjacency[inside][:, outside].sum(1)).ravel() > 0
-    edge = np.flatnonzero(touching)
-    coupling = adjacency[outside][:, inside[edge]].toarray()
-    inner = adjacency[outside][:, outside]
-    degree = np.asarray(adjacency.sum(1)).ravel()
+    cells = grid_neighbours(GRID, GRID)
+    edge = np.flatnonzero(degrees(cells[inside][:, outside]) > 0)
+    coupling = cells[outside][:, inside[edge]].toarray()
+    inner, degree = cells[outside][:, outside], degrees(cells)
 
     def spread(far: Floats) -> Floats:
         if not len(outside) or not len(edge):
             return np.zeros((len(outside), len(edge)), np.float32)
         small = cv2.resize(far, (GRID, GRID), interpolation=cv2.INTER_AREA)
         screening = (1.0 / (GRID * np.maximum(small, 1e-3))) ** 2
-        system = sparse.diags((degree + screening.ravel())[outside]) - inner
-        return np.asarray(splu(sparse.csc_matrix(system)).solve(coupling), np.float32)
+        system = screened_laplacian(inner, (degree + screening.ravel())[outside])
+        return np.asarray(splu(system).solve(coupling), np.float32)
 
     return FlowExtension(
         side=side,
@@ -189,12 +179,7 @@ def _cell_average(
     use = shown[row, column] & known.ravel()[cell]
     row, column, cell = row[use], column[use], cell[use]
     corner = triangles[triangle[row, column]]
-    a, b, c = (vertices[corner[:, n], :2].astype(np.float64) for n in range(3))
-    point = np.stack([column, row], 1)
-    whole = _cross(b - a, c - a)
-    weight = np.stack([_cross(b - point, c - point), _cross(c - point, a - point)], 1)
-    weight = weight / np.where(np.abs(whole) < 1e-9, 1.0, whole)[:, None]
-    weight = np.concatenate([weight, 1.0 - weight.sum(1, keepdims=True)], 1)
+    weight = barycentric_weights(corner, vertices, np.stack([column, row], 1))
     sampled = np.zeros(GRID * GRID, dtype=bool)
     sampled[cell] = True
     number = np.cumsum(sampled) - 1
@@ -205,7 +190,3 @@ def _cell_average(
         (share.ravel(), (rows, corner.ravel())), shape=(int(sampled.sum()), len(vertices))
     )
     return average.tocsr(), sampled.reshape(GRID, GRID)
-
-
-def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])

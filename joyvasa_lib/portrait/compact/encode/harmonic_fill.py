@@ -8,8 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.sparse.linalg import spsolve
+
+from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
 
 Floats = NDArray[np.float32]
 
@@ -39,14 +40,9 @@ def membrane(image: NDArray[np.floating], hold: Floats, blur: float) -> Floats:
     if (share <= _LEAST).all():
         return np.broadcast_to(image.mean((0, 1)), image.shape).astype(np.float32)
     values = small[:, :3] / np.maximum(share, 1e-3)[:, None]
-    cells = np.arange(tall * wide).reshape(tall, wide)
-    across = np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()])
-    down = np.stack([cells[:-1].ravel(), cells[1:].ravel()])
-    pairs = np.concatenate([across, down], 1)
-    link = sparse.coo_matrix((np.ones(pairs.shape[1]), tuple(pairs)), shape=(cells.size,) * 2)
-    link = (link + link.T).tocsr()
-    force = _HOLD * share * (share > _LEAST)
-    system = sparse.diags(np.asarray(link.sum(1)).ravel() + force) - link
-    solved = spsolve(sparse.csc_matrix(system), force[:, None] * values)
+    cells = grid_neighbours(tall, wide)
+    screening = _HOLD * share * (share > _LEAST)
+    system = screened_laplacian(cells, degrees(cells) + screening)
+    solved = spsolve(system, screening[:, None] * values)
     field = solved.reshape(tall, wide, 3).astype(np.float32)
     return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC))

@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.kernels import barycentric
+
 Floats = NDArray[np.float32]
 
 GUIDES = (
@@ -62,14 +64,7 @@ def fill_guides(  # type: ignore[no-untyped-def]
             f = triangle[row, column]
             if f < 0:
                 continue
-            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-            ax, ay = driven[i, 0], driven[i, 1]
-            bx, by = driven[j, 0], driven[j, 1]
-            cx, cy = driven[k, 0], driven[k, 1]
-            inverse = one / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
-            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
-            wc = one - wa - wb
+            i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, one)
             x = wa * image[i, 0] + wb * image[j, 0] + wc * image[k, 0]
             y = wa * image[i, 1] + wb * image[j, 1] + wc * image[k, 1]
             z = wa * image[i, 2] + wb * image[j, 2] + wc * image[k, 2]

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.kernels import barycentric, bilinear
 from joyvasa_lib.rig.threads import for_each_frame
 
 Floats = NDArray[np.float32]
@@ -53,14 +54,7 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
             if f < 0 or layer[f] == 0:
                 kind[row, column] = 0
                 continue
-            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-            ax, ay = driven[i, 0], driven[i, 1]
-            bx, by = driven[j, 0], driven[j, 1]
-            cx, cy = driven[k, 0], driven[k, 1]
-            inverse = np.float32(1.0) / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
-            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
-            wc = np.float32(1.0) - wa - wb
+            i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, np.float32(1.0))
             flow[row, column, 0] = (
                 wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0] - column
             )
@@ -84,14 +78,7 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                 kind[row, column] = 0
                 unseen[row, column] = zero
                 continue
-            i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-            ax, ay = driven[i, 0], driven[i, 1]
-            bx, by = driven[j, 0], driven[j, 1]
-            cx, cy = driven[k, 0], driven[k, 1]
-            inverse = one / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
-            wa = ((bx - column) * (cy - row) - (by - row) * (cx - column)) * inverse
-            wb = ((cx - column) * (ay - row) - (cy - row) * (ax - column)) * inverse
-            wc = one - wa - wb
+            i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, one)
             x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
             y = wa * source[i, 1] + wb * source[j, 1] + wc * source[k, 1]
             z = wa * source[i, 2] + wb * source[j, 2] + wc * source[k, 2]
@@ -141,10 +128,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             px -= left
             py -= top
             for c in range(3):
-                upper = image[top, left, c] * (one - px) + image[top, left + 1, c] * px
-                lower = image[top + 1, left, c] * (one - px) + image[top + 1, left + 1, c] * px
                 colour = wa * tint[i, c] + wb * tint[j, c] + wc * tint[k, c]
-                fill[row, column, c] = colour * (upper * (one - py) + lower * py)
+                fill[row, column, c] = colour * bilinear(image, left, top, px, py, c)
 
 
 def flow_to_source(

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.render.lookup import Window
+from joyvasa_lib.rig.kernels import bilinear
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -67,9 +68,7 @@ def _resolve(  # type: ignore[no-untyped-def]
                         x -= i
                         y -= j
                         for c in range(3):
-                            above = image[j, i, c] * (one - x) + image[j, i + 1, c] * x
-                            below = image[j + 1, i, c] * (one - x) + image[j + 1, i + 1, c] * x
-                            mean[c] += (one - alpha) * (above * (one - y) + below * y)
+                            mean[c] += (one - alpha) * bilinear(image, i, j, x, y, c)
             for c in range(3):
                 if edge:
                     value = (mean[c] + paint[c]) / count
