@@ -61,26 +61,6 @@ def lip_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     return _ratio(points, marks.mouth)[..., None]
 
 
-def eye_condition(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float32]:
-    """[..., 3] input of the eye retargeting network: left and right ratio, wanted ratio.
-
-    Args:
-        landmarks: [..., n, 2 or 3] of the source portrait.
-        target: the ratio that both eyes should have: a number, or [..., 1].
-    """
-    return _with_target(eye_open_ratio(landmarks), target)
-
-
-def lip_condition(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float32]:
-    """[..., 2] input of the lip retargeting network: the source's ratio, the wanted ratio.
-
-    Args:
-        landmarks: [..., n, 2 or 3] of the source portrait.
-        target: the ratio that the lips should have: a number, or [..., 1].
-    """
-    return _with_target(lip_open_ratio(landmarks), target)
-
-
 def _points(landmarks: ArrayLike, scheme: str | None) -> tuple[NDArray[np.float64], Any]:
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim < 2 or points.shape[-1] not in (2, 3):
@@ -97,9 +77,3 @@ def _ratio(points: NDArray[np.float64], opening: Opening) -> NDArray[np.float32]
     height = np.linalg.norm(take(points, opening.upper) - take(points, opening.lower), axis=-1)
     width = np.linalg.norm(take(points, opening.start) - take(points, opening.end), axis=-1)
     return np.asarray(height / (width + _EPSILON), dtype=np.float32)
-
-
-def _with_target(ratios: NDArray[np.float32], target: ArrayLike) -> NDArray[np.float32]:
-    wanted = np.asarray(target, dtype=np.float32)
-    wanted = np.broadcast_to(wanted, (*ratios.shape[:-1], 1))
-    return np.concatenate([ratios, wanted], -1)

@@ -39,20 +39,20 @@ def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
     return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
 
 
-def applied_blendshapes(units: Floats, own: Floats, gain: Floats) -> Floats:
+def applied_blendshapes(blendshapes: Floats, own: Floats, gain: Floats) -> Floats:
     """What is put on the rig: blinks that close the eye, a lip that follows the jaw.
 
     Args:
-        units: [..., 52] activations of the motion.
+        blendshapes: [..., 52] activations of the motion.
         own: [52] activations of the portrait itself.
         gain: [2] see :func:`blink_gain`.
 
     Returns:
-        [..., 52] a copy; affine in ``units``.
+        [..., 52] a copy; affine in ``blendshapes``.
     """
-    applied = units.copy()
-    applied[..., BLINK] = own[BLINK] + (units[..., BLINK] - own[BLINK]) * gain
-    applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * units[..., [JAW]]
+    applied = blendshapes.copy()
+    applied[..., BLINK] = own[BLINK] + (blendshapes[..., BLINK] - own[BLINK]) * gain
+    applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * blendshapes[..., [JAW]]
     return applied
 
 
@@ -73,9 +73,9 @@ def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Float
         )
         now = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
         opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
-        per_unit = -float(_gap(rig.blendshapes[index], upper, lower).mean())
+        per_blendshape = -float(_gap(rig.blendshapes[index], upper, lower).mean())
         left = max(1.0 - float(fit.blendshapes[index]), 0.2)
-        gains.append(np.clip((opening + more + 0.012) / (left * per_unit), 0.3, 2.2))
+        gains.append(np.clip((opening + more + 0.012) / (left * per_blendshape), 0.3, 2.2))
     return np.array(gains, dtype=np.float32)
 
 

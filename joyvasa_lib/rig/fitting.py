@@ -21,7 +21,7 @@ from joyvasa_lib.rig.regions import LIPS
 _DEPTH_WEIGHT = 0.25
 """MediaPipe's z is a guess: it counts a quarter of x and y."""
 _IDENTITY_PRIOR = 0.010
-_UNIT_PRIOR = 0.025
+_BLENDSHAPE_PRIOR = 0.025
 _JAW_PRIOR = 4.0
 """A single image cannot tell a long chin from an open jaw: it is the chin unless lips part."""
 _LIP_WEIGHT = 2.0
@@ -131,32 +131,34 @@ def fit_head(
 
     mean = rig.mean[vertex].astype(np.float64)
     id_basis = rig.identity[:, vertex].astype(np.float64)
-    unit_basis = rig.blendshapes[:, vertex].astype(np.float64)
+    blendshape_basis = rig.blendshapes[:, vertex].astype(np.float64)
     free = np.array([name not in _NOT_FITTED for name in BLENDSHAPES])
     n_id = len(id_basis) if identity is None else 0
     w_id = np.zeros(len(id_basis)) if identity is None else np.asarray(identity, np.float64)
-    w_unit = np.zeros(len(unit_basis))
+    w_blendshape = np.zeros(len(blendshape_basis))
 
     axis_weight = np.array([1.0, 1.0, _DEPTH_WEIGHT])
     row_weight = (np.sqrt(weight)[:, None] * axis_weight).ravel()
     if identity is None:
         free[BLENDSHAPES.index("mouthClose")] = False  # it undoes an open jaw
-    unit_prior = np.full(len(BLENDSHAPES), _UNIT_PRIOR)
+    blendshape_prior = np.full(len(BLENDSHAPES), _BLENDSHAPE_PRIOR)
     if identity is None:
-        unit_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
-    prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), unit_prior[free]])
+        blendshape_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
+    prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), blendshape_prior[free]])
     prior = prior * np.sqrt(len(vertex))
     lower = np.concatenate([np.full(n_id, -3.0), np.zeros(int(free.sum()))])
     upper = np.concatenate([np.full(n_id, 3.0), np.full(int(free.sum()), 1.0)])
     for _ in range(iterations):
-        model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
+        model = (
+            mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_blendshape, blendshape_basis, 1)
+        )
         rotation, scale, translation = similarity(model, points, weight)
         # Points back in the head's frame, where identity and units are linear.
         target = ((points - translation) / scale) @ rotation.T - mean
         if identity is not None:
             target = target - np.tensordot(w_id, id_basis, 1)
         bases = [id_basis] if identity is None else []
-        columns = np.concatenate([*bases, unit_basis[free]])
+        columns = np.concatenate([*bases, blendshape_basis[free]])
         # The depth axis of the image is row-weighted in the image's frame.
         rows = (columns @ rotation).reshape(len(columns), -1).T * row_weight[:, None]
         right = (target @ rotation).ravel() * row_weight
@@ -165,24 +167,24 @@ def fit_head(
         )
         if identity is None:
             w_id = solution[:n_id]
-        w_unit[free] = solution[n_id:]
-    model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_unit, unit_basis, 1)
+        w_blendshape[free] = solution[n_id:]
+    model = mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_blendshape, blendshape_basis, 1)
     rotation, scale, translation = similarity(model, points, weight)
     difference = points - (scale * model @ rotation + translation)
     residual = float(np.sqrt((weight @ (difference[:, :2] ** 2).sum(1)) / weight.sum()))
 
-    shape = rig.shape(w_id.astype(np.float32), np.zeros(len(w_unit), np.float32))
+    shape = rig.shape(w_id.astype(np.float32), np.zeros(len(w_blendshape), np.float32))
     parting = np.zeros_like(shape)
     if correct:
         flat = difference * np.array([1.0, 1.0, 0.0])
         canonical = (flat @ rotation.T) / scale
         shape = shape + spread_residuals(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
-        expressed = shape + np.tensordot(w_unit, rig.blendshapes, 1)
+        expressed = shape + np.tensordot(w_blendshape, rig.blendshapes, 1)
         seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
         parting = lip_parting(rig, expressed, seen)
     return HeadFit(
         identity=w_id.astype(np.float32),
-        blendshapes=w_unit.astype(np.float32),
+        blendshapes=w_blendshape.astype(np.float32),
         rotation=rotation.astype(np.float32),
         scale=scale,
         translation=translation.astype(np.float32),

@@ -111,11 +111,11 @@ class HeadRig:
         mask[self.part_vertices("skin")] = True
         return mask
 
-    def shape(self, identity: Floats, units: Floats) -> Floats:
+    def shape(self, identity: Floats, blendshapes: Floats) -> Floats:
         """Canonical vertices [..., v, 3] for weights [..., i] and activations [..., u]."""
         shape = self.mean + np.tensordot(identity, self.identity, axes=(-1, 0))
         return np.asarray(
-            shape + np.tensordot(units, self.blendshapes, axes=(-1, 0)), dtype=np.float32
+            shape + np.tensordot(blendshapes, self.blendshapes, axes=(-1, 0)), dtype=np.float32
         )
 
 

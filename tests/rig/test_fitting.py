@@ -23,12 +23,12 @@ Floats = NDArray[np.float32]
 SCALE, PLACE = 62.0, np.array([128.0, 120.0, 0.0], np.float32)
 
 
-def head(angles: tuple[float, float, float] = (0.0, 0.0, 0.0), **units: float) -> Floats:
+def head(angles: tuple[float, float, float] = (0.0, 0.0, 0.0), **blendshapes: float) -> Floats:
     """Mesh points [468, 3] of a person of the rig's, in pixels."""
     rig = bundled_rig()
     identity = np.random.default_rng(3).normal(0.0, 0.7, len(rig.identity)).astype(np.float32)
     values = np.zeros(len(BLENDSHAPES), np.float32)
-    for name, value in units.items():
+    for name, value in blendshapes.items():
         values[BLENDSHAPES.index(name)] = value
     shape = rig.shape(identity, values) @ rotation_matrix(np.array([angles]))[0]
     return np.asarray(SCALE * shape[rig.landmark_vertex] + PLACE, np.float32)
@@ -58,7 +58,7 @@ def test_more_of_an_expression_is_seen_as_more_of_it(unit: str, least: float) ->
         fit_head(rig, head(**{unit: value}), identity=person.identity).blendshapes
         for value in (0.0, 0.35, 0.7)
     ]
-    found = [float(units[BLENDSHAPES.index(unit)]) for units in seen]
+    found = [float(blendshapes[BLENDSHAPES.index(unit)]) for blendshapes in seen]
     assert found[0] < found[1] < found[2] < 0.8
     assert found[2] - found[0] > least
     assert int(np.argmax(seen[2] - seen[0])) == BLENDSHAPES.index(unit)
@@ -100,9 +100,9 @@ def test_unusable_landmarks_are_refused(points: NDArray[np.float32]) -> None:
 def test_a_full_blink_brings_the_lids_together(wide: float) -> None:
     rig = bundled_rig()
     fit = fit_head(rig, head(eyeWideLeft=wide, eyeWideRight=wide))
-    units = fit.blendshapes.copy()
-    units[BLINK] = 1.0
-    applied = applied_blendshapes(units[None], fit.blendshapes, blink_gain(rig, fit))[0]
+    blendshapes = fit.blendshapes.copy()
+    blendshapes[BLINK] = 1.0
+    applied = applied_blendshapes(blendshapes[None], fit.blendshapes, blink_gain(rig, fit))[0]
     for upper, lower in ((386, 374), (159, 145)):
         pair = rig.landmark_vertex[[upper, lower]]
         open_eye, closed = (

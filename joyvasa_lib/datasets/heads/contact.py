@@ -44,39 +44,40 @@ class Contact:
             applied: [u, u] what is put on the rig for each blendshape (rows).
         """
         upper, lower = rig.landmark_vertex[list(_UPPER)], rig.landmark_vertex[list(_LOWER)]
-        units = rig.blendshapes.astype(np.float64)
-        self.gaps: Doubles = applied @ (units[:, lower, 1] - units[:, upper, 1])
+        blendshapes = rig.blendshapes.astype(np.float64)
+        self.gaps: Doubles = applied @ (blendshapes[:, lower, 1] - blendshapes[:, upper, 1])
         """[u, c] widening of each gap by each unit."""
-        alone = reconcile_blendshapes(np.eye(len(units)), get_space()).astype(np.float64)
+        alone = reconcile_blendshapes(np.eye(len(blendshapes)), get_space()).astype(np.float64)
         self.limits: Doubles = (alone @ self.gaps).min(0)
         """[c] how far each gap may close."""
         moved = np.einsum(
-            "ij,jvx,v->ivx", applied, units, np.sqrt(_vertex_areas(rig)), optimize=True
+            "ij,jvx,v->ivx", applied, blendshapes, np.sqrt(_vertex_areas(rig)), optimize=True
         )
         effort = np.square(moved).sum((1, 2))
         self.effort: Doubles = effort + _SOFTNESS * effort.mean()
         """[u] mean square displacement of the surface at full activation."""
 
-    def overlap(self, units: Floats | Doubles) -> Doubles:
+    def overlap(self, blendshapes: Floats | Doubles) -> Doubles:
         """How far lids or lips pass through each other [n], rig units; 0 for admissible poses."""
-        return np.asarray(np.maximum(self.limits - units @ self.gaps, 0.0).max(-1))
+        return np.asarray(np.maximum(self.limits - blendshapes @ self.gaps, 0.0).max(-1))
 
-    def resolve(self, units: Floats, sweeps: int = 100, tolerance: float = 5e-4) -> Floats:
+    def resolve(self, blendshapes: Floats, sweeps: int = 100, tolerance: float = 5e-4) -> Floats:
         """The nearest admissible poses.
 
-        Minimises ``sum(effort * (pose - units)^2)`` over ``0 <= pose <= units`` that keep the
-        limits, by coordinate ascent on the forces of contact (the dual problem).
+        Minimises ``sum(effort * (pose - free)^2)`` over ``0 <= pose <= free`` that keep the limits,
+        where ``free`` are the given activations, by coordinate ascent on the forces of contact (the
+        dual problem).
 
         Args:
-            units: [n, u] activations, none below zero.
+            blendshapes: [n, u] activations, none below zero.
             sweeps: most rounds over the constraints.
             tolerance: overlap in rig units that is left alone.
 
         Returns:
             [n, u]; poses without overlap keep their very numbers.
         """
-        out = np.array(units, dtype=np.float64)
-        todo = np.flatnonzero(self.overlap(units) > tolerance)
+        out = np.array(blendshapes, dtype=np.float64)
+        todo = np.flatnonzero(self.overlap(blendshapes) > tolerance)
         free = out[todo]
         force = np.zeros((len(todo), len(self.limits)))
         yielding = self.gaps.T / self.effort

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.heads.contact import Contact
-from joyvasa_lib.datasets.heads.personal_rig import UnitCloning
+from joyvasa_lib.datasets.heads.personal_rig import BlendshapeCloning
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.rig.calibration import applied_blendshapes, blink_gain
 from joyvasa_lib.rig.fitting import HeadFit
@@ -40,8 +40,8 @@ _BROW_END, _EYE_END, _CHEEK_END, _CHIN_START, _CHEEK_SIDE = -0.8, -0.35, 0.3, 0.
 
 
 @lru_cache(maxsize=1)
-def _cloning() -> UnitCloning:
-    return UnitCloning(bundled_rig())
+def _cloning() -> BlendshapeCloning:
+    return BlendshapeCloning(bundled_rig())
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,27 +78,21 @@ class TrueHead:
             contact=Contact(rig, applied),
         )
 
-    def activations(self, units: Floats) -> Floats:
+    def activations(self, blendshapes: Floats) -> Floats:
         """What the face makes of wanted activations [n, u]: [n, u], poses it can take."""
-        rest = np.zeros(units.shape[-1], dtype=np.float32)
-        return self.contact.resolve(compose_blendshapes(rest, units))
+        rest = np.zeros(blendshapes.shape[-1], dtype=np.float32)
+        return self.contact.resolve(compose_blendshapes(rest, blendshapes))
 
-    def true_expression(self, units: Floats) -> Floats:
+    def true_expression(self, blendshapes: Floats) -> Floats:
         """Displacement of the keypoints [n, k, 3] from neutral for wanted activations [n, u]."""
-        return self._true_units(self.activations(units), self.rig.keypoint_vertex)
+        return self._displacement(self.activations(blendshapes), self.rig.keypoint_vertex)
 
-    def drawn_expression(self, units: Floats) -> Floats:
-        """What the compact preset draws for the same activations [n, u], limits included."""
-        rest = np.zeros(units.shape[-1], dtype=np.float32)
-        composed = compose_blendshapes(rest, units)
-        return np.asarray(np.tensordot(composed, self.drawn_blendshapes, 1), dtype=np.float32)
-
-    def vertices(self, units: Floats) -> Floats:
+    def vertices(self, blendshapes: Floats) -> Floats:
         """Canonical vertices of the true head [n, v, 3] for wanted activations [n, u]."""
-        moved = self._true_units(self.activations(units), np.arange(len(self.rig.mean)))
+        moved = self._displacement(self.activations(blendshapes), np.arange(len(self.rig.mean)))
         return np.asarray(self.rig.mean + moved, dtype=np.float32)
 
-    def _true_units(self, activations: Floats, vertex: NDArray[np.integer]) -> Floats:
+    def _displacement(self, activations: Floats, vertex: NDArray[np.integer]) -> Floats:
         applied = activations @ self.applied
         return np.asarray(
             np.tensordot(applied, self.rig.blendshapes[:, vertex], 1), dtype=np.float32

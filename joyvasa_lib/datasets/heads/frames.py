@@ -97,12 +97,12 @@ class HeadFrameMaker:
         renderer = HeadRenderer(rig, random_appearance(rig, self._skin, random), config.size)
         style, neutral = random_style(random), random_shape(rig, random)
         scale = float(random.uniform(0.125, 0.16)) * config.size
-        place = np.array([0.5, 0.54, 0.0]) * config.size
+        centre = np.array([0.5, 0.54, 0.0]) * config.size
         turns = np.clip(random.normal(0.0, config.turn, (config.frames, 3)), -30.0, 30.0)
         images, landmarks = [], []
         for turn in turns:
             expressed = neutral + np.tensordot(random_blendshapes(random), rig.blendshapes, 1)
-            shift = place + random.normal(0.0, 0.012, 3) * [config.size, config.size, 0.0]
+            shift = centre + random.normal(0.0, 0.012, 3) * [config.size, config.size, 0.0]
             matrix = rotation_matrix(turn)
             vertices = np.asarray(scale * (expressed @ matrix) + shift, np.float32)
             images.append(style(renderer.render(vertices).image))

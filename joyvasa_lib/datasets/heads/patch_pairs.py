@@ -83,14 +83,14 @@ class HeadPairs:
 
     Attributes:
         portrait: the image, fitted with errors.
-        units: [b, 52] blendshapes of the frames.
+        blendshapes: [b, 52] blendshapes of the frames.
         pose: absolute pose of the frames.
         vertices: [b, v, 3] driven vertices.
         truth: [b, s, s, 3] rendered frames.
     """
 
     portrait: CompactPortrait
-    units: Floats
+    blendshapes: Floats
     pose: Pose
     vertices: Floats
     truth: Bytes
@@ -112,9 +112,9 @@ class PairMaker:
         """Renders the head of one seed: an image and ``config.frames`` performances."""
         config, rig = self.config, self.rig
         random = np.random.default_rng((config.seed, seed))
-        look = random_appearance(rig, self._skin, random)
+        appearance = random_appearance(rig, self._skin, random)
         style = random_style(random)
-        renderer = HeadRenderer(rig, look, config.size)
+        renderer = HeadRenderer(rig, appearance, config.size)
         neutral = random_shape(rig, random)
         own_blendshapes = random_source_blendshapes(random)
         scale = float(random.uniform(0.118, 0.172)) * config.size
@@ -129,18 +129,18 @@ class PairMaker:
         portrait = self._portrait(
             random, source_image, true_vertices, own_blendshapes, rotation, scale, shift
         )
-        units = np.stack([random_blendshapes(random) for _ in range(config.frames)])
-        units = compose_blendshapes(
-            portrait.fit.blendshapes, units, self.model.driving, space=self.model.space
+        blendshapes = np.stack([random_blendshapes(random) for _ in range(config.frames)])
+        blendshapes = compose_blendshapes(
+            portrait.fit.blendshapes, blendshapes, self.model.driving, space=self.model.space
         )
         turn = np.clip(random.normal(0.0, config.turn, (config.frames, 3)), -14, 14)
         driving = Pose(turn, np.zeros((config.frames, 3)), np.ones((config.frames, 1)))
         fit = portrait.fit
         source = Pose(rotation_angles(fit.rotation), fit.translation, np.array([fit.scale]))
         pose = compose_pose(source, driving, self.model.driving, pivot=rig.pivot)
-        vertices = self.model.driven_vertices(portrait, units, pose)
+        vertices = self.model.driven_vertices(portrait, blendshapes, pose)
         truth = np.stack([style(renderer.render(misfit(v)).image) for v in vertices])
-        return HeadPairs(portrait, units, pose, vertices, truth)
+        return HeadPairs(portrait, blendshapes, pose, vertices, truth)
 
     def _misfit(self, random: np.random.Generator, scale: float) -> Callable[[Floats], Floats]:
         """How eyes and lips of the images differ in size from the rig that is fitted to them."""
@@ -163,7 +163,7 @@ class PairMaker:
         random: np.random.Generator,
         source_image: Bytes,
         vertices: Floats,
-        units: Floats,
+        blendshapes: Floats,
         rotation: Floats,
         scale: float,
         shift: NDArray[np.float64],
@@ -172,8 +172,10 @@ class PairMaker:
         rig, config = self.rig, self.config
         error = smooth_noise(rig, random, random.uniform(0.0, config.fit_noise), waves=6)
         seen = vertices + error
-        guessed = units + (units > 0) * random.normal(0.0, config.unit_noise, len(units))
-        guessed[[i for i in self._eyelids if units[i] < 0.05]] = 0.0
+        guessed = blendshapes + (blendshapes > 0) * random.normal(
+            0.0, config.unit_noise, len(blendshapes)
+        )
+        guessed[[i for i in self._eyelids if blendshapes[i] < 0.05]] = 0.0
         fitted: Floats = np.clip(guessed, 0.0, 1.0).astype(np.float32)
         canonical = ((seen - shift) / scale) @ rotation.T
         fit = HeadFit(
@@ -196,16 +198,16 @@ class PairMaker:
             [n, p, p, g], ``gate`` uint8 [n, p, p]; frames whose gate is shut are left out.
         """
         portrait = pairs.portrait
-        look = portrait.appearance
-        frames = self.model.composite(portrait, pairs.units, pairs.pose, pairs.vertices)
+        appearance = portrait.appearance
+        frames = self.model.composite(portrait, pairs.blendshapes, pairs.pose, pairs.vertices)
         found: dict[str, list[NDArray[np.generic]]] = {}
         for kind in KINDS:
             affine = self.cutter.affine(pairs.vertices, kind)
             guides, gate = self.cutter.guides(
-                pairs.vertices, affine, look, kind, 0.25 * portrait.fit.scale
+                pairs.vertices, affine, appearance, kind, 0.25 * portrait.fit.scale
             )
-            own = self.cutter.affine(look.vertices[None], kind)
-            source = self.cutter.cut(look.image[None], own, kind)
+            own = self.cutter.affine(appearance.vertices[None], kind)
+            source = self.cutter.cut(appearance.image[None], own, kind)
             composite = self.cutter.cut(frames, affine, kind)
             truth = self.cutter.cut(pairs.truth, affine, kind)
             images = np.concatenate([composite, np.broadcast_to(source, truth.shape), truth], -1)

@@ -26,7 +26,7 @@ _STIFFNESS = 0.02
 """Pull of the local map towards no change, where neighbours lie in a plane or a line."""
 
 
-class UnitCloning:
+class BlendshapeCloning:
     """Makes personal rigs of one rig; what all heads share is computed once."""
 
     def __init__(self, rig: HeadRig) -> None:
@@ -61,7 +61,7 @@ class UnitCloning:
 
     def __call__(self, shape: Floats) -> HeadRig:
         """The rig of the person with the neutral head [v, 3]: it is the mean, units are cloned."""
-        units = np.einsum(
+        blendshapes = np.einsum(
             "uva,vab->uvb", self.rig.blendshapes, self.local_maps(shape), optimize=True
         )
-        return replace(self.rig, mean=shape, blendshapes=units.astype(np.float32))
+        return replace(self.rig, mean=shape, blendshapes=blendshapes.astype(np.float32))

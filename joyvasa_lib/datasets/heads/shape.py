@@ -49,15 +49,15 @@ _EXPRESSIONS: tuple[dict[str, float], ...] = (
 
 
 def _add(
-    units: Floats, pattern: dict[str, float], amount: float, random: np.random.Generator
+    blendshapes: Floats, pattern: dict[str, float], amount: float, random: np.random.Generator
 ) -> None:
     for name, value in pattern.items():
         if name in _INDEX:
-            units[_INDEX[name]] += amount * value
+            blendshapes[_INDEX[name]] += amount * value
         else:
             tilt = random.normal(0.0, 0.12)
-            units[_INDEX[name + "Left"]] += amount * value * (1.0 + tilt)
-            units[_INDEX[name + "Right"]] += amount * value * (1.0 - tilt)
+            blendshapes[_INDEX[name + "Left"]] += amount * value * (1.0 + tilt)
+            blendshapes[_INDEX[name + "Right"]] += amount * value * (1.0 - tilt)
 
 
 def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floats:
@@ -70,18 +70,23 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
     Returns:
         [u] activations in [0, 1].
     """
-    units = np.zeros(len(BLENDSHAPES), dtype=np.float32)
+    blendshapes = np.zeros(len(BLENDSHAPES), dtype=np.float32)
     for _ in range(2):
         viseme = _VISEMES[random.integers(len(_VISEMES))]
-        _add(units, viseme, float(random.uniform(0.0, 1.1)), random)
-    _add(units, _EXPRESSIONS[random.integers(len(_EXPRESSIONS))], random.uniform(0.0, 1.0), random)
+        _add(blendshapes, viseme, float(random.uniform(0.0, 1.1)), random)
+    _add(
+        blendshapes,
+        _EXPRESSIONS[random.integers(len(_EXPRESSIONS))],
+        random.uniform(0.0, 1.0),
+        random,
+    )
     if random.random() < blink:
         closing = 1.0 if random.random() < 0.5 else random.uniform(0.15, 1.0)
-        units[[_INDEX["eyeBlinkLeft"], _INDEX["eyeBlinkRight"]]] = closing
+        blendshapes[[_INDEX["eyeBlinkLeft"], _INDEX["eyeBlinkRight"]]] = closing
         if random.random() < 0.1:
-            units[_INDEX["eyeBlinkLeft"]] = 0.0  # a wink
+            blendshapes[_INDEX["eyeBlinkLeft"]] = 0.0  # a wink
     across, up = random.normal(0.0, 0.2, 2)
-    look = {
+    gaze = {
         "eyeLookOutLeft": across,
         "eyeLookInRight": across,
         "eyeLookInLeft": -across,
@@ -91,29 +96,31 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
         "eyeLookDownLeft": -up,
         "eyeLookDownRight": -up,
     }
-    for name, value in look.items():
-        units[_INDEX[name]] += max(value, 0.0)
-    units += (random.random(len(units)) < 0.06) * random.uniform(0.0, 0.3, len(units))
-    units[_INDEX["jawOpen"]] = min(units[_INDEX["jawOpen"]], 0.85)
-    units[[_INDEX["cheekPuff"], _INDEX["tongueOut"]]] *= 0.5
-    reconciled = reconcile_blendshapes(units[None].astype(np.float32), get_space())
+    for name, value in gaze.items():
+        blendshapes[_INDEX[name]] += max(value, 0.0)
+    blendshapes += (random.random(len(blendshapes)) < 0.06) * random.uniform(
+        0.0, 0.3, len(blendshapes)
+    )
+    blendshapes[_INDEX["jawOpen"]] = min(blendshapes[_INDEX["jawOpen"]], 0.85)
+    blendshapes[[_INDEX["cheekPuff"], _INDEX["tongueOut"]]] *= 0.5
+    reconciled = reconcile_blendshapes(blendshapes[None].astype(np.float32), get_space())
     return np.asarray(clip_blendshapes(reconciled, highest=1.0)[0], dtype=np.float32)
 
 
 def random_source_blendshapes(random: np.random.Generator) -> Floats:
     """The expression of a portrait: mouth shut or smiling, eyes open. [u] in [0, 1]."""
-    units = np.zeros(len(BLENDSHAPES), dtype=np.float32)
+    blendshapes = np.zeros(len(BLENDSHAPES), dtype=np.float32)
     kind = random.random()
     if kind < 0.45:
-        _add(units, {"mouthSmile": 0.25}, max(random.normal(0.0, 0.6), 0.0), random)
+        _add(blendshapes, {"mouthSmile": 0.25}, max(random.normal(0.0, 0.6), 0.0), random)
     elif kind < 0.75:
-        _add(units, _EXPRESSIONS[0], random.uniform(0.4, 1.0), random)
-        units[_INDEX["jawOpen"]] += random.uniform(0.0, 0.12)
+        _add(blendshapes, _EXPRESSIONS[0], random.uniform(0.4, 1.0), random)
+        blendshapes[_INDEX["jawOpen"]] += random.uniform(0.0, 0.12)
     else:
-        units = random_blendshapes(random, blink=0.1)
+        blendshapes = random_blendshapes(random, blink=0.1)
     if random.random() < 0.3:
-        _add(units, {"eyeSquint": 0.5}, random.uniform(0.0, 0.8), random)
-    return np.clip(units, 0.0, 1.0)
+        _add(blendshapes, {"eyeSquint": 0.5}, random.uniform(0.0, 0.8), random)
+    return np.clip(blendshapes, 0.0, 1.0)
 
 
 def random_shape(rig: HeadRig, random: np.random.Generator) -> Floats:

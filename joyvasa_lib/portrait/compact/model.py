@@ -41,8 +41,8 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 from joyvasa_lib.portrait.compact.encode.paint import Paint, mix_paint
 from joyvasa_lib.portrait.compact.encode.source_smile import SMILE, own_smile
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
-from joyvasa_lib.portrait.compact.render.compositor import Performance, draw_frames
-from joyvasa_lib.portrait.compact.render.lids import closing_order, lid_stretch
+from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
+from joyvasa_lib.portrait.compact.render.eyelids import closing_order, lid_stretch
 from joyvasa_lib.portrait.compact.render.lookup import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.render.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
@@ -333,7 +333,7 @@ class CompactPortraitModel(PortraitModel):
 
     def _performance(
         self, portrait: CompactPortrait, units: Floats, pose: Pose, vertices: Floats
-    ) -> Performance:
+    ) -> DrivenHeads:
         """What is drawn: the driven head, and how far its lids have to be painted."""
         own = portrait.fit.blendshapes[BLINK]
         closing = np.clip((units[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
@@ -342,9 +342,9 @@ class CompactPortraitModel(PortraitModel):
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         fit = portrait.fit
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
-        return Performance(
+        return DrivenHeads(
             vertices,
-            carried=self._posed(portrait, expressed[None], pose),
+            posed=self._posed(portrait, expressed[None], pose),
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
             tolerance=0.25 * portrait.fit.scale,

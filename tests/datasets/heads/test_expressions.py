@@ -19,7 +19,7 @@ from joyvasa_lib.datasets.heads.expression_pairs import (
     save_pairs,
 )
 from joyvasa_lib.datasets.heads.expressions import REGIONS, TrueHead, keypoint_regions
-from joyvasa_lib.datasets.heads.personal_rig import UnitCloning
+from joyvasa_lib.datasets.heads.personal_rig import BlendshapeCloning
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.emotion.action_units import FACE_COMPONENTS
 from joyvasa_lib.motion import BLENDSHAPES
@@ -34,8 +34,8 @@ def rig() -> HeadRig:
 
 
 @pytest.fixture(scope="module")
-def cloning(rig: HeadRig) -> UnitCloning:
-    return UnitCloning(rig)
+def cloning(rig: HeadRig) -> BlendshapeCloning:
+    return BlendshapeCloning(rig)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def heads(rig: HeadRig) -> list[TrueHead]:
     return [TrueHead.of(random_shape(rig, random)) for _ in range(8)]
 
 
-def units(**named: float) -> np.ndarray:
+def blendshapes(**named: float) -> np.ndarray:
     values = np.zeros((1, len(BLENDSHAPES)), np.float32)
     for name, value in named.items():
         for index, unit in enumerate(BLENDSHAPES):
@@ -53,11 +53,11 @@ def units(**named: float) -> np.ndarray:
     return values
 
 
-def test_the_mean_head_keeps_its_units(rig: HeadRig, cloning: UnitCloning) -> None:
+def test_the_mean_head_keeps_its_units(rig: HeadRig, cloning: BlendshapeCloning) -> None:
     np.testing.assert_allclose(cloning(rig.mean).blendshapes, rig.blendshapes, atol=1e-6)
 
 
-def test_units_follow_a_linear_change_of_the_head(rig: HeadRig, cloning: UnitCloning) -> None:
+def test_units_follow_a_linear_change_of_the_head(rig: HeadRig, cloning: BlendshapeCloning) -> None:
     change = np.array([[1.2, 0.0, 0.1], [0.0, 0.7, 0.0], [0.0, -0.1, 1.1]])
     cloned = cloning((rig.mean @ change).astype(np.float32)).blendshapes
     expected = rig.blendshapes @ change
@@ -84,7 +84,9 @@ def test_contact_finds_the_nearest_admissible_pose(heads: list[TrueHead]) -> Non
     """Against SciPy's SLSQP on the same quadratic programme."""
     contact = heads[0].contact
     random = np.random.default_rng(0)
-    wanted = np.stack([random_blendshapes(random) + units(eyeBlink=0.9)[0] for _ in range(200)])
+    wanted = np.stack(
+        [random_blendshapes(random) + blendshapes(eyeBlink=0.9)[0] for _ in range(200)]
+    )
     crossing = np.flatnonzero(contact.overlap(wanted) > 0.02)[:4]
     assert len(crossing) == 4
     for free in wanted[crossing]:
@@ -129,32 +131,32 @@ def test_every_unit_alone_is_admissible(name: str, heads: list[TrueHead]) -> Non
 
 def test_lids_that_squint_and_blink_do_not_cross(heads: list[TrueHead]) -> None:
     for head in heads[:3]:
-        alone = head.activations(units(eyeBlink=1.0)) @ head.contact.gaps
-        both = head.activations(units(eyeBlink=1.0, eyeSquint=1.0)) @ head.contact.gaps
-        free = units(eyeBlink=1.0, eyeSquint=1.0) @ head.contact.gaps
+        alone = head.activations(blendshapes(eyeBlink=1.0)) @ head.contact.gaps
+        both = head.activations(blendshapes(eyeBlink=1.0, eyeSquint=1.0)) @ head.contact.gaps
+        free = blendshapes(eyeBlink=1.0, eyeSquint=1.0) @ head.contact.gaps
         assert (both[0, :6] > free[0, :6] + 0.02).all()
         np.testing.assert_allclose(both[0, :6].min(), alone[0, :6].min(), atol=0.02)
 
 
 def test_a_gentle_unit_moves_the_person_by_the_persons_own_unit(heads: list[TrueHead]) -> None:
     head = heads[1]
-    smile = head.true_expression(units(mouthSmileLeft=0.5))
+    smile = head.true_expression(blendshapes(mouthSmileLeft=0.5))
     own = 0.5 * head.rig.blendshapes[BLENDSHAPES.index("mouthSmileLeft"), head.rig.keypoint_vertex]
     np.testing.assert_allclose(smile[0], own, atol=1e-6)
-    assert not head.true_expression(units()).any()
+    assert not head.true_expression(blendshapes()).any()
 
 
 def test_a_unit_without_room_adds_nothing(heads: list[TrueHead]) -> None:
     head = heads[2]
-    full = head.true_expression(units(mouthSmile=1.1))
-    beyond = head.true_expression(units(mouthSmile=3.0))
-    step = head.true_expression(units(mouthSmile=0.2))
+    full = head.true_expression(blendshapes(mouthSmile=1.1))
+    beyond = head.true_expression(blendshapes(mouthSmile=3.0))
+    step = head.true_expression(blendshapes(mouthSmile=0.2))
     assert np.abs(beyond - full).max() < 0.2 * np.abs(step).max()
 
 
 def test_closing_lips_need_an_open_jaw(heads: list[TrueHead]) -> None:
-    assert not heads[3].true_expression(units(mouthClose=1.0)).any()
-    assert heads[3].true_expression(units(mouthClose=0.5, jawOpen=0.5)).any()
+    assert not heads[3].true_expression(blendshapes(mouthClose=1.0)).any()
+    assert heads[3].true_expression(blendshapes(mouthClose=0.5, jawOpen=0.5)).any()
 
 
 def test_regions_are_symmetric_and_all_there(rig: HeadRig) -> None:

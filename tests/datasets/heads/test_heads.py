@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.datasets.heads.drawing.appearance import HeadAppearance, random_appearance
-from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer, arch_length, flow_between
+from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer, RenderedHead
 from joyvasa_lib.datasets.heads.drawing.styles import Style, degrade
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.patch_pairs import PairMaker, PortraitPairsConfig
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape, smooth_noise
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.portrait.compact.encode.teeth import arch_length
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 from joyvasa_lib.portrait.compact.refine.patches import PATCH
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
@@ -27,21 +28,49 @@ def rig() -> HeadRig:
 
 
 @pytest.fixture(scope="module")
-def look(rig: HeadRig) -> HeadAppearance:
+def appearance(rig: HeadRig) -> HeadAppearance:
     return random_appearance(rig, SkinMap(rig), np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
-def renderer(rig: HeadRig, look: HeadAppearance) -> HeadRenderer:
-    return HeadRenderer(rig, look, SIZE)
+def renderer(rig: HeadRig, appearance: HeadAppearance) -> HeadRenderer:
+    return HeadRenderer(rig, appearance, SIZE)
 
 
-def posed(rig: HeadRig, yaw: float = 0.0, **units: float) -> np.ndarray:
+def posed(rig: HeadRig, yaw: float = 0.0, **blendshapes: float) -> np.ndarray:
     shape = rig.mean.copy()
-    for name, value in units.items():
+    for name, value in blendshapes.items():
         shape = shape + value * rig.blendshapes[rig.blendshape_index(name)]
     turned = shape @ rotation_matrix(np.array([0.0, yaw, 0.0])).astype(np.float32)
     return (SCALE * turned + np.array([SIZE / 2, SIZE / 2, 0.0])).astype(np.float32)
+
+
+def flow_between(
+    target: RenderedHead, source: RenderedHead, triangles: np.ndarray, tolerance: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Backward flow [s, s, 2] from one frame of a head to another, and where it is visible [s, s].
+
+    A point counts as visible up to ``tolerance`` pixels behind the surface that the source shows.
+    """
+    side = len(target.triangle)
+    on_head = target.triangle >= 0
+    rows, columns = np.nonzero(on_head)
+    corners = triangles[target.triangle[on_head]]
+    a, b, c = (target.vertices[corners[:, i]].astype(np.float64) for i in range(3))
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    wa = ((b[:, 0] - columns) * (c[:, 1] - rows) - (b[:, 1] - rows) * (c[:, 0] - columns)) / area
+    wb = ((c[:, 0] - columns) * (a[:, 1] - rows) - (c[:, 1] - rows) * (a[:, 0] - columns)) / area
+    weights = np.stack([wa, wb, 1.0 - wa - wb], -1)
+    points = np.einsum("nk,nkd->nd", weights, source.vertices[corners].astype(np.float64))
+    flow = np.zeros((side, side, 2), dtype=np.float32)
+    flow[on_head] = points[:, :2] - np.stack([columns, rows], -1)
+    nearest = np.round(points[:, :2]).astype(int)
+    inside = ((nearest >= 0) & (nearest < side)).all(1)
+    nearest = np.clip(nearest, 0, side - 1)
+    visible = np.zeros((side, side), dtype=bool)
+    front = source.depth[nearest[:, 1], nearest[:, 0]]
+    visible[on_head] = inside & (points[:, 2] <= front + tolerance)
+    return flow, visible
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another() -> None:
@@ -53,13 +82,13 @@ def test_the_same_seed_gives_the_same_head_and_another_seed_another() -> None:
 
 
 def test_warping_one_frame_by_the_labels_gives_the_colours_of_the_other(
-    rig: HeadRig, look: HeadAppearance
+    rig: HeadRig, appearance: HeadAppearance
 ) -> None:
     """Under light that does not change with the pose, a visible point keeps its colour."""
     ambient = np.zeros((4, 3), np.float32)
     ambient[0] = 0.8
-    still = type(look.light)(ambient, look.light.direction, np.zeros(3, np.float32))
-    values = {**look.__dict__, "light": still, "occlusion": 0.0, "glasses": None}
+    still = type(appearance.light)(ambient, appearance.light.direction, np.zeros(3, np.float32))
+    values = {**appearance.__dict__, "light": still, "occlusion": 0.0, "glasses": None}
     renderer = HeadRenderer(rig, HeadAppearance(**values), SIZE)
     source = renderer.render(posed(rig))
     target = renderer.render(posed(rig, yaw=8.0, jawOpen=0.3))
@@ -99,8 +128,8 @@ def test_an_open_mouth_shows_teeth_that_a_closed_one_hides(
 ) -> None:
     teeth = np.flatnonzero(rig.part("teeth_upper", "teeth_lower"))
 
-    def shown(**units: float) -> int:
-        return int(np.isin(renderer.render(posed(rig, **units)).triangle, teeth).sum())
+    def shown(**blendshapes: float) -> int:
+        return int(np.isin(renderer.render(posed(rig, **blendshapes)).triangle, teeth).sum())
 
     lifted = {"mouthUpperUpLeft": 0.9, "mouthUpperUpRight": 0.9}
     assert shown() < 4
@@ -116,10 +145,10 @@ def test_the_dental_arch_is_symmetric_and_as_long_as_a_persons(rig: HeadRig) -> 
 
 def test_shapes_and_expressions_stay_in_their_range(rig: HeadRig) -> None:
     random = np.random.default_rng(0)
-    units = np.stack([random_blendshapes(random) for _ in range(200)])
-    assert units.min() >= 0.0
-    assert units.max() <= 1.0
-    blinks = units[:, rig.blendshape_index("eyeBlinkLeft")] > 0.1
+    blendshapes = np.stack([random_blendshapes(random) for _ in range(200)])
+    assert blendshapes.min() >= 0.0
+    assert blendshapes.max() <= 1.0
+    blinks = blendshapes[:, rig.blendshape_index("eyeBlinkLeft")] > 0.1
     assert 0.15 < blinks.mean() < 0.6
     spread = np.std([random_shape(rig, random) for _ in range(12)], axis=0)
     assert 0.01 < spread.mean() < 0.5

@@ -96,12 +96,12 @@ def test_a_head_at_rest_keeps_every_byte_of_the_image(
     generator = small()
     for network in (generator.mouth, generator.eye):
         torch.nn.init.normal_(network.out.weight)
-    look, fit = pairs.portrait.appearance, pairs.portrait.fit
+    appearance, fit = pairs.portrait.appearance, pairs.portrait.fit
     refine = PatchRefiner(maker.rig, generator)
-    source_image = look.image[None].copy()
-    refined = refine(source_image.copy(), look.vertices[None], look, fit.scale)
+    source_image = appearance.image[None].copy()
+    refined = refine(source_image.copy(), appearance.vertices[None], appearance, fit.scale)
     np.testing.assert_array_equal(refined, source_image)
-    moved = refine(source_image.copy(), pairs.vertices[:1], look, fit.scale)
+    moved = refine(source_image.copy(), pairs.vertices[:1], appearance, fit.scale)
     assert (moved != source_image).any()
 
 
@@ -205,5 +205,5 @@ def test_missing_files_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
 def test_pose_of_pairs_is_what_the_preset_drives(head: tuple[PairMaker, HeadPairs]) -> None:
     maker, pairs = head
     assert isinstance(pairs.pose, Pose)
-    again = maker.model.driven_vertices(pairs.portrait, pairs.units, pairs.pose)
+    again = maker.model.driven_vertices(pairs.portrait, pairs.blendshapes, pairs.pose)
     np.testing.assert_allclose(again, pairs.vertices)

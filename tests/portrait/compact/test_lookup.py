@@ -30,7 +30,7 @@ def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
         tolerance=2.0,
         origin=(0, 0),
         finer=1,
-        place=np.zeros((3, 2), np.float32),
+        uv=np.zeros((3, 2), np.float32),
         tint=np.ones((3, 3), np.float32),
         image=np.ones((4, 4, 3), np.float32),
     )

@@ -15,7 +15,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, invert_displacement
-from joyvasa_lib.portrait.compact.encode.harmonic_fill import membrane
+from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.encode.palette import hue, luminance
 from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
 
@@ -39,10 +39,10 @@ def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
     return model.encode(crop)
 
 
-def acted(frames: int = 1, yaw: float = 0.0, **units: float) -> Motion:
+def acted(frames: int = 1, yaw: float = 0.0, **blendshapes: float) -> Motion:
     """From rest to units and yaw; ``frames`` of 1 is the end alone."""
     values = np.zeros((1, len(BLENDSHAPES)), np.float32)
-    for name, value in units.items():
+    for name, value in blendshapes.items():
         values[0, BLENDSHAPES.index(name)] = value
     share = np.linspace(1.0 / frames, 1.0, frames, dtype=np.float32)[:, None]
     return Motion.from_blendshapes(share * values, rotation=share * np.array([[0.0, yaw, 0.0]]))
@@ -151,8 +151,8 @@ def test_a_membrane_keeps_what_is_known_and_is_smooth_over_what_is_not() -> None
     hold[20:40, 25:55] = 0.0
     spoilt = ramp.copy()
     spoilt[20:40, 25:55] = 255.0
-    found = membrane(spoilt, hold, 1.0)
+    found = harmonic_fill(spoilt, hold, 1.0)
     np.testing.assert_allclose(found[20:40, 25:55], ramp[20:40, 25:55], atol=6.0)
     np.testing.assert_allclose(found[5:15, 5:75], ramp[5:15, 5:75], atol=4.0)
-    nothing = membrane(ramp, np.zeros((60, 80), np.float32), 1.0)
+    nothing = harmonic_fill(ramp, np.zeros((60, 80), np.float32), 1.0)
     np.testing.assert_allclose(nothing, np.broadcast_to(ramp.mean((0, 1)), ramp.shape), rtol=1e-5)

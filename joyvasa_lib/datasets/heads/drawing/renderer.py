@@ -1,8 +1,7 @@
 """Renders heads of the bundled rig with everything known about every pixel.
 
-Any number of frames of one head show one appearance under different vertices. Frames keep vertices,
-triangle and depth, so that the flow between any two frames of a head, and what is hidden, is a
-gather (:func:`flow_between`).
+Any number of frames of one head show one appearance under different vertices. Every frame comes
+with its vertices, and with the triangle and the depth that each pixel shows.
 
 Axis legend: ``v`` rig vertices, ``w`` rig and shell vertices, ``f`` triangles, ``s`` side.
 """
@@ -60,7 +59,7 @@ class HeadRenderer:
             appearance: materials, hair, light, backdrop.
             size: side of the images in pixels.
         """
-        self.rig, self.look, self.size = rig, appearance, size
+        self.rig, self.appearance, self.size = rig, appearance, size
         self._skin = SkinMap(rig)
         covered = appearance.shell > 0
         skin = rig.triangles[rig.part("skin")]
@@ -88,7 +87,7 @@ class HeadRenderer:
         shading.vertex_normals(vertices, self.rig.triangles, normals)
         at = self._shell_vertex
         scale = _rig_scale(self.rig, vertices)
-        shell = vertices[at] + normals[at] * (self.look.shell[at, None] * scale)
+        shell = vertices[at] + normals[at] * (self.appearance.shell[at, None] * scale)
         return np.ascontiguousarray(np.concatenate([vertices, shell]), dtype=np.float32)
 
     def render(self, vertices: Floats) -> RenderedHead:
@@ -105,7 +104,7 @@ class HeadRenderer:
         )
 
     def _shade(self, vertices: Floats) -> Floats:
-        look, side = self.look, self.size * _SAMPLES
+        own, side = self.appearance, self.size * _SAMPLES
         # Sample centres: pixel p covers samples 2p and 2p + 1.
         fine = vertices * _SAMPLES
         fine[:, :2] += 0.5 * (_SAMPLES - 1)
@@ -113,27 +112,27 @@ class HeadRenderer:
         triangle, depth = rasterize(fine[None], self.triangles, side)
         normals = np.empty_like(fine)
         shading.vertex_normals(fine, self.triangles, normals)
-        backdrop = np.power(look.backdrop, 2.2)
+        backdrop = np.power(own.backdrop, 2.2)
         out = cv2.resize(backdrop, (side, side), interpolation=cv2.INTER_LINEAR)
         axes, shadow = self._shadow_map(fine, scale)
         uv = self._skin_uv
-        sky = np.power(_occlusion(depth[0], scale), look.occlusion)
+        visibility = np.power(_occlusion(depth[0], scale), own.occlusion)
         args = (
             fine, normals, self.triangles, self._part, self._rest, self._arc, uv, self._cover_uv,
-            look.skin, look.cover, look.noise, sky, look.light.ambient,
-            look.light.direction, look.light.colour, axes, shadow, self._eyes, look.iris,
-            look.teeth, look.borders, look.gum, look.tongue, look.cavity, look.lips,
-            np.float32(look.gloss_power), np.float32(look.collar), out,
+            own.skin, own.cover, own.noise, visibility, own.light.ambient,
+            own.light.direction, own.light.colour, axes, shadow, self._eyes, own.iris,
+            own.teeth, own.borders, own.gum, own.tongue, own.cavity, own.lips,
+            np.float32(own.gloss_power), np.float32(own.collar), out,
         )  # fmt: skip
         shading.shade(triangle[0], *args)
-        draw_lashes(self.rig, fine, depth[0], scale, look.lashes, out)
-        if look.glasses is not None:
-            draw_glasses(self.rig, fine, scale, look.glasses, out)
+        draw_lashes(self.rig, fine, depth[0], scale, own.lashes, out)
+        if own.glasses is not None:
+            draw_glasses(self.rig, fine, scale, own.glasses, out)
         return cv2.resize(out, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def _shadow_map(self, vertices: Floats, scale: float) -> tuple[Floats, Floats]:
         """Rows of the map from image to light coordinates (and bias), and the depth seen."""
-        toward = self.look.light.direction.astype(np.float64)
+        toward = self.appearance.light.direction.astype(np.float64)
         side = np.cross([0.0, 1.0, 0.0], -toward)
         side /= np.linalg.norm(side)
         axes = np.stack([side, np.cross(-toward, side), -toward])
@@ -146,42 +145,6 @@ class HeadRenderer:
         seen = vertices @ table[:3, :3].T + table[:3, 3]
         _, depth = rasterize(seen[None].astype(np.float32), self.triangles, _SHADOW_SIDE)
         return table, depth[0]
-
-
-def flow_between(
-    target: RenderedHead, source: RenderedHead, triangles: Ints, tolerance: float = 1.0
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Exact backward flow between two frames of one head.
-
-    Args:
-        target: the frame whose pixels ask.
-        source: the frame that answers.
-        triangles: [f, 3] of the renderer.
-        tolerance: depth in pixels by which a point may lie behind the visible surface.
-
-    Returns:
-        [s, s, 2] displacement in pixels from target to source (0 outside the head), and [s, s]
-        whether that point is on the head in the target and visible in the source.
-    """
-    side = len(target.triangle)
-    on_head = target.triangle >= 0
-    rows, columns = np.nonzero(on_head)
-    corners = triangles[target.triangle[on_head]]
-    a, b, c = (target.vertices[corners[:, i]].astype(np.float64) for i in range(3))
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    wa = ((b[:, 0] - columns) * (c[:, 1] - rows) - (b[:, 1] - rows) * (c[:, 0] - columns)) / area
-    wb = ((c[:, 0] - columns) * (a[:, 1] - rows) - (c[:, 1] - rows) * (a[:, 0] - columns)) / area
-    weights = np.stack([wa, wb, 1.0 - wa - wb], -1)
-    points = np.einsum("nk,nkd->nd", weights, source.vertices[corners].astype(np.float64))
-    flow = np.zeros((side, side, 2), dtype=np.float32)
-    flow[on_head] = points[:, :2] - np.stack([columns, rows], -1)
-    nearest = np.round(points[:, :2]).astype(int)
-    inside = ((nearest >= 0) & (nearest < side)).all(1)
-    nearest = np.clip(nearest, 0, side - 1)
-    visible = np.zeros((side, side), dtype=bool)
-    front = source.depth[nearest[:, 1], nearest[:, 0]]
-    visible[on_head] = inside & (points[:, 2] <= front + tolerance)
-    return flow, visible
 
 
 def _eye_frames(rig: HeadRig) -> Floats:
@@ -208,14 +171,16 @@ def _occlusion(depth: Floats, scale: float) -> Floats:
                        interpolation=cv2.INTER_NEAREST)  # fmt: skip
     inside = (small < 1e5).astype(np.float32)
     value = np.where(inside > 0, small, 0).astype(np.float32)
-    sky = np.ones_like(value)
+    visibility = np.ones_like(value)
     for reach, strength in ((0.05, 1.6), (0.18, 1.5)):
         sigma = reach * scale / 2
         mean = cv2.GaussianBlur(value, (0, 0), sigma)
         mean /= np.maximum(cv2.GaussianBlur(inside, (0, 0), sigma), 1e-3)
-        sky *= np.exp(-strength * np.maximum(value - mean, 0) / (scale * 2 * reach))
-    sky = np.where(inside > 0, sky, 1.0)
-    return np.asarray(cv2.resize(sky, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+        visibility *= np.exp(-strength * np.maximum(value - mean, 0) / (scale * 2 * reach))
+    visibility = np.where(inside > 0, visibility, 1.0)
+    return np.asarray(
+        cv2.resize(visibility, (side, side), interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
 def _encode(linear: Floats) -> Bytes:

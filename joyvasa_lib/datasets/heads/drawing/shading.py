@@ -136,9 +136,9 @@ def shade(  # type: ignore[no-untyped-def]
             y = wa * rest[i, 1] + wb * rest[j, 1] + wc * rest[k, 1]
             z = wa * rest[i, 2] + wb * rest[j, 2] + wc * rest[k, 2]
             kind = part[f]
-            place = cover_uv if kind == 8 else uv
-            u = wa * place[i, 0] + wb * place[j, 0] + wc * place[k, 0]
-            v = wa * place[i, 1] + wb * place[j, 1] + wc * place[k, 1]
+            at = cover_uv if kind == 8 else uv
+            u = wa * at[i, 0] + wb * at[j, 0] + wc * at[k, 0]
+            v = wa * at[i, 1] + wb * at[j, 1] + wc * at[k, 1]
             gloss = np.float32(0.0)
             sharp = np.float32(gloss_power)
             depth_fall = np.float32(1.0)
@@ -212,10 +212,10 @@ def shade(  # type: ignore[no-untyped-def]
             scale = 1.0 / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-6)
             spot = max((nx * hx + ny * hy + nz * hz) * scale, 0.0)
             mirror = gloss * spot**sharp * lit * (facing > 0.0)
-            open_sky = occlusion[row, column] * depth_fall
+            visible = occlusion[row, column] * depth_fall
             for c in range(3):
                 field = ambient[0, c] + nx * ambient[1, c] + ny * ambient[2, c] + nz * ambient[3, c]
                 value = colour[c] * (
-                    max(field, 0.02) * open_sky + direct * light_colour[c] * open_sky**0.5
+                    max(field, 0.02) * visible + direct * light_colour[c] * visible**0.5
                 )
-                out[row, column, c] = value + mirror * light_colour[c] * 0.35 * open_sky
+                out[row, column, c] = value + mirror * light_colour[c] * 0.35 * visible

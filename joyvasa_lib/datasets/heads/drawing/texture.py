@@ -55,10 +55,10 @@ class SkinMap:
         shape = rig.mean + 0.1 * rig.blendshapes[rig.blendshape_index("jawOpen")]
         for side in ("Left", "Right"):
             shape = shape + 0.6 * rig.blendshapes[rig.blendshape_index(f"eyeBlink{side}")]
-        return self.place(shape)
+        return self.project(shape)
 
     @staticmethod
-    def place(points: Floats) -> Floats:
+    def project(points: Floats) -> Floats:
         """Texture pixels [..., 2] of points [..., 3] in rig units."""
         angle = np.arctan2(points[..., 0], _AXIS - points[..., 2])
         u = (angle / _WIDEST * 0.5 + 0.5) * (SIDE - 1)

@@ -17,7 +17,7 @@ from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
 from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
 from joyvasa_lib.portrait.compact.encode.follow_weights import displacement_reach
 from joyvasa_lib.portrait.compact.encode.palette import pale
-from joyvasa_lib.portrait.compact.render.lids import lid_weight
+from joyvasa_lib.portrait.compact.render.eyelids import lid_weight
 from joyvasa_lib.portrait.compact.render.lookup import (
     EYE,
     LOWER,

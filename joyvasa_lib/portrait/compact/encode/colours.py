@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import spsolve
 
-from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
+from joyvasa_lib.portrait.compact.render.eyelids import brow_distance, eye_distance, eye_margin
 from joyvasa_lib.portrait.compact.render.lookup import EYE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.laplacian import degrees, mesh_neighbours, screened_laplacian

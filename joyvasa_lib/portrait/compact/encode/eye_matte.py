@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.harmonic_fill import membrane
-from joyvasa_lib.portrait.compact.render.lids import brow_distance, eye_distance, eye_margin
+from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
+from joyvasa_lib.portrait.compact.render.eyelids import brow_distance, eye_distance, eye_margin
 from joyvasa_lib.portrait.compact.render.lookup import EYE, OUTSIDE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate
@@ -75,7 +75,7 @@ def eye_matte(
         clean, beyond, brow = np.moveaxis(found, -1, 0)
         image, shown = source_image[window].astype(np.float32), layer[window]
         hold = clean * (shown == SKIN)
-        skin = membrane(image, hold.astype(np.float32), 0.03 * scale)
+        skin = harmonic_fill(image, hold.astype(np.float32), 0.03 * scale)
         difference = np.linalg.norm(image - skin, axis=-1).astype(np.float32)
         difference = cv2.GaussianBlur(difference, (0, 0), max(0.5, 0.012 * scale))
         eye = (shown == EYE).astype(np.float32)

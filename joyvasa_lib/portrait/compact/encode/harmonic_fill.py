@@ -22,7 +22,7 @@ _LEAST = 0.2
 """Share of known pixels from which on a cell is known."""
 
 
-def membrane(image: NDArray[np.floating], hold: Floats, blur: float) -> Floats:
+def harmonic_fill(image: NDArray[np.floating], hold: Floats, blur: float) -> Floats:
     """Smooth colours [h, w, 3] through those of an image, by a screened Poisson equation.
 
     Args:

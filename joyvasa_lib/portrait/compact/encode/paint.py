@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
-from joyvasa_lib.portrait.compact.encode.closed_lids import paint_lid
+from joyvasa_lib.portrait.compact.encode.closed_eyelids import paint_closed_eyelid
 from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
 from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
 from joyvasa_lib.portrait.compact.encode.teeth import arch_length, height_over_edge, row_image
-from joyvasa_lib.portrait.compact.render.lids import eye_distance
+from joyvasa_lib.portrait.compact.render.eyelids import eye_distance
 from joyvasa_lib.portrait.compact.render.mouth_shading import LIGHT
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYEBALLS, TEETH
@@ -37,51 +37,53 @@ class Paint:
 
     Attributes:
         image: [p, q, 3] colours in [0, 255].
-        place: [v, 2] pixels on it.
+        uv: [v, 2] pixels on it.
         tint: [v, 3] factors.
         palette: the colours it was made with.
         light: [256, 3] factors for places in the mouth that see so much of the sky.
     """
 
     image: Floats
-    place: Floats
+    uv: Floats
     tint: Floats
     palette: Palette
     light: Floats
 
 
-def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, scale: float) -> Paint:
+def mix_paint(
+    rig: HeadRig, appearance: Appearance, closed: Floats, cover: Floats, scale: float
+) -> Paint:
     """The paint of one portrait.
 
     Args:
         rig: the head model.
-        look: the image seen through the fitted head.
+        appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
         cover: [v] share of paint on closed lids.
         scale: pixels per rig unit.
     """
-    seen = (look.image, look.vertices, look.layer, look.depth)
-    skin = skin_colours(rig, *seen, scale, look.eye_margins)
-    palette = read_palette(rig, look.image, look.vertices, look.layer, skin)
+    seen = (appearance.image, appearance.vertices, appearance.layer, appearance.depth)
+    skin = skin_colours(rig, *seen, scale, appearance.eye_margins)
+    palette = read_palette(rig, appearance.image, appearance.vertices, appearance.layer, skin)
     tint = skin / 255.0
-    place = np.full((len(rig.mean), 2), (_PLAIN - 1) / 2, dtype=np.float32)
+    uv = np.full((len(rig.mean), 2), (_PLAIN - 1) / 2, dtype=np.float32)
     eyes = rig.part_vertices(*EYEBALLS)
     tint[eyes] = white_of_eyes(rig, *seen, scale, 0.92 * palette.white) / 255.0
     _paint_mouth(rig, palette, tint)
     images: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
     top = _PLAIN
     for eye, vertex in enumerate(_eye_vertices(rig)):
-        plate = paint_lid(rig, look, closed, cover, eye, vertex, scale)
-        place[vertex] = plate.place + np.array([0, top], dtype=np.float32)
+        eyelid = paint_closed_eyelid(rig, appearance, closed, cover, eye, vertex, scale)
+        uv[vertex] = eyelid.uv + np.array([0, top], dtype=np.float32)
         tint[vertex] = 1.0
-        images.append(plate.image)
-        top += len(plate.image)
+        images.append(eyelid.image)
+        top += len(eyelid.image)
     density = max(scale, _TEETH_FINEST)
     for part in TEETH:
         row = rig.part_vertices(part)
         image, origin = row_image(part, palette, density)
         on_row = np.stack([arch_length(rig)[row], height_over_edge(rig)[row]], 1)
-        place[row] = density * on_row + origin + np.array([0, top], dtype=np.float32)
+        uv[row] = density * on_row + origin + np.array([0, top], dtype=np.float32)
         tint[row] = palette.dimmed(_light_on_teeth(rig, row))
         images.append(image)
         top += len(image)
@@ -91,7 +93,7 @@ def mix_paint(rig: HeadRig, look: Appearance, closed: Floats, cover: Floats, sca
     )
     return Paint(
         np.ascontiguousarray(image),
-        place,
+        uv,
         tint.astype(np.float32),
         palette,
         palette.dimmed(LIGHT),

@@ -21,9 +21,9 @@ _AT_REST = -0.03
 
 def own_smile(rig: HeadRig, fit: HeadFit) -> float:
     """The image's smile, 0 for none to 1 for one that lifts the corners as full units do."""
-    units = np.zeros(len(BLENDSHAPES), np.float32)
-    units[SMILE] = 1.0
-    full = _lift(rig, np.tensordot(units, rig.blendshapes, 1))
+    blendshapes = np.zeros(len(BLENDSHAPES), np.float32)
+    blendshapes[SMILE] = 1.0
+    full = _lift(rig, np.tensordot(blendshapes, rig.blendshapes, 1))
     shown = _lift(rig, fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1))
     return float(np.clip((shown - _AT_REST) / full, 0.0, 1.0))
 

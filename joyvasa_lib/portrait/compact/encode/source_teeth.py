@@ -72,8 +72,8 @@ def _seen_lower(
     front = rig.part_vertices("teeth_upper")
     front = front[np.abs(rig.mean[front, 0]) < _MIDDLE]
     expressed = fit.shape[front] + np.tensordot(fit.blendshapes, rig.blendshapes[:, front], 1)
-    place = fit.project(np.asarray(expressed, np.float32))
-    left, right = np.round([place[:, 0].min(), place[:, 0].max()]).astype(int)
+    front_teeth = fit.project(np.asarray(expressed, np.float32))
+    left, right = np.round([front_teeth[:, 0].min(), front_teeth[:, 0].max()]).astype(int)
     teeth = pale(image, skin) & mouth
     ends = []
     for column in range(max(left, 0), min(right + 1, len(image))):
@@ -88,4 +88,4 @@ def _seen_lower(
         ends.append(rows[0] + start + length - 0.5)
     if len(ends) < max(3, 0.4 * (right - left)):
         return None
-    return float((np.median(ends) - place[:, 1].max()) / fit.scale)
+    return float((np.median(ends) - front_teeth[:, 1].max()) / fit.scale)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, triangle_layer
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES, fill_guides, open_gate
-from joyvasa_lib.portrait.compact.render.lids import lid_weight
+from joyvasa_lib.portrait.compact.render.eyelids import lid_weight
 from joyvasa_lib.rig.head_rig import HeadRig
 from joyvasa_lib.rig.rasterizer import rasterize
 from joyvasa_lib.rig.threads import for_each_frame
@@ -143,7 +143,7 @@ class PatchCutter:
         self,
         vertices: Floats,
         affine: NDArray[np.float64],
-        look: Appearance,
+        appearance: Appearance,
         kind: str,
         tolerance: float,
     ) -> tuple[Floats, Floats]:
@@ -152,13 +152,13 @@ class PatchCutter:
         Args:
             vertices: [b, v, 3] driven head in frame pixels.
             affine: [b, 2, 3] of :meth:`affine`.
-            look: the image seen through the fitted head.
+            appearance: the image seen through the fitted head.
             kind: one of ``KINDS``.
             tolerance: depth in pixels by which a point may lie behind the image's surface.
         """
         mesh, option = self._mesh[kind], _OPTIONS[kind]
-        source_affine = self.affine(look.vertices[None], kind)[0]
-        source_image = np.ascontiguousarray(look.vertices[mesh.vertex])
+        source_affine = self.affine(appearance.vertices[None], kind)[0]
+        source_image = np.ascontiguousarray(appearance.vertices[mesh.vertex])
         own = (source_image[:, :2] @ source_affine[:, :2].T + source_affine[:, 2]).astype(
             np.float32
         )
@@ -174,7 +174,7 @@ class PatchCutter:
         def frame(b: int) -> None:
             fill_guides(
                 found[b], driven[b], own, source_image, mesh.triangles, mesh.layer, mesh.group,
-                mesh.attribute, look.layer, look.depth, np.float32(tolerance),
+                mesh.attribute, appearance.layer, appearance.depth, np.float32(tolerance),
                 np.float32(_LID_TRAVEL * PATCH / option.span), guides[b],
             )  # fmt: skip
             gate[b] = open_gate(

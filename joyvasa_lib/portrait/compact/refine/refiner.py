@@ -65,24 +65,28 @@ class PatchRefiner:
             ) from error
         return cls(rig, generator)
 
-    def __call__(self, frames: Bytes, vertices: Floats, look: Appearance, scale: float) -> Bytes:
+    def __call__(
+        self, frames: Bytes, vertices: Floats, appearance: Appearance, scale: float
+    ) -> Bytes:
         """Refines frames in place and returns them.
 
         Args:
             frames: [b, s, s, 3] the procedural composites.
             vertices: [b, v, 3] the driven head in frame pixels.
-            look: the image seen through the fitted head.
+            appearance: the image seen through the fitted head.
             scale: pixels of the image per rig unit.
         """
         for kind in KINDS:
             affine = self._cutter.affine(vertices, kind)
-            guides, gate = self._cutter.guides(vertices, affine, look, kind, 0.25 * scale)
+            guides, gate = self._cutter.guides(vertices, affine, appearance, kind, 0.25 * scale)
             rows = np.flatnonzero(gate.reshape(len(gate), -1).sum(1) > _OPEN_PIXELS)
             if len(rows) == 0:
                 continue
             composite = self._cutter.cut(frames[rows], affine[rows], kind)
-            own = self._cutter.affine(look.vertices[None], kind)
-            source = np.broadcast_to(self._cutter.cut(look.image[None], own, kind), composite.shape)
+            own = self._cutter.affine(appearance.vertices[None], kind)
+            source = np.broadcast_to(
+                self._cutter.cut(appearance.image[None], own, kind), composite.shape
+            )
             change = self._change(composite, source, guides[rows], gate[rows], kind)
             for row, patch in zip(rows, change, strict=True):
                 self._cutter.paste(frames[row], patch, affine[row], kind)

@@ -19,7 +19,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
-from joyvasa_lib.portrait.compact.render.mouth_shading import open_sky
+from joyvasa_lib.portrait.compact.render.mouth_shading import ambient_visibility
 from joyvasa_lib.portrait.compact.render.resolve import resolve
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import rasterize
@@ -32,19 +32,19 @@ _FINE = 120.0
 
 
 @dataclass(frozen=True, eq=False)
-class Performance:
+class DrivenHeads:
     """One batch of driven heads, ready to draw.
 
     Attributes:
         vertices: [b, v, 3] driven head in crop pixels.
-        carried: [b, v, 3] the image's head in the driven pose, without its new expression.
+        posed: [b, v, 3] the image's head in the driven pose, without its new expression.
         trust: [b, v] share of the image's own pixels, [0, 1].
         shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
         tolerance: pixels by which a point may lie behind the image's surface.
     """
 
     vertices: Floats
-    carried: Floats
+    posed: Floats
     trust: Floats
     shut: Floats
     tolerance: float
@@ -52,9 +52,9 @@ class Performance:
 
 def draw_frames(
     rig: HeadRig,
-    look: Appearance,
+    appearance: Appearance,
     paint: Paint,
-    performance: Performance,
+    heads: DrivenHeads,
     mask: Floats,
     scale: float,
 ) -> Frames:
@@ -62,24 +62,24 @@ def draw_frames(
 
     Args:
         rig: the head model.
-        look: the image seen through the fitted head.
+        appearance: the image seen through the fitted head.
         paint: what is painted where the image shows nothing.
-        performance: the driven heads.
+        heads: the driven heads.
         mask: [s, s] in [0, 1], where displacement is allowed (it fades at the crop's border).
         scale: pixels per rig unit.
 
     Returns:
         [b, s, s, 3] uint8.
     """
-    side = len(look.image)
-    deeper = set_back(rig, performance.vertices, scale)
+    side = len(appearance.image)
+    deeper = set_back(rig, heads.vertices, scale)
     triangle, _ = rasterize(deeper, rig.triangles, side)
     flow, kind = flow_to_source(
-        triangle, performance.vertices, look.vertices, rig.triangles, look.shown_layer
+        triangle, heads.vertices, appearance.vertices, rig.triangles, appearance.shown_layer
     )
-    carried = performance.carried[..., :2]
-    around = look.extension.backward(
-        carried - look.vertices[..., :2], performance.vertices[..., :2] - carried
+    posed = heads.posed[..., :2]
+    around = appearance.extension.backward(
+        posed - appearance.vertices[..., :2], heads.vertices[..., :2] - posed
     )
     frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
     line = np.arange(side, dtype=np.float32)
@@ -93,7 +93,7 @@ def draw_frames(
         wide[..., 0] += line
         wide[..., 1] += line[:, None]
         cv2.remap(
-            look.image,
+            appearance.image,
             wide,
             None,
             cv2.INTER_LINEAR,
@@ -101,7 +101,7 @@ def draw_frames(
             borderMode=cv2.BORDER_REPLICATE,
         )
         for part in parts:
-            _draw_part(part, look, paint, performance, deeper, b, scale, frames[b])
+            _draw_part(part, appearance, paint, heads, deeper, b, scale, frames[b])
 
     for_each_frame(frame, len(flow))
     return frames
@@ -118,9 +118,9 @@ def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
 
 def _draw_part(
     part: FeaturePart,
-    look: Appearance,
+    appearance: Appearance,
     paint: Paint,
-    performance: Performance,
+    heads: DrivenHeads,
     deeper: Floats,
     b: int,
     scale: float,
@@ -129,7 +129,7 @@ def _draw_part(
     """Paints one eye or the mouth, in place."""
     side = len(frame)
     finer = int(np.clip(np.ceil(_FINE / scale), 2, 3))
-    driven = performance.vertices[b, part.vertex]
+    driven = heads.vertices[b, part.vertex]
     bounds = driven[part.bounding, :2]
     left, top = np.clip(np.floor(bounds.min(0)).astype(int) - 1, 0, side - 1)
     right, bottom = np.clip(np.ceil(bounds.max(0)).astype(int) + 2, (left + 1, top + 1), side)
@@ -139,12 +139,17 @@ def _draw_part(
     ordered[:, 2] = deeper[b, part.vertex, 2]
     triangle = rasterize(ordered[None], part.triangles, size)[0][0]
     window = look_up(
-        triangle, driven, look.vertices[part.vertex], part.triangles,
-        look.shown_layer[part.triangle], look.layer, look.depth, look.eye_matte,
-        performance.trust[b, part.vertex], performance.shut[b, part.vertex],
-        look.paintable[part.vertex], performance.tolerance,
-        (int(left), int(top)), finer, paint.place[part.vertex], paint.tint[part.vertex],
+        triangle, driven, appearance.vertices[part.vertex], part.triangles,
+        appearance.shown_layer[part.triangle],
+        appearance.layer, appearance.depth, appearance.eye_matte,
+        heads.trust[b, part.vertex], heads.shut[b, part.vertex],
+        appearance.paintable[part.vertex], heads.tolerance,
+        (int(left), int(top)), finer, paint.uv[part.vertex], paint.tint[part.vertex],
         paint.image,
     )  # fmt: skip
-    sky = open_sky(window.layer, scale * finer) if part.inside else np.full_like(window.layer, 255)
-    resolve(window, sky, paint.light, look.image, finer, (int(left), int(top)), frame)
+    visibility = (
+        ambient_visibility(window.layer, scale * finer)
+        if part.inside
+        else np.full_like(window.layer, 255)
+    )
+    resolve(window, visibility, paint.light, appearance.image, finer, (int(left), int(top)), frame)

@@ -65,7 +65,7 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _look_up_one(  # type: ignore[no-untyped-def]
     triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-    paintable, tolerance, origin, finer, place, tint, image, where, unseen, fill, kind,
+    paintable, tolerance, origin, finer, uv, tint, image, where, unseen, fill, kind,
 ):  # fmt: skip
     height, width = triangle.shape
     source_side = source_layer.shape[0]
@@ -120,8 +120,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             unseen[row, column] = hidden
             if hidden <= zero:
                 continue
-            px = wa * place[i, 0] + wb * place[j, 0] + wc * place[k, 0]
-            py = wa * place[i, 1] + wb * place[j, 1] + wc * place[k, 1]
+            px = wa * uv[i, 0] + wb * uv[j, 0] + wc * uv[k, 0]
+            py = wa * uv[i, 1] + wb * uv[j, 1] + wc * uv[k, 1]
             px = min(max(px, zero), np.float32(image.shape[1] - 1.001))
             py = min(max(py, zero), np.float32(image.shape[0] - 1.001))
             left, top = int(px), int(py)
@@ -174,7 +174,7 @@ def look_up(
     tolerance: float,
     origin: tuple[int, int],
     finer: int,
-    place: Floats,
+    uv: Floats,
     tint: Floats,
     image: Floats,
 ) -> Window:
@@ -195,7 +195,7 @@ def look_up(
         tolerance: depth in pixels by which a point may lie behind the visible surface.
         origin: column and row of the frame at which the window begins.
         finer: pixels of the window along one pixel of the frame.
-        place: [v, 2] pixels of the vertices on the painted image.
+        uv: [v, 2] pixels of the vertices on the painted image.
         tint: [v, 3] what its colours are multiplied by.
         image: [p, q, 3] the painted image, [0, 255].
     """
@@ -209,7 +209,7 @@ def look_up(
     start = np.array(origin, dtype=np.float32)
     _look_up_one(
         triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-        paintable, np.float32(tolerance), start, np.float32(finer), place, tint, image,
+        paintable, np.float32(tolerance), start, np.float32(finer), uv, tint, image,
         window.where, window.unseen, window.fill, window.layer,
     )  # fmt: skip
     return window

@@ -24,7 +24,7 @@ LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).asty
 _INSIDE = np.isin(np.arange(256), MOUTH_LAYERS).astype(np.uint8) * 255
 
 
-def open_sky(layer: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def ambient_visibility(layer: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """How much of the sky each place in the mouth sees [h, w]; 255 outside the mouth.
 
     Args:
@@ -35,9 +35,9 @@ def open_sky(layer: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if not inside.any():
         return np.full_like(layer, 255)
     reach = 2 * round(_REACH * scale) + 1
-    sky = cv2.blur(cv2.blur(inside, (reach, reach)), (reach, reach))
+    visibility = cv2.blur(cv2.blur(inside, (reach, reach)), (reach, reach))
     down = round(_FROM_ABOVE * scale)
-    if 0 < down < len(sky):
-        sky[down:] = sky[:-down].copy()
-        sky[:down] = sky[down]
-    return np.asarray(cv2.max(sky, 255 - inside))
+    if 0 < down < len(visibility):
+        visibility[down:] = visibility[:-down].copy()
+        visibility[:down] = visibility[down]
+    return np.asarray(cv2.max(visibility, 255 - inside))

@@ -24,7 +24,7 @@ _SEEN = 0.02
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _resolve(  # type: ignore[no-untyped-def]
-    where, unseen, fill, layer, sky, light, image, finer, left_edge, top_edge, frame
+    where, unseen, fill, layer, visibility, light, image, finer, left_edge, top_edge, frame
 ):
     one, zero = np.float32(1.0), np.float32(0.0)
     last = np.float32(image.shape[0] - 1.001)
@@ -60,7 +60,7 @@ def _resolve(  # type: ignore[no-untyped-def]
                 for u in range(column * finer, (column + 1) * finer):
                     alpha = unseen[v, u]
                     for c in range(3):
-                        paint[c] += alpha * fill[v, u, c] * light[sky[v, u], c]
+                        paint[c] += alpha * fill[v, u, c] * light[visibility[v, u], c]
                     if edge and alpha < one:
                         x = min(max(where[v, u, 0], zero), last)
                         y = min(max(where[v, u, 1], zero), last)
@@ -79,7 +79,7 @@ def _resolve(  # type: ignore[no-untyped-def]
 
 def resolve(
     window: Window,
-    sky: Bytes,
+    visibility: Bytes,
     light: Floats,
     image: Bytes,
     finer: int,
@@ -94,7 +94,7 @@ def resolve(
 
     Args:
         window: [n h, n w] samples.
-        sky: [n h, n w] index into ``light`` of each.
+        visibility: [n h, n w] index into ``light`` of each.
         light: [256, 3] factors of the paint.
         image: [s, s, 3] RGB.
         finer: samples along one side of a pixel.
@@ -102,6 +102,6 @@ def resolve(
         frame: [s, s, 3] what is drawn on.
     """
     _resolve(
-        window.where, window.unseen, window.fill, window.layer, sky, light, image, finer,
+        window.where, window.unseen, window.fill, window.layer, visibility, light, image, finer,
         origin[0], origin[1], frame,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtensi
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.encode.palette import Palette
 from joyvasa_lib.portrait.compact.refine.patches import PatchCutter
-from joyvasa_lib.portrait.compact.render.compositor import Performance, draw_frames
+from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
 from joyvasa_lib.portrait.compact.render.lookup import SKIN
 from joyvasa_lib.rig.head_rig import HeadRig
 
@@ -31,7 +31,7 @@ def compile_kernels(rig: HeadRig) -> None:
     opened = at_rest + 0.5 * scale * rig.blendshapes[BLENDSHAPES.index("jawOpen")]
     vertices = np.asarray(opened, np.float32)[None]
     count = len(rig.mean)
-    look = Appearance(
+    appearance = Appearance(
         image=np.zeros((_SIDE, _SIDE, 3), np.uint8),
         vertices=at_rest,
         layer=np.full((_SIDE, _SIDE), SKIN, np.uint8),
@@ -52,10 +52,10 @@ def compile_kernels(rig: HeadRig) -> None:
         np.ones((256, 3), np.float32),
     )
     ones = np.ones((1, count), np.float32)
-    performance = Performance(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
-    draw_frames(rig, look, paint, performance, np.ones((_SIDE, _SIDE), np.float32), scale)
+    heads = DrivenHeads(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
+    draw_frames(rig, appearance, paint, heads, np.ones((_SIDE, _SIDE), np.float32), scale)
     cutter = PatchCutter(rig)
-    cutter.guides(vertices, cutter.affine(vertices, "mouth"), look, "mouth", 0.25 * scale)
+    cutter.guides(vertices, cutter.affine(vertices, "mouth"), appearance, "mouth", 0.25 * scale)
 
 
 def _still(vertices: int) -> FlowExtension:

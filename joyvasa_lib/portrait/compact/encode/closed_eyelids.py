@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.eye_matte import clean_skin
-from joyvasa_lib.portrait.compact.encode.harmonic_fill import membrane
+from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.encode.palette import luminance
-from joyvasa_lib.portrait.compact.render.lids import lid_rim, lid_weight
+from joyvasa_lib.portrait.compact.render.eyelids import lid_rim, lid_weight
 from joyvasa_lib.portrait.compact.render.lookup import OUTSIDE, SKIN
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
@@ -49,34 +49,34 @@ _LINE, _FRINGE = 0.018, 0.034
 
 
 @dataclass(frozen=True, eq=False)
-class LidPlate:
+class ClosedEyelid:
     """One closed eye.
 
     Attributes:
         image: [h, w, 3] colours in [0, 255].
         vertex: [n] vertices that lie on it.
-        place: [n, 2] their pixels.
+        uv: [n, 2] their pixels.
     """
 
     image: Floats
     vertex: NDArray[np.intp]
-    place: Floats
+    uv: Floats
 
 
-def paint_lid(
+def paint_closed_eyelid(
     rig: HeadRig,
-    look: Appearance,
+    appearance: Appearance,
     closed: Floats,
     cover: Floats,
     eye: int,
     vertex: NDArray[np.intp],
     scale: float,
-) -> LidPlate:
+) -> ClosedEyelid:
     """The closed eye of one side.
 
     Args:
         rig: the head model.
-        look: the image seen through the fitted head.
+        appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
         cover: [v] share of a closed lid that is too stretched to show the image.
         eye: 0 for the person's left eye, 1 for the right one.
@@ -84,40 +84,42 @@ def paint_lid(
         scale: pixels per rig unit.
     """
     finer = max(1, int(np.ceil(_FINEST / scale)))
-    painted_skin = closed[vertex[look.paintable[vertex] > 0], :2]
+    painted_skin = closed[vertex[appearance.paintable[vertex] > 0], :2]
     low = np.floor(painted_skin.min(0) - _ROOM * scale)
     high = np.ceil(painted_skin.max(0) + _ROOM * scale)
     width, height = ((high - low) * finer).astype(int)
-    place = closed.copy()
-    place[:, :2] = (closed[:, :2] - low + 0.5) * finer - 0.5
+    uv = closed.copy()
+    uv[:, :2] = (closed[:, :2] - low + 0.5) * finer - 0.5
     ordered = set_back(rig, closed, scale)
-    ordered[:, :2] = place[:, :2]
+    ordered[:, :2] = uv[:, :2]
     triangle = rasterize(ordered[None], rig.triangles, (height, width))[0][0]
     known = np.concatenate(
         [
-            look.vertices[:, :2],
-            np.stack([clean_skin(rig, look.eye_margins / scale), cover, lid_weight(rig)], 1),
+            appearance.vertices[:, :2],
+            np.stack([clean_skin(rig, appearance.eye_margins / scale), cover, lid_weight(rig)], 1),
         ],
         1,
     )
-    found = interpolate(triangle, place, rig.triangles, known.astype(np.float32))
+    found = interpolate(triangle, uv, rig.triangles, known.astype(np.float32))
     where, (clean, painted, lid) = found[..., :2], np.moveaxis(found[..., 2:], -1, 0)
-    warped = _sampled(look.image, where)
-    theirs = cv2.remap(look.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    strange = np.maximum(painted, _sampled(look.eye_matte, where) / 255.0)
+    warped = _sampled(appearance.image, where)
+    theirs = cv2.remap(
+        appearance.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
+    strange = np.maximum(painted, _sampled(appearance.eye_matte, where) / 255.0)
     hold = clean * np.clip(1.0 - 4.0 * strange, 0.0, 1.0)
     hold *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
     pixel = scale * finer
-    skin = membrane(warped, hold.astype(np.float32), 0.03 * pixel)
+    skin = harmonic_fill(warped, hold.astype(np.float32), 0.03 * pixel)
     skin = skin * _shading(lid)[..., None]
-    skin += _grain(look.image, low, skin, scale, finer)
+    skin += _grain(appearance.image, low, skin, scale, finer)
     strange[triangle < 0] = 0.0
     image = warped + strange[..., None] * (skin - warped)
-    line = _lash_line(rig, place, eye, vertex, strange.shape, pixel)
-    lashes = look.lashes[eye]
+    line = _lash_line(rig, uv, eye, vertex, strange.shape, pixel)
+    lashes = appearance.lashes[eye]
     line *= _LASHES * _lash_tone(lashes, skin, line) ** 0.5
     image = image + line[..., None] * (lashes - image)
-    return LidPlate(np.clip(image, 0, 255).astype(np.float32), vertex, place[vertex, :2])
+    return ClosedEyelid(np.clip(image, 0, 255).astype(np.float32), vertex, uv[vertex, :2])
 
 
 def _sampled(image: Bytes, where: Floats) -> Floats:
@@ -159,7 +161,7 @@ def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: 
 
 def _lash_line(
     rig: HeadRig,
-    place: Floats,
+    uv: Floats,
     eye: int,
     vertex: NDArray[np.intp],
     size: tuple[int, int],
@@ -169,7 +171,7 @@ def _lash_line(
 
     Args:
         rig: the head model.
-        place: [v, 3] the closed eye, pixels of the image.
+        uv: [v, 3] the closed eye, pixels of the image.
         eye: 0 for the person's left eye, 1 for the right one.
         vertex: [n] the eye's vertices.
         size: of the image.
@@ -177,7 +179,7 @@ def _lash_line(
     """
     rim = np.intersect1d(vertex, lid_rim(rig))
     corners = rig.landmark_vertex[list(EYE_CORNERS[1 - eye])]
-    start, end = place[corners, :2].astype(np.float64)
+    start, end = uv[corners, :2].astype(np.float64)
     length = max(float(np.hypot(*(end - start))), 1.0)
     along = (end - start) / length
     axes = np.stack([along, [-along[1], along[0]]])  # along the eye, downwards
@@ -186,7 +188,7 @@ def _lash_line(
     at = np.linspace(0.0, length, _BINS)
     lowest = np.full(_BINS - 2, -np.inf)
     for lid in (lower, upper):
-        x, y = ((place[lid, :2] - start) @ axes.T).T
+        x, y = ((uv[lid, :2] - start) @ axes.T).T
         near = np.abs(x - at[1:-1, None]) < 1.6 * at[1]
         lowest = np.maximum(lowest, np.where(near, y, -np.inf).max(1))
     found = np.isfinite(lowest)
