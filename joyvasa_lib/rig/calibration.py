@@ -1,8 +1,8 @@
-"""Makes the rig's lids and lips meet on one person's face.
+"""Makes the rig's eyelids and lips meet on one person's face.
 
-The rig's blink closes the mean eye; a large eye stays open and a small one overshoots. Likewise a
-face fitted while smiling keeps a gap between the lips when the smile is taken away. Both are
-measured on the fitted head and corrected along the rig's own units.
+The rig's blink closes the mean eye; a large eye stays open and the eyelids of a small one cross.
+Likewise a face that was fitted while smiling keeps a gap between the lips when the smile is taken
+away. Both are measured on the fitted head and corrected along the rig's own blendshapes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import EYES
 
 _OVERLAP = 0.012
-"""Rig units by which the edges of closed lips lie over each other."""
+"""Rig units by which the edges of closed lips and eyelids overlap, so that no gap shows."""
+_LEAST_TO_CLOSE = 0.2
+"""Part of a blink that is assumed to remain on eyes that the fit takes for nearly closed."""
+_LEAST_GAIN, _MOST_GAIN = 0.3, 2.2
+"""Limits of the gain of a blink: beyond them the fit of the eye is not credible."""
+_SEAL_RIDGE, _MOST_SEAL = 0.01, 0.8
+"""Ridge that shares the closing of the lips out among the blendshapes, and the most of each."""
 _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
 BLINK = [BLENDSHAPES.index(name) for name in _BLINK]
 JAW = BLENDSHAPES.index("jawOpen")
@@ -32,6 +38,7 @@ _SEALING = (
     "mouthShrugLower",
     "mouthClose",
 )
+"""Blendshapes that bring the lips together or apart."""
 
 
 def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
@@ -57,12 +64,13 @@ def applied_blendshapes(blendshapes: Floats, own: Floats, gain: Floats) -> Float
 
 
 def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Floats:
-    """[2] factor on the change of each blink unit so that a full blink just closes the eye.
+    """[2] factor on the change of each blink, so that a full blink just closes the eye.
 
     Args:
         rig: the head model.
         fit: the rig fitted to the face.
-        below: [2] pixels by which the eyes, person's left first, end below the fitted lower lids.
+        below: [2] pixels by which the eyes, the person's left one first, end below the fitted lower
+            eyelids.
     """
     extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
     gains = []
@@ -73,20 +81,21 @@ def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Float
         )
         now = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
         opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
-        per_blendshape = -float(_gap(rig.blendshapes[index], upper, lower).mean())
-        left = max(1.0 - float(fit.blendshapes[index]), 0.2)
-        gains.append(np.clip((opening + more + 0.012) / (left * per_blendshape), 0.3, 2.2))
+        per_blink = -float(_gap(rig.blendshapes[index], upper, lower).mean())
+        left = max(1.0 - float(fit.blendshapes[index]), _LEAST_TO_CLOSE)
+        gain = (opening + more + _OVERLAP) / (left * per_blink)
+        gains.append(np.clip(gain, _LEAST_GAIN, _MOST_GAIN))
     return np.array(gains, dtype=np.float32)
 
 
 def lip_seal(rig: HeadRig, fit: HeadFit) -> Floats:
-    """[52] change of units that closes the lips of the person's neutral face, usually tiny."""
+    """[52] change of activations that closes the lips of the person's neutral face."""
     names = [rig.blendshape_index(name) for name in _SEALING]
     upper, lower = lip_edges(rig)
     opening = _gap(fit.shape, upper, lower) + _OVERLAP
     effect = _gap(rig.blendshapes[names], upper, lower).T
     seal = np.zeros(len(rig.blendshapes), dtype=np.float32)
-    ridge = 0.01 * np.eye(len(names))
+    ridge = _SEAL_RIDGE * np.eye(len(names))
     change = np.linalg.solve(effect.T @ effect + ridge, -effect.T @ opening)
-    seal[names] = np.clip(change, -0.8, 0.8)
+    seal[names] = np.clip(change, -_MOST_SEAL, _MOST_SEAL)
     return seal

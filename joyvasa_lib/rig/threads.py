@@ -1,7 +1,7 @@
-"""Frames of a batch side by side: the compiled kernels release the interpreter's lock.
+"""Frames of a batch on several threads: the compiled kernels release the interpreter's lock.
 
-numba's own parallel loops take several times as long to compile, which would be felt at the very
-first frame after installing.
+Numba's own parallel loops take several times as long to compile, which would delay the first frame
+after installation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _threads() -> int:
 
 
 def for_each_frame(work: Callable[[int], None], frames: int) -> None:
-    """Calls ``work`` with every frame number below ``frames``, on as many threads as are sensible.
+    """Calls ``work`` with every frame number below ``frames``, on up to eight threads.
 
     ``work`` must not call this function itself.
     """

@@ -21,10 +21,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _DETAIL_FOLDERS = ("head", "mouth", "eyes", "nose", "chin", "cheek", "ears", "forehead", "eyebrows")
+"""Folders of morph targets that change a head's details."""
 _RACES = ("african", "asian", "caucasian")
 _AGES = ("child", "young", "old")
+"""Macro targets of the mesh, which are mixed."""
 _NECK_WEIGHT = {"neck03": 0.8, "neck02": 0.5, "neck01": 0.2}
+"""Share of the head's rotation that each neck bone follows, from the skull down."""
 _TORSO_BONES = ("spine", "clavicle", "shoulder", "upperarm", "breast", "root", "pelvis")
+"""Beginnings of the names of bones that do not follow the head."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Lids and lips that touch and do not pass through each other.
+"""Eyelids and lips that touch and do not pass through each other.
 
-Blendshapes add up, and their sum can push a lid past the other or the lower lip into the upper one.
-Contact holds movements back and starts none: a head takes the admissible pose nearest to the sum
-(Gauss's principle of least constraint) in which no unit is more active; near means that little
-surface moves little. Each unit's own full pose counts as admissible, as it was modelled: nothing
-closes further in a combination than the unit that closes it most does alone.
+The sum of blendshapes can push an eyelid past the other or the lower lip into the upper one.
+Contact reduces activations and raises none: a head takes the admissible pose nearest to the sum
+(Gauss's principle of least constraint), where distance is the mean square displacement of the
+surface. Every blendshape at full activation is admissible, as it was modelled: nothing closes
+further in a combination than under the one blendshape that closes it most.
 
 Axis legend: ``n`` poses, ``u`` 52 blendshapes, ``c`` constraints, ``v`` vertices.
 """
@@ -28,16 +28,16 @@ Doubles = NDArray[np.float64]
 
 _UPPER = LEFT_EYE.upper_middle + RIGHT_EYE.upper_middle + MIDDLE_INNER_UPPER_LIP
 _LOWER = LEFT_EYE.lower_middle + RIGHT_EYE.lower_middle + MIDDLE_INNER_LOWER_LIP
-"""Mesh points of lids and lips that may meet, in pairs."""
+"""Mesh points of eyelids and lips that may meet, in pairs."""
 _SOFTNESS = 1e-3
-"""Ridge of the surface metric, for units that hardly move the surface."""
+"""Ridge of the surface metric, for blendshapes that hardly move the surface."""
 
 
 class Contact:
     """The admissible poses of one head."""
 
     def __init__(self, rig: HeadRig, applied: Doubles) -> None:
-        """Measures what each unit does to the gaps between lids and between lips.
+        """Measures what each blendshape does to the gaps between eyelids and between lips.
 
         Args:
             rig: the person's rig.
@@ -46,7 +46,7 @@ class Contact:
         upper, lower = rig.landmark_vertex[list(_UPPER)], rig.landmark_vertex[list(_LOWER)]
         blendshapes = rig.blendshapes.astype(np.float64)
         self.gaps: Doubles = applied @ (blendshapes[:, lower, 1] - blendshapes[:, upper, 1])
-        """[u, c] widening of each gap by each unit."""
+        """[u, c] widening of each gap by each blendshape."""
         alone = reconcile_blendshapes(np.eye(len(blendshapes)), get_space()).astype(np.float64)
         self.limits: Doubles = (alone @ self.gaps).min(0)
         """[c] how far each gap may close."""
@@ -58,7 +58,7 @@ class Contact:
         """[u] mean square displacement of the surface at full activation."""
 
     def overlap(self, blendshapes: Floats | Doubles) -> Doubles:
-        """How far lids or lips pass through each other [n], rig units; 0 for admissible poses."""
+        """How far eyelids or lips overlap [n], rig units; 0 for admissible poses."""
         return np.asarray(np.maximum(self.limits - blendshapes @ self.gaps, 0.0).max(-1))
 
     def resolve(self, blendshapes: Floats, sweeps: int = 100, tolerance: float = 5e-4) -> Floats:
@@ -74,7 +74,7 @@ class Contact:
             tolerance: overlap in rig units that is left alone.
 
         Returns:
-            [n, u]; poses without overlap keep their very numbers.
+            [n, u]; poses without overlap are returned unchanged.
         """
         out = np.array(blendshapes, dtype=np.float64)
         todo = np.flatnonzero(self.overlap(blendshapes) > tolerance)

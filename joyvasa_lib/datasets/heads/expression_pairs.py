@@ -1,4 +1,4 @@
-"""Pairs for the learned map: action units on a person who does something, and what they truly do.
+"""Pairs for the learned map: action units added to an expression, and their true effect.
 
 Axis legend: ``h`` heads, ``m`` moments of each, ``n`` action-unit components, ``u`` 52 blendshapes,
 ``k`` keypoints.
@@ -27,7 +27,7 @@ from joyvasa_lib.rig.head_rig import bundled_rig
 Floats = NDArray[np.float32]
 
 HELD_OUT = 10_000_000
-"""First seed of heads that are measured and never trained on."""
+"""First seed of held-out heads."""
 
 _FACE = np.array([COMPONENTS.index(name) for name in FACE_COMPONENTS])
 _GROUPS = tuple(
@@ -46,11 +46,11 @@ class ExpressionPairsConfig:
     Attributes:
         heads: random heads; each has a shape of its own.
         moments: pairs of each head.
-        neutral: share of moments in which the face does nothing else.
+        neutral: share of moments in which the face is neutral otherwise.
         emotions: share of moments with a named emotion or the sum of two; the others have single
             action units, one to six at a time.
-        one_sided: share of two-sided units that act on one side only.
-        taken_away: share of units that are taken away rather than added.
+        one_sided: share of two-sided action units that act on one side only.
+        taken_away: share of action units that are taken away rather than added.
         seed: seed of the first head.
     """
 
@@ -71,7 +71,7 @@ class ExpressionPairs:
         keypoints: [h, k, 3] canonical keypoints of the neutral heads.
         drawn_blendshapes: [h, u, k, 3] see
             :attr:`~joyvasa_lib.datasets.heads.expressions.TrueHead.drawn_blendshapes`.
-        present: [h, m, u] blendshapes of what the face does otherwise.
+        present: [h, m, u] blendshapes of the expression that the action units are added to.
         activations: [h, m, n] action-unit components that are added, in the order of
             :data:`~joyvasa_lib.emotion.action_units.FACE_COMPONENTS`.
         truth: [h, m, k, 3] true change of expression.
@@ -124,7 +124,7 @@ def make_expression_pairs(
 
     Args:
         config: what they are made of.
-        held_out: heads of their own, none of which is among the others.
+        held_out: whether to make held-out heads instead of training heads.
     """
     first = HELD_OUT if held_out else 0
     for head in range(first, first + config.heads):

@@ -4,15 +4,15 @@ Everything is measured at the keypoints of the compact motion space, in canonica
 two heads with one neutral shape:
 
 * the *true head*, a mesh with the person's own blendshapes
-  (:mod:`~joyvasa_lib.datasets.heads.personal_rig`), posed as faces can be: activations end at
-  their maximum, units that exclude each other are reconciled, lids meet on this person's eyes, the
-  upper lip follows the jaw, lids and lips in contact hold each other back
+  (:mod:`~joyvasa_lib.datasets.heads.personal_rig`) in poses that faces can take: activations are
+  clipped, blendshapes that exclude each other are reconciled, eyelids meet on this person's eyes,
+  the upper lip follows the jaw, and eyelids and lips do not pass through each other
   (:mod:`~joyvasa_lib.datasets.heads.contact`);
-* the *drawn head*, the same neutral shape moved by the bundled rig's units, as the compact preset
-  draws any motion.
+* the *drawn head*, the same neutral shape moved by the bundled rig's blendshapes, as the compact
+  preset draws any motion.
 
-A linear basis knows neither the person nor what else the face does. It misses the true head where
-proportions differ, where a unit has no room left, and where surfaces touch.
+A linear basis knows neither the person nor what else the face does. It differs from the true head
+where proportions differ, where an activation is at its limit, and where surfaces touch.
 
 Axis legend: ``n`` poses, ``u`` 52 blendshapes, ``k`` keypoints, ``v`` vertices.
 """
@@ -33,10 +33,10 @@ from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 
 REGIONS = ("brow", "eye", "cheek", "mouth", "jaw")
-"""Parts of the face that are measured apart; the nose counts with the cheeks."""
+"""Parts of the face that are measured separately; the nose counts as cheek."""
 
 _BROW_END, _EYE_END, _CHEEK_END, _CHIN_START, _CHEEK_SIDE = -0.8, -0.35, 0.3, 0.95, 0.8
-"""Heights (down) and distance from the midline on the mean head, rig units."""
+"""Borders of the regions on the mean head, rig units: heights, distance from the midline."""
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +79,7 @@ class TrueHead:
         )
 
     def activations(self, blendshapes: Floats) -> Floats:
-        """What the face makes of wanted activations [n, u]: [n, u], poses it can take."""
+        """The nearest activations [n, u] that this face can take to wanted ones [n, u]."""
         rest = np.zeros(blendshapes.shape[-1], dtype=np.float32)
         return self.contact.resolve(compose_blendshapes(rest, blendshapes))
 
@@ -117,9 +117,9 @@ def _applied(rig: HeadRig, shape: Floats) -> NDArray[np.float64]:
 
 
 def keypoint_regions(rig: HeadRig) -> NDArray[np.intp]:
-    """[k] index into :data:`REGIONS` of each keypoint, by its place on the mean head.
+    """[k] index into :data:`REGIONS` of each keypoint, by its position on the mean head.
 
-    Lower teeth and tongue ride on the jaw and count with it.
+    Lower teeth and tongue move with the jaw and count as jaw.
     """
     x, y = np.abs(rig.mean[rig.keypoint_vertex, 0]), rig.mean[rig.keypoint_vertex, 1]
     region = np.full(len(x), REGIONS.index("mouth"))

@@ -1,7 +1,7 @@
 """Rendered heads as clips of images, for networks that learn from two images of one face.
 
-Each head is one made-up person in one light, seen in several expressions and poses. Landmarks and
-pose are known, not measured.
+Each head is one random person under one light, in several expressions and poses. Landmarks and pose
+are exact.
 
 Axis legend: ``t`` frames of a head, ``m`` = 468 mesh points, ``v`` vertices, ``s`` side.
 """
@@ -39,13 +39,13 @@ class HeadFramesConfig:
     """What a set of rendered heads is made of.
 
     Attributes:
-        heads: to learn from.
-        valid_heads: held out; their seeds are no training head's.
+        heads: training heads.
+        valid_heads: held-out heads, with seeds of their own.
         frames: images of each head.
         size: side of the images in pixels.
         turn: standard deviation of pitch, yaw and roll, degrees.
         heads_per_shard: heads in one file.
-        seed: of the set.
+        seed: of the whole set.
 
     Raises:
         OptionError: a number is too small to learn from.

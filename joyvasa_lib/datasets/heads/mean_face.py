@@ -1,4 +1,4 @@
-"""The mean face of the face room: what MediaPipe's mesh network finds on rendered heads.
+"""The mean face mesh: the mean of what MediaPipe's mesh network finds on rendered heads.
 
 Axis legend: ``n`` heads and their mirror images.
 """
@@ -20,9 +20,11 @@ from joyvasa_lib.rig.fitting import similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 _SIDE = 320
+"""Side of the rendered images, pixels."""
 _SCALE = 46.0
-"""Pixels per rig unit: the face fills half of the image."""
+"""Pixels per rig unit: the face fills half of the image, as the detector expects."""
 _ROUNDS = 4
+"""Rounds of alignment and mean."""
 
 
 def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> NDArray[np.float32]:
@@ -41,7 +43,7 @@ def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> ND
         turn = rotation_matrix(random.normal(0.0, 3.0, 3))
         head = _SCALE * random_shape(rig, random) @ turn + np.array([_SIDE / 2, _SIDE / 2, 0.0])
         image = renderer.render(head.astype(np.float32)).image
-        for full_image in (image, np.ascontiguousarray(image[:, ::-1])):  # as good a head as any
+        for full_image in (image, np.ascontiguousarray(image[:, ::-1])):
             faces = detector.detect(full_image)
             if faces:
                 found.append(faces[0].landmarks.astype(np.float64))
@@ -50,7 +52,7 @@ def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> ND
 
 def _aligned_mean(meshes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Generalised Procrustes mean [468, 3] of meshes [n, 468, 3]."""
-    mean = _unit(np.mean([_unit(mesh) for mesh in meshes], axis=0))  # looks ahead as they do
+    mean = _unit(np.mean([_unit(mesh) for mesh in meshes], axis=0))
     for _ in range(_ROUNDS):
         fitted = []
         for mesh in meshes:
@@ -72,6 +74,6 @@ def _partners(mesh: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _symmetric(mesh: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Mirror-symmetric to the last digit, eyes level."""
+    """The mesh [468, 3] made exactly mirror-symmetric."""
     pairs = _partners(mesh)
     return _unit((mesh + mesh[pairs] * [-1.0, 1.0, 1.0]) / 2).astype(np.float32)

@@ -1,9 +1,9 @@
 """Training pairs for the compact preset's generator: what the warp makes, and what is true.
 
-One head gives an image and several performances. The compact preset runs for real, on a fit
-that errs as fits on images do, and the truth is rendered on the very vertices that the preset
-drives. So guides and truth agree to the pixel, while the image's own pixels are found with the
-error of a fit.
+One head gives a source image and several driven frames. The compact preset itself runs, on a fit
+with the errors of fits to real images, and the truth is rendered on the vertices that the preset
+drives. So guides and truth agree to the pixel, while the image's pixels are found with the error of
+the fit.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``n`` patches, ``p`` side of a patch, ``g`` guides.
 """
@@ -38,7 +38,7 @@ from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.motion.driving.blendshapes import Pose, compose_blendshapes, compose_pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
-from joyvasa_lib.portrait.compact.refine.patches import KINDS, PatchCutter
+from joyvasa_lib.portrait.compact.refine.patches import KINDS, OPEN_PIXELS, PatchCutter
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.regions import EYEBALLS, LIP_MIDDLES, MOUTH_CORNERS
@@ -56,7 +56,7 @@ class PortraitPairsConfig:
 
     Attributes:
         size: side of the images in pixels.
-        frames: performances of one head.
+        frames: driven frames of one head.
         heads_per_shard: heads in one file.
         shards: files of training heads.
         valid_shards: files of held-out heads.
@@ -109,7 +109,7 @@ class PairMaker:
         self._eyelids = [BLENDSHAPES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
 
     def head(self, seed: int) -> HeadPairs:
-        """Renders the head of one seed: an image and ``config.frames`` performances."""
+        """Renders the head of one seed: an image and ``config.frames`` driven frames."""
         config, rig = self.config, self.rig
         random = np.random.default_rng((config.seed, seed))
         appearance = random_appearance(rig, self._skin, random)
@@ -143,7 +143,7 @@ class PairMaker:
         return HeadPairs(portrait, blendshapes, pose, vertices, truth)
 
     def _misfit(self, random: np.random.Generator, scale: float) -> Callable[[Floats], Floats]:
-        """How eyes and lips of the images differ in size from the rig that is fitted to them."""
+        """A map of vertices that changes the size of eyes and lips, as fits misjudge them."""
         rig = self.rig
         eyes = [rig.part_vertices(name) for name in EYEBALLS]
         lips = rig.landmark_vertex[[*MOUTH_CORNERS, *LIP_MIDDLES]]
@@ -168,7 +168,7 @@ class PairMaker:
         scale: float,
         shift: NDArray[np.float64],
     ) -> CompactPortrait:
-        """The preset's view of the image through a fit that errs."""
+        """The portrait that the preset encodes from the image, with a fit that has errors."""
         rig, config = self.rig, self.config
         error = smooth_noise(rig, random, random.uniform(0.0, config.fit_noise), waves=6)
         seen = vertices + error
@@ -211,7 +211,7 @@ class PairMaker:
             composite = self.cutter.cut(frames, affine, kind)
             truth = self.cutter.cut(pairs.truth, affine, kind)
             images = np.concatenate([composite, np.broadcast_to(source, truth.shape), truth], -1)
-            keep = gate.reshape(len(gate), -1).sum(1) > 24.0
+            keep = gate.reshape(len(gate), -1).sum(1) > OPEN_PIXELS
             name = kind.partition("_")[0]
             found.setdefault(f"{name}/images", []).append(_bytes(images[keep]))
             stored = np.round(np.clip(guides[keep], -1, 1) * 127).astype(np.int8)
@@ -280,7 +280,7 @@ def write_shard(folder: Path, maker: PairMaker, split: str, index: int) -> Path:
 
 
 def preview_heads(path: Path, config: PortraitPairsConfig, count: int) -> Path:
-    """Draws a sheet of heads, one row each: image, then performances; returns its path."""
+    """Draws a sheet of heads, one row each: image, then driven frames; returns its path."""
     maker = PairMaker(config)
     rows = []
     for seed in range(count):

@@ -1,10 +1,10 @@
-"""Blendshapes of one particular head: the mean head's units, carried over by its own proportions.
+"""Blendshapes of one person's head, cloned from those of the mean head.
 
 The bundled rig adds the same displacement to every head, so a blink that closes the mean eye leaves
 a large one open. Expression cloning (Noh & Neumann 2001) lets each displacement follow the local
-change of shape instead: where a head's eye is twice as tall, its lid travels twice as far. Here the
-local change is the linear map that best takes a vertex's neighbourhood on the mean head to the same
-vertices on the personal one, in place of their bounding boxes.
+change of shape instead: where a head's eye is twice as tall, its eyelid moves twice as far. In
+place of bounding boxes, the local change is the linear map that fits best between a vertex's
+neighbourhood on the mean head and the same vertices on the person's head.
 
 Axis legend: ``v`` vertices, ``n`` neighbours, ``u`` 52 blendshapes.
 """
@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
 _NEIGHBOURS = 96
+"""Vertices around each one that the local map is fitted to."""
 _REACH = 0.2
 """Rig units over which neighbours count: about the height of an eye."""
 _STIFFNESS = 0.02
@@ -33,7 +34,7 @@ class BlendshapeCloning:
         """Finds the neighbourhoods of the mean head.
 
         Args:
-            rig: the head model whose units are cloned.
+            rig: the head model whose blendshapes are cloned.
         """
         self.rig = rig
         mean = rig.mean.astype(np.float64)
@@ -60,7 +61,7 @@ class BlendshapeCloning:
         return np.asarray(self._fit @ offset + self._towards_identity)
 
     def __call__(self, shape: Floats) -> HeadRig:
-        """The rig of the person with the neutral head [v, 3]: it is the mean, units are cloned."""
+        """The rig of a person: ``shape`` [v, 3] is its mean head, its blendshapes are cloned."""
         blendshapes = np.einsum(
             "uva,vab->uvb", self.rig.blendshapes, self.local_maps(shape), optimize=True
         )

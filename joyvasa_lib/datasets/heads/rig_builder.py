@@ -41,8 +41,12 @@ _GROUP_PART = {
     "helper-lower-teeth": "teeth_lower",
     "helper-tongue": "tongue",
 }
+"""Part of each polygon group of the mesh that is not skin."""
 _LOWEST = 5.55
-"""Lowest kept height of the base mesh in decimetres: just above the collar bones."""
+"""Least height of vertices that are kept, decimetres: just above the collar bones."""
+_WIDEST = 1.6
+"""Most distance from the midline of vertices that are kept, decimetres: arms hang beside the neck
+at the same height."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,7 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
     for group, part in _GROUP_PART.items():
         polygons += [(face, part) for face in mesh.groups[group]]
     polygons = [(f, p) for f, p in polygons if mesh.vertices[f, 1].min() > _LOWEST]
-    # Arms hang beside the neck at the same height in the base pose: keep the column of the head.
-    polygons = [(f, p) for f, p in polygons if np.abs(mesh.vertices[f, 0]).max() < 1.6]
+    polygons = [(f, p) for f, p in polygons if np.abs(mesh.vertices[f, 0]).max() < _WIDEST]
 
     triangles, labels = [], []
     for face, part in polygons:

@@ -33,6 +33,8 @@ _VISEMES: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.05, "mouthShrugUpper": 0.3},
     {},
 )
+"""Visemes at their usual opening: vowels, rounded vowels, lips pressed, lip to teeth, fricatives,
+the tongue between the teeth, alveolar consonants, rest."""
 _EXPRESSIONS: tuple[dict[str, float], ...] = (
     {"mouthSmile": 0.8, "cheekSquint": 0.5, "mouthUpperUp": 0.35, "mouthLowerDown": 0.2},
     {"mouthSmile": 0.5, "cheekSquint": 0.2},
@@ -46,6 +48,8 @@ _EXPRESSIONS: tuple[dict[str, float], ...] = (
     {},
     {},
 )
+"""Expressions that accompany speech: broad and slight smile, sadness, anger, surprise, squint, and
+asymmetric mouths; twice none."""
 
 
 def _add(
@@ -65,7 +69,7 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
 
     Args:
         random: source of randomness.
-        blink: probability that the lids are partly or fully closed.
+        blink: probability that the eyelids are partly or fully closed.
 
     Returns:
         [u] activations in [0, 1].
@@ -108,7 +112,7 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
 
 
 def random_source_blendshapes(random: np.random.Generator) -> Floats:
-    """The expression of a portrait: mouth shut or smiling, eyes open. [u] in [0, 1]."""
+    """Expression of a portrait, [u] in [0, 1]: mouth shut or smiling, eyes open."""
     blendshapes = np.zeros(len(BLENDSHAPES), dtype=np.float32)
     kind = random.random()
     if kind < 0.45:
@@ -124,7 +128,7 @@ def random_source_blendshapes(random: np.random.Generator) -> Floats:
 
 
 def random_shape(rig: HeadRig, random: np.random.Generator) -> Floats:
-    """A neutral head [v, 3] in rig units: identity, asymmetry, at times cartoon proportions."""
+    """A neutral head [v, 3] in rig units: identity, asymmetry, sometimes cartoon proportions."""
     spread = 0.85 if random.random() < 0.8 else 1.3
     identity = np.clip(random.normal(0.0, spread, len(rig.identity)), -2.8, 2.8)
     shape = rig.mean + np.tensordot(identity.astype(np.float32), rig.identity, 1)
@@ -139,7 +143,7 @@ def random_shape(rig: HeadRig, random: np.random.Generator) -> Floats:
 
 
 def _exaggerate(rig: HeadRig, shape: Floats, random: np.random.Generator) -> Floats:
-    """Swells or shrinks the eyes, jaw, skull or nose about their centres."""
+    """Scales the eyes, jaw, skull or nose about their centres."""
     regions = {
         "eyes": (rig.mean[rig.iris_vertex], 0.55, (0.9, 1.45)),
         "jaw": (np.array([[0.0, 1.2, 0.3]]), 0.9, (0.75, 1.3)),
@@ -160,7 +164,7 @@ def _exaggerate(rig: HeadRig, shape: Floats, random: np.random.Generator) -> Flo
 def smooth_noise(
     rig: HeadRig, random: np.random.Generator, amount: float, waves: int = 4
 ) -> Floats:
-    """Slowly varying displacement [v, 3] of root-mean-square size ``amount``, as fits err."""
+    """Smooth random displacement [v, 3] of root-mean-square size ``amount``, like a fit's error."""
     noise = np.zeros_like(rig.mean)
     for _ in range(waves):
         wave = random.normal(0.0, 2.0, 3)
@@ -170,7 +174,7 @@ def smooth_noise(
 
 
 def swell(vertices: Floats, centre: Ints, factor: tuple[float, float], reach: float) -> Floats:
-    """Magnifies the image around some vertices, as where a rig fits a feature too small.
+    """Magnifies the head around some vertices, as if the rig were fitted too small there.
 
     Args:
         vertices: [v, 3] image coordinates.
@@ -179,7 +183,7 @@ def swell(vertices: Floats, centre: Ints, factor: tuple[float, float], reach: fl
         reach: pixels over which the magnification fades.
 
     Returns:
-        [v, 3]; a continuous map of the plane, so that what touches still touches.
+        [v, 3]; the map of the plane is continuous, so that surfaces in contact stay so.
     """
     middle = vertices[centre, :2].mean(0)
     offset = vertices[:, :2] - middle

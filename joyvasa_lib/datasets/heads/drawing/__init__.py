@@ -1,1 +1,1 @@
-"""Draws a head: materials, light, hair, styles."""
+"""Draws heads: materials, light, hair, image styles."""

@@ -1,7 +1,7 @@
-"""Everything about a rendered head that is not its shape: materials, hair, light, backdrop.
+"""Appearance of a rendered head: all but its shape, that is materials, hair, light and backdrop.
 
-Drawn at random so widely that images, paintings and cartoons lie inside the range (domain
-randomisation). One generator, so a seed fixes an appearance.
+Domain randomisation: the ranges are wide enough to include photographs, paintings and cartoons.
+They are bounds of variety, not statistics of people. A seed fixes an appearance.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Lashes:
-    """How lashes are drawn.
+    """Lashes of one head.
 
     Attributes:
-        count: lashes on one upper lid.
+        count: lashes on one upper eyelid.
         length: rig units.
         darkness: opacity in [0, 1].
         colour: [3] linear.
-        line: thickness of the dark lid edge in rig units.
+        line: thickness of the dark eyelid edge in rig units.
     """
 
     count: int
@@ -48,7 +48,7 @@ class Lashes:
 
 @dataclass(frozen=True, eq=False)
 class HeadAppearance:
-    """One head's look.
+    """Appearance of one head.
 
     Attributes:
         skin: [s, s, 4] linear albedo and gloss.
@@ -56,7 +56,7 @@ class HeadAppearance:
         collar: height in rig units below which the neck is clothed.
         noise: [256, 256, 2] textures of unit spread.
         shell: [v] thickness of hair or hat over every vertex, rig units; 0 where bare.
-        shell_uv: [v, 2] where in ``cover``.
+        shell_uv: [v, 2] texture coordinates in ``cover``, pixels.
         iris: [11] inner, outer and white colour, angular radius of iris and pupil.
         teeth: [10] colour, cutting edges, gap depth and width, rounding, laterals, crown height.
         borders: [2, 8] arc lengths of the borders between teeth.
@@ -98,7 +98,7 @@ def linear(colour: NDArray[np.floating]) -> Floats:
 def random_appearance(
     rig: HeadRig, skin_map: SkinMap, random: np.random.Generator
 ) -> HeadAppearance:
-    """Draws one look.
+    """Draws one appearance.
 
     Args:
         rig: the head model.

@@ -29,6 +29,7 @@ Ints = NDArray[np.int32]
 _SAMPLES = 2
 """Samples per pixel along each axis."""
 _SHADOW_SIDE = 256
+"""Side of the shadow map, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class RenderedHead:
 
 
 class HeadRenderer:
-    """Renders one appearance on any vertices of the rig."""
+    """Renders one appearance with any vertices of the rig."""
 
     def __init__(self, rig: HeadRig, appearance: HeadAppearance, size: int = 256) -> None:
         """Prepares meshes and textures; frames are then cheap.
@@ -76,7 +77,7 @@ class HeadRenderer:
         pick = np.concatenate([np.arange(len(rig.mean)), self._shell_vertex])
         self._rest = np.ascontiguousarray(rig.mean[pick])
         self._arc = arch_length(rig)[pick]
-        # Shell triangles read the cover, all others the skin: border vertices need both.
+        # Shell triangles use the cover's texture, all others the skin's: borders need both.
         self._skin_uv = np.ascontiguousarray(self._skin.uv[pick])
         self._cover_uv = np.ascontiguousarray(appearance.shell_uv[pick])
         self._eyes = _eye_frames(rig)
@@ -165,7 +166,7 @@ def _rig_scale(rig: HeadRig, vertices: Floats) -> float:
 
 
 def _occlusion(depth: Floats, scale: float) -> Floats:
-    """[s, s] share of open sky in [0, 1]: less where the surroundings lie nearer."""
+    """[s, s] ambient visibility in [0, 1]: less where the surroundings lie nearer."""
     side = len(depth)
     small = cv2.resize(np.where(np.isfinite(depth), depth, 1e6), (side // 2, side // 2),
                        interpolation=cv2.INTER_NEAREST)  # fmt: skip

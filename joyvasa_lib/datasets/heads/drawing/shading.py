@@ -1,8 +1,8 @@
-"""Deferred shading of a rasterised head, compiled by numba.
+"""Deferred shading of a rasterised head, compiled by Numba.
 
-Every pixel finds its material by part: textured skin, analytic eyes, teeth with gaps and gums,
-tongue, the mouth's wall, hair. Light is linear: a first-order ambient field and one directional
-light with a shadow map.
+The material of a pixel follows from its part: textured skin, analytic eyes, teeth with gaps and
+gums, tongue, the mouth's wall, hair. Light is linear: a first-order ambient field and one
+directional light with a shadow map.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 SKIN, MOUTH_CAVITY, EYE_CAVITY, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, HAIR = range(
     9
 )
-"""Part labels, the rig's and those that the renderer adds."""
+"""Part labels: those of :data:`~joyvasa_lib.rig.regions.PARTS`, then the renderer's own."""
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]

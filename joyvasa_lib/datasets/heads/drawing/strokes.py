@@ -1,4 +1,4 @@
-"""Thin things drawn over a rendered head: lashes, the dark edge of the lids, glasses."""
+"""Lines drawn over a rendered head: lashes, the dark edge of the eyelids, glasses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from joyvasa_lib.rig.regions import EARS, EYE_CORNERS, LEFT_EYE, NOSE_BRIDGE, RI
 Floats = NDArray[np.float32]
 
 _LIDS_OPEN = 0.12
-"""Mean lid gap in rig units of a relaxed open eye."""
+"""Mean eyelid gap in rig units of a relaxed open eye."""
 
 
 def _curve(points: Floats, count: int) -> Floats:
@@ -39,14 +39,14 @@ def _paint(
 def draw_lashes(
     rig: HeadRig, vertices: Floats, depth: Floats, scale: float, lashes: Lashes, out: Floats
 ) -> None:
-    """Draws the lids' dark edges and lashes over an image, in place.
+    """Draws the eyelids' dark edges and lashes over an image, in place.
 
     Args:
         rig: the head model.
         vertices: [w, 3] image coordinates.
         depth: [s, s] visible depth; lashes behind the nose or hair are left out.
         scale: pixels per rig unit.
-        lashes: how they look.
+        lashes: count, length, darkness, colour, thickness of the edge.
         out: [s, s, 3] linear image.
     """
     if lashes.darkness <= 0.0:

@@ -13,7 +13,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Style:
-    """One look for all frames of a head.
+    """One image style for all frames of a head.
 
     Attributes:
         gamma: exponent of the tone curve.
@@ -74,7 +74,7 @@ def random_style(random: np.random.Generator) -> Style:
 
 
 def degrade(image: Bytes, random: np.random.Generator) -> Bytes:
-    """What storage and sensors do to an image [s, s, 3]: noise, lost resolution, JPEG."""
+    """An image [s, s, 3] with faults of sensors and storage: noise, lost resolution, JPEG."""
     out = image
     if random.random() < 0.2:
         small = int(len(image) * random.uniform(0.5, 0.95))

@@ -29,11 +29,11 @@ class Light:
 
 
 def random_light(random: np.random.Generator, albedo: float) -> Light:
-    """Draws a light: mostly soft from above, at times hard from the side.
+    """Draws a light: mostly soft from above, sometimes hard from the side.
 
     Args:
         random: source of randomness.
-        albedo: mean linear albedo of the skin; a camera exposes dark skin longer, not fully.
+        albedo: mean linear albedo of the skin; exposure compensates for dark skin in part.
     """
     level = random.uniform(0.2, 0.75)
     warm = 1.0 + random.normal(0.0, 0.08, 3)

@@ -1,7 +1,7 @@
 """Skin textures for rendered heads: tone, freckles, brows, beard, creases, make-up, lips.
 
-A texture is an image in cylindrical coordinates of the rig's face. Lids and lips are unfolded a
-little first, so that a closed lid is not a stretched line of pixels.
+A texture is an image in cylindrical coordinates of the rig's face. Eyelids and lips are opened out
+a little first, so that a closed eyelid has more than a line of pixels.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ from joyvasa_lib.rig.regions import (
 Floats = NDArray[np.float32]
 
 SIDE = 768
+"""Side of a texture, pixels."""
 _AXIS = 1.2
 """Depth of the cylinder's axis in rig units."""
 _WIDEST = 1.75
 """Radians of the cylinder on either side; the back of the head repeats the border."""
 _TOP, _BOTTOM = -2.8, 3.0
+"""Heights of the texture's upper and lower border, rig units: above the skull, below the collar."""
 
 _EYES = (RIGHT_EYE, LEFT_EYE)
+"""The order in which random numbers are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class SkinMap:
-    """Where the rig's vertices and landmarks lie in the texture.
+    """Texture coordinates of the rig's vertices and landmarks.
 
     Attributes:
         rig: the head model.
@@ -107,7 +110,7 @@ def _spot(centre: Floats, radii: tuple[float, float]) -> Floats:
 
 
 def random_skin_tone(random: np.random.Generator) -> Floats:
-    """Draws an sRGB colour [3] in [0, 1]: very light to very dark skin, seldom a fantasy colour."""
+    """Draws an sRGB colour [3] in [0, 1]: very light to very dark skin, rarely any other colour."""
     light, dark = np.array([0.94, 0.79, 0.71]), np.array([0.27, 0.17, 0.13])
     t = random.beta(0.9, 1.3)
     tone = light * (1 - t) + dark * t + random.normal(0, 0.025, 3)
@@ -117,7 +120,7 @@ def random_skin_tone(random: np.random.Generator) -> Floats:
 
 
 def random_hair_colour(random: np.random.Generator) -> Floats:
-    """Draws an sRGB colour [3] in [0, 1]: black to blond, red, grey, seldom dyed."""
+    """Draws an sRGB colour [3] in [0, 1]: black to blond, red, grey, rarely dyed."""
     table = [(0.07, 0.05, 0.05), (0.2, 0.12, 0.08), (0.4, 0.25, 0.14), (0.72, 0.56, 0.35)]
     table += [(0.5, 0.2, 0.1), (0.6, 0.6, 0.6), (0.88, 0.87, 0.85)]
     colour = np.array(table[random.choice(7, p=[0.3, 0.25, 0.15, 0.1, 0.07, 0.08, 0.05])])

@@ -1,1 +1,1 @@
-"""What one image tells about a head: layers, colours, eyes, mouth, flow."""
+"""Encodes one image of a head: layers, colours, eyes, mouth, flow."""

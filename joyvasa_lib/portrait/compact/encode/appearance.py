@@ -1,4 +1,4 @@
-"""What one image tells about a head's appearance: layers, colours, light, what may move.
+"""The appearance of a head, read from one image through the fitted rig: layers, depth, what moves.
 
 This is the appearance half of the compact preset's encoder; the fitted head rig is the motion half.
 """
@@ -36,22 +36,24 @@ from joyvasa_lib.rig.regions import EYEBALLS, INSIDE_MOUTH, LEFT_EYE, LIPS, RIGH
 Bytes = NDArray[np.uint8]
 
 _SET_BACK = {"eye": 0.08, "mouth": 0.05}
-"""Rig units by which eyeballs and teeth lie deeper than the rig has them: no fit is exact enough to
-keep them from poking through lids and lips."""
+"""Rig units by which eyeballs and teeth are moved back: no fit is exact enough to keep them behind
+eyelids and lips everywhere."""
 _LIDS_FORWARD = 0.05
-"""Rig units by which upper lids lie nearer, to close over the lower ones."""
+"""Rig units by which upper eyelids are moved forward, so that they close over the lower ones."""
 _LEAST_FACING = 0.25
-"""Cosine between a triangle's normal and the view from which on its displacement is trusted."""
+"""Cosine between a triangle's normal and the view from which on its displacement is used."""
 _PAINT_NEAR, _PAINT_FAR = 0.18, 0.32
-"""Distance from lips and lids, rig units, within which skin may be painted."""
+"""Distances from lips and eyelids, rig units, within which all skin may be painted, and none
+beyond."""
 _NOSE = 0.05
-"""Half the breadth of the bridge of the nose, which parts the paint of the eyes, rig units."""
+"""Half the width of the bridge of the nose, rig units; it is not painted."""
 _LIP_EDGE = 0.03
-"""Rig units from the fitted lips' inner edge in which they cannot be told from teeth."""
+"""Rig units around the fitted lips' inner edge in which a pixel may be lip or tooth."""
 _TEETH_SHOW = 0.15
-"""Share of pale pixels between the lips from which on they are teeth."""
+"""Share of pale pixels between the lips from which on these are taken for teeth."""
 _EAR_X = 1.4
-"""Ears stick out farther than this, rig units; they follow the face, not their own fit."""
+"""Distance from the midline beyond which vertices are the ears', rig units. Ears are not fitted:
+they move with the face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class Appearance:
         shown_layer: [f] layer of every triangle for driven heads: ``OUTSIDE`` away from mouth and
             eyes, where displacement is smooth enough for the coarse grid of the extension.
         paintable: [v] share of what the image does not show that may be painted: 1 by lips and
-            lids, 0 on the rest of the skin, whose pixels are stretched instead.
+            eyelids, 0 on the rest of the skin, whose pixels are stretched instead.
         extension: carries the face's displacement into the image around it.
         eye_margins: [2, 2] see
             :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
@@ -134,7 +136,7 @@ def _shown_layer(rig: HeadRig) -> Bytes:
 def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
     """[f] triangles of the head's skin that face the view enough for their displacement to count.
 
-    Ears are left out: they stick out of the image's head elsewhere than of the rig's.
+    Ears are left out: their position on the image differs from the rig's.
     """
     a, b, c = (vertices[rig.triangles[:, n]] for n in range(3))
     normal = np.cross(b - a, c - a)
@@ -145,10 +147,10 @@ def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
 
 
 def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
-    """Layers [s, s] where what lies between parted lips may be something else than the fit says.
+    """Layers [s, s] with uncertain pixels of the mouth marked as ``MIXED``.
 
-    A slit that is hardly open may be lips. If upper teeth show, lips beside them may be teeth, and
-    so may what is ``white`` [s, s] behind and below them.
+    A narrow slit may be lips. If upper teeth show, lips beside them may be teeth, and so may
+    ``white`` [s, s] pixels behind and below them.
     """
     mouth = np.isin(layer, MOUTH_LAYERS).astype(np.uint8)
     reach = max(1, round(_LIP_EDGE * scale))

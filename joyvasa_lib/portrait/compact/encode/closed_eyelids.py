@@ -1,9 +1,9 @@
-"""The closed eye of a portrait as an image, made once: skin, its grain, the line of the lashes.
+"""The closed eye of a portrait as a texture, made once: skin, its grain, the line of the lashes.
 
-One image of an open eye shows no closed lid. Its colour is continued from the clean skin
-around the eye (a screened membrane, so that light and shadow go on smoothly), its grain is that of
-the cheek, its lashes are as dark as those of the open eye. The image lies on the lids of the head
-with its eyes shut; a lid on its way down carries it along.
+An image of an open eye shows no closed eyelid. The eyelid's colour is interpolated harmonically
+from clean skin around the eye, so that light and shadow continue smoothly; its grain is that of the
+cheek, its lashes are as dark as those of the open eye. The texture is mapped to the head with its
+eyes closed, and moves with the eyelid.
 
 Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``n`` vertices on it.
 """
@@ -29,19 +29,21 @@ from joyvasa_lib.rig.regions import EYE_CORNERS
 Bytes = NDArray[np.uint8]
 
 _FINEST = 110.0
-"""Pixels per rig unit that the image has at least."""
+"""Least resolution of the texture, pixels per rig unit: small faces need it for the lashes."""
 _ROOM = 0.12
-"""Rig units around the painted skin that the image shows."""
+"""Margin of the texture around the painted skin, rig units."""
 _GRAIN = 0.045
-"""Rig units: what is finer on the skin is its grain."""
+"""Standard deviation in rig units of the blur that separates the skin's grain from its colour."""
 _GRAINY = 0.8
-"""Strength of the grain: lids are smoother than cheeks."""
+"""Factor on the grain: eyelids are smoother than cheeks."""
 _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1), (0.55, -0.1))
-"""Where grain is taken from: rig units below and beside the eye; the calmest place counts."""
+"""Where grain may be taken from: rig units below and beside the eye; the smoothest place is used,
+to avoid hair and shadows."""
 _BINS = 15
-"""Points along the line of the lashes."""
+"""Columns along the eye in which the line of the lashes is found."""
 _BULGE, _FOLD = 0.05, 0.04
-"""How much lighter the middle of a closed lid is, and how much darker its fold and edge."""
+"""How much lighter the middle of a closed eyelid is, and how much darker its fold: a round eyelid
+under light from above."""
 _LASHES = 0.8
 """Opacity of the darkest lashes."""
 _LINE, _FRINGE = 0.018, 0.034
@@ -54,8 +56,8 @@ class ClosedEyelid:
 
     Attributes:
         image: [h, w, 3] colours in [0, 255].
-        vertex: [n] vertices that lie on it.
-        uv: [n, 2] their pixels.
+        vertex: [n] vertices that it covers.
+        uv: [n, 2] their texture coordinates in pixels.
     """
 
     image: Floats
@@ -72,15 +74,15 @@ def paint_closed_eyelid(
     vertex: NDArray[np.intp],
     scale: float,
 ) -> ClosedEyelid:
-    """The closed eye of one side.
+    """Paints one closed eye.
 
     Args:
         rig: the head model.
         appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
-        cover: [v] share of a closed lid that is too stretched to show the image.
+        cover: [v] share of paint on a closed eyelid, where the image would be stretched too far.
         eye: 0 for the person's left eye, 1 for the right one.
-        vertex: [n] vertices that need a place on the image.
+        vertex: [n] vertices that the texture covers.
         scale: pixels per rig unit.
     """
     finer = max(1, int(np.ceil(_FINEST / scale)))
@@ -135,7 +137,7 @@ def _shading(lid: Floats) -> Floats:
 
 
 def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: int) -> Floats:
-    """[h, w, 3] what the cheek has finer than its smooth colour, in the lid's light."""
+    """[h, w, 3] the grain of the cheek's skin under the eyelid's light."""
     height, width = skin.shape[:2]
     reach = max(1, round(width / finer)), max(1, round(height / finer))
     best, calmest = None, np.inf
@@ -167,15 +169,15 @@ def _lash_line(
     size: tuple[int, int],
     pixel: float,
 ) -> Floats:
-    """[h, w] closeness to the edge of the closed upper lid, 1 on it, fading to the eye's corners.
+    """[h, w] line of the lashes: 1 on the closed upper eyelid's edge, fading to the corners.
 
     Args:
         rig: the head model.
-        uv: [v, 3] the closed eye, pixels of the image.
+        uv: [v, 3] the head with closed eyes, pixels of the texture.
         eye: 0 for the person's left eye, 1 for the right one.
         vertex: [n] the eye's vertices.
-        size: of the image.
-        pixel: pixels of the image per rig unit.
+        size: height and width of the texture.
+        pixel: pixels of the texture per rig unit.
     """
     rim = np.intersect1d(vertex, lid_rim(rig))
     corners = rig.landmark_vertex[list(EYE_CORNERS[1 - eye])]
@@ -183,7 +185,7 @@ def _lash_line(
     length = max(float(np.hypot(*(end - start))), 1.0)
     along = (end - start) / length
     axes = np.stack([along, [-along[1], along[0]]])  # along the eye, downwards
-    # It lies on the lower lid, or below where the upper one comes farther down.
+    # The edge lies on the lower eyelid, or below it where the upper one comes farther down.
     lower, upper = rim[lid_weight(rig)[rim] <= 0.5], vertex[lid_weight(rig)[vertex] > 0.5]
     at = np.linspace(0.0, length, _BINS)
     lowest = np.full(_BINS - 2, -np.inf)

@@ -1,4 +1,4 @@
-"""Smooth colours of skin and eyes, also where the image hides them.
+"""Smooth colours of skin and eyes, interpolated where the image does not show them.
 
 Axis legend: ``v`` vertices, ``s`` side of the crop.
 """
@@ -19,7 +19,13 @@ from joyvasa_lib.rig.regions import EYEBALLS
 Bytes = NDArray[np.uint8]
 
 _AROUND_EYES, _AROUND_BROWS = 0.12, 0.17
-"""Rig units around lids and brows whose colours are not clean skin."""
+"""Rig units around eyelids and brows whose colours are left out: lashes, liner, hair."""
+_ANCHOR, _WEAK = 3.0, 1e-4
+"""Weights of known colours and of the mean colour, against the smoothness along one edge."""
+_NO_SKIN = (180.0, 150.0, 135.0)
+"""Colour where the image shows no skin at all: a light brown."""
+_IRIS = 0.13
+"""Radius of the iris on the rig's eyeball, rig units."""
 
 
 def _visible(
@@ -44,7 +50,7 @@ def skin_colours(
     scale: float,
     margins: Floats,
 ) -> Floats:
-    """Smooth colours [v, 3] of the skin, also where the image hides it; 0 off the skin.
+    """Smooth colours [v, 3] of the skin, interpolated where it is hidden; 0 off the skin.
 
     Args:
         rig: the head model.
@@ -53,7 +59,7 @@ def skin_colours(
         layer: [s, s] layer of the head that each pixel shows.
         depth: [s, s] depth of the head, pixels.
         scale: pixels per rig unit.
-        margins: [2, 2] pixels between the fitted lids and clean skin.
+        margins: [2, 2] pixels between the fitted eyelids and clean skin.
     """
     sampled = _sampled(image, vertices, scale)
     seen = _visible(rig, vertices, layer, depth, SKIN, 0.03 * scale)
@@ -80,7 +86,7 @@ def white_of_eyes(
     white = _visible(rig, vertices, layer, depth, EYE, 0.03 * scale)
     iris = rig.mean[rig.iris_vertex]
     distance = np.linalg.norm(rig.mean[eyes, None] - iris[None], axis=-1).min(1)
-    white[eyes[distance < 0.13]] = False
+    white[eyes[distance < _IRIS]] = False
     if white.sum() < 4:
         return standard
     return np.asarray(np.percentile(sampled[white], 60, axis=0), dtype=np.float32)
@@ -97,14 +103,13 @@ def _sampled(image: Bytes, vertices: Floats, scale: float) -> Floats:
 def _diffuse(
     rig: HeadRig, part: NDArray[np.int32], values: Floats, known: NDArray[np.bool_]
 ) -> Floats:
-    """Harmonic continuation over the mesh of values known at some vertices of a part."""
+    """Harmonic interpolation over the mesh of values known at some vertices of a part."""
     index = np.full(len(rig.mean), -1)
     index[part] = np.arange(len(part))
     faces = index[rig.triangles]
     neighbours = mesh_neighbours(faces[(faces >= 0).all(1)], len(part))
-    anchor = known[part].astype(np.float64) * 3.0
-    weak = 1e-4
-    system = screened_laplacian(neighbours, degrees(neighbours) + anchor + weak)
-    fallback = values[known].mean(0) if known.any() else np.array([180.0, 150.0, 135.0])
-    right = anchor[:, None] * values[part] + weak * fallback
+    anchor = known[part].astype(np.float64) * _ANCHOR
+    system = screened_laplacian(neighbours, degrees(neighbours) + anchor + _WEAK)
+    fallback = values[known].mean(0) if known.any() else np.array(_NO_SKIN)
+    right = anchor[:, None] * values[part] + _WEAK * fallback
     return np.asarray(spsolve(system, right), dtype=np.float32)

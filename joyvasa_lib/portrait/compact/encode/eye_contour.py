@@ -1,7 +1,7 @@
-"""Where the eyes on the image really end: landmarks of large or made-up eyes fall short.
+"""The border between eyes and clean skin, outside the landmarks of large or made-up eyes.
 
-Between the eye and clean skin lie lashes, liner and shadow. Colour is followed along lines from the
-fitted contour outwards, up to the brow and down onto the cheek, until it has become skin.
+Between the eye and clean skin lie lashes, liner and shadow. Colour is sampled along lines from the
+fitted contour outwards, up to the brow and down onto the cheek, until it is that of skin.
 
 Axis legend: ``n`` lines across one eye, ``m`` samples along a line.
 """
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYES
 
-_LINES = 9
-_SAMPLES = 32
+_LINES, _SAMPLES = 9, 32
+"""Lines across one eye, whose median is taken, and samples along each."""
 _LIKE_SKIN = 0.3
-"""Share of the way from skin to the eye's own colours that still counts as skin."""
+"""Largest colour difference from skin that counts as skin, relative to the eye's own."""
 _FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
 """Ends of the search: share of the way to the brow, share of the eye's width downwards."""
 
@@ -46,7 +46,7 @@ def eye_margins(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats)
         vertices: [v, 3] the head on it, pixels.
 
     Returns:
-        [2, 2] pixels: person's left and right eye; above the upper and below the lower lid.
+        [2, 2] pixels: person's left and right eye; above the upper and below the lower eyelid.
     """
     margins = np.zeros((2, 2), dtype=np.float32)
     points = vertices[rig.landmark_vertex, :2].astype(np.float64)
@@ -135,7 +135,7 @@ def _distance_to_skin(
     if own < 12.0:
         return 0.0
     foreign = np.linalg.norm(colour - skin, axis=-1) > _LIKE_SKIN * own
-    # Only what is strange without a gap from the contour on belongs to the eye.
+    # The eye ends at the first sample of skin.
     steps = np.cumprod(foreign, axis=1).sum(1)
     length = np.linalg.norm(way, axis=1)
     return float(np.median(np.minimum(steps, _SAMPLES - 1) / (_SAMPLES - 1) * length))

@@ -1,7 +1,7 @@
-"""Which pixels of the image belong to an open eye: the eye, its lashes, liner and shadow.
+"""Matte of an open eye: which pixels are the eye's, its lashes', liner or shadow.
 
-A closed lid must not show them. The skin around the eye is continued over it as a membrane; what
-differs from that is the eye's.
+A closed eyelid must not show them. The colours of skin around the eye are interpolated across it;
+pixels that differ from that are the eye's.
 
 Axis legend: ``s`` side of the crop, ``v`` vertices, ``f`` triangles.
 """
@@ -21,17 +21,20 @@ from joyvasa_lib.rig.rasterizer import interpolate
 Bytes = NDArray[np.uint8]
 
 NEAR_BROW, NEAR_EYE, EDGE = 0.12, 0.05, 0.04
-"""Rig units that clean skin keeps from the brow and from the eye's lashes, and its soft edge."""
+"""Distances of clean skin from the brow and from the eye's margin, and the width of its soft edge,
+rig units."""
 _WINDOW = 0.7
-"""Rig units around the eye that are looked at."""
+"""Half side of the window around the eye, rig units."""
 _BEYOND = 0.16
-"""Rig units beyond the eye's margin within which a strange pixel may still be its own."""
+"""Rig units beyond the eye's margin within which a differing pixel may still be the eye's."""
 _ALIKE, _STRANGE = 0.2, 0.4
-"""Share of the eye's contrast with skin up to which a pixel is skin, from which on it is not."""
+"""Difference from skin, relative to the eye's own, up to which a pixel is skin, and from which on
+it is the eye's."""
 _LEAST_CONTRAST = 30.0
-"""Grey levels; eyes with less, as of marble, are told by the fitted lids alone."""
+"""Least contrast with skin in grey levels; eyes with less, as of marble, are bounded by the fitted
+eyelids alone."""
 _RIM = 0.03
-"""Rig units by which the fitted eye is widened, and what is found."""
+"""Rig units by which the matte is dilated, so that no rim of the eye stays."""
 
 
 def clean_skin(rig: HeadRig, margins: Floats) -> Floats:
@@ -59,7 +62,7 @@ def eye_matte(
         vertices: [v, 3] the fitted head on it, pixels.
         triangle: [s, s] triangle of the head that each pixel shows, -1 for none.
         layer: [s, s] its layer.
-        margins: [2, 2] pixels between the fitted lids and clean skin.
+        margins: [2, 2] pixels between the fitted eyelids and clean skin.
         scale: pixels per rig unit.
     """
     matte = np.zeros(layer.shape, dtype=np.uint8)

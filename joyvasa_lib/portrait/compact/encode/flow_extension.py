@@ -1,12 +1,12 @@
-"""Carries the head's displacement into the image around it: hair follows, background stays.
+"""Extends the head's displacement to the image around it: hair follows, background stays.
 
 Outside the part of the face that the image shows well, the displacement ``u`` of the image
 solves the screened Poisson equation ``laplacian(u) = u / reach^2`` with the face's displacement as
-its boundary value: it continues without a step at the silhouette and fades with distance.
-``reach`` is an image, long on the person and short on the background. An open jaw does not carry
-the collar along as a turned head does: expression has a shorter reach than the head's own motion.
-The equation is linear and its domain is the image, so it is solved once per portrait, as
-matrices from the displacement along the face's edge to that of every cell of a coarse grid.
+its boundary value: it is continuous at the silhouette and fades with distance. ``reach`` varies
+over the image, long on the person and short on the background. Expression has a shorter reach than
+head motion: an opening jaw does not move the collar as a turning head does. The equation is linear
+and its domain is the image, so it is solved once per portrait, as matrices from the displacement
+along the face's edge to that of every cell of a coarse grid.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the image, ``g`` side of
 the coarse grid, ``k`` cells of the face, ``e`` those at its edge, ``o`` cells outside.
@@ -33,6 +33,7 @@ GRID = 64
 _MOST_SAMPLES = 4
 """Samples along one side of a cell from which its displacement is averaged."""
 _INVERSION_STEPS = 10
+"""Fixed-point steps; each halves the error where the displacement is smooth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class FlowExtension:
     spread_expression: Floats
 
     def forward(self, head: Floats, expression: Floats) -> Floats:
-        """Where the image's cells go.
+        """Displacement of the image's cells.
 
         Args:
             head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.
@@ -83,7 +84,7 @@ class FlowExtension:
         )
 
     def backward(self, head: Floats, expression: Floats) -> Floats:
-        """Where on the image each cell of the frame comes from.
+        """Backward flow from each cell of the frame to the image.
 
         Args:
             head: [b, v, 2] displacement of the vertices with the head as a whole, pixels.

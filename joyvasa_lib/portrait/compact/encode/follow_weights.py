@@ -1,4 +1,4 @@
-"""How far the head's movement carries: far through hair and neck, hardly into the background."""
+"""How far the head's displacement reaches: far on the person, little into the background."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from joyvasa_lib.rig.head_rig import Floats
 
 _SIDE = 128
+"""Side of the image that is segmented, pixels: the reach is smooth, and GrabCut's time grows with
+the number of pixels."""
 _IN_BACKGROUND, _IN_PERSON = 0.3, 0.75
 """Fading distance of the head's displacement in rig units, outside the person and within."""
 _OF_EXPRESSION = (0.2, 0.45)
 """The same of its expression."""
 _EXPRESSION_FADES = 0.35
-"""Rig units from the face at which expression begins to end; at twice that nothing moves."""
+"""Distance from the face at which expression begins to fade, rig units; it ends at twice that."""
 
 
 def displacement_reach(

@@ -1,4 +1,4 @@
-"""A membrane through the known colours of an image: smooth where they are unknown.
+"""Harmonic interpolation of the known colours of an image: smooth where they are unknown.
 
 Axis legend: ``h`` x ``w`` the image.
 """
@@ -15,9 +15,9 @@ from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplaci
 Floats = NDArray[np.float32]
 
 _CELLS = 44
-"""Cells along the image's longer side in which the membrane is solved."""
+"""Cells along the image's longer side in which the equation is solved: the result is smooth."""
 _HOLD = 0.5
-"""How firmly known colours hold it, against its own tension."""
+"""Weight of known colours against smoothness: they are followed, their noise is not."""
 _LEAST = 0.2
 """Share of known pixels from which on a cell is known."""
 

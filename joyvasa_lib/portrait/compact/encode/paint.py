@@ -1,6 +1,6 @@
-"""All that a portrait is painted with: closed lids and teeth as one image, colours for the rest.
+"""Texture and colours of what the source image does not show: closed eyelids, teeth, mouth.
 
-Axis legend: ``v`` vertices, ``p`` x ``q`` the painted image.
+Axis legend: ``v`` vertices, ``p`` x ``q`` the texture.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYEBALLS, TEETH
 
 _PLAIN = 4
-"""Side of the plain white patch of the image; what lies on it shows its tint."""
+"""Side of the texture's white patch; vertices mapped to it have the colour of their tint."""
 _TEETH_FINEST = 90.0
-"""Pixels per rig unit that teeth have at least."""
+"""Least resolution of teeth, pixels per rig unit: gaps between them stay visible."""
 _EYE_REGION = 0.6
-"""Rig units from the lids within which skin that may be painted is the eye's."""
+"""Rig units from the eyelids within which paintable skin belongs to the eye."""
 _INNER_LIP = 0.22
-"""Rig units inside the mouth over which lips pass into the dark."""
+"""Rig units inside the mouth over which the lips' colour fades into the cavity's."""
 
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Paint for every vertex: a place on an image, and what its colour is multiplied by.
+    """Colour of every vertex: texture coordinates, and a factor on the texture's colour.
 
     Attributes:
         image: [p, q, 3] colours in [0, 255].
-        uv: [v, 2] pixels on it.
+        uv: [v, 2] texture coordinates, pixels of the image.
         tint: [v, 3] factors.
         palette: the colours it was made with.
-        light: [256, 3] factors for places in the mouth that see so much of the sky.
+        light: [256, 3] factors of light in the mouth, by its ambient visibility.
     """
 
     image: Floats
@@ -59,7 +59,7 @@ def mix_paint(
         rig: the head model.
         appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
-        cover: [v] share of paint on closed lids.
+        cover: [v] share of paint on closed eyelids.
         scale: pixels per rig unit.
     """
     seen = (appearance.image, appearance.vertices, appearance.layer, appearance.depth)
@@ -101,7 +101,7 @@ def mix_paint(
 
 
 def _paint_mouth(rig: HeadRig, palette: Palette, tint: Floats) -> None:
-    """Sets the tints of tongue and cavity: lips at their edge, dark red, darker farther back."""
+    """Sets the tints of tongue and cavity: the lips' colour at the rim, darker red farther back."""
     cavity, tongue = rig.part_vertices("mouth_cavity"), rig.part_vertices("tongue")
     rim = np.intersect1d(cavity, rig.part_vertices("skin"))
     lips = tint[rim].copy()
@@ -119,7 +119,7 @@ def _paint_mouth(rig: HeadRig, palette: Palette, tint: Floats) -> None:
 
 
 def _light_on_teeth(rig: HeadRig, vertex: NDArray[np.int32]) -> NDArray[np.floating]:
-    """[n] less light reaches the back and the sides of the rows."""
+    """[n] light on teeth in [0, 1]: less on the back and the sides of the rows."""
     behind = np.maximum(rig.mean[vertex, 2] + 0.02, 0.0)
     aside = np.clip(np.abs(rig.mean[vertex, 0]) / 0.66, 0.0, 1.0)
     return np.asarray((0.35 + 0.65 * np.exp(-behind * 3.0)) * (1.0 - 0.3 * aside**2))
@@ -127,7 +127,7 @@ def _light_on_teeth(rig: HeadRig, vertex: NDArray[np.int32]) -> NDArray[np.float
 
 @lru_cache(maxsize=2)
 def _eye_vertices(rig: HeadRig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Vertices that need a place on the person's left and right closed eye."""
+    """Vertices that the textures of the person's left and right closed eye cover."""
     faces = rig.triangles[rig.part("skin", "eye_cavity")]
     near = faces[(eye_distance(rig)[faces] < _EYE_REGION).any(1)]
     vertex = np.unique(near)

@@ -1,8 +1,8 @@
-"""What light and pigments a portrait is painted in: colours for teeth, gums and tongue.
+"""Colours for teeth, gums and tongue that fit a portrait's light and tone.
 
-An image under any light, a grey one, a yellowed painting and marble each have their own white
-and their own red. The white is read from the whites of the eyes and from teeth that show, and else
-follows the skin's hue part of the way; the red is that of the lips.
+White and red depend on the image: on its light, and on whether it is a photograph, a grey image, a
+yellowed painting or marble. White is read from the whites of the eyes and from visible teeth, and
+otherwise estimated from the skin's hue; red is read from the lips.
 
 Axis legend: ``v`` vertices, ``s`` side of the crop, ``n`` pixels.
 """
@@ -28,23 +28,25 @@ from joyvasa_lib.rig.regions import (
 Bytes = NDArray[np.uint8]
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue in luminance (ITU-R BT.601)."""
 _UPPER_LIP = (OUTER_UPPER_LIP[2:-2], INNER_UPPER_LIP[1:-1])
 _LOWER_LIP = (OUTER_LOWER_LIP[2:-2], INNER_LOWER_LIP[1:-1])
 """Outer and inner contours of the lips away from the corners."""
 _HUE_OF_WHITE = 0.5
-"""Share of the skin's own hue, as an exponent, that white things have where none is seen."""
+"""Exponent on the skin's hue that gives the hue of white where no white is visible."""
 _WHITER_THAN_SKIN = 1.22
+"""Luminance of white against skin where no white is visible."""
 _RED = np.array([1.30, 0.84, 0.90], dtype=np.float32)
-"""Lips against skin, by channel, in an image in full colour where none are seen."""
+"""Lips against skin, by channel, in a coloured image whose lips are not visible."""
 _FULL_COLOUR, _TONES = 0.2, 0.08
-"""Difference of skin's channels by luminance, and range of the logarithm of red by green over the
-image, from which on it is in full colour."""
+"""Range of the skin's channels over luminance, and range of ``log(red / green)`` over the image,
+from which on the image counts as fully coloured."""
 _TELLING = 24.0
-"""Luminance from which on a pixel tells its colour."""
+"""Luminance below which a pixel's colour is mostly noise."""
 _AS_LIGHT, _AS_RED = 0.8, 1.05
-"""White things by luminance and by red over green, against skin."""
+"""Least luminance and most red over green of white things, against skin."""
 _FEWEST = 12
-"""Pixels from which on a colour is read."""
+"""Least number of pixels of which a colour is read."""
 
 
 @dataclass(frozen=True, eq=False)

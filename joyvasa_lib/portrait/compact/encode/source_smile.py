@@ -1,7 +1,7 @@
-"""How much of a smile an image shows, also where the fit took it for the shape of the face.
+"""How much of a smile an image shows, including what the fit explains by identity.
 
-A broad smile lifts the corners of the mouth as high as they go. The fit explains much of it by the
-person's identity; on top of that a full smile would be one that nobody can make.
+A broad smile lifts the corners of the mouth as far as they can go. The fit explains much of it by
+the person's identity; a full smile added to that would be beyond any face.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT_REST = -0.03
 
 
 def own_smile(rig: HeadRig, fit: HeadFit) -> float:
-    """The image's smile, 0 for none to 1 for one that lifts the corners as full units do."""
+    """The image's smile: 0 for none, 1 for the lift of the corners at full activation."""
     blendshapes = np.zeros(len(BLENDSHAPES), np.float32)
     blendshapes[SMILE] = 1.0
     full = _lift(rig, np.tensordot(blendshapes, rig.blendshapes, 1))

@@ -1,7 +1,7 @@
-"""Where a portrait's teeth are: seen in the image, or where people usually have them.
+"""Position of a portrait's teeth: measured on the image, or the usual one.
 
-The rig's rows lie a little high, so that opening the jaw alone shows no upper teeth. People's upper
-teeth end a little below the lip at rest. An image that shows them says where they are on it.
+The rig's rows of teeth lie a little high: opening its jaw alone shows no upper teeth. Upper teeth
+usually end a little below the lip at rest. Where the image shows teeth, their position is measured.
 
 Axis legend: ``v`` vertices, ``s`` side of the crop.
 """
@@ -24,15 +24,15 @@ _UPPER, _LOWER = 0.08, 0.05
 """Rig units by which upper and lower teeth usually lie lower than the rig's: the upper ones end two
 millimetres below the lip at rest."""
 _HIGHEST, _LOWEST = -0.05, 0.2
-"""Limits of that for teeth that are seen."""
+"""Limits of the same for teeth measured on the image."""
 _MOST_SHIFT = 0.06
-"""Rig units by which teeth may lie lower under a driven mouth than on the image."""
+"""Most rig units by which teeth lie lower under a driven mouth than on the image."""
 _BITE = 0.03
-"""Rig units by which lower teeth follow the upper ones less."""
+"""Overlap of the rows, rig units: lower teeth are moved that much less than upper ones."""
 _LEAST_OPENING = 0.06
-"""Rig units of parted lips from which on teeth can be told."""
+"""Opening of the lips from which on teeth are looked for, rig units."""
 _MIDDLE = 0.16
-"""Rig units on both sides of the midline where front teeth are."""
+"""Distance from the midline within which front teeth lie, rig units."""
 _BEHIND_LIP = 0.05
 """Rig units below the upper lip within which front teeth begin."""
 
@@ -40,7 +40,7 @@ _BEHIND_LIP = 0.05
 def place_teeth(
     rig: HeadRig, fit: HeadFit, image: Bytes, mouth: NDArray[np.bool_], skin: Floats
 ) -> tuple[HeadFit, Floats]:
-    """Puts both rows of teeth where this person has them.
+    """Moves both rows of teeth to where this person has them.
 
     Args:
         rig: the head model.

@@ -1,4 +1,4 @@
-"""Rows of teeth as an image: crowns, gaps, gums, in the portrait's own white and red.
+"""Textures of the rows of teeth: crowns, gaps and gums, in the portrait's white and red.
 
 Axis legend: ``v`` vertices, ``h`` x ``w`` pixels of one row of teeth.
 """
@@ -18,7 +18,7 @@ UPPER_CROWNS = (8.5, 6.5, 7.5, 7.0, 7.0, 10.0, 9.0)
 LOWER_CROWNS = (5.0, 5.5, 7.0, 7.0, 7.0, 11.0, 10.5)
 """Crown widths from the midline outwards, millimetres (Wheeler's tooth morphology)."""
 UNIT_MM = 57.0
-"""Millimetres of a rig unit."""
+"""Millimetres in a rig unit on the mean head."""
 _CROWN = {"teeth_upper": 0.185, "teeth_lower": 0.165}
 """Height of the crowns, rig units."""
 _GAP, _ROUND, _SHORTER = 0.008, 0.016, 0.008

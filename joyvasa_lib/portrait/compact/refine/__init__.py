@@ -1,1 +1,1 @@
-"""The learned generator that refines mouths and eyes."""
+"""The learned generator that refines mouths and eyes of rendered frames."""

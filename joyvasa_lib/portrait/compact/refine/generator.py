@@ -1,8 +1,8 @@
-"""The compact preset's generator: refines patches where one image cannot know.
+"""The compact preset's generator: refines patches that one image does not determine.
 
-The procedural composite (mesh warp plus painted interior) is right about geometry and flat in
-look. A small U-Net per patch kind sees it beside the image's own patch and the rig's guide
-maps, and returns a residual flow, a blend mask and colour:
+The procedural composite (mesh warp plus painted interior) is right in geometry and lacks detail. A
+small U-Net for each kind of patch takes it with the source image's patch and the rig's guide maps,
+and returns a residual flow, a blend mask and colour:
 
     out = m * warp(composite, flow) + (1 - m) * generated
 
@@ -27,9 +27,9 @@ from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 from joyvasa_lib.portrait.compact.refine.patches import PATCH
 
 INPUT_CHANNELS = 6 + len(GUIDES)
-"""Composite, source, guides."""
+"""Composite (3), source image (3) and guide maps."""
 _FLOW_LIMIT = 4.0
-"""Largest residual flow in patch pixels."""
+"""Largest residual flow in patch pixels: the geometry is the rig's."""
 
 
 @dataclass(frozen=True, eq=False)

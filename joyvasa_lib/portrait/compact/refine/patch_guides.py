@@ -1,4 +1,4 @@
-"""What the rig knows about every pixel of a patch, and which pixels may change.
+"""Guide maps of the head rig for the pixels of a patch, and the gate: which pixels may change.
 
 Axis legend: ``v`` vertices, ``f`` triangles, ``s`` side of the image, ``p`` side of a patch.
 """
@@ -31,8 +31,9 @@ GUIDES = (
 )
 """Guide maps in order; all lie in [-1, 1]. Motion is in units of 16 patch pixels."""
 
-_UNSEEN, _PARTS, _REST, _MOTION, _LID, _IRIS = 0, 1, 7, 9, 11, 12
+_REST = GUIDES.index("rest_x")
 _MOTION_UNIT = 16.0
+"""Patch pixels of motion that the maps show as 1."""
 
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -50,11 +51,12 @@ def fill_guides(  # type: ignore[no-untyped-def]
         triangles: [f, 3] vertex indices.
         layer: [f] layer of a triangle, as in the image's layers.
         group: [f] which of the part maps a triangle belongs to.
-        attribute: [v, 4] rest position on the patch in [-1, 1], lid weight, closeness to the iris.
+        attribute: [v, 4] rest position on the patch in [-1, 1], eyelid weight, closeness to the
+            iris.
         source_layer: [s, s] layer that the image shows.
         source_depth: [s, s] depth of the fitted head on the image.
         tolerance: depth in pixels by which a point may lie behind the image's surface.
-        lid_travel: patch pixels by which a lid moves until the image no longer serves.
+        lid_travel: patch pixels of an eyelid's movement from which on its image is not used.
         out: [p, p, g] zeros.
     """
     side = source_layer.shape[0]
@@ -97,7 +99,7 @@ def fill_guides(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _wanted(guide, region, still, doubt, useless, out):  # type: ignore[no-untyped-def]
-    """Writes how much each pixel wants to change, and returns the mean travel of the lid."""
+    """Writes how much each pixel may change, and returns the mean movement of the eyelid."""
     rows, columns = out.shape
     travel, lids = np.float32(0.0), 0
     for row in range(rows):
@@ -133,16 +135,16 @@ def open_gate(
     lid_opens: bool,
     stretch: tuple[float, float] = (0.35, 1.0),
 ) -> Floats:
-    """[p, p] in [0, 1]: where the image's own pixels do not suffice; 0 everywhere at rest.
+    """Gate [p, p] in [0, 1]: 1 where pixels may be replaced; 0 everywhere at rest.
 
     Args:
         guide: [p, p, g] guide maps of one patch.
         region: centre and radii of the ellipse of rest positions outside which skin stays.
-        reach: pixels by which the gate is wider than what is unseen; odd.
-        still: motion in patch pixels that an unseen pixel needs before it counts.
-        lid_opens: whether a moving lid opens the whole ellipse: a lid that comes down uncovers how
-            badly the rig's eye fits the image's.
-        stretch: change of motion per pixel from which on the warp is doubtful, where it is useless.
+        reach: side in pixels of the square by which the gate is dilated; odd.
+        still: motion in patch pixels below which an unseen pixel does not count.
+        lid_opens: whether a moving eyelid opens the whole ellipse: around a closing eyelid the
+            rig's eye and the image's differ.
+        stretch: change of motion per pixel from which on the warp is doubted, and is not used.
     """
     side = len(guide)
     wanted = np.empty((side, side), dtype=np.float32)

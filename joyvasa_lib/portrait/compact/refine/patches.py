@@ -1,8 +1,8 @@
 """Aligned patches of the mouth and the eyes, with maps of what the rig knows about every pixel.
 
 A patch is a small square that moves rigidly with the skull: its centre, size and roll come from the
-eyeballs and the upper teeth, which no expression moves. The person's right eye is mirrored, so that
-one network knows one eye.
+eyeballs and the upper teeth, which no expression moves. Patches of the person's right eye are
+mirrored, so that one network serves both eyes.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``s`` side of the frame, ``p`` side of a patch, ``g``
 guide maps.
@@ -30,6 +30,9 @@ Ints = NDArray[np.int32]
 PATCH = 64
 """Side of a patch in pixels."""
 KINDS = ("mouth", "eye_left", "eye_right")
+"""What patches show; the person's left eye lies on the image's right."""
+OPEN_PIXELS = 24.0
+"""Sum of the gate from which on a patch is refined: fewer pixels are not worth a network's run."""
 
 _PART_MAP = {
     "skin": 0,
@@ -41,17 +44,26 @@ _PART_MAP = {
     "eye_left": 5,
     "eye_right": 5,
 }
+"""Guide map, counted from ``skin``, that a part of the rig is drawn in."""
 _MOUTH_BELOW_TEETH = 0.38
 """Centre of the mouth's patch below the upper teeth, rig units."""
 _LID_TRAVEL = 0.08
-"""Rig units by which a lid moves until the image's pixels no longer serve."""
+"""Rig units of an eyelid's movement from which on its own pixels on the image are not used."""
 _DEEPEST = 1.9
-"""Depth in rig units behind which nothing shows on a patch."""
+"""Depth in rig units from which on nothing is visible on a patch: the back of the head."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What tells mouths from eyes: anchor, size in rig units, and the gate's options."""
+    """How patches of one kind are cut and gated.
+
+    Attributes:
+        anchor: which anchor the patch is centred at: left eyeball, right eyeball, upper teeth.
+        span: side of the patch, rig units.
+        region: see :func:`~joyvasa_lib.portrait.compact.refine.patch_guides.open_gate`.
+        reach: likewise.
+        still: likewise.
+    """
 
     anchor: int
     span: float
@@ -61,6 +73,7 @@ class _Kind:
 
 
 _EYE_REGION = (0.0, 0.0, 0.8, 0.6)
+"""Eye, eyelids and the skin that they move, in half sides of the patch."""
 _OPTIONS = {
     "mouth": _Kind(2, 1.7, (0.0, -0.22, 0.72, 0.5), 7, 0.4),
     "eye_left": _Kind(0, 1.0, _EYE_REGION, 5, 1.0),

@@ -18,7 +18,7 @@ from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.palette import LUMA
 from joyvasa_lib.portrait.compact.refine.generator import PatchGenerator
-from joyvasa_lib.portrait.compact.refine.patches import KINDS, PatchCutter
+from joyvasa_lib.portrait.compact.refine.patches import KINDS, OPEN_PIXELS, PatchCutter
 from joyvasa_lib.rig.head_rig import HeadRig
 
 Floats = NDArray[np.float32]
@@ -26,11 +26,9 @@ Bytes = NDArray[np.uint8]
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 _DARK = 0.02
-"""Luminance below which ratios say little."""
+"""Luminance added to both sides of a ratio, so that it is bounded on dark pixels."""
 _BRIGHTER = {"mouth": 1.12, "eye": 1.3}
-"""How much lighter a pixel may become: lips of rendered heads shine more than people's."""
-_OPEN_PIXELS = 24.0
-"""A patch with fewer open pixels than this stays as it is."""
+"""Most by which a pixel may be brightened: lips of rendered heads are glossier than people's."""
 
 
 class PatchRefiner:
@@ -79,7 +77,7 @@ class PatchRefiner:
         for kind in KINDS:
             affine = self._cutter.affine(vertices, kind)
             guides, gate = self._cutter.guides(vertices, affine, appearance, kind, 0.25 * scale)
-            rows = np.flatnonzero(gate.reshape(len(gate), -1).sum(1) > _OPEN_PIXELS)
+            rows = np.flatnonzero(gate.reshape(len(gate), -1).sum(1) > OPEN_PIXELS)
             if len(rows) == 0:
                 continue
             composite = self._cutter.cut(frames[rows], affine[rows], kind)
@@ -102,8 +100,8 @@ class PatchRefiner:
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             made = self.generator(inputs, torch.from_numpy(gate[:, None]), network)
         own, light = inputs[:, :3], inputs.new_tensor(LUMA)[:, None, None]
-        before, after = ((picture * light).sum(1, keepdim=True) for picture in (own, made.image))
-        # Rendered heads taught the generator light and shape; colours are the portrait's.
+        before, after = ((image * light).sum(1, keepdim=True) for image in (own, made.image))
+        # The generator learnt light and shape from rendered heads; the portrait keeps its colours.
         ratio = (after.clamp(min=0.0) + _DARK) / (before.clamp(min=0.0) + _DARK)
         change = own * (ratio.clamp(max=_BRIGHTER[network]) - 1.0)
         return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)

@@ -1,1 +1,1 @@
-"""Driven heads become frames."""
+"""Draws driven heads: flow to the source image, layers, mouth shading, eyelids."""

@@ -1,7 +1,8 @@
-"""Draws driven heads: warps the image and paints what it never showed.
+"""Draws driven heads: warps the source image and paints what it does not show.
 
 The whole frame follows a smooth flow. Around eyes and mouth, where layers of the head slide over
-each other, windows are drawn several times finer, so that lids, lips and teeth get soft edges.
+each other, windows are drawn at two to three times the resolution, so that eyelids, lips and teeth
+get soft edges.
 
 Axis legend: ``b`` frames, ``v`` vertices, ``f`` triangles, ``s`` side of the crop, ``h`` x ``w`` a
 window of it.
@@ -28,19 +29,19 @@ from joyvasa_lib.rig.threads import for_each_frame
 Frames = NDArray[np.uint8]
 
 _FINE = 120.0
-"""Samples per rig unit that windows have at least, up to three along one side of a pixel."""
+"""Least samples of windows per rig unit, bounded to two or three along one side of a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class DrivenHeads:
-    """One batch of driven heads, ready to draw.
+    """One batch of driven heads.
 
     Attributes:
         vertices: [b, v, 3] driven head in crop pixels.
-        posed: [b, v, 3] the image's head in the driven pose, without its new expression.
+        posed: [b, v, 3] the same pose with the source image's expression.
         trust: [b, v] share of the image's own pixels, [0, 1].
-        shut: [b, v] share of the open eye's pixels that lids must not show, [0, 1].
-        tolerance: pixels by which a point may lie behind the image's surface.
+        shut: [b, v] share of the open eye's pixels that eyelids must not show, [0, 1].
+        tolerance: depth in pixels by which a point may lie behind the source image's surface.
     """
 
     vertices: Floats
@@ -108,7 +109,7 @@ def draw_frames(
 
 
 def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
-    """[s, s, 1] 0 away from mouth and eyes, 1 in their middle, a coarse cell of transition."""
+    """[s, s, 1] 1 inside mouth and eyes, 0 away from them, with a transition one cell wide."""
     reach = 2 * (len(kind) // 64) + 1
     face = (kind > 0).astype(np.uint8) * 255
     inner = cv2.blur(face, (reach, reach), borderType=cv2.BORDER_REPLICATE)

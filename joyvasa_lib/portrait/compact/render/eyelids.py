@@ -1,6 +1,6 @@
-"""The skin of closing lids, which an open eye hides: which vertices it is, how much is painted.
+"""The skin of the eyelids: its vertices, and how much of it is painted as an eye closes.
 
-An open eye keeps most of its upper lid in the crease; what comes out when it closes is painted.
+Most of an open eye's upper eyelid is folded into the crease; its skin is painted where it appears.
 
 Axis legend: ``v`` vertices.
 """
@@ -15,13 +15,14 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import LEFT_EYE, RIGHT_EYE
 
 _FOLDED, _STRETCHED = 0.35, 0.65
-"""Lid weights up to which a closed lid shows the image, and from which on it does not."""
+"""Weights up to which a closed eyelid shows the image, and from which on it is painted, because the
+image's skin would be stretched too far."""
 _STILL = 0.02
-"""Lid weight up to which skin does not belong to the upper lid."""
+"""Weight up to which skin does not belong to the upper eyelid."""
 
 
 def lid_weight(rig: HeadRig) -> Floats:
-    """[v] how much a vertex belongs to an upper lid's moving edge: 1 on the edge, 0 off the lid."""
+    """[v] how far a blink moves a vertex: 1 on the edge of the upper eyelid, 0 off the eyelid."""
     blink = rig.blendshapes[
         [rig.blendshape_index("eyeBlinkLeft"), rig.blendshape_index("eyeBlinkRight")]
     ]
@@ -31,13 +32,13 @@ def lid_weight(rig: HeadRig) -> Floats:
 
 
 def lid_rim(rig: HeadRig) -> Ints:
-    """Vertices of the edges of the lids, where skin turns into the eye's cavity."""
+    """Vertices of the edges of the eyelids, where skin turns into the eye's cavity."""
     return np.intersect1d(rig.part_vertices("skin"), rig.part_vertices("eye_cavity"))
 
 
 @lru_cache(maxsize=2)
 def eye_distance(rig: HeadRig) -> Floats:
-    """[v] distance of the mean head's vertices from the edges of the lids, rig units."""
+    """[v] distance of the mean head's vertices from the edges of the eyelids, rig units."""
     distance = np.linalg.norm(rig.mean[:, None] - rig.mean[lid_rim(rig)][None], axis=-1)
     return np.asarray(distance.min(1), dtype=np.float32)
 
@@ -51,11 +52,12 @@ def brow_distance(rig: HeadRig) -> Floats:
 
 
 def eye_margin(rig: HeadRig, margins: Floats) -> Floats:
-    """[v] the margin of the lid that a vertex is nearest to.
+    """[v] the margin of the eyelid that a vertex is nearest to.
 
     Args:
         rig: the head model.
-        margins: [2, 2] of the person's left and right eye, above the upper and below the lower lid.
+        margins: [2, 2] of the person's left and right eye, above the upper and below the lower
+            eyelid.
     """
     left = rig.mean[:, 0] > 0
     middle = np.where(left, *(rig.mean[v, 1] for v in rig.iris_vertex))
@@ -65,13 +67,13 @@ def eye_margin(rig: HeadRig, margins: Floats) -> Floats:
 
 
 def lid_stretch(rig: HeadRig) -> Floats:
-    """[v] share of a closed upper lid that stretches the image too far to show it, [0, 1]."""
+    """[v] share of a closed upper eyelid that stretches the image too far to show it, [0, 1]."""
     stretch = np.clip((lid_weight(rig) - _FOLDED) / (_STRETCHED - _FOLDED), 0.0, 1.0)
     return np.asarray(stretch * rig.skin_vertex, dtype=np.float32)
 
 
 def closing_order(rig: HeadRig) -> Floats:
-    """[v] how far an eye has closed when its lid reaches a vertex's height: 0 above, 1 below."""
+    """[v] how far an eye has closed when its eyelid reaches a vertex's height: 0 above, 1 below."""
     rim = rig.mean[lid_rim(rig), 1]
     top, bottom = float(rim.min()), float(rim.max())
     order = np.clip((rig.mean[:, 1] - top) / (bottom - top), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The parts of the head that are drawn finely: each eye, the mouth, with what may hide them.
+"""The parts of the head that are drawn finely: each eye and the mouth, with what may occlude them.
 
 Axis legend: ``n`` vertices and ``m`` triangles of a part.
 """
@@ -15,8 +15,8 @@ from joyvasa_lib.portrait.compact.encode.appearance import paintable
 from joyvasa_lib.rig.head_rig import HeadRig, Ints
 from joyvasa_lib.rig.regions import INSIDE_MOUTH
 
-_HIDING = 1.6
-"""Rig units around what is painted within which skin may hide it."""
+_OCCLUDING = 1.6
+"""Rig units around what is painted within which skin may occlude it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class FeaturePart:
         triangles: [m, 3] indices into ``vertex``.
         triangle: [m] the rig's triangles.
         inside: whether it opens into the mouth.
-        bounding: [k] indices into ``vertex`` of those that say where the part lies.
+        bounding: [k] indices into ``vertex`` of the vertices whose box is drawn.
     """
 
     vertex: Ints
@@ -53,7 +53,7 @@ def feature_parts(rig: HeadRig) -> tuple[FeaturePart, ...]:
 def _part(rig: HeadRig, painted: NDArray[np.bool_], inner: tuple[str, ...]) -> FeaturePart:
     core = rig.mean[painted]
     distance = np.linalg.norm(rig.mean[:, None] - core[None], axis=-1).min(1)
-    near = rig.skin_vertex & (distance < _HIDING)
+    near = rig.skin_vertex & (distance < _OCCLUDING)
     near[rig.part_vertices(*inner)] = True
     near[rig.part_vertices("eye_cavity")] &= distance[rig.part_vertices("eye_cavity")] < 1.0
     allowed = rig.part("skin", *inner)

@@ -1,4 +1,4 @@
-"""Where each pixel of a driven head comes from in the image, and whether it was seen there.
+"""Where each pixel of a driven head lies on the source image, and whether it is visible there.
 
 Axis legend: ``b`` frames, ``s`` side of the image, ``h`` x ``w`` a window of it, ``v`` vertices,
 ``f`` triangles, ``p`` x ``q`` the painted image.
@@ -21,9 +21,10 @@ Bytes = NDArray[np.uint8]
 
 OUTSIDE, SKIN, EYE, MOUTH, MIXED, UPPER, LOWER = 0, 1, 2, 3, 4, 5, 6
 """Layers: a pixel may only be taken from the same layer of the image. ``MOUTH`` is what lies
-behind the rows of ``UPPER`` and ``LOWER`` teeth; ``MIXED`` cannot be told and serves only where it
-hardly moves."""
+behind the rows of ``UPPER`` and ``LOWER`` teeth; ``MIXED`` may be any of these or a lip, and is
+used only where it hardly moves."""
 MOUTH_LAYERS = (MOUTH, UPPER, LOWER)
+"""Layers that show only between parted lips."""
 _HARDLY = 0.1
 """Share of the depth tolerance by which mixed pixels may move."""
 
@@ -107,7 +108,7 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                     usable = zero
                     if theirs == mine or (mine == 1 and theirs == 0):
                         usable = one
-                    elif mine == 2 and theirs == 1:  # the eye is larger than its fitted lids
+                    elif mine == 2 and theirs == 1:  # the eye is larger than its fitted eyelids
                         usable = matte[v, u] / np.float32(255.0)
                     elif theirs == 4:
                         usable = still
@@ -178,7 +179,7 @@ def look_up(
     tint: Floats,
     image: Floats,
 ) -> Window:
-    """A window of one frame: where it comes from, what is unseen there and painted how.
+    """Looks up a window of one frame: where it lies on the image, and what is painted instead.
 
     Args:
         triangle: [h, w] nearest triangle of the driven head, -1 outside.

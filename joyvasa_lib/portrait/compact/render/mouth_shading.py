@@ -1,4 +1,4 @@
-"""Shadow inside the mouth: lips keep light out, the more the closer they are.
+"""Ambient occlusion inside the mouth: the closer the lips, the less light comes in.
 
 Axis legend: ``h`` x ``w`` a window of the frame.
 """
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.render.lookup import MOUTH_LAYERS
 
 _REACH = 0.09
-"""Rig units from the lips over which light comes back."""
+"""Rig units inside the lips over which the shadow fades."""
 _FROM_ABOVE = 0.035
-"""Rig units by which the upper lip shades more than the lower one."""
+"""Rig units by which the shadow is moved down: light mostly comes from above."""
 _DARKEST = 0.34
-"""Light in a slit."""
+"""Light where the lips leave only a slit; it is reflected, so it is never 0."""
 
 _OPEN = np.clip((np.arange(256) / 255.0 - 0.12) / 0.75, 0.0, 1.0)
 LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).astype(np.float32)
-"""Light [256] at a place from which so much of the sky is seen."""
+"""Light [256] for each level of :func:`ambient_visibility`: a smooth step."""
 _INSIDE = np.isin(np.arange(256), MOUTH_LAYERS).astype(np.uint8) * 255
 
 
 def ambient_visibility(layer: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """How much of the sky each place in the mouth sees [h, w]; 255 outside the mouth.
+    """Share [h, w] of ambient light that reaches each pixel of the mouth; 255 is all, as outside.
 
     Args:
         layer: [h, w] layer of the head.

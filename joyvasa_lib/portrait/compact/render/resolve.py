@@ -1,4 +1,4 @@
-"""Brings a finely drawn window into the frame: paint by its coverage, soft edges where layers meet.
+"""Blends a finely drawn window into the frame: paint by its coverage, soft edges between layers.
 
 Axis legend: ``h`` x ``w`` the window in pixels of the frame, ``n`` samples along one of them, ``s``
 side of the image.
@@ -17,9 +17,10 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 _TORN, _PARTLY = 4.0, 0.25
-"""Within a pixel, distance on the image (pixels) and share of paint that make an edge."""
+"""Distance on the image (pixels) and difference in share of paint between a pixel's samples from
+which on it is an edge."""
 _SEEN = 0.02
-"""Share of painting below which the image is left alone."""
+"""Share of paint below which a pixel is not changed: it would not be visible."""
 
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -86,20 +87,20 @@ def resolve(
     origin: tuple[int, int],
     frame: Bytes,
 ) -> None:
-    """Puts a window into the frame, in place.
+    """Blends a window into the frame, in place.
 
-    Paint covers the frame's own pixels by the share of samples that it has. Where layers meet that
-    lie apart on the image, the pixel becomes the mean of its samples instead, since the
-    frame's own sample of the image lies on one layer only.
+    Paint covers the frame's pixels by its share of the samples. Where layers meet that lie apart on
+    the image, the pixel becomes the mean of its samples instead, since the frame's own sample lies
+    on one layer only.
 
     Args:
         window: [n h, n w] samples.
-        visibility: [n h, n w] index into ``light`` of each.
+        visibility: [n h, n w] index into ``light`` of each sample.
         light: [256, 3] factors of the paint.
         image: [s, s, 3] RGB.
         finer: samples along one side of a pixel.
         origin: column and row of the window's first pixel on the frame.
-        frame: [s, s, 3] what is drawn on.
+        frame: [s, s, 3] the frame.
     """
     _resolve(
         window.where, window.unseen, window.fill, window.layer, visibility, light, image, finer,

@@ -1,7 +1,7 @@
 """Compiles the compact preset's kernels before they are needed.
 
-The first run after installation compiles for some seconds; later runs read numba's cache. Done in
-the background, it goes on while the face is found and stage two loads.
+The first run after installation compiles for some seconds; later runs read Numba's cache. This can
+run in the background while the face is found and other networks load.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SIDE = 32
 
 
 def compile_kernels(rig: HeadRig) -> None:
-    """Draws one tiny blank head with an open mouth: every kernel runs once on its own types."""
+    """Draws one tiny blank head with an open mouth, so that every kernel runs once."""
     scale = _SIDE / 8
     middle = np.array([_SIDE / 2, _SIDE / 2, 0.0], np.float32)
     at_rest = (scale * rig.mean + middle).astype(np.float32)
