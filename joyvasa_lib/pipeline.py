@@ -264,12 +264,15 @@ class JoyVASAPipeline:
             MediaError: the image cannot be read.
             NoFaceError: there is no face, or not the one that was asked for; the message says how
                 to give it by hand.
-            OptionError: ``face`` is neither ``"largest"`` nor a rank.
+            OptionError: ``face`` is neither ``"largest"`` nor a rank, or the detector is none.
         """
         if isinstance(image, EncodedPortrait):
             return image
+        finder = detector or self.detector
+        if not hasattr(finder, "detect"):
+            raise OptionError(f"A detector has a method detect(image); {finder!r} has none")
         full_image = load_image(image)
-        faces = (detector or self.detector).detect(full_image)
+        faces = finder.detect(full_image)
         if not faces:
             height, width = full_image.shape[:2]
             raise NoFaceError(

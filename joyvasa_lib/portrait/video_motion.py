@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import MotionError, NoFaceError, OptionError
+from joyvasa_lib.errors import MediaError, MotionError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import FaceDetector
 from joyvasa_lib.face.tracking import SteadyCrop, follow_person
@@ -34,7 +34,8 @@ def open_frames(
         fps: frames a second, for frames; a file has its own.
 
     Raises:
-        MediaError: the video cannot be read.
+        MediaError: the video cannot be read; while frames are read, that one is of another shape
+            or type.
         MotionError: frames come without a rate, or with one that is not a positive number.
         OptionError: the video is neither.
     """
@@ -49,7 +50,16 @@ def open_frames(
         )
     if fps is None:
         raise MotionError("Frames have no rate of their own; give fps=...")
-    yield video, checked_fps(fps)
+    yield map(_checked_frame, video), checked_fps(fps)
+
+
+def _checked_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.shape[2:] == (3,):
+        return frame
+    shown = (
+        f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+    )
+    raise MediaError(f"A frame must be an array [h, w, 3] of uint8, not {shown}")
 
 
 def watch(
