@@ -1,21 +1,21 @@
-"""Measures emotions on rendered frames of real portraits that speak real sentences.
+"""Measures emotions on rendered frames of real portraits with real speech.
 
     python benchmarks/emotion.py [--out FOLDER] [--portraits N] [--speech FILE] [--json]
 
-Portraits and speech are those of the folder that JOYVASA_REAL_INPUTS names, or else the bundled
-ones. What is asked:
+Portraits and speech come from the folder that JOYVASA_REAL_INPUTS names, else the bundled ones are
+used. The questions:
 
-- Does the learned map explain heads that it never saw, and better than the linear basis?
-- Does each basic emotion move its own measures the right way, more with every level? The face mesh
-  looks at the rendered frames, and optical flow follows its points from the unedited to the edited
-  frame: the mesh alone hardly sees lids and brows that no usual face has.
-- Do lips keep opening and closing with the sound: correlation of the mouth-opening curve that the
-  mesh sees, edited against unedited? Portraits on which it does not follow the unedited lips are
-  left out and named.
-- Do closures stay closures? Flow follows the outlines of the lips from the unedited frame to the
-  edited one: what the mesh reads off closed lips depends on the brows above them.
+- Does the learned map explain held-out heads, and better than the linear basis?
+- Does each basic emotion change its own measures in the right direction, more with every level? The
+  face mesh measures the rendered frames, and optical flow follows its points from the unedited to
+  the edited frame, because the mesh hardly shows eyelids and brows of unusual expressions.
+- Do lips keep opening and closing with the speech? This is the correlation of the mouth opening on
+  the mesh, edited against unedited. Portraits on which the mesh does not follow the unedited lips
+  are left out and named.
+- Do closed lips stay closed? Flow follows the outlines of the lips from the unedited to the edited
+  frame, because the opening of closed lips on the mesh depends on the brows.
 
-Targets are printed beside the numbers; nothing is asserted. A contact sheet is written for the eye.
+Targets are printed beside the numbers; nothing is asserted. Contact sheets are written for viewing.
 """
 
 from __future__ import annotations
@@ -57,35 +57,35 @@ OWN_MEASURES = {
     "disgust": {"nose": FLOW, "brow_drop": BOTH},
     "contempt": {"one_corner": BOTH},
 }
-"""What each emotion must make larger, and who can see it.
+"""The measures that each emotion must increase, and the observers that can measure them.
 
-The mesh keeps its eyes open as usual, its brows in one piece and its nose unwrinkled, and reads the
-same lips as open more or less under other brows. Fear's stretched lips count as width in ``smile``.
+The mesh hardly shows widened eyes, raised inner brows or a wrinkled nose, and its opening of the
+same lips depends on the brows. Fear's stretched lips count as width in ``smile``.
 """
 UPPER = ("brow", "eye", "cheek")
 SILENCE_S = 1.0
-"""Seconds of silence before the sentence: the face is there before it speaks."""
+"""Seconds of silence before the speech."""
 SIDE = 384
 """Side of the rendered crops in pixels."""
 STRIDE = 4
-"""Every so many frames are enough for a mean; curves need all."""
+"""Distance of the frames that means are taken over; curves need all frames."""
 FOLLOWED = 0.85
-"""Correlation of the opening that the mesh sees with the motion's own from which on it follows."""
+"""Least correlation of the opening on the mesh with the motion's own at which the mesh follows."""
 CLOSED = 0.005
 """Opening of a motion's lips, in distances of the eye corners, that counts as a closure."""
 APART = 0.01
-"""How much farther apart lips may be seen in a closure that is kept: a tenth of their usual opening
-in speech. Closed lips of the rig overlap by as much."""
+"""Largest increase of the opening in a closure that counts as kept: a tenth of the usual opening in
+speech. Closed lips of the rig overlap by as much."""
 HELD_OUT_HEADS, HELD_OUT_SEED = 48, 987
-"""Heads of the learned map's test; the seed is no recipe's."""
+"""Heads that test the learned map, of a seed that no recipe uses."""
 EXPLAINED = 0.95
 KEPT, LOST = 0.95, 0.5
-"""Share of closures kept where speech is protected, and where it is not."""
+"""Least share of closures kept with protection of speech, and largest without."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number with what is wanted of it."""
+    """One number with its target."""
 
     what: str
     value: str
@@ -120,7 +120,7 @@ def encode(pipe: JoyVASAPipeline, path: Path) -> EncodedPortrait:
 
 
 def speech_motion(pipe: JoyVASAPipeline, path: Path, seconds: float) -> Motion:
-    """Motion of silence and then so many seconds of speech."""
+    """Motion of silence followed by a number of seconds of speech."""
     from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech
 
     waveform = load_speech(path).waveform[: round(seconds * SAMPLE_RATE)]
@@ -129,7 +129,7 @@ def speech_motion(pipe: JoyVASAPipeline, path: Path, seconds: float) -> Motion:
 
 
 def every(motion: Motion, stride: int) -> Motion:
-    """Every so many frames of a motion."""
+    """Every ``stride``-th frame of a motion."""
     names = ("expression", "rotation", "translation", "scale")
     return replace(motion, **{name: getattr(motion, name)[::stride] for name in names})
 
@@ -153,11 +153,11 @@ def rendered(
 
 @dataclass(frozen=True)
 class Watched:
-    """What is seen of one portrait that speaks.
+    """Measurements of one rendered portrait.
 
     Attributes:
-        opening: [t] openings that the mesh sees.
-        frames: those that were asked for, with their mesh.
+        opening: [t] openings on the mesh.
+        frames: the requested frames, with their mesh.
     """
 
     opening: Curve
@@ -167,7 +167,7 @@ class Watched:
 def watch(
     pipe: JoyVASAPipeline, portrait: EncodedPortrait, motion: Motion, keep: Iterable[int] = ()
 ) -> Watched:
-    """The mouth-opening curve that the mesh sees, and some frames with their mesh."""
+    """The curve of the mouth opening on the mesh, and some frames with their mesh."""
     from joyvasa_lib.evaluation.expression import NAMES
 
     column, kept = NAMES.index("aperture"), set(keep)
@@ -180,7 +180,7 @@ def watch(
 
 
 def parted(closures: list[tuple[int, int]], before: Watched, after: Watched) -> list[float]:
-    """How much farther apart than before the lips are in each closure, where they are closest."""
+    """Increase of the lips' opening in each closure, where it is smallest."""
     from joyvasa_lib.evaluation.expression import lips_parted
 
     return [
@@ -198,7 +198,7 @@ def level_changes(
 ) -> dict[str, Curve]:
     """Mean change of the measures under each emotion, percent: [levels, mesh and flow, measures].
 
-    The mesh sees either frame by itself; flow leads its points from one to the other.
+    The mesh is found in each frame by itself; flow moves its points from one to the other.
     """
     from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.evaluation.expression import NAMES, follow_points, lips_parted
@@ -256,7 +256,7 @@ def meant_closures(motion: Motion, meant: Curve) -> list[tuple[int, int]]:
 def speech_rows(
     pipe: JoyVASAPipeline, portraits: dict[str, EncodedPortrait], motion: Motion
 ) -> Iterator[Row]:
-    """How well lips keep the speech: correlation of opening curves, and closures."""
+    """How well lips keep their speech: correlation of opening curves, and closures."""
     from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.evaluation.curves import correlation
     from joyvasa_lib.evaluation.track import track_motion
@@ -269,7 +269,7 @@ def speech_rows(
         value = correlation(seen.opening, meant)
         blind = not value >= FOLLOWED
         note = "left out: the mesh does not follow" if blind else ""
-        yield Row(f"opening seen against meant, {name}", f"{value:.3f}", note, True)
+        yield Row(f"opening seen against motion, {name}", f"{value:.3f}", note, True)
         if blind:
             del plain[name]
     if not plain or not closures:
@@ -292,7 +292,7 @@ def speech_rows(
         values = f"{100 * kept:.0f} % of {len(apart)} ({np.mean(apart):+.3f})"
         if wanted:
             yield Row(f"closures kept, {what}", values, f">= {KEPT:.0%}", kept >= KEPT)
-        else:  # a mouth that is opened on purpose shows that this can fail
+        else:  # an unprotected mouth shows that the measure can fail
             yield Row(f"closures kept, {what}", values, f"<= {LOST:.0%}", kept <= LOST)
 
     for name in OWN_MEASURES:
@@ -302,11 +302,11 @@ def speech_rows(
         yield from rows(f"{name}, whole face", motion.edit(emotion), 0.8)
     for emotion in ("surprise", "happiness,AU26:0.8"):
         free = motion.edit(Emotion.parse(emotion), protect_speech=False)
-        yield from rows(f"{emotion}, mouth left free", free, 0.0)
+        yield from rows(f"{emotion}, without protection", free, 0.0)
 
 
 def _near(curve: Curve, frames: int) -> Curve:
-    """The largest value within so many frames on either side."""
+    """The largest value within a number of frames on both sides."""
     padded = np.pad(curve, frames, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, 2 * frames + 1).max(axis=1)
 
@@ -319,7 +319,7 @@ def write_sheet(pipe: JoyVASAPipeline, portrait: EncodedPortrait, path: Path) ->
 
 
 def edit_seconds(motion: Motion) -> float:
-    """Seconds that editing ten minutes of motion takes, the better of three."""
+    """Seconds for editing ten minutes of motion, the best of three."""
     from joyvasa_lib.emotion.emotion import Emotion
     from joyvasa_lib.motion import Motion
 
@@ -334,7 +334,7 @@ def edit_seconds(motion: Motion) -> float:
 
 
 def map_rows() -> Iterator[Row]:
-    """Variance of the true deformation that the learned map explains on heads never trained on."""
+    """Variance of the true deformation that the learned map explains on held-out heads."""
     from joyvasa_lib.datasets.heads.expression_pairs import (
         ExpressionPairsConfig,
         expression_pairs_of,
@@ -370,9 +370,9 @@ def rises(values: Curve) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures emotions on rendered frames.")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the sheets")
-    parser.add_argument("--portraits", type=int, default=7, help="at most so many")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of speech")
-    parser.add_argument("--speech", type=Path, help="another sound file")
+    parser.add_argument("--portraits", type=int, default=7, help="largest number of portraits")
+    parser.add_argument("--seconds", type=float, default=4.0, help="seconds of speech")
+    parser.add_argument("--speech", type=Path, help="another recording")
     for part in ("map", "levels", "curves", "sheets"):
         parser.add_argument(f"--no-{part}", action="store_true")
     parser.add_argument("--only", nargs="*", choices=list(OWN_MEASURES), help="these emotions")

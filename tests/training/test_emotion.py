@@ -1,4 +1,4 @@
-"""Training the map of action units on a few heads: it learns, resumes, and keeps what is better."""
+"""Training of the map of action units on a few heads: it learns, resumes and exports the best."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_training_explains_more_than_the_basis_it_starts_from(tmp_path: Path) ->
     assert last["valid/moved/learned/all"] > last["valid/moved/linear/all"] + 0.03
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_an_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train_emotion(recipe(tmp_path / "a", steps=8), whole)
     train_emotion(recipe(tmp_path / "b", steps=8, stop_after_minutes=1e-6), parts)
@@ -76,7 +76,7 @@ def test_a_map_that_is_not_better_everywhere_is_not_kept(tmp_path: Path) -> None
     assert isinstance(load_unit_map(folder.parent, get_space()), LinearUnitMap)
 
 
-def test_better_means_in_every_region_and_both_ways() -> None:
+def test_better_means_in_every_region_with_and_without_limits() -> None:
     basis = Explained({"all": 0.9, "brow": 0.8}, {"all": 0.95, "brow": 0.9})
     better = Explained({"all": 0.95, "brow": 0.8}, {"all": 0.96, "brow": 0.91})
     worse = Explained({"all": 0.99, "brow": 0.99}, {"all": 0.99, "brow": 0.89})
@@ -84,7 +84,7 @@ def test_better_means_in_every_region_and_both_ways() -> None:
     assert not worse.at_least(basis)
 
 
-def test_explained_variance_is_one_for_the_truth_and_nought_for_its_mean() -> None:
+def test_explained_variance_is_1_for_the_truth_and_0_for_its_mean() -> None:
     truth = np.random.default_rng(0).normal(size=(50, 64, 3)).astype(np.float32)
     assert set(explained_variance(truth, truth).values()) == {1.0}
     mean = np.broadcast_to(truth.mean(0), truth.shape)

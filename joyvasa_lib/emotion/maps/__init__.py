@@ -1,1 +1,1 @@
-"""From action units to expression: linear, learned and fitted maps."""
+"""Maps from action units to expression: linear, learned and fitted."""

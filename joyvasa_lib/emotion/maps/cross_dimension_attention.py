@@ -1,16 +1,16 @@
-"""The Cross-Dimension Attention Net: action units, a face's structure and its expression, combined.
+"""The Cross-Dimension Attention Net: expression deformation of action units on a person's face.
 
-After LES-Talker (arXiv 2411.09268), of which abstract and introduction are public: an emotion is a
-vector over action units, and attention across the feature dimension (here the units) and across the
-structure dimension (here the canonical keypoints) carries it into the deformation of the face. The
-rest of the design is this library's own:
+After the public abstract and introduction of LES-Talker (arXiv 2411.09268): an emotion is a vector
+over action units, and attention across the feature dimension (here the blendshapes) and across the
+structure dimension (here the canonical keypoints) turns it into a deformation of the face. The rest
+of the design is this library's own:
 
-* structure is attended once a person, units once a frame, so that a frame costs about a quarter of
-  a million multiplications;
-* the answer is the motion space's linear basis times *effective* activations: the wanted ones plus
-  a linear operator on them whose entries are read from the attended tokens. Without units there is
-  exactly no effect, whatever the weights;
-* the layer that reads the operator starts at zero, so that training starts at the linear basis.
+* attention to the structure is computed once per person, attention between blendshapes once per
+  frame, so that a frame costs about a quarter of a million multiplications;
+* the output is the motion space's linear basis times *effective* activations: the requested ones
+  plus a linear operator on them whose entries are computed from the tokens. Where no activation is
+  requested the deformation is exactly zero, whatever the weights;
+* the layer that computes the operator starts at zero, so that training starts at the linear basis.
 
 Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` blendshapes of the
 space, ``k`` keypoints, ``d`` width, ``s`` summaries, ``r`` rank.
@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from joyvasa_lib.nn.attention import ResidualAttention
 
 _FAR = 4.0
-"""Deviations beyond which a keypoint counts as this far: faces like none seen in training."""
+"""Standard deviations to which keypoints are clamped: no training face lies beyond."""
 _STRONGEST = 1.25
-"""Greatest activation that the tokens are told of, beyond what any face shows."""
+"""Activation to which the tokens' inputs are clamped; no face shows more."""
 
 
 class FeedForward(nn.Module):
@@ -51,7 +51,7 @@ class FeedForward(nn.Module):
 
 
 class CrossDimensionBlock(nn.Module):
-    """Units look across the face's structure, and structure across the units."""
+    """Attention of blendshapes to the face's structure, and of the structure to blendshapes."""
 
     def __init__(self, width: int, heads: int) -> None:
         """Builds both directions."""
@@ -61,13 +61,13 @@ class CrossDimensionBlock(nn.Module):
         self.unit_layers, self.structure_layers = FeedForward(width), FeedForward(width)
 
     def forward(self, units: Tensor, structure: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns unit tokens [p, u, d] and structure tokens [p, k, d]."""
+        """Returns blendshape tokens [p, u, d] and structure tokens [p, k, d]."""
         units = self.unit_layers(self.across_structure(units, structure))
         return units, self.structure_layers(self.across_units(structure, units))
 
 
 class PersonEncoder(nn.Module):
-    """What each unit means on a person's face, from where the keypoints lie."""
+    """Codes of the blendshapes on a person's face, from the canonical keypoints."""
 
     def __init__(self, units: int, keypoints: int, width: int, heads: int, layers: int) -> None:
         """Builds embeddings and blocks."""
@@ -79,7 +79,7 @@ class PersonEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, offset: Tensor) -> Tensor:
-        """Returns unit codes [p, u, d] for keypoints [p, k, 3] in deviations from the mean face."""
+        """Returns codes [p, u, d] for keypoints [p, k, 3] in standard deviations from the mean."""
         structure = self.places + self.offset(offset.clamp(-_FAR, _FAR))
         units = self.units.expand(len(offset), -1, -1)
         for block in self.blocks:
@@ -89,14 +89,14 @@ class PersonEncoder(nn.Module):
 
 
 class FrameAttention(nn.Module):
-    """Units of one frame know of each other through a few summaries, each an attention over units.
+    """Exchange between the blendshapes of a frame through a few summaries of all of them.
 
     Induced attention (Lee et al. 2019, "Set Transformer", section 3.1), linear in the number of
-    units; each unit takes the summaries in through gates.
+    blendshapes; each blendshape reads the summaries through gates.
     """
 
     def __init__(self, width: int, summaries: int) -> None:
-        """Builds the layer; the summaries' queries are weights."""
+        """Builds the layer; the queries of the summaries are learned."""
         super().__init__()
         self.queries = nn.Parameter(torch.randn(summaries, width) / math.sqrt(width))
         self.value, self.gate = nn.Linear(width, width), nn.Linear(width, summaries)
@@ -105,17 +105,17 @@ class FrameAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Returns tokens [p, t, u, d]."""
         weight = (self.queries @ tokens.transpose(-1, -2)).softmax(dim=-1)
-        summary = self.value(weight @ tokens)  # weights add up to 1: the same as of the values
+        summary = self.value(weight @ tokens)  # equal to the summary of values, as weights sum to 1
         seen = self.gate(tokens).sigmoid() @ summary
         result: Tensor = tokens + self.out(F.silu(tokens + seen))
         return result
 
 
 class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Expression deformation of action units on a person's face that shows an expression already.
+    """Expression deformation of action units on the face of a person with an expression.
 
-    The weights work on the blendshapes of a motion space. What these are, and which of them an
-    action unit is made of, belongs to the space and to the table of units: see :meth:`bind`.
+    The weights work on the blendshapes of a motion space. The deformation of each blendshape and
+    the blendshapes of each action unit are given by :meth:`bind`.
     """
 
     table: Tensor
@@ -135,7 +135,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         summaries: int = 8,
         rank: int = 16,
     ) -> None:
-        """Builds the network; until trained it is the linear basis.
+        """Builds the network; untrained it is the linear basis.
 
         Args:
             face_units: number u of blendshapes; saved configurations have this name for it.
@@ -144,7 +144,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             heads: attention heads of the person encoder.
             layers: cross-dimension blocks of the person encoder.
             summaries: summaries s of the frame attention.
-            rank: rank r of the operator that mixes units.
+            rank: rank r of the operator that mixes blendshapes.
         """
         super().__init__()
         self.person = PersonEncoder(face_units, keypoints, width, heads, layers)
@@ -164,7 +164,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             self.register_buffer(name, torch.eye(rows, columns), persistent=False)
 
     def bind(self, table: Tensor, basis: Tensor) -> None:
-        """Says what the activations and the expressions are.
+        """Sets the meaning of activations and expressions.
 
         Args:
             table: [n, u] activation of each blendshape for each action-unit component.
@@ -176,26 +176,26 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.analysis = torch.linalg.pinv(flat.double()).to(weights)
 
     def see_faces(self, keypoints: Tensor) -> None:
-        """Takes mean and spread from the canonical keypoints [p, k, 3] of faces to train on."""
+        """Sets mean and spread from the canonical keypoints [p, k, 3] of training faces."""
         self.mean_keypoints.copy_(keypoints.mean(0))
         self.keypoint_spread.copy_((keypoints - self.mean_keypoints).square().mean().sqrt())
 
     def encode(self, keypoints: Tensor) -> Tensor:
-        """What the units mean on each face [p, u, d], for canonical keypoints [p, k, 3]."""
+        """Codes of the blendshapes [p, u, d] on faces with canonical keypoints [p, k, 3]."""
         offset = (keypoints - self.mean_keypoints) / self.keypoint_spread
         codes: Tensor = self.person(offset)
         return codes
 
     def effective(self, wanted: Tensor, present: Tensor, codes: Tensor) -> Tensor:
-        """Activations with which the linear basis gives the true deformation.
+        """Activations with which the linear basis approximates the true deformation.
 
         Args:
-            wanted: [p, t, u] what is to be added.
-            present: [p, t, u] what the face does otherwise.
+            wanted: [p, t, u] activations to be added.
+            present: [p, t, u] activations of the expression without them.
             codes: [p, u, d] result of :meth:`encode`.
 
         Returns:
-            [p, t, u]; zero where all that is wanted is zero.
+            [p, t, u]; zero where all wanted activations are zero.
         """
         told = wanted.clamp(-_STRONGEST, _STRONGEST)
         there = present.clamp(-_STRONGEST, _STRONGEST)
@@ -207,9 +207,10 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return wanted + own + self._mixed(tokens, room)
 
     def _mixed(self, tokens: Tensor, room: Tensor) -> Tensor:
-        """What the units do to each other [p, t, u]: an operator of rank r on the room they have.
+        """Effect of the blendshapes on each other [p, t, u]: an operator of rank r on ``room``.
 
-        Entries are ``read_u . collect_v``; sums over units come before the products with weights.
+        Its entries are ``read_u . collect_v``; sums over blendshapes are taken before the products
+        with weights.
         """
         weighted = (room.unsqueeze(-2) @ tokens).squeeze(-2)
         gathered = F.linear(weighted, self.collect.weight)
@@ -223,13 +224,13 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
         Args:
             activations: [p, t, n] action-unit components in [-1, 1].
-            expression: [p, t, k, 3] what the face does otherwise.
+            expression: [p, t, k, 3] the expression without the units.
             keypoints: [p, k, 3] canonical keypoints of each person.
         """
         return self.deform(activations, expression, self.encode(keypoints))
 
     def deform(self, activations: Tensor, expression: Tensor, codes: Tensor) -> Tensor:
-        """The same for persons encoded before: codes [p, u, d]."""
+        """The same with codes [p, u, d] of :meth:`encode`."""
         present = expression.flatten(-2) @ self.analysis
         effective = self.effective(activations @ self.table, present, codes)
         moved = effective @ self.basis

@@ -1,9 +1,9 @@
-"""``EmotionBasis``: what each action unit does in any motion space, learned from labelled motions.
+"""``EmotionBasis``: the deformation of each action unit in any space, fitted to labelled motions.
 
-A clip's expression is its own rest plus the sum of its action units' deformations, each times the
-unit's intensity. Ridge regression finds the deformations (Hoerl & Kennard 1970); clips have a rest
-of their own each, so people of different faces go together. How strong the ridge is, and how much
-of a clip never seen the basis explains, is decided by leaving out one clip at a time.
+The expression of a clip is modelled as a constant of the clip plus the sum of its action units'
+deformations, each times the unit's intensity. The deformations are found by ridge regression (Hoerl
+& Kennard 1970); the constant per clip allows for people with different faces. Leave-one-clip-out
+cross-validation selects the ridge strength and measures the explained variance.
 
 Axis legend: ``c`` clips, ``t`` frames of a clip, ``n`` action-unit components, ``k`` keypoints.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.checks import checked_float
 from joyvasa_lib.emotion.action_units import FACE_COMPONENTS, resolve_components
 from joyvasa_lib.emotion.maps.linear import LinearUnitMap
 from joyvasa_lib.errors import CheckpointError, MotionError
@@ -29,21 +30,21 @@ Doubles = NDArray[np.float64]
 
 FORMAT = "joyvasa-emotion-basis"
 VERSION = 1
-RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Strengths that are tried, in mean variances of the units' intensities."""
+RIDGES: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Candidate strengths, relative to the mean variance of the units' intensities."""
 _SMALLEST_SPREAD = 1e-3
 """Standard deviation below which an intensity counts as constant."""
 
 
 @dataclass(frozen=True)
 class BasisFit:
-    """How a basis was found.
+    """Report of a fit.
 
     Attributes:
-        clips: labelled clips.
-        frames: their frames.
-        ridge: strength of the ridge.
-        explained: share of the variance of clips left out that the basis explains (R²), pooled.
+        clips: number of labelled clips.
+        frames: number of their frames.
+        ridge: selected strength of the ridge.
+        explained: variance of held-out clips that the basis explains (R²), pooled over clips.
         explained_by_clip: the same for each clip.
     """
 
@@ -55,10 +56,10 @@ class BasisFit:
 
 
 class EmotionBasis(LinearUnitMap):
-    """A linear map from action units to expression that was learned from labelled motions.
+    """A linear map from action units to expression, fitted to labelled motions.
 
     Attributes:
-        fit_report: how it was found.
+        fit_report: the report of the fit.
     """
 
     def __init__(
@@ -76,22 +77,24 @@ class EmotionBasis(LinearUnitMap):
         *,
         ridge: float | None = None,
     ) -> EmotionBasis:
-        """Learns a basis from motions whose action units are known.
+        """Fits a basis to motions with known action units.
 
         Args:
             motions: at least two clips of one space.
-            action_units: for each clip, the intensity [t] in [0, 1] of each unit, by name. Every
-                clip names the same units. ``AU12`` of both sides gives each side half.
-            ridge: strength of the ridge in mean variances of the intensities; the one of
-                :data:`RIDGES` that explains most of clips left out, if None.
+            action_units: for each clip the intensities [t] in [0, 1] of each unit, by name. All
+                clips have the same units. ``AU12`` for both sides gives each side half.
+            ridge: strength of the ridge, relative to the mean variance of the intensities; if
+                None, the one of :data:`RIDGES` that explains held-out clips best.
 
         Raises:
             MotionError: too few clips or frames, different spaces, units or lengths, an intensity
-                that is not a number in [0, 1], or a unit that never changes.
+                that is not a number in [0, 1], or a unit of constant intensity.
             OptionError: an unknown unit.
         """
         names, clips = _checked(motions, action_units)
-        strengths = RIDGES if ridge is None else (_checked_ridge(ridge),)
+        strengths = RIDGES
+        if ridge is not None:
+            strengths = (checked_float("ridge", ridge, above=0.0, error=MotionError),)
         scores = {strength: _leave_one_out(clips, strength) for strength in strengths}
         best = max(scores, key=lambda strength: scores[strength][0])
         whole, by_clip = scores[best]
@@ -105,7 +108,7 @@ class EmotionBasis(LinearUnitMap):
         return cls(motions[0].space, tuple(rows), np.stack(list(rows.values())), report)
 
     def save(self, path: str | Path) -> Path:
-        """Writes the basis as safetensors, whole or not at all; returns its path.
+        """Writes the basis as safetensors, atomically; returns its path.
 
         Raises:
             OutputError: the file cannot be written.
@@ -164,7 +167,7 @@ class EmotionBasis(LinearUnitMap):
 
 @dataclass(frozen=True, eq=False)
 class _Clip:
-    """Sums over one clip about its means: all that ridge regression needs of it."""
+    """Centred sums of products over one clip, from which ridge regression is computed."""
 
     gram: Doubles  # [n, n] of intensities
     cross: Doubles  # [n, 3k] of intensities and expression
@@ -209,8 +212,8 @@ def _checked(
     if not changing.all():
         still = ", ".join(np.array(names)[~changing])
         raise MotionError(
-            f"The intensity of {still} never changes within a clip, so what it does cannot be "
-            "learned; leave it out"
+            f"The intensity of {still} is constant within each clip, so its effect cannot be "
+            "fitted; leave it out"
         )
     return names, clips
 
@@ -248,14 +251,8 @@ def _checked_curve(values: ArrayLike, name: str, clip: int, frames: int) -> Doub
     return curve
 
 
-def _checked_ridge(ridge: float) -> float:
-    if not (np.isfinite(ridge) and ridge > 0.0):
-        raise MotionError(f"The ridge must be a positive number, not {ridge}")
-    return float(ridge)
-
-
 def _ridge(grams: Sequence[Doubles], crosses: Sequence[Doubles], strength: float) -> Doubles:
-    """[n, 3k] deformation of each unit."""
+    """Deformations of the units [n, 3k]."""
     from scipy.linalg import solve
 
     gram = np.sum(grams, axis=0)
@@ -264,7 +261,7 @@ def _ridge(grams: Sequence[Doubles], crosses: Sequence[Doubles], strength: float
 
 
 def _leave_one_out(clips: Sequence[_Clip], strength: float) -> tuple[float, tuple[float, ...]]:
-    """R² of each clip under a basis of all others, pooled and by clip."""
+    """R² of the clips, each under the basis of all others: pooled, and by clip."""
     errors = []
     for index, clip in enumerate(clips):
         others = [other for i, other in enumerate(clips) if i != index]

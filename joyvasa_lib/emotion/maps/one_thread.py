@@ -1,6 +1,6 @@
-"""Small networks on one thread: many small products wait for each other's threads, not for numbers.
+"""Runs a small network on one thread, where synchronising threads costs more than the arithmetic.
 
-On two threads of a busy machine the map of action units took forty times as long as on one.
+On a busy machine the map of action units took forty times as long on two threads as on one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _outside_threads = 1
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Torch's products on one thread within the block; afterwards on as many as before.
+    """Sets torch's number of threads to one within the block, and restores it afterwards.
 
-    The number belongs to the process: whoever comes first remembers it, and every thread that
-    leaves puts it back, so that blocks of several threads may overlap.
+    The number is global to the process. The first block to be entered stores it and every block
+    that ends restores it, so that blocks in several threads may overlap.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""Trains the map from action units to expression."""
+"""Training of the map from action units to expression."""

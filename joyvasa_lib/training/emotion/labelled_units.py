@@ -1,7 +1,7 @@
 """Clips with labelled action units: a motion file and a table beside it.
 
-``clip.safetensors`` is a motion; its action units are ``clip.csv`` (a header and one line a frame)
-or ``clip.units.safetensors`` (one tensor [frames] for each unit).
+``clip.safetensors`` is a motion; its action units are in ``clip.csv`` (a header and one line per
+frame) or in ``clip.units.safetensors`` (one tensor [frames] per unit).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.checks import checked_float
+from joyvasa_lib.errors import MediaError
 from joyvasa_lib.motion import Motion
 
 TABLE_SUFFIX = ".units.safetensors"
 _INTENSITY = re.compile(r"(AU\d+(?:_(?:left|right|upper|lower))?|MS(?:_(?:left|right))?)(?:_r)?$")
-"""Columns that are intensities; OpenFace writes them as AU12_r, and presences as AU12_c."""
+"""Columns of intensities; OpenFace names them AU12_r, and the columns of presence AU12_c."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class LabelledClip:
 
     Attributes:
         name: of the motion file.
-        motion: what the face does.
-        units: intensity [t] in [0, 1] by name of the unit.
+        motion: the motion.
+        units: intensities [t] in [0, 1] by name of the unit.
     """
 
     name: str
@@ -38,20 +39,20 @@ class LabelledClip:
 
 
 def read_labelled_clips(folder: str | Path, full_scale: float = 1.0) -> list[LabelledClip]:
-    """The labelled motions of a folder, in the order of their names.
+    """Reads the labelled motions of a folder in order of name.
 
     Args:
-        folder: motions with a table beside each; motions without one are an error.
-        full_scale: the intensity in the tables that means 1, 5 where FACS letters are numbers.
+        folder: motions, each with a table beside it; a motion without a table is an error.
+        full_scale: value in the tables that stands for intensity 1, such as 5 where FACS letters
+            are coded as 1 to 5.
 
     Raises:
-        MediaError: no such folder, no motion in it, or a table is missing or cannot be read.
+        MediaError: no such folder, no motion in it, or a table is missing or unreadable.
         MotionError: a motion cannot be read.
         OptionError: ``full_scale`` is not positive.
     """
     folder = Path(folder).expanduser()
-    if not (np.isfinite(full_scale) and full_scale > 0.0):
-        raise OptionError(f"The full scale must be a positive number, not {full_scale}")
+    full_scale = checked_float("full_scale", full_scale, above=0.0)
     if not folder.is_dir():
         raise MediaError(f"There is no folder {folder} with labelled motions")
     files = [p for p in folder.glob("*.safetensors") if not p.name.endswith(TABLE_SUFFIX)]

@@ -1,4 +1,4 @@
-"""How much of the true change of expression a map of action units explains, region by region.
+"""Variance of the true change of expression that a map of action units explains, by region.
 
 Axis legend: ``h`` heads, ``m`` moments of each, ``u`` 52 blendshapes, ``k`` keypoints.
 """
@@ -21,24 +21,24 @@ from joyvasa_lib.rig.head_rig import bundled_rig
 Floats = NDArray[np.float32]
 
 ALL = "all"
-"""Name of the whole face beside the names of its regions."""
+"""Key of the whole face beside those of its regions."""
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Share of the variance of the truth that a map explains, by region.
+    """Share of the variance of the true change that a map explains (R²), by region.
 
     Attributes:
-        moved: what the map itself says, drawn without limits.
-        drawn: what the compact preset makes of it with its limits: activations in their range,
-            conflicts reconciled.
+        moved: of the map's own output, without limits.
+        drawn: of what the compact preset renders: activations limited to their range, conflicting
+            ones reconciled.
     """
 
     moved: dict[str, float]
     drawn: dict[str, float]
 
     def at_least(self, other: Explained) -> bool:
-        """Whether it explains at least as much as another in every region, in both ways."""
+        """Whether it is at least as high as another in every region, for both attributes."""
         return all(
             mine[region] >= theirs[region]
             for mine, theirs in ((self.moved, other.moved), (self.drawn, other.drawn))
@@ -47,11 +47,11 @@ class Explained:
 
 
 def explained_variance(truth: Floats, predicted: Floats) -> dict[str, float]:
-    """R² of the whole face and of each region, the axes of its keypoints pooled.
+    """R² of the whole face and of each region, pooled over the axes of the keypoints.
 
     Args:
         truth: [..., k, 3] true change of expression.
-        predicted: [..., k, 3] what a map gives.
+        predicted: [..., k, 3] the change by a map.
     """
     flat = truth.reshape(-1, *truth.shape[-2:]).astype(np.float64)
     error = np.square(flat - predicted.reshape(flat.shape)).sum((0, 2))
@@ -65,7 +65,7 @@ def explained_variance(truth: Floats, predicted: Floats) -> dict[str, float]:
 
 
 def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
-    """What a map explains on pairs.
+    """Measures a map on pairs.
 
     Args:
         pairs: held-out pairs.
@@ -73,9 +73,9 @@ def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
     """
     rest = np.zeros(change.shape[-1], np.float32)
 
-    def composed(units: Floats) -> Floats:
-        flat = units.reshape(-1, units.shape[-1])
-        return compose_blendshapes(rest, flat).reshape(units.shape)
+    def composed(activations: Floats) -> Floats:
+        flat = activations.reshape(-1, activations.shape[-1])
+        return compose_blendshapes(rest, flat).reshape(activations.shape)
 
     shown = composed(pairs.present + change) - composed(pairs.present)
     return Explained(
@@ -85,15 +85,16 @@ def measure_change(pairs: ExpressionPairs, change: Floats) -> Explained:
 
 
 def linear_change(pairs: ExpressionPairs) -> Floats:
-    """What the linear basis adds: [h, m, u] the sum of each action unit's own blendshapes."""
+    """Blendshape activations [h, m, u] that the linear basis adds: a sum over action units."""
     table = arkit_matrix()[[COMPONENTS.index(name) for name in FACE_COMPONENTS]]
     return np.asarray(pairs.activations @ table, dtype=np.float32)
 
 
 def fitted_change(train: ExpressionPairs, pairs: ExpressionPairs) -> Floats:
-    """What the best linear basis adds: [h, m, u], fitted to the training pairs by least squares.
+    """Blendshape activations [h, m, u] added by a linear basis fitted to the training pairs.
 
-    It knows saturation and conflicts on average, but neither the person nor the moment.
+    A least-squares fit. It accounts for saturation and conflicts on average, but neither for the
+    person nor for the current expression.
     """
     basis = (
         bundled_rig().blendshapes[:, bundled_rig().keypoint_vertex].reshape(len(BLENDSHAPES), -1)

@@ -1,7 +1,7 @@
-"""Trains the map from action units to expression on heads whose true deformation is known.
+"""Trains the map from action units to expression on heads with known true deformation.
 
-The network answers in blendshape activations, and its error is measured where a viewer sees it: at
-the keypoints of the head that the compact preset draws for them, against those of the true head.
+The network outputs blendshape activations. Its error is the distance between the keypoints of the
+head that the compact preset renders for them and those of the true head.
 
 Axis legend: ``p`` persons, ``t`` frames, ``n`` action-unit components, ``u`` blendshapes, ``k``
 keypoints.
@@ -44,22 +44,22 @@ from joyvasa_lib.training.loop.config import read_training
 from joyvasa_lib.training.loop.run import TrainingRun
 
 HIGHEST = 1.1
-"""Greatest activation that the compact preset draws."""
+"""Largest activation that the compact preset renders."""
 
 
 @dataclass(frozen=True)
 class EmotionTraining:
-    """Recipe of the map.
+    """Training recipe of the map.
 
     Attributes:
         pairs: fields of ``ExpressionPairsConfig``.
         valid_heads: held-out heads.
         network: fields of ``CrossDimensionAttentionNet``'s configuration.
-        batch_heads: persons in a batch.
-        batch_moments: moments of each.
-        drawable: weight of activations that the preset cannot draw, below 0 or above 1.1.
-        simple: weight of activations that differ from the wanted ones: among answers that look
-            alike, the plainest.
+        batch_heads: persons per batch.
+        batch_moments: moments per person.
+        drawable: weight of activations that the preset cannot render, below 0 or above 1.1.
+        simple: weight of the difference from the requested activations; it selects the simplest
+            among outputs that look alike.
     """
 
     pairs: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class EmotionTraining:
 
 @dataclass(frozen=True)
 class MapBatch:
-    """Moments of a few persons: the fields of ``ExpressionPairs`` as tensors, ``[p, t, ...]``."""
+    """A batch of ``ExpressionPairs``: its fields as tensors ``[p, t, ...]``."""
 
     keypoints: Tensor
     drawn_blendshapes: Tensor
@@ -85,7 +85,7 @@ class MapBatch:
     def draw(
         cls, pairs: ExpressionPairs, heads: int, moments: int, random: np.random.Generator
     ) -> MapBatch:
-        """Random moments of random heads, none twice."""
+        """Random moments of random heads, without repetition."""
         total, each = pairs.present.shape[:2]
         head = random.permutation(total)[:heads]
         moment = np.argsort(random.random((len(head), each)), axis=1)[:, :moments]
@@ -100,19 +100,18 @@ class MapBatch:
 
 
 class MapObjective(nn.Module):
-    """``forward`` is the loss of the network it holds."""
+    """The loss of a network, computed by ``forward``."""
 
     keypoint_weight: Tensor
-    faces: Tensor
 
     def __init__(
         self, network: CrossDimensionAttentionNet, truth: np.ndarray, config: EmotionTraining
     ) -> None:
-        """Weighs keypoints so that every region of the face counts the same.
+        """Sets weights of the keypoints with which every region of the face counts equally.
 
         Args:
             network: the network, bound to the compact space.
-            truth: [..., k, 3] true changes of the training set, which set the scale of each region.
+            truth: [..., k, 3] true changes of the training set, for the variance of each region.
             config: weights of the terms.
         """
         super().__init__()
@@ -124,7 +123,7 @@ class MapObjective(nn.Module):
         self.register_buffer("keypoint_weight", weight, persistent=False)
 
     def forward(self, batch: MapBatch) -> dict[str, Tensor]:
-        """Named terms of the loss; ``unexplained`` is 1 - R², regions counting the same."""
+        """Named terms of the loss; ``unexplained`` is 1 - R² with regions weighted equally."""
         net = self.network
         wanted = batch.activations @ net.table
         change = net.effective(wanted, batch.present, net.encode(batch.keypoints))
@@ -156,13 +155,13 @@ def train_emotion(
     export_dir: str | Path | None = None,
     resume: bool = True,
 ) -> Path:
-    """Trains the map and exports, after each validation, whichever is better: it or the basis.
+    """Trains the map; each validation exports it, or the linear basis if that is better.
 
     Args:
         config_path: YAML file with the sections ``emotion`` and ``loop``.
-        run_dir: run folder; an interrupted run in it goes on.
-        export_dir: where the map is written; ``run_dir/emotion`` if not given.
-        resume: start anew if false.
+        run_dir: run folder; an interrupted run in it is continued.
+        export_dir: folder that the map is written to; ``run_dir/emotion`` by default.
+        resume: False to start anew.
 
     Returns:
         The export folder, for :func:`~joyvasa_lib.emotion.maps.choose.load_unit_map`.
@@ -211,14 +210,14 @@ def train_emotion(
 
 
 def rounded(explained: Explained) -> dict[str, dict[str, float]]:
-    """The numbers for a report."""
+    """The numbers rounded for a report."""
     ways = asdict(explained).items()
     return {way: {name: round(value, 4) for name, value in v.items()} for way, v in ways}
 
 
 @torch.no_grad()
 def measure_map(network: CrossDimensionAttentionNet, pairs: ExpressionPairs) -> Explained:
-    """What a network explains on pairs."""
+    """Measures a network on pairs."""
     device = network.mean_keypoints.device
     changes = []
     for head in range(len(pairs.keypoints)):
@@ -232,10 +231,10 @@ def measure_map(network: CrossDimensionAttentionNet, pairs: ExpressionPairs) -> 
 def prepare_pairs(
     config: EmotionTraining, run_dir: Path
 ) -> tuple[ExpressionPairs, ExpressionPairs]:
-    """Training and held-out pairs, made once and kept in the run folder.
+    """Training and held-out pairs, created once and stored in the run folder.
 
     Raises:
-        OptionError: the recipe has an unknown key, or fewer heads than a batch.
+        OptionError: the recipe has an unknown key, or fewer heads or moments than a batch.
     """
     try:
         recipe = ExpressionPairsConfig(**config.pairs)

@@ -1,4 +1,4 @@
-"""The learned map: the network's laws, its files, and what the bundled one explains."""
+"""The learned map: properties of the network, its files, and accuracy of the bundled one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SPACE = get_space()
 
 
 def make_map(seed: int | None = None) -> LearnedUnitMap:
-    """An untrained map, or one with random weights everywhere, the last layer among them."""
+    """An untrained map, or with a seed one with random weights in all layers."""
     torch.manual_seed(seed or 0)
     network = CrossDimensionAttentionNet(width=16, rank=4)
     if seed is not None:
@@ -65,7 +65,7 @@ def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def held_out() -> ExpressionPairs:
-    """Heads of a seed that no recipe uses: none of them was ever trained on."""
+    """Heads of a seed that no recipe uses, so never trained on."""
     config = ExpressionPairsConfig(moments=96, seed=987)
     return join_pairs([expression_pairs_of(head, config) for head in range(12)])
 
@@ -120,7 +120,7 @@ def test_a_small_activation_has_a_small_effect(
         assert np.abs(small).max() < 30 * factor * full
 
 
-def test_frames_do_not_know_each_other(
+def test_frames_are_independent(
     inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     learned = make_map(4)
@@ -138,7 +138,7 @@ def test_frames_do_not_know_each_other(
     assert not whole[5:9].any()
 
 
-def test_person_and_expression_matter_once_trained(
+def test_a_trained_map_depends_on_person_and_expression(
     inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     learned = make_map(5)
@@ -153,7 +153,7 @@ def test_person_and_expression_matter_once_trained(
     )
 
 
-def test_far_away_faces_are_not_extrapolated(
+def test_keypoints_far_from_all_faces_are_clamped(
     inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     learned = make_map(6)
@@ -189,7 +189,7 @@ def test_a_saved_map_is_the_same_to_half_precision(
     assert error < 0.02 * np.abs(expected).max()
 
 
-def test_a_checkpoint_keeps_the_linear_basis_where_that_is_better(tmp_path: Path) -> None:
+def test_a_checkpoint_may_keep_the_linear_basis(tmp_path: Path) -> None:
     assert isinstance(load_unit_map(tmp_path, SPACE), LinearUnitMap)  # no folder at all
     save_unit_map(None, tmp_path / "emotion", {"why": "better"})
     assert isinstance(load_unit_map(tmp_path, SPACE), LinearUnitMap)
@@ -265,8 +265,8 @@ def test_the_bundled_map_explains_held_out_heads_at_least_as_well_as_the_basis(
     assert found.at_least(basis), (found, basis)
 
 
-def test_taking_away_what_is_not_there_hardly_moves_a_face() -> None:
-    """The basis would pull a resting mouth down as far as a smile pulls it up."""
+def test_negative_units_hardly_move_a_face_without_them() -> None:
+    """The linear basis moves a resting mouth down as far as a smile moves it up."""
     learned, linear = bundled_map(), arkit_unit_map(SPACE)
     smile = np.array([[name.startswith("AU12") for name in FACE_COMPONENTS]], np.float32)
     away = np.abs(learned.deformation(-smile)).max()
