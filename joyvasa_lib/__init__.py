@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from joyvasa_lib._version import __version__
+
 if TYPE_CHECKING:
     from joyvasa_lib.animation import Animation
     from joyvasa_lib.emotion.editor import EmotionEditor
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from joyvasa_lib.portrait.model import Portrait, PortraitModel
     from joyvasa_lib.speech.motion_generator import MotionGenerator
     from joyvasa_lib.speech.options import GenerationOptions
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Animation",

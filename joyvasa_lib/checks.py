@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from joyvasa_lib.errors import JoyVASAError, OptionError
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -100,6 +103,30 @@ def checked_choice(
         pass
     shown = ", ".join(repr(choice) for choice in allowed)
     raise error(f"{name} must be one of {shown}, not {value!r}")
+
+
+def checked_device(device: Any = None) -> torch.device:
+    """A torch device that is there.
+
+    Args:
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or a ``torch.device``; the GPU if
+            there is one for None.
+
+    Raises:
+        OptionError: it is unknown or not there.
+    """
+    import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        known = torch.device(device)
+        torch.empty(0, device=known)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise OptionError(
+            f"Device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
+        ) from error
+    return known
 
 
 def _range(least: float, most: float, above: float | None = None) -> str:

@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
-from joyvasa_lib.checkpoints.folder import resolve_checkpoint
-from joyvasa_lib.checkpoints.index import best_device, load_portrait_model, read_index
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
-from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
+from joyvasa_lib.errors import CheckpointError, NoFaceError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
@@ -44,6 +42,15 @@ from joyvasa_lib.portrait.encoded import (
 )
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.portrait.video_motion import open_frames, watch
+from joyvasa_lib.pretrained import (
+    Compat,
+    Stages,
+    load_checkpoint,
+    load_motion_generator,
+    load_official,
+    push_checkpoint,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +86,7 @@ class JoyVASAPipeline:
         self,
         portrait_model: PortraitModel,
         checkpoint: Path | MotionGenerator | None,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         detector: FaceDetector | None = None,
         *,
         subject: str = "human",
@@ -91,37 +98,58 @@ class JoyVASAPipeline:
         self.subject = subject
         self.landmarks = landmarks
         self._device = device
+        self._compat: Compat | None = None
 
     @classmethod
     def from_pretrained(
-        cls, path: str | os.PathLike[str] | None = None, device: str | None = None
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        device: str | torch.device | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        compat: Compat | None = None,
     ) -> JoyVASAPipeline:
-        """The pipeline of a checkpoint folder; of the bundled checkpoint for None.
+        """The pipeline of a checkpoint; of the bundled one for None.
 
         Args:
-            path: a folder that was trained, saved, or converted from the published files.
+            source: a folder that was trained, saved, or converted from the published files; or the
+                name of a repository of the Hugging Face hub, ``"user/name"``, whose safetensors and
+                JSON files are downloaded. A folder of that name wins.
             device: torch device; the GPU if there is one by default.
+            revision: branch, tag or commit of a repository; its main branch by default.
+            cache_dir: where downloads are kept; huggingface_hub's own place by default.
+            offline: whether only what was downloaded before is used.
+            compat: ``"joyvasa"`` for the numbers of JoyVASA's published code, with a checkpoint
+                that was converted from the published files.
 
         Raises:
-            CheckpointError: the folder is missing, incomplete or unreadable.
-            OptionError: the device is unknown or not there.
+            CheckpointError: the checkpoint is missing, incomplete or unreadable.
+            OptionError: the device is unknown or not there, or ``compat`` is not for this
+                checkpoint.
         """
-        folder = resolve_checkpoint(None if path is None else Path(path))
-        index = read_index(folder)
-        model = load_portrait_model(folder, index, device)
-        Thread(target=model.prepare, name="joyvasa-prepare").start()
-        return cls(model, folder if index.speech else None, device, subject=index.subject)
+        stages = load_checkpoint(
+            source,
+            device=device,
+            revision=revision,
+            cache_dir=cache_dir,
+            offline=offline,
+            compat=compat,
+        )
+        return cls._of(stages, device, compat)
 
     @classmethod
     def from_official(
         cls,
         directory: str | os.PathLike[str],
         subject: str = "human",
-        device: str | None = None,
+        device: str | torch.device | None = None,
         *,
         with_speech: bool = True,
         driving: OfficialDriving | None = None,
         dtype: torch.dtype | None = None,
+        compat: Compat | None = None,
     ) -> JoyVASAPipeline:
         """The pipeline of LivePortrait's and JoyVASA's files as they are published.
 
@@ -134,41 +162,104 @@ class JoyVASAPipeline:
             device: torch device; the GPU if there is one by default.
             with_speech: whether JoyVASA's own files are loaded; without them portraits are driven
                 by videos, templates and motions.
-            driving: how motion meets the portrait; the right rules by default, JoyVASA's own with
-                ``OfficialDriving(compat="joyvasa")``.
+            driving: how motion meets the portrait.
             dtype: what frames are computed with; see
                 :class:`~joyvasa_lib.portrait.liveportrait.model.LivePortraitModel`.
+            compat: ``"joyvasa"`` for the numbers of JoyVASA's published code.
 
         Raises:
             CheckpointError: files are missing, there twice, damaged, unsafe or of other networks;
                 the message names each and says what to do.
             OptionError: another subject, or the device is unknown or not there.
         """
-        from joyvasa_lib.checkpoints.official.load import load_official
+        stages = load_official(
+            directory,
+            subject,
+            device=device,
+            dtype=dtype,
+            driving=driving,
+            with_speech=with_speech,
+            compat=compat,
+        )
+        return cls._of(stages, device, compat)
 
-        parts = load_official(directory, subject, device, dtype, driving, with_speech=with_speech)
-        Thread(target=parts.model.prepare, name="joyvasa-prepare").start()
-        return cls(parts.model, parts.generator, device, subject=subject, landmarks=parts.landmarks)
+    @classmethod
+    def _of(
+        cls, stages: Stages, device: str | torch.device | None, compat: Compat | None
+    ) -> JoyVASAPipeline:
+        Thread(target=stages.model.prepare, name="joyvasa-prepare").start()
+        pipe = cls(
+            stages.model,
+            stages.generator,
+            device,
+            subject=stages.subject,
+            landmarks=stages.landmarks,
+        )
+        pipe._compat = compat
+        return pipe
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes an official pipeline as a folder that :meth:`from_pretrained` reads bit for bit.
+        """Writes a checkpoint folder that :meth:`from_pretrained` reads bit for bit.
 
-        The folder appears only when it is complete. The landmark network is not part of it.
+        The folder appears only when it is complete. LivePortrait's landmark network is not part of
+        it.
 
         Args:
-            folder: replaced as a whole where it is there already.
+            folder: a checkpoint of this library that is there already is replaced as a whole; any
+                other folder that is not empty is left alone.
 
         Returns:
             The path.
 
         Raises:
-            OptionError: the pipeline is of the compact preset, which is a folder already.
-            OutputError: the folder cannot be written.
+            OptionError: the portrait model is of no preset that is loaded from a folder.
+            OutputError: the folder cannot be written, or holds other things.
         """
-        from joyvasa_lib.checkpoints.index import save_checkpoint
+        return save_checkpoint(
+            folder, self.portrait_model, *self._stage_two(), loaded_from=self._folder()
+        )
 
-        generator = None if self.checkpoint is None else self.motion_generator
-        return save_checkpoint(folder, self.portrait_model, generator, self.subject)
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        revision: str | None = None,
+        commit_message: str | None = None,
+    ) -> str:
+        """Uploads the checkpoint to the Hugging Face hub, for :meth:`from_pretrained` by its name.
+
+        What tells the hub who you are is ``huggingface_hub``'s business: ``hf auth login`` or the
+        variable ``HF_TOKEN``.
+
+        Args:
+            repo_id: ``name`` or ``organisation/name``; made if it does not exist.
+            private: whether a repository that is made is private.
+            revision: branch to upload to, made if it does not exist; the main one by default.
+            commit_message: of the commit.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            OptionError: the portrait model is of no preset that is loaded from a folder.
+            OutputError: the hub cannot be reached or refuses.
+        """
+        return push_checkpoint(
+            repo_id,
+            self.portrait_model,
+            *self._stage_two(),
+            loaded_from=self._folder(),
+            private=private,
+            revision=revision,
+            message=commit_message,
+        )
+
+    def _stage_two(self) -> tuple[MotionGenerator | None, str]:
+        return (None if self.checkpoint is None else self.motion_generator), self.subject
+
+    def _folder(self) -> Path | None:
+        return self.checkpoint if isinstance(self.checkpoint, Path) else None
 
     @cached_property
     def motion_generator(self) -> MotionGenerator:
@@ -178,27 +269,12 @@ class JoyVASAPipeline:
             CheckpointError: it is not part of what was loaded, or does not load.
             OptionError: the device is unknown or not there.
         """
-        import torch
-
-        from joyvasa_lib.speech.motion_generator import MotionGenerator
-
         if self.checkpoint is None:
             raise CheckpointError(
                 "Only stage one was loaded, which cannot make motion from speech; load it "
                 "with_speech=True, or drive the portrait with a video or a motion"
             )
-        device = best_device(self._device)
-        generator = (
-            MotionGenerator.from_pretrained(self.checkpoint)
-            if isinstance(self.checkpoint, Path)
-            else self.checkpoint
-        )
-        try:
-            return generator.to(torch.device(device))
-        except (RuntimeError, AssertionError) as error:
-            raise OptionError(
-                f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
-            ) from error
+        return load_motion_generator(self.checkpoint, self._device, compat=self._compat)
 
     def __call__(
         self,

@@ -1,193 +1,132 @@
-"""Downloads the official files from the Hugging Face hub: pinned, checked, resumable.
+"""Checkpoint folders on the Hugging Face hub: downloaded by name, uploaded whole.
 
-Nothing is downloaded unless a person asks for it. ``huggingface_hub`` does the transfer: it goes on
-where a connection broke, shows progress and honours its own settings (``HF_TOKEN``,
-``HF_ENDPOINT``, ``HF_HUB_OFFLINE``). A download that was stopped goes on with the file it was at.
+``huggingface_hub`` does the transfer and honours its own settings (``HF_TOKEN``, ``HF_ENDPOINT``,
+``HF_HOME``, ``HF_HUB_OFFLINE``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import Any
 
-from joyvasa_lib.checkpoints.official.sources import (
-    DEFAULT_PARTS,
-    ENCODER_WEIGHTS,
-    PARTS,
-    HubFile,
-    Part,
-)
-from joyvasa_lib.errors import CheckpointError, OptionError, OutputError
+from joyvasa_lib.errors import CheckpointError, OutputError
 
-BLOCK = 2**20
+KINDS = ("*.safetensors", "*.json", "*.md")
+"""What is downloaded of a repository: never a pickle."""
+
+_PART = r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(f"{_PART}/{_PART}", re.ASCII)
 
 
-def select_parts(
-    names: Iterable[str | Part] = (),
+def locate_checkpoint(
+    source: str | os.PathLike[str] | None,
     *,
-    encoder_weights: bool = False,
-    revisions: Mapping[str, str] | None = None,
-) -> list[Part]:
-    """The parts to download.
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+) -> Path | None:
+    """The local folder of a checkpoint; None for None, which stands for the bundled one.
 
     Args:
-        names: of ``PARTS``; by default all that are free to use.
-        encoder_weights: whether speech encoders come with their published weights.
-        revisions: another commit, branch or tag by part; its files have no known checksums.
+        source: a folder, or as text the name of a repository of the hub, ``"user/name"``, which is
+            downloaded. A folder that is there wins over a repository of the same name.
+        revision: branch, tag or commit of the repository; its main branch by default.
+        cache_dir: where downloads are kept; huggingface_hub's own place by default.
+        offline: whether only what was downloaded before is used.
 
     Raises:
-        OptionError: an unknown part; the message lists them.
+        CheckpointError: the text is neither, or the repository cannot be downloaded.
     """
-    wanted = list(names) or list(DEFAULT_PARTS)
-    revisions = dict(revisions or {})
-    for name in (*(name for name in wanted if isinstance(name, str)), *revisions):
-        if name not in PARTS:
-            raise OptionError(f"There is no part {name!r}; choose of {', '.join(PARTS)}")
-    chosen = []
-    for wish in wanted:
-        part = PARTS[wish] if isinstance(wish, str) else wish
-        if encoder_weights and part.name in ENCODER_WEIGHTS:
-            part = replace(part, files=(*part.files, ENCODER_WEIGHTS[part.name]))
-        if part.name in revisions:
-            unknown = tuple(HubFile(file.path) for file in part.files)
-            part = replace(part, revision=revisions[part.name], files=unknown)
-        chosen.append(part)
-    return chosen
-
-
-def download_parts(
-    folder: str | os.PathLike[str],
-    parts: Iterable[Part],
-    *,
-    accept: bool = False,
-    verify: bool = True,
-    endpoint: str | None = None,
-    report: Callable[[str], None] | None = None,
-    progress: bool = True,
-) -> list[Path]:
-    """Downloads parts into a folder that ``JoyVASAPipeline.from_official`` reads.
-
-    Files that are there already with the right checksum are left alone, without asking the hub.
-
-    Args:
-        folder: made if it is not there.
-        parts: result of :func:`select_parts`.
-        accept: whether terms that restrict use are accepted.
-        verify: whether files must have their known checksums.
-        endpoint: address of another hub or mirror; ``HF_ENDPOINT`` or huggingface.co by default.
-        report: called with a line of text for each part and file.
-        progress: whether huggingface_hub shows its progress bars.
-
-    Returns:
-        The files.
-
-    Raises:
-        OptionError: a part restricts its use and its terms were not accepted.
-        CheckpointError: a file cannot be had, or is not the published one.
-        OutputError: the folder cannot be written to.
-    """
-    parts = list(parts)
-    tell = report or (lambda line: None)
-    for part in parts:
-        tell(f"{part.name}: {part.repository}, licence {part.licence}. {part.terms}")
-    restricted = [part.name for part in parts if part.non_commercial]
-    if restricted and not accept:
-        raise OptionError(
-            f"{' and '.join(restricted)} may only be used for non-commercial research; read the "
-            "terms and accept them with accept=True (--accept), or leave it out"
+    if source is None:
+        return None
+    folder = Path(source).expanduser()
+    if not isinstance(source, str) or folder.exists():
+        return folder
+    if not is_repository_name(source):
+        raise CheckpointError(
+            f"There is no checkpoint folder {source!r}, and a repository of the hub is called "
+            "'user/name'; check the path"
         )
-    root = Path(folder).expanduser()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {root} ({error.strerror})") from error
-    with _progress_bars(progress):
-        return [
-            _download(part, file, root / part.folder, verify, endpoint, tell)
-            for part in parts
-            for file in part.files
-        ]
+    return _download(source, revision, cache_dir, offline)
+
+
+def is_repository_name(text: str) -> bool:
+    """Whether a text can be the name of a repository of the hub, ``user/name``."""
+    return bool(_REPOSITORY.fullmatch(text)) and ".." not in text and "--" not in text
 
 
 def _download(
-    part: Part,
-    file: HubFile,
-    folder: Path,
-    verify: bool,
-    endpoint: str | None,
-    tell: Callable[[str], None],
+    name: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, offline: bool
 ) -> Path:
-    from huggingface_hub import hf_hub_download
+    import huggingface_hub
 
-    target = folder / file.path
-    if target.is_file() and file.sha256 is not None and file_sha256(target) == file.sha256:
-        tell(f"{target} is there already")
-        return target
     try:
-        path = Path(
-            hf_hub_download(
-                part.repository,
-                file.path,
-                revision=part.revision,
-                local_dir=folder,
-                endpoint=endpoint,
+        return Path(
+            huggingface_hub.snapshot_download(
+                name,
+                revision=revision,
+                cache_dir=None if cache_dir is None else Path(cache_dir),
+                local_files_only=offline,
+                allow_patterns=list(KINDS),
             )
         )
     except Exception as error:  # their common base differs between versions of huggingface_hub
-        raise CheckpointError(_failure(part, file, error)) from error
-    if verify and file.sha256 is not None and (found := file_sha256(path)) != file.sha256:
-        path.unlink(missing_ok=True)
+        kind = type(error).__name__
+        where = f"{name!r}" + (f" at {revision!r}" if revision else "")
+        if kind == "LocalEntryNotFoundError" and offline:
+            reason = "it was not downloaded before; try again without offline=True"
+        elif kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError"):
+            reason = f"{kind}; check the name, the revision and your HF_TOKEN"
+        else:
+            said = " ".join(str(error).split())[:200].rstrip(".") or kind
+            reason = f"{said}; check the connection"
         raise CheckpointError(
-            f"{part.repository} gave another {file.path} than is published (SHA-256 {found}, not "
-            f"{file.sha256}); it was removed. Try again, or take it unchecked with verify=False "
-            "(--no-verify)"
+            f"There is no folder {name!r} here, and the hub gives no checkpoint {where}: {reason}"
+        ) from error
+
+
+def upload_checkpoint(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool = True,
+    revision: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Uploads a folder as a repository of the hub.
+
+    Args:
+        folder: everything in it is uploaded.
+        repo_id: ``name`` or ``organisation/name``; made if it does not exist.
+        private: whether a repository that is made is private.
+        revision: branch to upload to, made if it does not exist; the main one by default.
+        message: of the commit.
+
+    Returns:
+        Address of the commit.
+
+    Raises:
+        OutputError: the hub cannot be reached or refuses.
+    """
+    import huggingface_hub
+
+    api = huggingface_hub.HfApi()
+    branch: dict[str, Any] = {} if revision is None else {"revision": revision}
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            commit_message=message or "Upload of a joyvasa_lib checkpoint",
+            **branch,
         )
-    tell(f"{path}")
-    return path
-
-
-def _failure(part: Part, file: HubFile, error: Exception) -> str:
-    """What went wrong, in one sentence, whatever version of huggingface_hub says it."""
-    kind = type(error).__name__
-    where = f"{file.path} of {part.repository} at {part.revision}"
-    if kind in ("EntryNotFoundError", "RemoteEntryNotFoundError"):
-        return f"The hub has no {where}; look for its new name and place it by hand"
-    if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError"):
-        return f"The hub does not give {where} ({kind}); check the revision and your HF_TOKEN"
-    reason = " ".join(str(error).split())[:200].rstrip(".") or kind
-    return (
-        f"Cannot download {where} ({reason}); check the connection and try again: files that are "
-        "whole are kept"
-    )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-class _progress_bars:
-    """huggingface_hub's progress bars, shown or not while the block runs."""
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-
-    def __enter__(self) -> None:
-        from huggingface_hub import utils
-
-        self._utils: Any = utils
-        self._restore = not self._shown and not self._utils.are_progress_bars_disabled()
-        if self._restore:
-            self._utils.disable_progress_bars()
-
-    def __exit__(self, *_: Any) -> None:
-        if self._restore:
-            self._utils.enable_progress_bars()
+    except Exception as error:  # their common base differs between versions of huggingface_hub
+        raise OutputError(
+            f"Cannot upload to {repo_id!r} ({' '.join(str(error).split())}); check the name, "
+            "the connection and the login (hf auth login)"
+        ) from error
+    return str(commit)

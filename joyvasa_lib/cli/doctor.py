@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from joyvasa_lib import __version__
+from joyvasa_lib._version import __version__
 
 PACKAGES = (
     "torch",

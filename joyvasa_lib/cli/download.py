@@ -46,7 +46,7 @@ def official(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Downloads LivePortrait's and JoyVASA's published files, about 1.5 GB; resumable."""
-    from joyvasa_lib.checkpoints.hub import download_parts, select_parts
+    from joyvasa_lib.checkpoints.official.hub import download_parts, select_parts
 
     revisions = {}
     for entry in revision or ():

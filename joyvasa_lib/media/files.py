@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,28 +114,61 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool]) -> Path:
+    """Returns the folder to write, once it can be written and replaces nothing of anybody else.
+
+    Args:
+        path: the folder that is going to be written; a symbolic link is followed.
+        ours: whether an existing folder is a result of the same kind, which may be replaced; not
+            asked about an empty one.
+
+    Raises:
+        OutputError: `path` is a file, the current folder or one above it, or holds other things;
+            or its parent folder is missing or cannot be written to.
+    """
+    try:
+        target = Path(path).expanduser()
+        if target.exists() and not target.is_dir():
+            raise OutputError(f"{target} is a file; give the name of a folder")
+        target = target.resolve() if target.is_symlink() else target
+        here = Path.cwd()
+        if target.resolve() in (here, *here.parents):
+            raise OutputError(f"{str(path)!r} is the current folder or holds it; name a new folder")
+        if target.name in ("", ".."):
+            target = target.resolve()
+        if not target.parent.is_dir():
+            raise OutputError(f"The folder {target.parent} does not exist; create it first")
+        if target.is_dir() and any(target.iterdir()) and not ours(target):
+            raise OutputError(
+                f"{target} is there already and holds other things than are written there; choose "
+                "another name, or remove it yourself"
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OutputError(f"Cannot write to {str(path)!r} ({error}); choose another") from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {target.parent} is not writable; choose another one")
+    return target
+
+
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool]) -> Iterator[Path]:
     """Gives a temporary folder that becomes `path` when the block ends without an error.
 
-    A folder already at `path` is replaced as a whole; on any error, KeyboardInterrupt included, it
-    stays as it was and the temporary one is removed.
+    A folder of the same kind at `path` is replaced as a whole; on any error, KeyboardInterrupt
+    included, it stays as it was and the temporary one is removed.
 
     Args:
         path: the folder to write.
+        ours: whether an existing folder may be replaced; see :func:`check_folder`.
 
     Yields:
         An empty folder beside it.
 
     Raises:
-        OutputError: `path` is a file, its parent folder is missing or cannot be written to, or the
-            finished folder cannot be renamed.
+        OutputError: as :func:`check_folder`, before the block runs; or the finished folder cannot
+            be renamed.
     """
-    target = Path(path).expanduser()
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is a file; give the name of a folder")
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist; create it first")
+    target = check_folder(path, ours=ours)
     name = f".{target.name[:LONGEST_STEM]}-{secrets.token_hex(6)}"
     temporary, old = target.with_name(name), target.with_name(f"{name}-old")
     try:

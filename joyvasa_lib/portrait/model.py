@@ -5,6 +5,7 @@ Axis legend: ``b`` frames of a batch, ``s`` side of the square crop.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.checks import checked_int
-from joyvasa_lib.errors import MotionError
+from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
@@ -51,6 +52,9 @@ class Portrait:
 class PortraitModel(ABC):
     """Stage one: appearance encoder, motion extractor, warp and generator behind two calls."""
 
+    preset: str | None = None
+    """Name of the preset in a checkpoint's index; None for a model that no checkpoint holds."""
+
     @property
     @abstractmethod
     def space(self) -> MotionSpace:
@@ -63,6 +67,15 @@ class PortraitModel(ABC):
 
     def prepare(self) -> None:  # noqa: B027 - nothing by default
         """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the folder ``portrait`` of a checkpoint, whole or not at all.
+
+        Raises:
+            OptionError: this model is not saved in a folder.
+            OutputError: the folder cannot be written, or holds other things.
+        """
+        raise OptionError(f"A {type(self).__name__} cannot be saved")
 
     keeps_source = True
     """Whether a frame is the image itself where nothing moves, to the last grey level."""

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
+from joyvasa_lib.checkpoints.tensors import read_tensors
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 Floats = NDArray[np.float32]
@@ -27,6 +28,8 @@ BUNDLED_RIG = Path(__file__).parent / "assets" / "head_rig.safetensors"
 
 _STORED = {"blendshapes": "units"}
 """Tensors of a rig file whose names are older than the fields'."""
+_HALF = ("identity", "units")
+"""Tensors of a rig file that are stored as 16-bit floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +73,45 @@ class HeadRig:
         Raises:
             CheckpointError: the file is missing, damaged or of another kind.
         """
-        try:
-            with safe_open(path, framework="numpy") as file:
-                names = set(file.keys())
-                tensors = {name: file.get_tensor(name) for name in names}
-                metadata = file.metadata() or {}
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"Cannot read the head rig {path}: {error}") from error
+        tensors, metadata = read_tensors(path, "numpy")
         fields = {
             name: _STORED.get(name, name) for name in cls.__dataclass_fields__ if name != "parts"
         }
-        missing = sorted(set(fields.values()) - names)
+        missing = sorted(set(fields.values()) - set(tensors))
         if missing or tuple(json.loads(metadata.get("face_units", "[]"))) != BLENDSHAPES:
             raise CheckpointError(
                 f"{path} is not a head rig of this version (missing: {', '.join(missing) or 'none'}"
                 "); rebuild it with: joyvasa train rig"
             )
-        for name in ("identity", "units"):
+        for name in _HALF:
             tensors[name] = tensors[name].astype(np.float32)
         values = {name: tensors[stored] for name, stored in fields.items()}
         return cls(parts=tuple(json.loads(metadata["parts"])), **values)
+
+    def save(self, path: Path) -> None:
+        """Writes a file that :meth:`load` reads bit for bit.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        from safetensors.numpy import save_file
+
+        tensors = {
+            _STORED.get(name, name): np.ascontiguousarray(getattr(self, name))
+            for name in self.__dataclass_fields__
+            if name != "parts"
+        }
+        for name in _HALF:  # as they were, where nothing is lost
+            half = tensors[name].astype(np.float16)
+            if np.array_equal(half.astype(np.float32), tensors[name]):
+                tensors[name] = half
+        about = {"face_units": BLENDSHAPES, "parts": self.parts, "version": "1"}
+        metadata = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in about.items()
+        }
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
 
     def part(self, *names: str) -> NDArray[np.bool_]:
         """Mask [f] of the triangles that belong to any of the named parts."""

@@ -6,6 +6,7 @@ Axis legend: ``n`` samples at 16 kHz, ``T`` diffusion steps of training.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
+from joyvasa_lib.checkpoints.hub import locate_checkpoint
+from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
-from joyvasa_lib.speech.diffusion.storage import load_denoiser, save_denoiser
 from joyvasa_lib.speech.encoders.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 from joyvasa_lib.speech.streaming import MotionStream, SpeechStream
@@ -183,23 +187,61 @@ class MotionGenerator:
         self.diffusion.scheduler(checked)
         return checked
 
-    def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``."""
-        folder = Path(folder)
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Writes stage two of a checkpoint into a folder of its own, whole or not at all.
+
+        Args:
+            folder: a result of this function that is there already is replaced.
+            dtype: of the weights in the files.
+
+        Raises:
+            OptionError: a network cannot be stored as this type.
+            OutputError: the folder cannot be written, or holds other things.
+        """
+        with atomic_folder(folder, ours=is_stage_two) as temporary:
+            self.save_parts(temporary, dtype)
+
+    def save_parts(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Writes ``audio_encoder/``, ``denoiser/``, ``normalizer/`` and ``scheduler/``.
+
+        Args:
+            folder: a checkpoint folder in the making.
+            dtype: of the weights in the files.
+
+        Raises:
+            OptionError: a network cannot be stored as this type.
+        """
         self.audio_encoder.save_pretrained(folder / "audio_encoder", dtype)
-        save_denoiser(self.denoiser, folder / "denoiser", dtype)
+        save_module(self.denoiser, folder / "denoiser", dtype)
         self.normalizer.save_pretrained(folder / "normalizer")
         scheduler = make_scheduler("ddim", self.betas, self.prediction_type)
         scheduler.save_pretrained(folder / "scheduler")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> MotionGenerator:
-        """Loads a folder written by :meth:`save_pretrained`, in float32.
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool = False,
+    ) -> MotionGenerator:
+        """Stage two of a checkpoint, in float32 on the CPU.
+
+        Args:
+            source: a checkpoint folder, a training run's, a folder that :meth:`save_pretrained`
+                wrote, or a repository of the hub, ``"user/name"``; the bundled one for None.
+            revision: branch, tag or commit of a repository; its main branch by default.
+            cache_dir: where downloads are kept; huggingface_hub's own place by default.
+            offline: whether only what was downloaded before is used.
 
         Raises:
             CheckpointError: a part is missing or does not fit.
         """
-        folder = Path(folder)
+        found = locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
+        folder = resolve_checkpoint(found, portrait=False)
         path = folder / "scheduler" / SCHEDULER_FILE
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
@@ -212,7 +254,7 @@ class MotionGenerator:
                 f"{', '.join(PREDICTIONS)}."
             )
         encoder = AudioEncoder.from_pretrained(folder / "audio_encoder")
-        denoiser = load_denoiser(folder / "denoiser")
+        denoiser = load_module(MotionDenoiser, folder / "denoiser")
         normalizer = MotionNormalizer.from_pretrained(folder / "normalizer")
         if denoiser.config.motion_dim != normalizer.channels:
             raise CheckpointError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,90 @@ def test_a_full_disk_is_told_and_leaves_no_folder(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     target = tmp_path / "checkpoint"
-    with pytest.raises(OutputError, match="no room left for"), atomic_folder(target) as folder:
+    with (
+        pytest.raises(OutputError, match="no room left for"),
+        atomic_folder(target, ours=bool) as folder,
+    ):
         write(folder / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_errors_of_the_block_stay_what_they_are(tmp_path: Path) -> None:
-    for writer in (atomic_path, atomic_folder):
+    for writer in (atomic_path, partial(atomic_folder, ours=bool)):
         with pytest.raises(PermissionError), writer(tmp_path / "x"):
             raise PermissionError(errno.EACCES, "Permission denied")
     assert list(tmp_path.iterdir()) == []
+
+
+# Folders that are replaced
+
+
+def marked(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["ours"]
+
+
+def write(path: Path | str) -> None:
+    with atomic_folder(path, ours=marked) as folder:
+        (folder / "ours").write_text("new")
+
+
+def test_a_folder_of_the_same_kind_and_an_empty_one_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "ours").write_text("old")
+    for name in ("empty", "ours", "absent"):
+        write(tmp_path / name)
+        assert (tmp_path / name / "ours").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["absent", "empty", "ours"]
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "ours").write_text("old")
+    (folder / "holiday.jpg").write_text("sea")
+    with pytest.raises(OutputError, match="photographs is there already and holds other things"):
+        write(folder)
+    assert (folder / "holiday.jpg").read_text() == "sea"
+    assert [path.name for path in tmp_path.iterdir()] == ["photographs"]
+
+
+@pytest.mark.parametrize("place", [".", "..", "", "below/..", "../here", "/"])
+def test_the_current_folder_and_those_above_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "below").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    with pytest.raises(OutputError, match="is the current folder or holds it"):
+        write(place)
+    assert (here / "below").is_dir()
+
+
+def test_dots_in_a_path_that_leads_elsewhere_are_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "other" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    write("../new")
+    assert (tmp_path / "new" / "ours").is_file()
+    with pytest.raises(OutputError, match="other is there already"):
+        write("../other/below/..")
+    assert (tmp_path / "other" / "below").is_dir()
+
+
+def test_a_link_to_a_folder_stays_a_link_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_file_and_a_missing_parent_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file; give the name of a folder"):
+        write(tmp_path / "file")
+    with pytest.raises(OutputError, match="does not exist; create it first"):
+        write(tmp_path / "absent" / "new")

@@ -92,7 +92,7 @@ Runner = Callable[..., dict[str, object]]
 @pytest.fixture
 def run(desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """Runs a page with the pipeline loaded once for all pages."""
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_: pipe)
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_, **__: pipe)
     return lambda page, **names: run_page(ROOT / page, {"pipe": pipe, **names}, monkeypatch)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import places
-from joyvasa_lib.checkpoints.official import liveportrait as keys
+from joyvasa_lib.portrait.liveportrait import published
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
@@ -48,27 +48,27 @@ def stitching_state() -> dict[str, dict[str, Tensor]]:
 
 @cache
 def appearance_extractor() -> AppearanceFeatureExtractor:
-    return keys.appearance_extractor(official_state("appearance_feature_extractor"))
+    return published.appearance_extractor(official_state("appearance_feature_extractor"))
 
 
 @cache
 def motion_extractor() -> MotionExtractor:
-    return keys.motion_extractor(official_state("motion_extractor"))
+    return published.motion_extractor(official_state("motion_extractor"))
 
 
 @cache
 def warping_network() -> WarpingNetwork:
-    return keys.warping_network(official_state("warping_module"))
+    return published.warping_network(official_state("warping_module"))
 
 
 @cache
 def spade_generator() -> SpadeGenerator:
-    return keys.spade_generator(official_state("spade_generator"))
+    return published.spade_generator(official_state("spade_generator"))
 
 
 @cache
-def keypoint_networks() -> keys.KeypointNetworks:
-    return keys.keypoint_networks(stitching_state())
+def keypoint_networks() -> published.KeypointNetworks:
+    return published.keypoint_networks(stitching_state())
 
 
 def image() -> Tensor:

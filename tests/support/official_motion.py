@@ -11,11 +11,11 @@ from fixtures import fill
 from numpy.typing import NDArray
 
 import places
-from joyvasa_lib.checkpoints.official.joyvasa import motion_generator_from_joyvasa
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
 from joyvasa_lib.speech.encoders.networks import empty_network
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.published import motion_generator_from_joyvasa
 
 FIXTURES = places.FIXTURES
 ARGS = {

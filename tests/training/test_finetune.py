@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 pytest.importorskip("accelerate")
 
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.checkpoints.index import CheckpointIndex, write_index
+from joyvasa_lib.checkpoints.folder import CheckpointIndex, portrait_files, write_index
 from joyvasa_lib.datasets.prepare.piece_work import load_encoder
 from joyvasa_lib.errors import OptionError, OutputError
 from joyvasa_lib.evaluation import FaceTracker, track_motion
@@ -577,7 +577,7 @@ def test_videos_are_prepared_with_the_checkpoints_own_preset(
 ) -> None:
     asked: list[Path] = []
 
-    def load(folder: Path, device: str) -> str:
+    def load(folder: Path, device: object) -> str:
         asked.append(folder)
         return "LivePortrait's motion extractor"
 
@@ -585,8 +585,12 @@ def test_videos_are_prepared_with_the_checkpoints_own_preset(
         "joyvasa_lib.portrait.liveportrait.model.LivePortraitModel.from_pretrained", load
     )
     write_index(tmp_path, CheckpointIndex("liveportrait", "human", speech=False))
+    for name in portrait_files("liveportrait"):
+        path = tmp_path / "portrait" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     assert load_encoder(str(tmp_path)) == "LivePortrait's motion extractor"
-    assert asked == [tmp_path / "portrait"]
+    assert asked == [tmp_path]
     assert isinstance(load_encoder("bundled"), CompactPortraitModel)
 
 

@@ -1,8 +1,8 @@
-"""JoyVASA's published motion generator, as plain mappings, becomes a :class:`MotionGenerator`.
+"""Names, shapes and meanings of the tensors in JoyVASA's published motion generator.
 
 A published file holds ``model`` (a state dict with the tuned speech encoder in it), ``args`` (what
-it was trained with) and, beside it, a template of motion statistics. Reading files is another
-module's work; here are keys, shapes and meanings.
+it was trained with) and, beside it, a template of motion statistics. Here are mappings, neither
+files nor networks; :mod:`joyvasa_lib.speech.published` builds those.
 
 Dimensions come from the tensors' shapes; args only fill what shapes cannot tell, and must not
 contradict them. The reference passes six of its args to the network: what else they record, such
@@ -19,16 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from joyvasa_lib.checkpoints.official.template import normalizer_from_template
+from joyvasa_lib.checkpoints.modules import is_finite, tensor_faults
 from joyvasa_lib.errors import CheckpointError
-from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
-from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
-from joyvasa_lib.speech.encoders.audio_encoder import FPS, AudioEncoder
-from joyvasa_lib.speech.encoders.networks import empty_network
-from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 ENCODER = "audio_encoder."
 TE, PE, MASK = "denoising_net.TE.pe", "denoising_net.PE.pe", "denoising_net.alignment_mask"
@@ -57,44 +52,15 @@ HEADS = 8
 """Not to be had from shapes; the reference's constructor always builds eight."""
 
 
-def motion_generator_from_joyvasa(
-    weights: Mapping[str, Any],
-    args: Mapping[str, Any],
-    template: Mapping[str, ArrayLike],
-    encoder_config: Mapping[str, Any] | None = None,
-) -> MotionGenerator:
-    """Builds the motion generator of a published file, strictly.
+def network_tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The file's tensors: ``module.`` removed, weight norm in the newer spelling.
 
     Args:
         weights: the file's ``model``: tensors or arrays by their published names.
-        args: the file's ``args`` as a mapping.
-        template: arrays of ``motion_template.pkl`` by name.
-        encoder_config: ``config.json`` of the speech encoder's own folder; HuBERT base (or wav2vec
-            2.0 base, as the args say) if not given, as every published file needs.
-
-    Returns:
-        The generator on the CPU in float32; its motions are of space ``"liveportrait-21"``, with
-        poses as extracted from images (``reference="absolute"``).
 
     Raises:
-        CheckpointError: a tensor is missing, unexpected, of another shape, not finite or not a
-            tensor, args contradict the shapes, a computed table is not what the network computes,
-            or the template is incomplete. The message names all of the kind.
+        CheckpointError: an entry is no tensor, there twice, or not finite; all are named.
     """
-    tensors = _tensors(weights)
-    options = _denoiser_options(tensors, args)
-    betas = _betas(tensors, options["n_diff_steps"])
-    _check_tables(tensors, options)
-    with torch.device("meta"):  # the weights are assigned below: no use in drawing random ones
-        encoder = empty_network(_encoder_config(args, encoder_config))
-    denoiser = MotionDenoiser(**options)
-    _load(encoder, denoiser, tensors)
-    normalizer = normalizer_from_template(template, options["motion_dim"])
-    return MotionGenerator(AudioEncoder(encoder), denoiser, normalizer, betas)
-
-
-def _tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by our names: ``module.`` removed, weight norm in the newer spelling."""
     tensors: dict[str, Tensor] = {}
     strange = []
     for published, value in weights.items():
@@ -114,7 +80,7 @@ def _tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
         )
     infinite = [
         name for name, value in tensors.items()
-        if value.is_floating_point() and not bool(torch.isfinite(value).all())
+        if not is_finite(value)
     ]  # fmt: skip
     if infinite:
         raise CheckpointError(
@@ -124,8 +90,19 @@ def _tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
     return tensors
 
 
-def _denoiser_options(tensors: Mapping[str, Tensor], args: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of :class:`MotionDenoiser`, from shapes first, then args, then the released size."""
+def network_sizes(
+    tensors: Mapping[str, Tensor], args: Mapping[str, Any], fps: int
+) -> dict[str, Any]:
+    """Sizes of the denoiser: from shapes first, then args, then those of the released file.
+
+    Args:
+        tensors: result of :func:`network_tensors`.
+        args: the file's ``args``.
+        fps: the rate that motions must have.
+
+    Raises:
+        CheckpointError: args contradict the shapes or the rate, or a size is not told.
+    """
 
     def size(key: str, axis: int, dims: int) -> int | None:
         tensor = tensors.get(key)
@@ -153,8 +130,8 @@ def _denoiser_options(tensors: Mapping[str, Tensor], args: Mapping[str, Any]) ->
         for name, value in said.items()
         if value is not None and not (isinstance(value, int) and 0 < value <= LARGEST_COUNT)
     ]
-    if args.get("fps") not in (None, FPS):
-        wrong.append(f"fps is {args['fps']!r} in args, and only {FPS} is supported")
+    if args.get("fps") not in (None, fps):
+        wrong.append(f"fps is {args['fps']!r} in args, and only {fps} is supported")
     if wrong:
         raise CheckpointError(f"The motion generator contradicts itself: {'; '.join(wrong)}.")
     sizes: dict[str, int] = {}
@@ -187,10 +164,14 @@ def _denoiser_options(tensors: Mapping[str, Tensor], args: Mapping[str, Any]) ->
     }
 
 
-def _betas(tensors: Mapping[str, Tensor], steps: int) -> NDArray[np.float32]:
-    """The file's betas, whose entry 0 stands for "no noise"; the cosine schedule without them."""
+def noise_variances(tensors: Mapping[str, Tensor], steps: int) -> NDArray[np.float32] | None:
+    """The file's betas without entry 0, which stands for "no noise"; None where it has none.
+
+    Raises:
+        CheckpointError: they are not ``steps`` variances, or contradict the file's alphas.
+    """
     if BETAS not in tensors:
-        return cosine_betas(steps)
+        return None
     betas = tensors[BETAS].float()
     fits = betas.shape == (steps + 1,) and bool(betas[0] == 0)
     if not fits or not bool(((betas[1:] > 0) & (betas[1:] < 1)).all()):
@@ -198,39 +179,29 @@ def _betas(tensors: Mapping[str, Tensor], steps: int) -> NDArray[np.float32]:
             f"{BETAS} must be {steps + 1} numbers that start with 0 and then lie between 0 and 1."
         )
     bars = tensors.get(ALPHA_BARS)
-    if bars is not None and not _close(bars, torch.cumprod(1 - betas.double(), 0).float()):
+    if bars is not None and not close(bars, torch.cumprod(1 - betas.double(), 0).float()):
         raise CheckpointError(f"{ALPHA_BARS} does not follow from {BETAS}; the file is damaged.")
     return betas[1:].numpy()
 
 
-def _check_tables(tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
-    width = options["feature_dim"]
-    expected: dict[str, Tensor | None] = {}
-    if MASK in tensors:
-        tokens = options["n_prev_motions"] + options["n_motions"]
-        expected[MASK] = alignment_mask(tokens, options["align_width"])
-    for key in (TE, PE):
-        if key in tensors:
-            rows = tensors[key].shape[-2] if tensors[key].ndim > 1 else 0
-            expected[key] = sinusoidal_table(rows, width)[None]
-    wrong = [
-        key for key, value in expected.items() if value is None or not _close(tensors[key], value)
-    ]
-    if wrong:
-        raise CheckpointError(
-            f"{', '.join(wrong)} of the motion generator are not the tables that this network "
-            "computes; the file belongs to another network."
-        )
-
-
-def _close(found: Tensor, expected: Tensor) -> bool:
+def close(found: Tensor, expected: Tensor) -> bool:
+    """Whether a computed table is the expected one but for rounding."""
     # Sines of up to 600 radians in single precision are right to 4e-5.
     return found.shape == expected.shape and torch.allclose(
         found.float(), expected.float(), rtol=0.0, atol=1e-3
     )
 
 
-def _encoder_config(args: Mapping[str, Any], config: Mapping[str, Any] | None) -> dict[str, Any]:
+def encoder_config(args: Mapping[str, Any], config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The configuration of the speech encoder, with its ``model_type``.
+
+    Args:
+        args: the file's ``args``.
+        config: ``config.json`` of the encoder's own folder; None for the base size.
+
+    Raises:
+        CheckpointError: args name an unknown encoder, or another than the configuration.
+    """
     model = args.get("audio_model")
     kind = AUDIO_MODELS.get("hubert" if model is None else str(model))
     if kind is None:
@@ -246,26 +217,18 @@ def _encoder_config(args: Mapping[str, Any], config: Mapping[str, Any] | None) -
     return given
 
 
-def _load(encoder: nn.Module, denoiser: MotionDenoiser, tensors: Mapping[str, Tensor]) -> None:
-    """Loads both networks, or names everything that does not fit."""
-    wanted = {ENCODER + name: value.shape for name, value in encoder.state_dict().items()}
-    wanted |= {name: value.shape for name, value in denoiser.state_dict().items()}
-    missing = [name for name in wanted if name not in tensors]
-    unexpected = [name for name in tensors if name not in wanted and name not in COMPUTED]
-    other = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(shape)}"
-        for name, shape in wanted.items()
-        if name in tensors and tensors[name].shape != shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": other}
-    if any(problems.values()):
-        listed = "; ".join(
-            f"{len(names)} {kind}: {', '.join(names)}" for kind, names in problems.items() if names
-        )
-        raise CheckpointError(f"The motion generator's tensors do not fit: {listed}.")
-    own = {name: tensors[name].to(torch.float32, copy=True) for name in wanted}
-    encoder.load_state_dict(
-        {name.removeprefix(ENCODER): own.pop(name) for name in wanted if name.startswith(ENCODER)},
-        assign=True,
-    )
-    denoiser.load_state_dict(own)
+def check_fit(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Compares a file's tensors with what both networks need.
+
+    Args:
+        expected: shape of every tensor of the networks, by published name.
+        tensors: the file's; computed tables may be among them.
+
+    Raises:
+        CheckpointError: tensors are missing, unexpected or of another shape; all are named.
+    """
+    known = {
+        name: value for name, value in tensors.items() if name in expected or name not in COMPUTED
+    }
+    if faults := tensor_faults(expected, known):
+        raise CheckpointError(f"The motion generator's tensors do not fit: {'; '.join(faults)}.")

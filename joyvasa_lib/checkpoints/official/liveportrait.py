@@ -1,8 +1,9 @@
-"""LivePortrait's published tensors, by their published names, into our networks.
+"""Names and shapes of LivePortrait's published tensors, and how they lie in our networks.
 
 A published file holds a state dict; this module says for every tensor of ours which of theirs it
 is, folds spectral norm, and accepts nothing missing, unexpected or of another shape. It knows
-tensors, not files.
+names and tensors, neither files nor networks;
+:mod:`joyvasa_lib.portrait.liveportrait.published` builds those.
 
 | published file | network | names that differ (ours: theirs) |
 |---|---|---|
@@ -25,12 +26,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from joyvasa_lib.checkpoints.modules import tensor_faults
 from joyvasa_lib.errors import CheckpointError
-from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
-from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
-from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
-from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
-from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 Shapes = dict[str, tuple[int, ...]]
@@ -126,21 +123,6 @@ class Layout:
         return network.eval().requires_grad_(False)
 
 
-@dataclass(frozen=True, eq=False)
-class KeypointNetworks:
-    """The three networks of the stitching file.
-
-    Attributes:
-        stitching: published as ``retarget_shoulder``.
-        lips: published as ``retarget_mouth``.
-        eyes: published as ``retarget_eye``.
-    """
-
-    stitching: StitchingNetwork
-    lips: RetargetingNetwork
-    eyes: RetargetingNetwork
-
-
 APPEARANCE = Layout(
     "appearance_feature_extractor", ((r"^resblocks\.(\d+)\.", r"resblocks_3d.3dr\1."),)
 )
@@ -158,87 +140,6 @@ GENERATOR = Layout(
 )
 GENERATOR_WITHOUT_SHUFFLE = Layout("spade_generator", GENERATOR.renames[:-1], SPECTRAL)
 STITCHING = Layout("stitching_retargeting_module")
-
-
-def appearance_extractor(state: Mapping[str, Any]) -> AppearanceFeatureExtractor:
-    """F of the state dict of ``appearance_feature_extractor.pth``.
-
-    Raises:
-        CheckpointError: names every tensor that is missing, unexpected or of another shape.
-    """
-    with torch.device("meta"):
-        network = AppearanceFeatureExtractor()
-    return APPEARANCE.fill(network, state)
-
-
-def motion_extractor(state: Mapping[str, Any]) -> MotionExtractor:
-    """M of the state dict of ``motion_extractor.pth``.
-
-    Raises:
-        CheckpointError: names every tensor that is missing, unexpected or of another shape.
-    """
-    with torch.device("meta"):
-        network = MotionExtractor()
-    return MOTION.fill(network, state)
-
-
-def warping_network(state: Mapping[str, Any]) -> WarpingNetwork:
-    """W of the state dict of ``warping_module.pth``.
-
-    Raises:
-        CheckpointError: names every tensor that is missing, unexpected or of another shape.
-    """
-    with torch.device("meta"):
-        network = WarpingNetwork()
-    return WARPING.fill(network, state)
-
-
-def spade_generator(state: Mapping[str, Any]) -> SpadeGenerator:
-    """G of the state dict of ``spade_generator.pth``, with spectral norm folded.
-
-    The upscaling of the last layer is read from its name: ``conv_img.0`` has 12 channels for a
-    pixel shuffle by 2, as published; ``conv_img`` has 3 and paints the image directly.
-
-    Raises:
-        CheckpointError: names every tensor that is missing, unexpected or of another shape.
-    """
-    keys = set(without_counters(state, GENERATOR.name))
-    shuffled = "conv_img.weight" not in keys
-    with torch.device("meta"):
-        network = SpadeGenerator(image_upscale=2 if shuffled else 1)
-    return (GENERATOR if shuffled else GENERATOR_WITHOUT_SHUFFLE).fill(network, state)
-
-
-def keypoint_networks(state: Mapping[str, Any]) -> KeypointNetworks:
-    """Stitching and retargeting of ``stitching_retargeting_module.pth``, or of a flattened copy.
-
-    Whatever else the file holds is ignored, as the published one holds more.
-
-    Raises:
-        CheckpointError: names every tensor that is missing, unexpected or of another shape.
-    """
-    parts = {name: _keypoint_state(state, official) for name, official in KEYPOINT_NETWORKS.items()}
-    if not any(parts.values()):
-        raise CheckpointError(
-            f"These are not LivePortrait's {STITCHING.name}: none of "
-            f"{', '.join(KEYPOINT_NETWORKS.values())} is there{_looks_like(state)}; "
-            "give the file as published"
-        )
-    with torch.device("meta"):
-        networks = {
-            "stitching": StitchingNetwork(),
-            "lips": RetargetingNetwork(),
-            "eyes": RetargetingNetwork((66, 256, 256, 128, 128, 64, 63)),
-        }
-    expected: Shapes = {}
-    found: dict[str, Any] = {}
-    for name, official in KEYPOINT_NETWORKS.items():
-        shapes = STITCHING.shapes(networks[name])
-        expected.update({f"{official}.{key}": shape for key, shape in shapes.items()})
-        found.update({f"{official}.{key}": value for key, value in parts[name].items()})
-    check_tensors(STITCHING.name, expected, found)
-    filled = {name: STITCHING.fill(networks[name], parts[name]) for name in KEYPOINT_NETWORKS}
-    return KeypointNetworks(**filled)
 
 
 def fold_spectral_norm(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -290,38 +191,32 @@ def check_tensors(name: str, expected: Shapes, found: Mapping[str, Any]) -> None
         CheckpointError: names every tensor that is missing, unexpected, of another kind or shape,
             or not finite; of a file with none of them it says whose it is.
     """
-    other = _looks_like(found, name)
+    other = looks_like(found, name)
     if other and not set(expected) & set(found):
         raise CheckpointError(
             f"These weights are not LivePortrait's {name}{other}; give the file as published"
         )
-    faults = [f"{key} is missing" for key in expected if key not in found]
-    faults += [f"{key} is unexpected" for key in found if key not in expected]
-    for key, shape in expected.items():
-        value = found.get(key)
-        if key not in found:
-            continue
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
-            faults.append(f"{key} is {kind} where a tensor of floats is due")
-        elif tuple(value.shape) != shape:
-            faults.append(f"{key} has shape {tuple(value.shape)} where {shape} is due")
-        elif not bool(torch.isfinite(value).all()):
-            faults.append(f"{key} holds numbers that are not finite")
+    faults = tensor_faults(expected, found)
     if faults:
         raise CheckpointError(
             f"These weights are not LivePortrait's {name}: {'; '.join(faults)}"
-            f"{_looks_like(found, name)}; give the file as published"
+            f"{looks_like(found, name)}; give the file as published"
         )
 
 
-def _looks_like(found: Mapping[str, Any], name: str = "") -> str:
+def looks_like(found: Mapping[str, Any], name: str = "") -> str:
+    """Half a sentence about which other published file a state dict is of; "" for none."""
     kind = recognise(found)
     return f"; they look like those of {kind}" if kind is not None and kind != name else ""
 
 
-def _keypoint_state(state: Mapping[str, Any], official: str) -> dict[str, Any]:
-    """One of the three networks' tensors from either form of the file."""
+def keypoint_state(state: Mapping[str, Any], official: str) -> dict[str, Any]:
+    """Tensors of one network of the stitching file, from either form of the file.
+
+    Args:
+        state: content of the file.
+        official: published name of the network.
+    """
     entries = without_counters(state, STITCHING.name)
     nested = entries.get(official)
     if isinstance(nested, Mapping):

@@ -1,4 +1,4 @@
-"""JoyVASA's motion template, statistics of its training motions, becomes a normalizer.
+"""JoyVASA's motion template: offset and scale of every channel, from its training motions.
 
 Axis legend: ``c`` model channels: 63 of expression, scale, translation (3), pitch, yaw, roll, and
 whatever further ones a network was trained on.
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import CheckpointError
-from joyvasa_lib.motion.space import LIVEPORTRAIT_21, Floats
-from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+
+Floats = NDArray[np.float32]
 
 PARTS = {"exp": 63, "scale": 1, "t": 3, "pitch": 1, "yaw": 1, "roll": 1}
 """What the template describes, in the order of the channels, and how many channels each has."""
 CHANNELS = sum(PARTS.values())
 
 
-def normalizer_from_template(template: Mapping[str, ArrayLike], channels: int) -> MotionNormalizer:
-    """Returns the affine map of a template.
+def channel_ranges(template: Mapping[str, ArrayLike], channels: int) -> tuple[Floats, Floats]:
+    """Offset and scale [c] of a network's channels.
 
     Expression is ``channel * std + mean``, the pose ``channel * (max - min) + min``. Channels past
     the seventieth (the released network has three, emotion values of its training set) describe
@@ -57,12 +57,9 @@ def normalizer_from_template(template: Mapping[str, ArrayLike], channels: int) -
         offsets.append(offset)
         scales.append(scale)
     further = channels - CHANNELS
-    return MotionNormalizer(
-        offset=np.concatenate([*offsets, np.zeros(further, np.float32)]),
-        scale=np.concatenate([*scales, np.ones(further, np.float32)]),
-        layout="expression",
-        space_name=LIVEPORTRAIT_21.name,
-        reference="absolute",
+    return (
+        np.concatenate([*offsets, np.zeros(further, np.float32)]),
+        np.concatenate([*scales, np.ones(further, np.float32)]),
     )
 
 

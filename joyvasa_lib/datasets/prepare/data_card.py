@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from joyvasa_lib import __version__
+from joyvasa_lib._version import __version__
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict, tally
 from joyvasa_lib.datasets.prepared.dataset import FPS, PreparedIndex
 

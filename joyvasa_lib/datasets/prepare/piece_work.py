@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
-from joyvasa_lib.checkpoints.index import load_portrait_model, read_index
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate, Refusal, choose
 from joyvasa_lib.datasets.prepare.checks.sync import Sync, measure_sync
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
@@ -28,6 +27,7 @@ from joyvasa_lib.datasets.prepared.dataset import Clip, write_shard
 from joyvasa_lib.errors import JoyVASAError, MediaError, OutputError
 from joyvasa_lib.media.excerpt import StretchReader
 from joyvasa_lib.portrait.model import PortraitModel
+from joyvasa_lib.pretrained import load_portrait_model
 
 STAGING = ".staging"
 
@@ -74,8 +74,8 @@ def load_encoder(name: str) -> PortraitModel:
     Raises:
         CheckpointError: the folder is missing or incomplete.
     """
-    folder = resolve_checkpoint(None if name == "bundled" else name)
-    return load_portrait_model(folder, read_index(folder), None)
+    folder = resolve_checkpoint(None if name == "bundled" else name, speech=False)
+    return load_portrait_model(folder)
 
 
 def prepare_piece(job: PieceJob) -> PieceDone:

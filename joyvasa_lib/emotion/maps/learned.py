@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from joyvasa_lib.checkpoints.folder import WEIGHTS
 from joyvasa_lib.emotion.action_units import COMPONENTS
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
 from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
 
 MAP_FILE = "map.json"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 LEARNED, LINEAR = "learned", "linear"
 
 _BLOCK = 256
@@ -192,19 +192,7 @@ def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
 
 
 def _read_network(folder: Path, space: MotionSpace, units: tuple[str, ...]) -> LearnedUnitMap:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    from joyvasa_lib.checkpoints.modules import load_module
     from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
 
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        network = CrossDimensionAttentionNet(
-            **{key: value for key, value in config.items() if not key.startswith("_")}
-        )
-        network.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"The map of action units in {folder} does not load: {error}"
-        ) from error
-    return LearnedUnitMap(network.float().eval(), space, units)
+    return LearnedUnitMap(load_module(CrossDimensionAttentionNet, folder), space, units)

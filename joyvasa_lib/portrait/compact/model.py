@@ -7,6 +7,8 @@ it there, and paints what the image never showed: the inside of the mouth, close
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -17,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.checkpoints.folder import BUNDLED
-from joyvasa_lib.errors import NoFaceError
+from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS, holds_only, resolve_portrait
+from joyvasa_lib.checkpoints.hub import locate_checkpoint
+from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.eyes import EyeWatch
+from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving.blendshapes import (
     DrivingOptions,
@@ -63,7 +67,7 @@ if TYPE_CHECKING:  # torch loads with the first frame that is rendered
 
 Frames = NDArray[np.uint8]
 
-BUNDLED_GENERATOR = BUNDLED / "portrait" / "generator"
+RIG_FILE = "head_rig.safetensors"
 
 _OPEN_EYE, _SHUT_EYE = 0.3, 0.8
 """Closure seen in the pixels of an eye below which it is open, and above which it is shut."""
@@ -122,19 +126,53 @@ class CompactPortraitModel(PortraitModel):
         self._stretch, self._closing_order = lid_stretch(rig), closing_order(rig)
         self._eye_side = np.where(left, 0, 1)
 
+    preset = "compact"
+
     @classmethod
-    def from_pretrained(cls, folder: str | Path | None = None) -> CompactPortraitModel:
-        """The model with the rig and generator of a checkpoint folder, or with the bundled ones.
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool = False,
+    ) -> CompactPortraitModel:
+        """The model with the generator of a checkpoint, and its head rig if it has one of its own.
+
+        Args:
+            source: a checkpoint folder, a training run's, a folder that :meth:`save_pretrained`
+                wrote, or a repository of the hub, ``"user/name"``; the bundled one for None.
+            revision: branch, tag or commit of a repository; its main branch by default.
+            cache_dir: where downloads are kept; huggingface_hub's own place by default.
+            offline: whether only what was downloaded before is used.
 
         Raises:
-            CheckpointError: the folder's ``head_rig.safetensors`` cannot be used.
+            CheckpointError: the folder is missing or incomplete, or the rig cannot be used.
         """
-        path = None if folder is None else Path(folder) / "head_rig.safetensors"
-        generator = BUNDLED_GENERATOR if folder is None else Path(folder) / "generator"
+        found = locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
+        folder = resolve_portrait(found, cls.preset)
+        rig = folder / RIG_FILE
         return cls(
-            HeadRig.load(path) if path is not None and path.exists() else bundled_rig(),
-            generator=generator if generator.is_dir() else None,
+            HeadRig.load(rig) if rig.is_file() else bundled_rig(), generator=folder / "generator"
         )
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the head rig and the generator, whole or not at all.
+
+        Args:
+            folder: a result of this function that is there already is replaced.
+
+        Raises:
+            OptionError: the model has no generator, which a checkpoint needs.
+            OutputError: the folder cannot be written, or holds other things.
+        """
+        if self._generator is None:
+            raise OptionError("A portrait model without a generator is no checkpoint; load one")
+        with atomic_folder(folder, ours=_is_saved) as temporary:
+            self.rig.save(temporary / RIG_FILE)
+            (temporary / "generator").mkdir()
+            for name in (CONFIG, WEIGHTS):
+                shutil.copyfile(self._generator / name, temporary / "generator" / name)
 
     @cached_property
     def refiner(self) -> PatchRefiner | None:
@@ -357,3 +395,7 @@ def _border_mask(side: int, margin: float = 0.07) -> Floats:
     ramp = np.clip(ramp, 0.0, 1.0)
     ramp = ramp * ramp * (3.0 - 2.0 * ramp)
     return np.asarray(np.minimum(ramp[:, None], ramp[None]), dtype=np.float32)
+
+
+def _is_saved(folder: Path) -> bool:
+    return holds_only(folder, (RIG_FILE, "generator"), f"generator/{CONFIG}")

@@ -15,7 +15,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from threading import Lock
 
 import cv2
@@ -24,7 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
+from joyvasa_lib.checkpoints.folder import resolve_portrait
+from joyvasa_lib.checkpoints.hub import locate_checkpoint
+from joyvasa_lib.checks import checked_device
+from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import (
     FaceCrop,
     StretchedCrop,
@@ -46,6 +48,7 @@ from joyvasa_lib.portrait.liveportrait.fast.warping import WarpSource
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion
 from joyvasa_lib.portrait.liveportrait.networks import (
     LivePortraitNetworks,
+    is_saved,
     load_driving,
     save_driving,
 )
@@ -103,30 +106,39 @@ class LivePortraitModel(PortraitModel):
         self._lock = Lock()
         self._renderer: FastRenderer | None = None
         self.device, self.dtype = torch.device("cpu"), torch.float32
-        self.to(device, dtype or fast_dtype(_known_device(device)))
+        self.to(device, dtype or fast_dtype(checked_device(device)))
+
+    preset = "liveportrait"
 
     @classmethod
     def from_pretrained(
         cls,
-        folder: str | os.PathLike[str],
+        source: str | os.PathLike[str],
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool = False,
     ) -> LivePortraitModel:
-        """The model of a folder that :meth:`save_pretrained` wrote.
+        """The model of a checkpoint, or of a folder that :meth:`save_pretrained` wrote.
 
         Args:
-            folder: the checkpoint folder.
+            source: a checkpoint folder, a training run's, a folder of the networks alone, or a
+                repository of the hub, ``"user/name"``.
             device: where to compute.
             dtype: see the class.
+            revision: branch, tag or commit of a repository; its main branch by default.
+            cache_dir: where downloads are kept; huggingface_hub's own place by default.
+            offline: whether only what was downloaded before is used.
 
         Raises:
             CheckpointError: the folder is missing or a part of it cannot be used.
             OptionError: the device or dtype cannot be used.
         """
-        path = Path(folder).expanduser()
-        if not path.is_dir():
-            raise CheckpointError(f"There is no checkpoint folder {path}; check the path")
-        return cls(LivePortraitNetworks.load(path), load_driving(path), device, dtype)
+        found = locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
+        folder = resolve_portrait(found, cls.preset)
+        return cls(LivePortraitNetworks.load(folder), load_driving(folder), device, dtype)
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32
@@ -134,13 +146,13 @@ class LivePortraitModel(PortraitModel):
         """Writes a folder of one subfolder per network, whole or not at all.
 
         Args:
-            folder: replaced if it exists.
+            folder: a result of this function that is there already is replaced.
             dtype: of the weights in the files.
 
         Raises:
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written, or holds other things.
         """
-        with atomic_folder(folder) as temporary:
+        with atomic_folder(folder, ours=is_saved) as temporary:
             self.networks.save(temporary, dtype)
             save_driving(self.driving, temporary)
 
@@ -156,7 +168,7 @@ class LivePortraitModel(PortraitModel):
         Raises:
             OptionError: the device is unknown or not there, or the dtype is not one of floats.
         """
-        target = self.device if device is None else _known_device(device)
+        target = self.device if device is None else checked_device(device)
         kind = self.dtype if dtype is None else dtype
         if kind not in (torch.float32, torch.bfloat16, torch.float16):
             raise OptionError(f"dtype must be torch.float32, bfloat16 or float16, not {kind}")
@@ -388,22 +400,6 @@ class LivePortraitModel(PortraitModel):
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device)
-
-
-def _known_device(device: str | torch.device) -> torch.device:
-    """The device, if it is there.
-
-    Raises:
-        OptionError: it is not.
-    """
-    try:
-        known = torch.device(device)
-        torch.empty(0, device=known)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"Device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
-        ) from error
-    return known
 
 
 def _source_keypoints(found: ExtractedMotion) -> SourceKeypoints:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from torch import nn
 
+from joyvasa_lib.checkpoints.folder import CONFIG, holds_only
+from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion.driving.keypoints import OfficialDriving
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
@@ -24,7 +24,6 @@ from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 DRIVING = "driving.json"
 
 
@@ -66,13 +65,7 @@ class LivePortraitNetworks:
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes every network into an existing folder."""
         for part in fields(self):
-            network = getattr(self, part.name)
-            network.save_config(folder / part.name)
-            weights = {
-                key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
-                for key, value in network.state_dict().items()
-            }
-            save_file(weights, folder / part.name / WEIGHTS, metadata={"format": "pt"})
+            save_module(getattr(self, part.name), folder / part.name, dtype)
 
     @classmethod
     def load(cls, folder: Path) -> LivePortraitNetworks:
@@ -94,29 +87,14 @@ class LivePortraitNetworks:
         return cls(**{name: _load(kind, folder / name) for name, kind in kinds.items()})
 
 
-def _load(kind: type[ModelMixin], folder: Path) -> Any:
-    """One network; ``assign`` keeps the file's memory instead of copying it."""
-    path = folder / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        public = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in config.items()
-            if not key.startswith("_")
-        }
+def _load(kind: type[nn.Module], folder: Path) -> Any:
+    """One network; made empty, it keeps the file's memory instead of copying it."""
+
+    def build(**config: Any) -> nn.Module:
         with torch.device("meta"):
-            network = kind(**public)
-        path = folder / WEIGHTS
-        weights = {
-            key: value.float() if value.is_floating_point() else value
-            for key, value in load_file(path).items()
-        }
-        network.load_state_dict(weights, assign=True)
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} does not load ({error}); convert the published files again"
-        ) from error
-    return network.eval().requires_grad_(False)
+            return kind(**config)
+
+    return load_module(build, folder).requires_grad_(False)
 
 
 def save_driving(options: OfficialDriving, folder: Path) -> None:
@@ -143,3 +121,9 @@ def load_driving(folder: Path) -> OfficialDriving:
         return OfficialDriving(**{**values, **lists})
     except (OSError, ValueError, TypeError, AttributeError, MotionError) as error:
         raise CheckpointError(f"{path} holds no driving options ({error})") from error
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether a folder holds these networks and nothing else."""
+    networks = [part.name for part in fields(LivePortraitNetworks)]
+    return holds_only(folder, (*networks, DRIVING), f"motion_extractor/{CONFIG}")

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
+from joyvasa_lib.checkpoints.modules import save_module
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.encoders.networks import RAW_WAVEFORM, WHISPER, load_network
@@ -130,9 +131,7 @@ class AudioEncoder(nn.Module):
                 f"A {network.config.model_type} speech encoder cannot be saved as {dtype}; choose "
                 "torch.float32, torch.float16 or torch.bfloat16."
             )
-        network.config.save_pretrained(folder)
-        weights = {key: value.to(dtype).contiguous() for key, value in network.state_dict().items()}
-        save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+        save_module(network, folder, dtype, weights=ENCODER_WEIGHTS)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> AudioEncoder:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
+from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
+from joyvasa_lib.checkpoints.modules import check_finite, load_module
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 
 COMPACT = "compact-wav2vec2"
@@ -82,7 +82,7 @@ def load_network(folder: Path) -> nn.Module:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (ImportError, OSError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (ImportError, OSError, TypeError, ValueError, RuntimeError) as error:
         if "torchaudio" in str(error):  # transformers imports it wherever it is installed
             raise MissingDependencyError(
                 f"transformers does not load because the installed torchaudio does not fit torch "
@@ -113,12 +113,15 @@ def _load_compact(folder: Path) -> nn.Module:
         CompactWav2Vec2Model,
     )
 
-    network = CompactWav2Vec2Model(CompactWav2Vec2Config.from_pretrained(folder))
-    network.load_state_dict(load_file(folder / "model.safetensors"))
-    return network
+    return load_module(
+        lambda **config: CompactWav2Vec2Model(CompactWav2Vec2Config.from_dict(config)),
+        folder,
+        weights=ENCODER_WEIGHTS,
+    )
 
 
 def _load_transformers(folder: Path, kind: str) -> nn.Module:
+    """Loads a published file by transformers, which knows its history: shards, prefixes, norms."""
     from transformers import HubertModel, Wav2Vec2Model
 
     network: Any = HubertModel if kind == "hubert" else Wav2Vec2Model
@@ -136,4 +139,5 @@ def _load_transformers(folder: Path, kind: str) -> nn.Module:
             f"The {kind} weights in {folder} {' and '.join(found)}; fetch the files again."
         )
     result: nn.Module = loaded
+    check_finite(result, f"The {kind} network in {folder}")
     return result

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import WhisperConfig
 from transformers.audio_utils import mel_filter_bank
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
 
-from joyvasa_lib.speech.encoders.int8 import pack, unpack
+from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
+from joyvasa_lib.checkpoints.modules import load_module, save_module
 
 SAMPLE_RATE = 16000
 WINDOW = 400
@@ -106,18 +106,17 @@ class WhisperFrameEncoder(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes ``config.json`` and ``model.safetensors``: int8 matrices, the rest fp16."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        self.config.save_pretrained(folder)
-        weights = pack(self.state_dict())
-        save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+        save_module(self, folder, torch.int8, weights=ENCODER_WEIGHTS)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> WhisperFrameEncoder:
         """Loads what :meth:`save_pretrained` wrote, in float32; keys are strict.
 
         Raises:
-            OSError, RuntimeError, SafetensorError: a file is missing, damaged or does not fit.
+            CheckpointError: a file is missing or damaged, or its tensors do not fit.
         """
-        network = cls(WhisperFrameConfig.from_pretrained(folder))
-        network.load_state_dict(unpack(load_file(Path(folder) / "model.safetensors")))
-        return network.eval()
+        return load_module(
+            lambda **config: cls(WhisperFrameConfig.from_dict(config)),
+            folder,
+            weights=ENCODER_WEIGHTS,
+        )

@@ -6,8 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from joyvasa_lib.checkpoints.folder import resolve_checkpoint
-from joyvasa_lib.errors import OutputError
+from joyvasa_lib.checkpoints.folder import IN_A_RUN, PORTRAIT, resolve_checkpoint
+from joyvasa_lib.checkpoints.hub import upload_checkpoint
 from joyvasa_lib.training.loop.run_folder import CARD, DATA_CARD, METRICS
 
 BESIDE = (CARD, DATA_CARD, METRICS)
@@ -32,11 +32,9 @@ def push_run(run_dir: str | Path, repo_id: str, private: bool = True) -> str:
         CheckpointError: the run has no checkpoint yet.
         OutputError: the hub cannot be reached or refuses.
     """
-    import huggingface_hub
-
     run_dir = Path(run_dir)
-    checkpoint = resolve_checkpoint(run_dir)
-    api = huggingface_hub.HfApi()
+    portrait = any((run_dir / name / PORTRAIT).is_dir() for name in IN_A_RUN)
+    checkpoint = resolve_checkpoint(run_dir, portrait=portrait)
     with tempfile.TemporaryDirectory() as staging:
         staged = Path(staging) / "checkpoint"
         shutil.copytree(checkpoint, staged)
@@ -45,14 +43,4 @@ def push_run(run_dir: str | Path, repo_id: str, private: bool = True) -> str:
                 shutil.copy2(run_dir / name, staged / name)
         if (run_dir / "adapter").is_dir():
             shutil.copytree(run_dir / "adapter", staged / "adapter")
-        try:
-            api.create_repo(repo_id, private=private, exist_ok=True)
-            commit = api.upload_folder(
-                repo_id=repo_id, folder_path=staged, commit_message=f"Run {run_dir.name}"
-            )
-        except Exception as error:  # their common base differs between versions of huggingface_hub
-            raise OutputError(
-                f"Cannot upload to {repo_id!r} ({' '.join(str(error).split())}); check the name, "
-                "the connection and the login (hf auth login)"
-            ) from error
-    return str(commit)
+        return upload_checkpoint(staged, repo_id, private=private, message=f"Run {run_dir.name}")

@@ -12,12 +12,12 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.folder import BUNDLED, resolve_checkpoint
+from joyvasa_lib.checkpoints.modules import load_module
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
-from joyvasa_lib.speech.diffusion.storage import load_denoiser
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.training.loop.run import on_cpu
@@ -75,11 +75,11 @@ def prepare_initial(
             "Give network or initial: weights that are loaded bring their own network"
         )
     if initial and not alone:
-        start = MotionGenerator.from_pretrained(resolve_checkpoint(folder))
+        start = MotionGenerator.from_pretrained(resolve_checkpoint(folder, portrait=False))
         encoder, denoiser = start.audio_encoder, start.denoiser
         normalizer, betas = start.normalizer, start.betas
         prediction_type = start.prediction_type
-        checkpoint = resolve_checkpoint(folder)
+        checkpoint = resolve_checkpoint(folder, portrait=False)
         if audio_encoder:
             encoder = AudioEncoder.from_pretrained(audio_encoder)
     else:
@@ -88,7 +88,7 @@ def prepare_initial(
         encoder = AudioEncoder.from_pretrained(audio_encoder)
         normalizer = fitted_normalizer(source, run)
         if alone:
-            denoiser = load_denoiser(folder)
+            denoiser = load_module(MotionDenoiser, folder)
         else:
             denoiser = MotionDenoiser(
                 motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **network

@@ -19,7 +19,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, nn
 
-from joyvasa_lib.checkpoints.index import INDEX
+from joyvasa_lib.checkpoints.folder import INDEX
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -157,7 +157,7 @@ class MotionRun(CheckpointRun[MotionBatch]):
         """Writes the generator, whole or not at all, with adapters, model card and preview."""
         assert isinstance(network, MotionObjective)
         start, finished = self.initial, self.empty_folder()
-        self._generator(merged(network.denoiser)).save_pretrained(finished, torch.float16)
+        self._generator(merged(network.denoiser)).save_parts(finished, torch.float16)
         if start.checkpoint is not None:
             share_folder(start.checkpoint / "portrait", finished / "portrait")
             if (start.checkpoint / INDEX).is_file():

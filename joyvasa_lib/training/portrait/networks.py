@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from joyvasa_lib.checkpoints.folder import IN_A_RUN
-from joyvasa_lib.checkpoints.index import CheckpointIndex, read_index
+from joyvasa_lib.checkpoints.folder import IN_A_RUN, CheckpointIndex, read_index
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.keypoints import OfficialDriving

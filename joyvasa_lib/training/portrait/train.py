@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from joyvasa_lib.checkpoints.index import CheckpointIndex, write_index
+from joyvasa_lib.checkpoints.folder import CheckpointIndex, write_index
 from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.image import save_image

@@ -122,7 +122,7 @@ def test_convert_writes_stage_one_alone(official_folder: Path, tmp_path: Path) -
     assert result.exit_code == 0, result.exception
     told = json.loads(result.stdout)
     assert told["speech"] is False
-    pipe = JoyVASAPipeline.from_pretrained(tmp_path / "new", "cpu")
+    pipe = JoyVASAPipeline.from_pretrained(tmp_path / "new", device="cpu")
     assert pipe.subject == "animal"
     assert pipe.checkpoint is None
 

@@ -109,7 +109,7 @@ def test_a_converted_checkpoint_is_the_same_bit_for_bit(
     spoken: Motion,
     words: Path,
 ) -> None:
-    again = JoyVASAPipeline.from_pretrained(converted, "cpu")
+    again = JoyVASAPipeline.from_pretrained(converted, device="cpu")
     assert again.subject == "human"
     model, other = pipe.portrait_model, again.portrait_model
     assert isinstance(model, LivePortraitModel)

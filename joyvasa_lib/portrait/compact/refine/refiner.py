@@ -5,16 +5,13 @@ Axis legend: ``b`` frames, ``s`` side of the frame, ``v`` vertices, ``p`` side o
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.checkpoints.modules import load_module
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.palette import LUMA
 from joyvasa_lib.portrait.compact.refine.generator import PatchGenerator
@@ -24,7 +21,6 @@ from joyvasa_lib.rig.head_rig import HeadRig
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _DARK = 0.02
 """Luminance added to both sides of a ratio, so that it is bounded on dark pixels."""
 _BRIGHTER = {"mouth": 1.12, "eye": 1.3}
@@ -51,17 +47,7 @@ class PatchRefiner:
         Raises:
             CheckpointError: a file is missing, or keys or shapes differ; the message names them.
         """
-        folder = Path(folder)
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            public = {key: value for key, value in config.items() if not key.startswith("_")}
-            generator = PatchGenerator(**public)
-            generator.load_state_dict(load_file(folder / _WEIGHTS))
-        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(
-                f"Cannot read the portrait generator {folder}: {error}"
-            ) from error
-        return cls(rig, generator)
+        return cls(rig, load_module(PatchGenerator, folder))
 
     def __call__(
         self, frames: Bytes, vertices: Floats, appearance: Appearance, scale: float

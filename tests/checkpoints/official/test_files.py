@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
 from joyvasa_lib.checkpoints.official.files import find_official_files
-from joyvasa_lib.checkpoints.official.load import load_motion_generator, load_portrait_networks
 from joyvasa_lib.errors import CheckpointError, OptionError
+from joyvasa_lib.portrait.liveportrait.published import load_portrait_networks
+from joyvasa_lib.speech.published import load_motion_generator
 from liveportrait_official import official_state, spade_generator
 from official_checkpoint import BASE
 

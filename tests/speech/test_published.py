@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from joyvasa_lib.checkpoints.official.joyvasa import motion_generator_from_joyvasa
-from joyvasa_lib.checkpoints.official.template import normalizer_from_template
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas, noise_betas
 from joyvasa_lib.speech.motion_generator import MotionGenerator
+from joyvasa_lib.speech.published import motion_generator_from_joyvasa, normalizer_from_template
 from official_motion import (
     ARGS,
     SMALL_ARGS,

@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import pytest
 from typer.testing import CliRunner
 
-from joyvasa_lib.checkpoints.hub import download_parts, file_sha256, select_parts
 from joyvasa_lib.checkpoints.official import sources as official_parts
+from joyvasa_lib.checkpoints.official.hub import download_parts, file_sha256, select_parts
 from joyvasa_lib.checkpoints.official.sources import DEFAULT_PARTS, PARTS, HubFile, Part, known_file
 from joyvasa_lib.cli import app
 from joyvasa_lib.errors import CheckpointError, OptionError, OutputError

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.official import liveportrait as keys
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.portrait.liveportrait import published
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
@@ -23,11 +24,11 @@ BASE: dict[str, tuple[keys.Layout, type[nn.Module], Callable[[State], nn.Module]
     "appearance_feature_extractor": (
         keys.APPEARANCE,
         AppearanceFeatureExtractor,
-        keys.appearance_extractor,
+        published.appearance_extractor,
     ),
-    "motion_extractor": (keys.MOTION, MotionExtractor, keys.motion_extractor),
-    "warping_module": (keys.WARPING, WarpingNetwork, keys.warping_network),
-    "spade_generator": (keys.GENERATOR, SpadeGenerator, keys.spade_generator),
+    "motion_extractor": (keys.MOTION, MotionExtractor, published.motion_extractor),
+    "warping_module": (keys.WARPING, WarpingNetwork, published.warping_network),
+    "spade_generator": (keys.GENERATOR, SpadeGenerator, published.spade_generator),
 }
 
 
@@ -66,7 +67,7 @@ def test_a_loaded_network_is_in_evaluation_mode_and_has_its_own_float32_copy() -
         key: value.half() if value.is_floating_point() else value
         for key, value in appearance().items()
     }
-    network = keys.appearance_extractor(state)
+    network = published.appearance_extractor(state)
     assert not network.training
     assert {p.dtype for p in network.parameters()} == {torch.float32}
     assert not any(p.requires_grad for p in network.parameters())
@@ -84,34 +85,32 @@ def test_every_fault_is_named_at_once() -> None:
     state["third.weight"] = torch.zeros(1)
     state["resblocks_3d.3dr0.conv1.bias"] = torch.full((32,), torch.nan)
     with pytest.raises(CheckpointError) as caught:
-        keys.appearance_extractor(state)
+        published.appearance_extractor(state)
     for fault in (
         "appearance_feature_extractor",
-        "first.conv.weight is missing",
-        "resblocks_3d.3dr5.norm2.running_var is missing",
-        "third.weight is unexpected",
-        "second.weight has shape (512, 128, 1, 1) where (512, 256, 1, 1) is due",
-        "second.bias is torch.int64 where",
-        "first.norm.bias is str where",
-        "resblocks_3d.3dr0.conv1.bias holds numbers that are not finite",
+        "2 missing: first.conv.weight, resblocks_3d.3dr5.norm2.running_var",
+        "1 unexpected: third.weight",
+        "1 of another shape: second.weight (512, 128, 1, 1) instead of (512, 256, 1, 1)",
+        "2 of another kind: first.norm.bias (str), second.bias (torch.int64)",
+        "1 not finite: resblocks_3d.3dr0.conv1.bias",
     ):
         assert fault in str(caught.value)
 
 
 def test_only_batch_norm_s_counters_may_be_missing_or_there() -> None:
     state = {key: value for key, value in appearance().items() if not key.endswith(keys.COUNTER)}
-    network = keys.appearance_extractor(state)
+    network = published.appearance_extractor(state)
     assert int(network.first.norm.num_batches_tracked) == 0
     state["first.norm.num_batches"] = torch.zeros(())
-    with pytest.raises(CheckpointError, match=r"first\.norm\.num_batches is unexpected"):
-        keys.appearance_extractor(state)
+    with pytest.raises(CheckpointError, match=r"1 unexpected: first\.norm\.num_batches"):
+        published.appearance_extractor(state)
 
 
 @pytest.mark.parametrize("given", sorted({*BASE, "stitching_retargeting_module"}))
 def test_swapped_files_are_recognised(given: str) -> None:
     state = stitching_state() if given not in BASE else empty_state(given)
     readers = {**{name: entry[2] for name, entry in BASE.items()}}
-    readers["stitching_retargeting_module"] = keys.keypoint_networks  # type: ignore[assignment]
+    readers["stitching_retargeting_module"] = published.keypoint_networks  # type: ignore[assignment]
     for name in readers.keys() - {given}:
         with pytest.raises(CheckpointError, match=f"look like those of {given}") as caught:
             readers[name](state)
@@ -120,7 +119,11 @@ def test_swapped_files_are_recognised(given: str) -> None:
 
 @pytest.mark.parametrize("state", [[], torch.zeros(3), None])
 def test_what_is_no_dictionary_is_refused(state: Any) -> None:
-    for read in (keys.appearance_extractor, keys.spade_generator, keys.keypoint_networks):
+    for read in (
+        published.appearance_extractor,
+        published.spade_generator,
+        published.keypoint_networks,
+    ):
         with pytest.raises(CheckpointError, match="is a dictionary of tensors, not"):
             read(state)
 
@@ -143,14 +146,14 @@ def test_a_spectral_norm_of_nothing_is_refused_instead_of_dividing_by_it() -> No
     with pytest.raises(
         CheckpointError, match=r"G_middle_0\.conv_0\.weight in these spade_gen.* is 0"
     ):
-        keys.spade_generator(empty_state("spade_generator"))
+        published.spade_generator(empty_state("spade_generator"))
 
 
 def test_a_generator_without_pixel_shuffle_is_recognised_by_its_last_layer() -> None:
     state = {key: value + 1.0 for key, value in empty_state("spade_generator").items()}
     del state["conv_img.0.weight"], state["conv_img.0.bias"]
     state["conv_img.weight"], state["conv_img.bias"] = torch.ones(3, 64, 3, 3), torch.ones(3)
-    network = keys.spade_generator(state)
+    network = published.spade_generator(state)
     assert network.config.image_upscale == 1
     assert network.conv_img.out_channels == 3
 
@@ -158,7 +161,7 @@ def test_a_generator_without_pixel_shuffle_is_recognised_by_its_last_layer() -> 
 # The stitching file
 
 
-def outputs(networks: keys.KeypointNetworks) -> list[Tensor]:
+def outputs(networks: published.KeypointNetworks) -> list[Tensor]:
     torch.manual_seed(0)
     source, driving = torch.randn(2, 3, 21, 3)
     return [
@@ -176,8 +179,8 @@ def test_a_flattened_stitching_file_is_the_same_three_networks(prefix: str) -> N
         for part, state in nested.items()
         for key, value in state.items()
     }
-    expected = outputs(keys.keypoint_networks(nested))
-    for ours, theirs in zip(outputs(keys.keypoint_networks(flat)), expected, strict=True):
+    expected = outputs(published.keypoint_networks(nested))
+    for ours, theirs in zip(outputs(published.keypoint_networks(flat)), expected, strict=True):
         assert_close(ours, theirs.numpy(), 0.0)
 
 
@@ -188,7 +191,7 @@ def test_other_entries_of_the_stitching_file_are_ignored_and_module_is_removed()
     }
     nested["optimizer"] = {"step": 3}
     nested["epoch"] = 12
-    assert outputs(keys.keypoint_networks(nested))[0].shape == (3, 21, 3)
+    assert outputs(published.keypoint_networks(nested))[0].shape == (3, 21, 3)
 
 
 def test_faults_in_the_stitching_file_are_named_with_their_network() -> None:
@@ -196,10 +199,10 @@ def test_faults_in_the_stitching_file_are_named_with_their_network() -> None:
     del nested["retarget_eye"], nested["retarget_mouth"]["mlp.2.bias"]
     nested["retarget_shoulder"]["mlp.8.bias"] = torch.zeros(1)
     with pytest.raises(CheckpointError) as caught:
-        keys.keypoint_networks(nested)
+        published.keypoint_networks(nested)
     for fault in (
-        "retarget_eye.mlp.10.weight is missing",
-        "retarget_mouth.mlp.2.bias is missing",
-        "retarget_shoulder.mlp.8.bias is unexpected",
+        "13 missing: retarget_mouth.mlp.2.bias, retarget_eye.mlp.",
+        "retarget_eye.mlp.10.weight, ",
+        "1 unexpected: retarget_shoulder.mlp.8.bias",
     ):
         assert fault in str(caught.value)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from joyvasa_lib.checkpoints.int8 import pack, unpack
+from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
-from joyvasa_lib.speech.diffusion.storage import load_denoiser, save_denoiser
-from joyvasa_lib.speech.encoders.int8 import pack, unpack
 
 
 def weights() -> dict[str, torch.Tensor]:
@@ -58,8 +58,8 @@ def test_a_denoiser_in_8_bits_predicts_nearly_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     sizes = {"feature_dim": 32, "hidden_dim": 64, "n_layers": 2, "audio_dim": 16, "motion_dim": 9}
     denoiser = MotionDenoiser(**sizes).eval()
-    save_denoiser(denoiser, tmp_path, torch.int8)
-    small = load_denoiser(tmp_path)
+    save_module(denoiser, tmp_path, torch.int8)
+    small = load_module(MotionDenoiser, tmp_path)
     p = denoiser.config.n_prev_motions
     given = [torch.randn(1, 100, 9), torch.tensor([7]), torch.randn(1, 100, 32),
              torch.randn(1, p, 9), torch.randn(1, p, 32)]  # fmt: skip

@@ -1,0 +1,279 @@
+"""Both stages found, loaded and saved together: checkpoint folders, the hub, published files.
+
+What is loaded here knows nothing of images or recordings; the pipeline does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from joyvasa_lib.checkpoints.folder import (
+    CARD,
+    EMOTION,
+    PORTRAIT,
+    SUBJECTS,
+    CheckpointIndex,
+    is_checkpoint,
+    read_index,
+    resolve_checkpoint,
+    write_index,
+)
+from joyvasa_lib.checkpoints.hub import locate_checkpoint, upload_checkpoint
+from joyvasa_lib.checkpoints.official.files import find_official_files
+from joyvasa_lib.checks import checked_choice, checked_device
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.media.files import atomic_folder
+
+if TYPE_CHECKING:
+    import torch
+
+    from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
+    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+    from joyvasa_lib.portrait.model import PortraitModel
+    from joyvasa_lib.speech.motion_generator import MotionGenerator
+
+Compat = Literal["joyvasa"]
+COMPATS = (None, "joyvasa")
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """Both stages, and whom they are for.
+
+    Attributes:
+        model: stage one.
+        generator: stage two, or the checkpoint folder that it is loaded from when it is needed;
+            None where there is none.
+        subject: ``"human"`` or ``"animal"``.
+        landmarks: LivePortrait's landmark network for people, where its file is there.
+    """
+
+    model: PortraitModel
+    generator: MotionGenerator | Path | None
+    subject: str = "human"
+    landmarks: LivePortraitLandmarks | None = None
+
+
+def check_device(device: str | torch.device | None) -> None:
+    """Refuses a device that is not there; torch is loaded only for one that has to be asked for.
+
+    Raises:
+        OptionError: the device is unknown or not there.
+    """
+    if device not in (None, "cpu"):
+        checked_device(device)
+
+
+def load_checkpoint(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    device: str | torch.device | None = None,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    compat: Compat | None = None,
+) -> Stages:
+    """Both stages of a checkpoint; stage two is loaded when it is needed.
+
+    See ``JoyVASAPipeline.from_pretrained`` for the arguments.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, incomplete or unreadable.
+        OptionError: the device is unknown or not there; or ``compat`` is unknown, or not for a
+            checkpoint of this preset.
+    """
+    check_device(device)
+    checked_choice("compat", compat, COMPATS)
+    folder = resolve_checkpoint(
+        locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
+    )
+    index = read_index(folder)
+    model = load_portrait_model(folder, device, compat=compat)
+    return Stages(model, folder if index.speech else None, index.subject)
+
+
+def load_portrait_model(
+    folder: Path,
+    device: str | torch.device | None = None,
+    *,
+    compat: Compat | None = None,
+) -> PortraitModel:
+    """Stage one of a checkpoint folder.
+
+    Args:
+        folder: result of :func:`~joyvasa_lib.checkpoints.folder.resolve_checkpoint`.
+        device: torch device; the GPU if there is one by default. Preset compact needs none.
+        compat: ``"joyvasa"`` for a model that drives, crops and paints as the published code.
+
+    Raises:
+        CheckpointError: a part of it cannot be used.
+        OptionError: the device is unknown or not there, or ``compat`` is not for this preset.
+    """
+    if read_index(folder).preset == "liveportrait":
+        model = _portrait_class(compat).from_pretrained(folder, checked_device(device))
+        return _driven(model, compat)
+    if compat is not None:
+        raise OptionError(
+            f"compat={compat!r} needs LivePortrait's and JoyVASA's files; this checkpoint is of "
+            "preset compact"
+        )
+    from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+
+    return CompactPortraitModel.from_pretrained(folder)
+
+
+def load_motion_generator(
+    source: MotionGenerator | Path,
+    device: str | torch.device | None = None,
+    *,
+    compat: Compat | None = None,
+) -> MotionGenerator:
+    """Stage two on its device.
+
+    Args:
+        source: a checkpoint folder, or stage two itself, which is moved.
+        device: torch device; the GPU if there is one by default.
+        compat: ``"joyvasa"`` for a generator that draws windows as the published code; for a
+            folder.
+
+    Raises:
+        CheckpointError: a part of it is missing or cannot be used.
+        OptionError: the device is unknown or not there.
+    """
+    known = checked_device(device)
+    if isinstance(source, Path):
+        source = _generator_class(compat).from_pretrained(source)
+    return source.to(known)
+
+
+def load_official(
+    directory: str | os.PathLike[str],
+    subject: str = "human",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    driving: OfficialDriving | None = None,
+    with_speech: bool = True,
+    compat: Compat | None = None,
+) -> Stages:
+    """Both stages of LivePortrait's and JoyVASA's files as they are published.
+
+    See ``JoyVASAPipeline.from_official`` for the arguments.
+
+    Raises:
+        CheckpointError: files are missing, there twice, damaged, unsafe or of other networks.
+        OptionError: another subject, or the device, dtype or compat cannot be used.
+    """
+    check_device(device)
+    checked_choice("compat", compat, COMPATS)
+    checked_choice("subject", subject, SUBJECTS)
+    files = find_official_files(Path(directory), subject, with_speech=with_speech)
+    from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
+    from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+    from joyvasa_lib.portrait.liveportrait.published import load_portrait_networks
+    from joyvasa_lib.speech.published import load_motion_generator
+
+    generator = load_motion_generator(files, _generator_class(compat)) if with_speech else None
+    rules = driving or OfficialDriving(subject="animal" if subject == "animal" else "human")
+    networks = load_portrait_networks(files)
+    model = _portrait_class(compat)(networks, rules, checked_device(device), dtype)
+    landmarks = None
+    if files.landmarks is not None and subject == "human":
+        landmarks = LivePortraitLandmarks(files.landmarks, MediaPipeFaceDetector())
+    return Stages(_driven(model, compat), generator, subject, landmarks)
+
+
+def save_checkpoint(
+    folder: str | os.PathLike[str],
+    model: PortraitModel,
+    generator: MotionGenerator | None,
+    subject: str = "human",
+    *,
+    loaded_from: Path | None = None,
+) -> Path:
+    """Writes both stages as a checkpoint folder, whole or not at all.
+
+    Args:
+        folder: a checkpoint of this library that is there already is replaced as a whole; any
+            other folder that is not empty is left alone.
+        model: stage one.
+        generator: stage two, written in float32; None for a folder without one.
+        subject: ``"human"`` or ``"animal"``.
+        loaded_from: checkpoint folder whose emotion map and model card go with it, if it has them.
+
+    Returns:
+        The path.
+
+    Raises:
+        OptionError: the portrait model is of no preset that is loaded from a folder.
+        OutputError: the folder cannot be written, or holds other things.
+    """
+    if model.preset is None:
+        raise OptionError(
+            f"A {type(model).__name__} is of no preset, so its checkpoint could not be loaded "
+            "again; save it yourself"
+        )
+    with atomic_folder(folder, ours=is_checkpoint) as temporary:
+        model.save_pretrained(temporary / PORTRAIT)
+        if generator is not None:
+            generator.save_parts(temporary)
+        if loaded_from is not None:
+            if (loaded_from / EMOTION).is_dir():
+                shutil.copytree(loaded_from / EMOTION, temporary / EMOTION)
+            if (loaded_from / CARD).is_file():
+                shutil.copyfile(loaded_from / CARD, temporary / CARD)
+        write_index(temporary, CheckpointIndex(model.preset, subject, generator is not None))
+    return Path(folder).expanduser()
+
+
+def push_checkpoint(
+    repo_id: str,
+    model: PortraitModel,
+    generator: MotionGenerator | None,
+    subject: str = "human",
+    *,
+    loaded_from: Path | None = None,
+    private: bool = True,
+    revision: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Uploads what :func:`save_checkpoint` writes; returns the address of the commit.
+
+    Raises:
+        OptionError: the portrait model is of no preset that is loaded from a folder.
+        OutputError: the hub cannot be reached or refuses.
+    """
+    with tempfile.TemporaryDirectory() as staging:
+        folder = save_checkpoint(
+            Path(staging) / "checkpoint", model, generator, subject, loaded_from=loaded_from
+        )
+        return upload_checkpoint(
+            folder, repo_id, private=private, revision=revision, message=message
+        )
+
+
+def _portrait_class(compat: Compat | None) -> type[LivePortraitModel]:
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
+
+    return LivePortraitModel
+
+
+def _generator_class(compat: Compat | None) -> type[MotionGenerator]:
+    from joyvasa_lib.speech.motion_generator import MotionGenerator
+
+    return MotionGenerator
+
+
+def _driven(model: LivePortraitModel, compat: Compat | None) -> LivePortraitModel:
+    from dataclasses import replace
+
+    if compat is not None:
+        model.driving = replace(model.driving, compat=compat)
+    return model
