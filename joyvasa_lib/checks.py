@@ -121,6 +121,8 @@ def checked_device(device: Any = None) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         known = torch.device(device)
+        if known.type == "meta":
+            raise RuntimeError("it holds no numbers")
         torch.empty(0, device=known)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise OptionError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from joyvasa_lib.checkpoints.folder import (
+    BUNDLED,
     CARD,
     EMOTION,
     PORTRAIT,
@@ -220,7 +221,7 @@ def save_checkpoint(
             f"A {type(model).__name__} is of no preset, so its checkpoint could not be loaded "
             "again; save it yourself"
         )
-    with atomic_folder(folder, ours=is_checkpoint) as temporary:
+    with atomic_folder(folder, ours=_is_replaceable) as temporary:
         model.save_pretrained(temporary / PORTRAIT)
         if generator is not None:
             generator.save_parts(temporary)
@@ -257,6 +258,10 @@ def push_checkpoint(
         return upload_checkpoint(
             folder, repo_id, private=private, revision=revision, message=message
         )
+
+
+def _is_replaceable(folder: Path) -> bool:
+    return is_checkpoint(folder) and folder.resolve() != BUNDLED.resolve()
 
 
 def _portrait_class(compat: Compat | None) -> type[LivePortraitModel]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -55,13 +54,13 @@ def convert(
 
 
 def _check_place(source: Path, target: Path) -> None:
-    """Refuses a destination that cannot be written, or whose writing would remove the source."""
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist; create it first")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder {target.parent} is not writable; choose another one")
+    """Refuses a destination that cannot be written, or whose writing would remove other files."""
+    from joyvasa_lib.checkpoints.folder import is_checkpoint
+    from joyvasa_lib.media.files import check_folder
+
     here = source.resolve()
     if target.resolve() in (here, *here.parents):
         raise OutputError(
             f"Replacing {target} would remove the published files in {source}; choose another name"
         )
+    check_folder(target, ours=is_checkpoint)

@@ -19,7 +19,7 @@ import places
 pytest.importorskip("accelerate")
 
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.checkpoints.folder import BUNDLED
+from joyvasa_lib.checkpoints.folder import BUNDLED, WEIGHTS
 from joyvasa_lib.cli import main as joyvasa
 from joyvasa_lib.datasets.heads.frames import (
     HeadFrameMaker,
@@ -33,7 +33,7 @@ from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFea
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, MotionExtractor
-from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
+from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from joyvasa_lib.recipes import read_recipe, take_section

@@ -14,6 +14,7 @@ from fixtures.fill import stats
 from numpy.typing import NDArray
 from torch import nn
 
+from joyvasa_lib.checkpoints.folder import WEIGHTS
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError, OutputError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import Face
@@ -24,7 +25,7 @@ from joyvasa_lib.portrait.liveportrait.fast.renderer import fast_dtype, to_pixel
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel, LivePortraitPortrait
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
-from joyvasa_lib.portrait.liveportrait.networks import WEIGHTS, LivePortraitNetworks
+from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from liveportrait_official import (
