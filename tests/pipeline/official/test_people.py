@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.errors import CheckpointError, MotionError, OptionError
+from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.face.crop import FaceCrop, crop_upright
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech
@@ -207,11 +207,6 @@ def test_options_of_driving_reach_the_frames(
 def test_published_files_are_not_mistaken_for_a_checkpoint(official_folder: Path) -> None:
     with pytest.raises(CheckpointError, match=r"published files; load them with .*from_official"):
         JoyVASAPipeline.from_pretrained(official_folder)
-
-
-def test_the_bundled_checkpoint_is_not_converted(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="compact preset"):
-        JoyVASAPipeline.from_pretrained().save_pretrained(tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
