@@ -61,7 +61,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 def test_nothing_given_is_the_bundled_checkpoint_and_a_folder_is_itself(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub,
 ) -> None:
     assert locate_checkpoint(None) is None
     assert locate_checkpoint(BUNDLED) == BUNDLED
@@ -119,7 +119,11 @@ def test_without_a_connection_the_error_says_so(monkeypatch: pytest.MonkeyPatch)
     ["/no/such", "./me/voice", "../me", "voice", "a/b/c", "~/voice", "me//voice", "me/vo ice",
      "me/voice/", "me/-voice", "", "me/..", "c:\\me\\voice"],
 )  # fmt: skip
-def test_what_is_neither_a_folder_nor_a_repository_is_a_clear_error(hub: Hub, text: str) -> None:
+def test_what_is_neither_a_folder_nor_a_repository_is_a_clear_error(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     assert not is_repository_name(text)
     if text:  # the empty text is the current folder
         with pytest.raises(CheckpointError, match="There is no checkpoint folder .*'user/name'"):
