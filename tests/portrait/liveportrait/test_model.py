@@ -335,14 +335,18 @@ def test_a_saved_model_renders_the_same_frames_bit_for_bit(
 
 def test_saving_replaces_a_folder_as_a_whole(small: LivePortraitModel, tmp_path: Path) -> None:
     folder = tmp_path / "portrait"
-    folder.mkdir()
-    (folder / "leftover.txt").write_text("old")
+    small.save_pretrained(folder)
+    (folder / "generator" / "leftover.txt").write_text("old")
     small.save_pretrained(folder, torch.bfloat16)
-    assert not (folder / "leftover.txt").exists()
+    assert not (folder / "generator" / "leftover.txt").exists()
     loaded = LivePortraitModel.from_pretrained(folder)
     assert {p.dtype for p in loaded.networks.generator.parameters()} == {torch.float32}
     with pytest.raises(OutputError, match="does not exist"):
         small.save_pretrained(tmp_path / "no" / "portrait")
+    (folder / "holiday.jpg").write_text("sea")
+    with pytest.raises(OutputError, match="holds other things"):
+        small.save_pretrained(folder)
+    assert (folder / "holiday.jpg").read_text() == "sea"
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="is a file"):
         small.save_pretrained(tmp_path / "file")
