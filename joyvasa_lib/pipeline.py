@@ -20,7 +20,7 @@ from joyvasa_lib.animation import Animation
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
-from joyvasa_lib.errors import CheckpointError, NoFaceError
+from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
