@@ -2,8 +2,8 @@
 
     python examples/custom_dataset.py recordings/ runs/mine [section.key=value ...]
 
-Whatever holds your recordings (a database, a bucket, motion capture), a class with one method makes
-it known to the trainer. If the folder is empty, three recordings are made up, so that this runs.
+Whatever holds your recordings (a database, a bucket, motion capture), a class with one method gives
+them to the trainer. If the folder is empty, four recordings are made up, so that this runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 
 
 class Pairs(MotionSource):
-    """Sound and motion side by side; every fourth recording is held out.
+    """Recordings with their motion beside them; every fourth recording is held out.
 
     The base class says that the motion is of the compact preset's blendshapes, relative to each
     person's usual pose; ``space_name``, ``layout`` and ``reference`` would say otherwise.
@@ -45,7 +45,7 @@ class Pairs(MotionSource):
 
     @staticmethod
     def load(path: Path) -> Take:
-        """One recording: 16 kHz sound, and the numbers of each frame at 25 a second."""
+        """One recording: 16 kHz waveform, and the values of each frame at 25 a second."""
         motion = Motion.load(path.with_suffix(".safetensors")).retime(fps=25.0)
         return Take(load_speech(path).waveform, values_of(motion))
 
@@ -54,12 +54,14 @@ def make_up(folder: Path, count: int = 4) -> None:
     """Recordings of somebody who mumbles: the mouth moves half as far as it should."""
     folder.mkdir(parents=True, exist_ok=True)
     pipe = JoyVASAPipeline.from_pretrained()
-    words = load_speech(DEMO / "hello.flac").waveform
+    sentence = load_speech(DEMO / "hello.flac").waveform
     for index in range(count):
-        sound = np.roll(words, -index * SAMPLE_RATE // 2)[: 2 * SAMPLE_RATE]
-        motion = pipe.generate_motion(sound, seed=index).with_gains(mouth=0.5)
+        waveform = np.roll(sentence, -index * SAMPLE_RATE // 2)[: 2 * SAMPLE_RATE]
+        motion = pipe.generate_motion(waveform, sample_rate=SAMPLE_RATE, seed=index).with_gains(
+            mouth=0.5
+        )
         motion.save(folder / f"{index}.safetensors")
-        write_wav(folder / f"{index}.wav", sound)
+        write_wav(folder / f"{index}.wav", waveform)
 
 
 def main(folder: Path, run: Path, changes: list[str]) -> None:

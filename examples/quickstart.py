@@ -1,4 +1,4 @@
-"""A portrait talks, in the five lines of the README, and then a second, calmer take.
+"""A portrait talks in one call, then a second, calmer take in two stages.
 
     python examples/quickstart.py portrait.jpg speech.wav talking.mp4
 
@@ -20,12 +20,12 @@ def main(portrait: Path, speech: Path, output: Path) -> None:
     pipe = JoyVASAPipeline.from_pretrained()
     pipe(portrait, speech, seed=0).save(output)
 
-    # The same in two stages: encode a portrait once, draw any motion on it.
-    prepared = pipe.encode(portrait)
+    # The same in two stages: encode a portrait once, render any motion on it.
+    encoded = pipe.encode(portrait)
     motion = pipe.generate_motion(speech, seed=1)
     calm = motion.with_gains(head=0.5, brows=0.5)
     second = output.with_stem(f"{output.stem}-calm")
-    pipe.render(prepared, calm, speech).save(second)
+    pipe.render(encoded, calm, speech).save(second)
     print(f"{output} and {second}: {len(motion)} frames")
 
 

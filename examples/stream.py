@@ -1,9 +1,10 @@
-"""Frames while the sound still arrives: how late is the first one, how fast are the others?
+"""Frames while speech still arrives: how late is the first one, how fast are the others?
 
     python examples/stream.py portrait.jpg speech.wav streamed.mp4
 
-A file plays the microphone here: its sound comes in pieces of a tenth of a second. Replace
-``pieces`` by your own iterator over float32 arrays, 16 kHz mono, for a live source.
+A file stands in for the microphone: its speech comes in chunks of a tenth of a second. For a live
+source, replace ``chunks`` by your own iterator over mono arrays or tensors, and say their rate with
+``sample_rate=``.
 """
 
 from __future__ import annotations
@@ -18,32 +19,33 @@ from numpy.typing import NDArray
 
 import joyvasa_lib
 from joyvasa_lib import JoyVASAPipeline
-from joyvasa_lib.media.audio import iter_speech, load_speech
+from joyvasa_lib.media.audio import SAMPLE_RATE, iter_speech, load_speech
 from joyvasa_lib.media.video import VideoWriter
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
-WINDOW_FRAMES = 25  # one second of motion is planned at a time; fewer answer sooner
+FPS = 25.0
+WINDOW_FRAMES = 25  # one second of motion is generated at a time; fewer answer sooner
 
 
 def main(portrait: Path, speech: Path, output: Path) -> None:
     pipe = JoyVASAPipeline.from_pretrained()
-    prepared = pipe.encode(portrait)
-    generator = pipe.motion_generator  # loads now, not when the first sound arrives
+    encoded = pipe.encode(portrait)
     heard = 0.0
 
-    def pieces() -> Iterator[NDArray[np.float32]]:
+    def chunks() -> Iterator[NDArray[np.float32]]:
         nonlocal heard
-        for piece in iter_speech(speech, chunk_seconds=0.1):
-            heard += len(piece) / 16000
-            yield piece
+        for chunk in iter_speech(speech, chunk_seconds=0.1):
+            heard += len(chunk) / SAMPLE_RATE
+            yield chunk
 
-    height, width = prepared.crop.full_image.shape[:2]
+    # Everything is loaded and checked here, before the first chunk is read.
+    frames = pipe.stream(encoded, chunks(), fps=FPS, window_frames=WINDOW_FRAMES)
     started = time.perf_counter()
-    with VideoWriter(output, (width, height), generator.fps, load_speech(speech)) as video:
-        for frame in pipe.stream(prepared, pieces(), window_frames=WINDOW_FRAMES):
+    with VideoWriter(output, encoded.frame_size(True), FPS, load_speech(speech)) as video:
+        for frame in frames:
             if video.n_frames == 0:
                 wait = time.perf_counter() - started
-                print(f"first frame after {heard:.1f} s of sound and {wait:.2f} s of work")
+                print(f"first frame after {heard:.1f} s of speech and {wait:.2f} s of work")
             video.write(frame)
     spent = time.perf_counter() - started
     print(f"{output}: {video.n_frames} frames, {video.n_frames / spent:.0f} a second")

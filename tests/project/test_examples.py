@@ -20,13 +20,13 @@ from joyvasa_lib.media.video import probe
 
 ROOT = places.ROOT
 EXAMPLES = ROOT / "examples"
-DEMO = ROOT / "joyvasa_lib" / "demo_assets"
+DEMO = places.DEMO
 
 
 @pytest.fixture(scope="module")
 def one_second(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first spoken second of the demonstration sentence."""
-    path = tmp_path_factory.mktemp("sound") / "speech.wav"
+    path = tmp_path_factory.mktemp("recordings") / "speech.wav"
     samples = load_speech(DEMO / "hello.flac").waveform[4000:20000]
     wavfile.write(path, 16000, np.round(samples * 32767).astype(np.int16))
     return path
@@ -128,7 +128,7 @@ def test_the_quickstart_writes_both_takes(
         assert probe(path).duration == pytest.approx(1.0, abs=0.04)
 
 
-def test_streamed_frames_last_as_long_as_their_sound(
+def test_streamed_frames_last_as_long_as_their_recording(
     one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "streamed.mp4"
@@ -137,9 +137,9 @@ def test_streamed_frames_last_as_long_as_their_sound(
 
 
 def test_the_image_of_the_readme_is_a_strip_of_five_different_moments() -> None:
-    full_image = load_image(ROOT / "docs" / "images" / "demo.jpg").astype(np.float32)
-    width = (full_image.shape[1] + 4) // 5
-    frames = [full_image[:, i * width : (i + 1) * width - 4] for i in range(5)]
+    strip = load_image(ROOT / "docs" / "images" / "demo.jpg").astype(np.float32)
+    width = (strip.shape[1] + 4) // 5
+    frames = [strip[:, i * width : (i + 1) * width - 4] for i in range(5)]
     assert len({frame.shape for frame in frames}) == 1
     for first, second in pairwise(frames):
         assert np.abs(first - second).max() > 60  # a mouth that opens or closes

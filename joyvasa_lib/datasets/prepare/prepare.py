@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,7 +111,9 @@ def prepare_videos(
         recipe: the options; a set is continued with those that it was begun with.
         workers: pieces worked on side by side.
         engine: ``"local"`` processes or a ``"ray"`` cluster that sees both folders.
-        progress: called before the first and after each piece.
+        progress: called before the first and after each piece. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop: workers are ended, and a later
+            call continues with the pieces that are not done.
 
     Returns:
         What was made, and what became of every stretch.
@@ -187,10 +189,11 @@ def _work(
     if progress is not None:
         progress(Progress(seconds, total, clips))
     jobs = (PieceJob(source.resolve(), folder.resolve(), piece, recipe) for piece in pieces)
-    for done in run_jobs(prepare_piece, jobs, workers, engine):
-        seconds, clips = seconds + done.piece.seconds, clips + done.clips
-        if progress is not None:
-            progress(Progress(seconds, total, clips))
+    with closing(run_jobs(prepare_piece, jobs, workers, engine)) as finished:
+        for done in finished:
+            seconds, clips = seconds + done.piece.seconds, clips + done.clips
+            if progress is not None:
+                progress(Progress(seconds, total, clips))
     return clips
 
 

@@ -9,6 +9,7 @@ keypoints.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,7 @@ def train_emotion(
     run_dir: str | Path,
     export_dir: str | Path | None = None,
     resume: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Trains the map; each validation exports it, or the linear basis if that is better.
 
@@ -162,6 +164,9 @@ def train_emotion(
         run_dir: run folder; an interrupted run in it is continued.
         export_dir: folder that the map is written to; ``run_dir/emotion`` by default.
         resume: False to start anew.
+        progress: called with the number of steps done after each. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
+            state that was saved last.
 
     Returns:
         The export folder, for :func:`~joyvasa_lib.emotion.maps.choose.load_unit_map`.
@@ -205,7 +210,7 @@ def train_emotion(
         report = {name: rounded(explained) for name, explained in measured.items()}
         save_unit_map(learned if found.at_least(basis) else None, folder, report)
 
-    run.fit(loss, validate, export)
+    run.fit(loss, validate, export, progress)
     return folder
 
 

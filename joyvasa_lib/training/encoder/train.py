@@ -122,6 +122,7 @@ def train_audio_encoder(
     run_dir: str | Path,
     export_dir: str | Path | None = None,
     resume: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Trains the encoder and exports it after each validation.
 
@@ -130,6 +131,9 @@ def train_audio_encoder(
         run_dir: run folder; an interrupted run in it goes on.
         export_dir: where the encoder is written; ``run_dir/audio_encoder`` if not given.
         resume: start anew if false.
+        progress: called with the number of steps done after each. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
+            state that was saved last.
 
     Returns:
         The export folder.
@@ -161,7 +165,7 @@ def train_audio_encoder(
         assert isinstance(network, SpeechLabeller)
         network.encoder.save_pretrained(folder)
 
-    run.fit(loss, _validator(corpus, config), export)
+    run.fit(loss, _validator(corpus, config), export, progress)
     return folder
 
 

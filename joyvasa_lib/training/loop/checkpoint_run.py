@@ -63,10 +63,14 @@ class CheckpointRun(ABC, Generic[B]):
         if run.accelerator.is_main_process:
             run.files.write_data_card(data_card, run.step)
 
-    def fit(self) -> Path:
-        """Trains to the last step; returns the folder of the checkpoint."""
+    def fit(self, progress: Callable[[int], None] | None = None) -> Path:
+        """Trains to the last step; returns the folder of the checkpoint.
+
+        Args:
+            progress: see :meth:`~joyvasa_lib.training.loop.run.TrainingRun.fit`.
+        """
         try:
-            self.run.fit(self.loss, self.validate, self.export)
+            self.run.fit(self.loss, self.validate, self.export, progress)
         finally:
             self.batches.close()
         return self.folder

@@ -69,6 +69,7 @@ class TrainingRun:
         loss: Callable[[nn.Module, int], dict[str, Tensor]],
         validate: Callable[[nn.Module], dict[str, float]],
         export: Callable[[nn.Module], None] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Trains to the last step.
 
@@ -77,6 +78,9 @@ class TrainingRun:
                 its batch from the number alone, so that a resumed run sees the same batches.
             validate: averaged network to metrics.
             export: called with the averaged network after each validation.
+            progress: called with the number of steps done after each. What it raises, such as
+                :class:`~joyvasa_lib.errors.Cancelled`, ends the run, which can be continued from
+                the state that was saved last.
         """
         started = saved = logged = time.monotonic()
         self._start_trackers()
@@ -104,6 +108,8 @@ class TrainingRun:
             if last or stopping or time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
+            if progress is not None:
+                progress(self.step)
             if stopping:
                 break
         self.accelerator.wait_for_everyone()

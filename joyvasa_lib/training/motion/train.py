@@ -10,7 +10,7 @@ On several processes: ``accelerate launch -m joyvasa_lib.training.motion --confi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def train_motion(
     export_dir: str | Path | None = None,
     changes: Iterable[str] = (),
     source: MotionSource | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Trains the denoiser and exports the whole generator after each validation.
 
@@ -60,6 +61,9 @@ def train_motion(
         export_dir: where the generator is written; ``run_dir/generator`` if not given.
         changes: ``section.key=value``, in place of what the file says.
         source: recordings of your own, instead of ``motion.data``.
+        progress: called with the number of steps done after each. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
+            state that was saved last.
 
     Returns:
         The export folder, for ``MotionGenerator.from_pretrained``. ``run_dir`` itself is what
@@ -72,7 +76,7 @@ def train_motion(
     """
     config, loop = read_training(config_path, MotionTraining, "motion", changes)
     source = source or open_source(config.data, config.corpus)
-    return MotionRun(config, loop, source, run_dir, resume, export_dir).fit()
+    return MotionRun(config, loop, source, run_dir, resume, export_dir).fit(progress)
 
 
 class MotionRun(CheckpointRun[MotionBatch]):

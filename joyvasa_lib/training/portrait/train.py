@@ -9,7 +9,7 @@ On several processes: ``accelerate launch -m joyvasa_lib.training.portrait --con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def train_portrait(
     changes: Iterable[str] = (),
     source: FrameSource | None = None,
     identity: Embedding | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Trains stage one by a recipe and exports it after each validation.
 
@@ -63,6 +64,9 @@ def train_portrait(
         source: images of your own, instead of ``portrait.data``; preset liveportrait only.
         identity: embedding of faces, from images [b, 3, s, s] in [0, 1] to [b, c], for
             ``loss_weights.identity``; preset liveportrait only. None is part of this package.
+        progress: called with the number of steps done after each. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
+            state that was saved last.
 
     Returns:
         The export folder: of preset compact the generator's, in half precision; of preset
@@ -81,7 +85,8 @@ def train_portrait(
         options = take_section(found, NetworksTraining, "portrait")
         check_identity(options, identity)
         images = source or open_frames(options.data)
-        return PortraitRun(options, loop, images, run_dir, resume, export_dir, identity).fit()
+        run = PortraitRun(options, loop, images, run_dir, resume, export_dir, identity)
+        return run.fit(progress)
     checked_choice("portrait.preset", preset, ("compact", "liveportrait"))
     if source is not None or identity is not None:
         raise OptionError(
@@ -90,7 +95,7 @@ def train_portrait(
         )
     section.pop("preset", None)
     compact = take_section({"portrait": section}, RefinerTraining, "portrait")
-    return train_refiner(compact, loop, run_dir, export_dir, resume)
+    return train_refiner(compact, loop, run_dir, export_dir, resume, progress)
 
 
 def check_identity(config: NetworksTraining, identity: Embedding | None) -> None:

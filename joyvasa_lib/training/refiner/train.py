@@ -25,6 +25,7 @@ def train_refiner(
     run_dir: str | Path,
     export_dir: str | Path | None = None,
     resume: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Trains the generator and exports it, in half precision, after each validation.
 
@@ -34,6 +35,9 @@ def train_refiner(
         run_dir: run folder; an interrupted run in it is continued.
         export_dir: where the generator is written; ``run_dir/generator`` if not given.
         resume: start anew if false.
+        progress: called with the number of steps done after each. Raise
+            :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
+            state that was saved last.
 
     Returns:
         The export folder.
@@ -66,7 +70,7 @@ def train_refiner(
         assert isinstance(network, GeneratorInTraining)
         save_half(network.generator, folder)
 
-    run.fit(loss, _validator(config), export)
+    run.fit(loss, _validator(config), export, progress)
     return folder
 
 

@@ -1,6 +1,6 @@
 """Makes ``docs/images/demo.jpg``: five moments of the demonstration, closed and open mouths.
 
-python examples/make_readme_picture.py [docs/images/demo.jpg]
+python examples/make_readme_image.py [docs/images/demo.jpg]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 COUNT = 5
-APART = 10  # frames between two moments at least, so that they show different sounds
+APART = 10  # frames between two moments at least, so that they show different phones
 GAP = 4  # pixels of white between two images
 
 
@@ -27,9 +27,11 @@ def moments(motion: Motion) -> list[int]:
 
     Each is the most closed or most open frame of its fifth of the sentence.
     """
-    units = {name: motion.blendshapes[:, index] for index, name in enumerate(BLENDSHAPES)}
-    opening = units["jawOpen"] - units["mouthClose"] - 0.5 * units["mouthPressLeft"]
-    awake = np.maximum(units["eyeBlinkLeft"], units["eyeBlinkRight"]) < 0.3
+    activations = {name: motion.blendshapes[:, index] for index, name in enumerate(BLENDSHAPES)}
+    opening = (
+        activations["jawOpen"] - activations["mouthClose"] - 0.5 * activations["mouthPressLeft"]
+    )
+    awake = np.maximum(activations["eyeBlinkLeft"], activations["eyeBlinkRight"]) < 0.3
     chosen = []
     for index, part in enumerate(np.array_split(np.arange(len(motion)), COUNT)):
         part = part[part >= (chosen[-1] + APART if chosen else 0)]
@@ -41,7 +43,7 @@ def moments(motion: Motion) -> list[int]:
 def strip(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """The images [h, w, 3] side by side, with white between them."""
     gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
-    row = [part for full_image in images for part in (full_image, gap)]
+    row = [part for image in images for part in (image, gap)]
     return np.concatenate(row[:-1], axis=1)
 
 
@@ -50,7 +52,7 @@ def main(output: Path) -> None:
     portrait = pipe.encode(DEMO / "astronaut.jpg")
     motion = pipe.generate_motion(DEMO / "hello.flac", seed=0)
     shown = moments(motion)
-    # Only the chosen frames are drawn, in the whole image, and cut to the head.
+    # Only the chosen frames are rendered, in the whole image, and cut to the head.
     frames = [next(pipe.render(portrait, motion[i : i + 1]).frames()) for i in shown]
     save_image(output, strip([frame[:240, 120:330] for frame in frames]))
     print(f"{output}: frames {', '.join(map(str, shown))} of {len(motion)}")
