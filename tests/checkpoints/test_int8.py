@@ -33,7 +33,7 @@ def test_a_weight_is_off_by_at_most_half_a_step_of_its_row() -> None:
         assert back[key].shape == given[key].shape
 
 
-def test_what_is_no_matrix_comes_back_as_it_was() -> None:
+def test_other_tensors_come_back_as_they_were() -> None:
     given = weights()
     back = unpack(pack(given))
     assert back.keys() == given.keys()
@@ -49,7 +49,7 @@ def test_packing_again_gives_the_same_bytes() -> None:
     assert all(torch.equal(once[key], again[key]) for key in once)
 
 
-def test_a_scale_without_its_matrix_is_not_swallowed() -> None:
+def test_a_scale_without_its_matrix_is_kept() -> None:
     assert "lost.weight_scale" in unpack({"lost.weight_scale": torch.ones(3)})
 
 

@@ -61,34 +61,34 @@ def test_frames_are_the_rounded_duration_at_25_fps(model: MotionGenerator, sampl
 def test_the_same_seed_gives_the_same_bytes(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(5.0)
+    waveform = speech_like(5.0)
     for scheduler in ("ddim", "ddpm", "dpmsolver++"):
         options = {"seed": 3, "scheduler": scheduler, "num_inference_steps": 4}
-        assert same(model.generate(sound, **options), model.generate(sound, **options))
+        assert same(model.generate(waveform, **options), model.generate(waveform, **options))
 
 
 def test_different_seeds_differ(model: MotionGenerator, speech_like: SpeechLike) -> None:
-    sound = speech_like(2.0)
-    assert not same(model.generate(sound, seed=0), model.generate(sound, seed=1))
+    waveform = speech_like(2.0)
+    assert not same(model.generate(waveform, seed=0), model.generate(waveform, seed=1))
 
 
 def test_the_state_of_the_global_generator_does_not_matter(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(2.0)
-    first = model.generate(sound, scheduler="ddpm", num_inference_steps=3)
+    waveform = speech_like(2.0)
+    first = model.generate(waveform, scheduler="ddpm", num_inference_steps=3)
     torch.manual_seed(99)
-    assert same(first, model.generate(sound, scheduler="ddpm", num_inference_steps=3))
+    assert same(first, model.generate(waveform, scheduler="ddpm", num_inference_steps=3))
 
 
 @pytest.mark.parametrize("window_frames", [100, 25])
 def test_a_stream_equals_the_whole(
     model: MotionGenerator, speech_like: SpeechLike, window_frames: int
 ) -> None:
-    sound = speech_like(9.1)
+    waveform = speech_like(9.1)
     options = {"num_inference_steps": 2, "window_frames": window_frames}
-    whole = model.generate(sound, **options)
-    pieces = [sound[start : start + 1234] for start in range(0, len(sound), 1234)]
+    whole = model.generate(waveform, **options)
+    pieces = [waveform[start : start + 1234] for start in range(0, len(waveform), 1234)]
     parts = list(model.stream(pieces, **options))
     assert len(parts) > 1
     assert same(whole, Motion.concatenate(parts))
@@ -97,14 +97,14 @@ def test_a_stream_equals_the_whole(
 def test_a_stream_answers_before_the_speech_has_ended(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(6.0)
+    waveform = speech_like(6.0)
     heard = 0
 
     def microphone():
         nonlocal heard
-        for start in range(0, len(sound), 1600):
+        for start in range(0, len(waveform), 1600):
             heard = start + 1600
-            yield sound[start : start + 1600]
+            yield waveform[start : start + 1600]
 
     next(model.stream(microphone(), num_inference_steps=1, window_frames=25))
     assert heard <= 2.2 * 16000
@@ -118,7 +118,7 @@ def test_memory_of_a_stream_is_bounded(model: MotionGenerator) -> None:
     for _ in range(12):
         for _motion in stream.push(np.full(32000, 0.01, np.float32)):
             pass
-    assert len(stream._features._sound) <= 10 * 16000
+    assert len(stream._features._waveform) <= 10 * 16000
     assert stream._waiting.shape[1] <= 200
 
 
@@ -133,9 +133,9 @@ def test_windows_meet_without_a_jump(model: MotionGenerator, speech_like: Speech
 def test_guidance_one_is_the_conditional_prediction(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(2.0)
-    plain = model.generate(sound, guidance_scale=1.0)
-    nearly = model.generate(sound, guidance_scale=1.0 + 1e-6)
+    waveform = speech_like(2.0)
+    plain = model.generate(waveform, guidance_scale=1.0)
+    nearly = model.generate(waveform, guidance_scale=1.0 + 1e-6)
     np.testing.assert_allclose(plain.vector, nearly.vector, atol=1e-4)
 
 
@@ -181,8 +181,8 @@ def test_saving_and_loading_changes_nothing(
 ) -> None:
     model.save_pretrained(tmp_path)
     again = MotionGenerator.from_pretrained(tmp_path)
-    sound = speech_like(1.0)
-    assert same(model.generate(sound), again.generate(sound))
+    waveform = speech_like(1.0)
+    assert same(model.generate(waveform), again.generate(waveform))
 
 
 def test_half_precision_files_load_as_float32(model: MotionGenerator, tmp_path: Path) -> None:
@@ -208,9 +208,11 @@ def test_a_missing_part_is_named(model: MotionGenerator, tmp_path: Path) -> None
 def test_a_scheduler_of_diffusers_can_be_given(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(1.0)
+    waveform = speech_like(1.0)
     given = make_scheduler("ddim", model.betas)
-    assert same(model.generate(sound, scheduler=given), model.generate(sound, scheduler="ddim"))
+    assert same(
+        model.generate(waveform, scheduler=given), model.generate(waveform, scheduler="ddim")
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,9 +263,11 @@ def test_keyword_arguments_are_the_fields_of_the_options_and_change_given_ones()
 def test_options_and_keyword_arguments_mean_the_same(
     model: MotionGenerator, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(1.0)
+    waveform = speech_like(1.0)
     given = GenerationOptions(seed=3, num_inference_steps=2)
-    assert same(model.generate(sound, given), model.generate(sound, seed=3, num_inference_steps=2))
+    assert same(
+        model.generate(waveform, given), model.generate(waveform, seed=3, num_inference_steps=2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -314,7 +318,7 @@ def test_the_normalizer_undoes_itself() -> None:
     np.testing.assert_allclose(normalizer.denormalize(channels), values, atol=1e-5)
 
 
-def test_a_motion_survives_the_way_through_the_model_space() -> None:
+def test_a_motion_is_recovered_from_its_channels() -> None:
     rng = np.random.default_rng(0)
     normalizer = MotionNormalizer.fit(rng.uniform(size=(40, 59)).astype(np.float32))
     motion = normalizer.to_motion(rng.uniform(0, 1, size=(5, 59)).astype(np.float32))
@@ -323,7 +327,7 @@ def test_a_motion_survives_the_way_through_the_model_space() -> None:
     assert motion.blendshapes.shape == (5, len(BLENDSHAPES))
 
 
-def test_blinks_come_at_peoples_rate_and_last_as_long() -> None:
+def test_blinks_have_the_rate_and_length_of_people() -> None:
     for seed in range(3):
         lids = BlinkTrack(seed)(25 * 120)
         edges = np.flatnonzero(np.diff((lids > 0.1).astype(int)))

@@ -1,7 +1,7 @@
 """Motion denoiser: the diffusion transformer of stage two.
 
 Built as published with JoyVASA: sinusoidal step embedding, previous-motion tokens in front,
-post-norm decoder layers, and a cross attention that lets each motion frame see its own audio
+post-norm decoder layers, and a cross attention in which each motion frame attends to its own audio
 frame only. The parameters under ``denoising_net`` and beside it carry the official names.
 
 A softmax over one key is one. With the alignment width 1 the cross attention is therefore
@@ -163,8 +163,8 @@ class DenoisingNet(nn.Module):
 class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Predicts clean motion from noisy motion, speech features and what came before.
 
-    Beside the net it holds what the net is given where there is nothing: start features for the
-    first window and the null feature of classifier-free guidance.
+    Beside the net it holds learned inputs: start features in place of the previous frames of the
+    first window, and the null feature of classifier-free guidance.
     """
 
     @register_to_config
@@ -197,7 +197,8 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             n_heads: attention heads.
             hidden_dim: width of the feed-forward layers.
             n_diff_steps: diffusion steps T; steps are numbered 1..T.
-            align_width: audio frames seen on either side, 1 = only the own, 0 = all.
+            align_width: 1 = a frame attends to its own audio frame only, n = to n - 1 more on
+                either side, 0 = to all.
             use_indicator: one more input channel that marks padded frames.
             use_positions: add frame positions.
             dropout: in training.
@@ -258,7 +259,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             cross: result of :meth:`cross_terms` for this window; computed if not given.
 
         Returns:
-            Clean motion [b, p + l, c] of previous and current frames; the last l are new.
+            Clean motion [b, p + l, c] of previous and current frames; the last l are the window's.
         """
         tokens = torch.cat([prev_motion, noisy], dim=1)
         if self.config.use_indicator:

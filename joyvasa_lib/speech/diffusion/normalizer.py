@@ -1,10 +1,9 @@
-"""Motion and the numbers the denoiser works on.
+"""Normalisation: between motion and the channels of the denoiser.
 
-The denoiser sees channels of mean 0 and spread 1, or of range 0 to 1:
-``value = channel * scale + offset``. With the layout ``"units"`` (compact preset) a frame is 52
-blendshapes, scale, translation and rotation; with ``"expression"`` (JoyVASA) it is the expression
-deformation in place of the units. Channels beyond these, if a checkpoint has some, are generated
-and dropped.
+Channels have mean 0 and spread 1, or the range 0 to 1: ``value = channel * scale + offset``. With
+the layout ``"units"`` (compact preset) a frame is 52 blendshapes, scale, translation and rotation;
+with ``"expression"`` (JoyVASA) it is the expression deformation in place of the blendshapes. If a
+checkpoint has channels beyond these, they are generated and dropped.
 
 Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` blendshapes.
 """
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.motion.data import Reference
+from joyvasa_lib.motion.data import FPS, Reference
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
@@ -28,7 +27,7 @@ Floats = NDArray[np.float32]
 FILE_NAME = "normalizer.json"
 REFERENCES = ("source", "absolute")
 SMALLEST_SCALE = 0.02
-"""Spread below which a channel counts as constant: noise there must not be blown up."""
+"""Least spread of a channel, so that noise in an almost constant one is not amplified."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class MotionNormalizer:
 
     Attributes:
         offset: float32 [c], value of a channel at 0.
-        scale: float32 [c], value of one unit of a channel.
-        layout: "units" or "expression".
+        scale: float32 [c], change of the value for a change of the channel by 1.
+        layout: ``"units"``, blendshapes, or ``"expression"``; the name is that of the files.
         space_name: motion space of the motions.
         fps: frames per second.
         reference: what the head's pose is relative to: the ``"source"`` portrait, or nothing
@@ -49,7 +48,7 @@ class MotionNormalizer:
     scale: Floats
     layout: str = "units"
     space_name: str = "compact-1"
-    fps: float = 25.0
+    fps: float = FPS
     reference: Reference = "source"
 
     @property
@@ -64,21 +63,21 @@ class MotionNormalizer:
 
     @property
     def pose(self) -> slice:
-        """Where a frame's scale, translation and rotation are among its values."""
+        """Position of scale, translation and rotation among the values of a frame."""
         space = self.space
         size = len(space.blendshape_names) if self.layout == "units" else 3 * space.keypoint_count
         return slice(size, size + 7)
 
     @classmethod
     def fit(
-        cls, values: Floats, space_name: str = "compact-1", fps: float = 25.0
+        cls, values: Floats, space_name: str = "compact-1", fps: float = FPS
     ) -> MotionNormalizer:
         """Returns the normalizer of training frames.
 
         Args:
             values: [t, 59]: blendshapes, scale, translation, rotation in degrees.
-            space_name: motion space that they will drive.
-            fps: their rate.
+            space_name: motion space of the frames.
+            fps: frames a second.
         """
         spread = np.maximum(values.std(axis=0), SMALLEST_SCALE)
         return cls(values.mean(axis=0).astype(np.float32), spread.astype(np.float32), "units",
@@ -97,17 +96,17 @@ class MotionNormalizer:
         """Returns the channels [t, c] of a motion.
 
         Raises:
-            MotionError: the motion is of another space or reference, or the model has channels a
-                motion has not.
+            MotionError: the motion is of another space or reference, or the model has channels
+                that a motion lacks.
         """
         if motion.space != self.space:
             raise MotionError(
-                f"This normalizer is for space {self.space_name!r}; got {motion.space.name!r}."
+                f"This normalizer is for space {self.space_name!r}, not {motion.space.name!r}"
             )
         if motion.reference != self.reference:
             raise MotionError(
-                f"This normalizer is for poses of reference {self.reference!r}; got "
-                f"{motion.reference!r}."
+                f"This normalizer is for poses of reference {self.reference!r}, not "
+                f"{motion.reference!r}"
             )
         face = (
             motion.blendshapes
@@ -117,7 +116,7 @@ class MotionNormalizer:
         values = np.concatenate([face, motion.scale, motion.translation, motion.rotation], axis=1)
         if values.shape[1] != self.channels:
             raise MotionError(
-                f"The model has {self.channels} channels, a motion {values.shape[1]}."
+                f"The model has {self.channels} channels, the motion {values.shape[1]}"
             )
         return self.normalize(values)
 

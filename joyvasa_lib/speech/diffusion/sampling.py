@@ -1,4 +1,4 @@
-"""One window of the diffusion: guided predictions, and the loop that a diffusers scheduler runs.
+"""Sampling of one window: guided predictions, and the loop over the steps of a scheduler.
 
 Axis legend: ``b`` batch (null, conditioned), ``l`` frames of the window, ``p`` previous frames,
 ``c`` motion channels, ``d`` width of the denoiser.
@@ -46,7 +46,7 @@ class GuidedDenoiser:
             guidance_scale: s; 1 needs no null entry.
             dynamic_threshold: see :func:`limit_peak`; applied before guidance.
             real_frames: frames from the first that are not padding; all if not given. Only
-                networks with an indicator channel are told.
+                networks with an indicator channel use it.
         """
         self.denoiser, self.scale, self.threshold = denoiser, guidance_scale, dynamic_threshold
         self.frames, self.channels = audio.shape[1], prev_motion.shape[2]

@@ -1,7 +1,7 @@
 """Which diffusers scheduler runs the denoiser, and the betas it runs on.
 
-No scheduler is written here: a name picks a class of diffusers, the checkpoint's configuration
-gives its betas and says what the network predicts.
+The schedulers are those of diffusers: a name selects the class; betas and what the network predicts
+come from the checkpoint's configuration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from joyvasa_lib.errors import OptionError
+from joyvasa_lib.checks import checked_choice
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
@@ -30,7 +30,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-"""Names a caller may give, the class in diffusers, and what it needs beside the betas."""
+"""Names of the options, the class in diffusers, and its settings beside the betas."""
 
 PREDICTIONS = ("sample", "epsilon")
 """What a network may predict: clean motion, as the released one, or the noise."""
@@ -79,9 +79,7 @@ def noise_betas(schedule: str, steps: int) -> NDArray[np.float32]:
     Raises:
         OptionError: unknown schedule.
     """
-    if schedule not in NOISE_SCHEDULES:
-        names = ", ".join(NOISE_SCHEDULES)
-        raise OptionError(f"Unknown noise schedule {schedule!r}; choose one of {names}.")
+    checked_choice("The noise schedule", schedule, NOISE_SCHEDULES)
     # In single precision throughout, as the published tables are.
     return NOISE_SCHEDULES[schedule](steps).to(torch.float32).numpy()
 
@@ -106,8 +104,7 @@ def make_scheduler(name: str, betas: NDArray[np.float32], prediction_type: str =
     Raises:
         OptionError: unknown name.
     """
-    if name not in SCHEDULERS:
-        raise OptionError(f"Unknown scheduler {name!r}; choose one of {', '.join(SCHEDULERS)}.")
+    checked_choice("scheduler", name, SCHEDULERS)
     import diffusers
 
     kind, options = SCHEDULERS[name]

@@ -1,8 +1,9 @@
 """Speech encoder: 16 kHz samples become features at the motion rate.
 
-Wraps wav2vec 2.0 or HuBERT from transformers. The compact preset's network is
-:class:`~joyvasa_lib.speech.encoders.whisper.WhisperFrameEncoder`; one to train from nothing is
-:class:`~joyvasa_lib.speech.encoders.compact_wav2vec2.CompactWav2Vec2Model`.
+Wraps wav2vec 2.0 or HuBERT from transformers, the compact preset's
+:class:`~joyvasa_lib.speech.encoders.whisper.WhisperFrameEncoder`, or a
+:class:`~joyvasa_lib.speech.encoders.compact_wav2vec2.CompactWav2Vec2Model`, which can be trained
+from random weights.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` states of the network (50 Hz), ``t`` motion frames
 (25 Hz), ``d`` feature width.
@@ -53,10 +54,11 @@ class AudioEncoder(nn.Module):
 
     @property
     def hears_samples(self) -> bool:
-        """Whether the network is a wav2vec 2.0 or HuBERT, which hear raw samples.
+        """Whether the network is a wav2vec 2.0 or HuBERT, whose input is raw samples.
 
-        JoyVASA's were tuned on speech as it is, and their first normalisation layer takes out most
-        of its level; the others, which hear a spectrum, are given speech at the reference level.
+        JoyVASA's were tuned on recordings at their own level, most of which the first
+        normalisation layer removes. The input of the others is a spectrum of speech at the
+        reference level (:mod:`~joyvasa_lib.speech.encoders.loudness`).
         """
         config: Any = self.network.config
         return config.model_type in RAW_WAVEFORM
@@ -88,13 +90,13 @@ class AudioEncoder(nn.Module):
     ) -> Tensor:
         """Last hidden states of wav2vec 2.0 or HuBERT by JoyVASA's resampling rule.
 
-        The sound is padded (:func:`pad_audio`); of its columns at 50 Hz, those of ``n_states``
+        The waveform is padded (:func:`pad_audio`); of its columns at 50 Hz, those of ``n_states``
         states at ``rate`` are kept, and interpolated to ``n_states`` before the transformer. A
-        motion window asks for two states a frame: then nothing is cut and nothing interpolated.
+        motion window needs two states a frame: then nothing is cut and nothing interpolated.
 
         Args:
             waveform: float [b, n], 16 kHz.
-            n_states: states wanted; as many as the sound lasts at ``rate`` if not given.
+            n_states: states wanted; as many as the waveform lasts at ``rate`` if not given.
             rate: states a second, for which the columns are cut.
 
         Returns:
@@ -146,12 +148,12 @@ class AudioEncoder(nn.Module):
 
 
 def pad_audio(waveform: Tensor) -> Tensor:
-    """Returns the waveform [b, n] longer by what the network's last column would lack.
+    """Returns the waveform [b, n] padded, so that the network's last column is complete.
 
     For u = n // 320 whole columns, half of ``320 u + 80 - n`` samples is wanted on each side (the
     receptive field is 400): whole seconds grow by 80 samples and give exactly 50 columns each.
-    Half of that is reflected, twice in succession; an odd one repeats the last sample. Sounds that
-    have enough are returned as they are. Source: JoyVASA's published rule, to the sample.
+    Half of that is reflected, twice in succession; for an odd number the last sample is repeated.
+    Waveforms that need no padding are returned as they are. Source: JoyVASA's published code.
 
     Args:
         waveform: float [b, n].
@@ -187,9 +189,9 @@ def resample_features(hidden: Tensor, n_frames: int) -> Tensor:
 class FeatureStream:
     """Encodes speech that arrives in pieces, without seams.
 
-    The sound is cut on a fixed grid of ``core`` frames; each part is encoded together with
-    ``context`` frames of real sound on both sides, which are then dropped. The grid depends on
-    the position in the sound alone, so pieces of any size give the same features.
+    The waveform is cut on a fixed grid of ``core`` frames; each part is encoded together with
+    ``context`` frames of audio on both sides, whose features are dropped. The grid depends on the
+    position in the recording alone, so pieces of any size give the same features.
     """
 
     def __init__(self, encoder: AudioEncoder, core: int = 100, context: int = 25) -> None:
@@ -197,30 +199,30 @@ class FeatureStream:
 
         Args:
             encoder: the network.
-            core: new frames per encoder call; also the wait for the first feature.
-            context: frames of sound before and after, in the same call.
+            core: new frames per encoder call; with ``context``, the delay of the first feature.
+            context: frames of audio before and after them, in the same call.
         """
         self.encoder = encoder
         self.core = core
         self.context = context
         self._level = LevelTracker()
-        self._sound: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._dropped = 0  # frames already removed from the front of _sound
+        self._waveform: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._dropped = 0  # frames already removed from the front of _waveform
         self._done = 0  # frames already encoded
         self._received = 0  # samples
 
     def push(self, chunk: NDArray[np.float32]) -> Iterator[Tensor]:
         """Takes samples float32 [n]; yields features [t, d] as they become available."""
-        self._sound = np.concatenate([self._sound, chunk])
+        self._waveform = np.concatenate([self._waveform, chunk])
         self._received += len(chunk)
         while self._received >= (self._done + self.core + self.context) * SAMPLES_PER_FRAME:
             yield self._encode(self.core, self.context)
 
     def finish(self) -> Iterator[Tensor]:
-        """Ends the sound; yields what is left, ``round(samples / 640)`` frames in all."""
+        """Ends the speech; yields what is left, ``round(samples / 640)`` frames in all."""
         total = round(self._received / SAMPLES_PER_FRAME)
         missing = total * SAMPLES_PER_FRAME - self._received
-        self._sound = np.pad(self._sound, (0, max(0, missing)))
+        self._waveform = np.pad(self._waveform, (0, max(0, missing)))
         while self._done < total:
             core = min(self.core, total - self._done)
             yield self._encode(core, min(self.context, total - self._done - core))
@@ -228,14 +230,14 @@ class FeatureStream:
     def _encode(self, core: int, after: int) -> Tensor:
         before = self._done - self._dropped
         frames = before + core + after
-        sound = self._sound[: frames * SAMPLES_PER_FRAME]
+        waveform = self._waveform[: frames * SAMPLES_PER_FRAME]
         device = next(self.encoder.parameters()).device
         if not self.encoder.hears_samples:
-            sound = sound * np.float32(self._level.gain(sound))
-        samples = torch.from_numpy(sound).to(device)
+            waveform = waveform * np.float32(self._level.gain(waveform))
+        samples = torch.from_numpy(waveform).to(device)
         features = self.encoder(samples[None], frames)[0, before : before + core]
         self._done += core
         drop = max(0, self._done - self.context - self._dropped)
-        self._sound = self._sound[drop * SAMPLES_PER_FRAME :]
+        self._waveform = self._waveform[drop * SAMPLES_PER_FRAME :]
         self._dropped += drop
         return features

@@ -21,7 +21,7 @@ RAW_WAVEFORM = ("wav2vec2", "hubert")
 KINDS = (WHISPER, COMPACT, *RAW_WAVEFORM)
 """Values of ``model_type`` in a ``config.json``."""
 HEADS = ("lm_head.", "quantizer.", "project_q.", "project_hid.", "projector.", "classifier.")
-"""Parts of published wav2vec 2.0 and HuBERT files that features do not need."""
+"""Prefixes of the tensors in published files that features do not need."""
 
 
 def empty_network(config: Mapping[str, Any]) -> nn.Module:
@@ -93,7 +93,7 @@ def _explained(what: str) -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps transformers from drawing a bar and from reporting what is checked here anyway."""
+    """Keeps transformers from showing a progress bar and from reporting what is checked here."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,13 +1,13 @@
 """The compact preset's speech network: the lower layers of Whisper's encoder.
 
-Whisper (Radford et al. 2022, arXiv 2212.04356; weights under the MIT licence) heard 680,000 hours
-of real speech in 99 languages. What its lower layers know of phonemes carries over to voices, rooms
-and languages that no corpus made here has; the upper layers turn to words and are left out. The
-network is ``transformers``' own. Interface of wav2vec 2.0: 16 kHz samples in, 50 hidden states a
-second out.
+Whisper (Radford et al. 2022, arXiv 2212.04356; weights under the MIT licence) was trained on
+680,000 hours of real speech in 99 languages. The phonetic features of its lower layers transfer to
+voices, rooms and languages that this library's corpus lacks; its upper layers represent words and
+are left out. The network is that of ``transformers``. Interface of wav2vec 2.0: 16 kHz samples in,
+50 hidden states a second out.
 
 On disk the matrices are int8 with one scale a row: half the size, and features that differ by 4 %
-of their spread. Whoever trains on them loads them from such a file too.
+of their spread. Training uses the features of such a file too.
 
 Axis legend: ``b`` batch, ``n`` samples, ``m`` mel bands, ``t`` frames at 50 Hz, ``d`` width.
 """
@@ -26,8 +26,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoi
 
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
 from joyvasa_lib.checkpoints.modules import load_module, save_module
+from joyvasa_lib.media.audio import SAMPLE_RATE
 
-SAMPLE_RATE = 16000
 WINDOW = 400
 HOP = 160
 SAMPLES_PER_STATE = 2 * HOP
@@ -73,7 +73,7 @@ class WhisperFrameEncoder(nn.Module):
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Returns Whisper's log-mel spectrum [b, m, n // 160] of samples [b, n].
 
-        Everything more than 80 dB below the loudest cell of a sound is raised to that floor (paper,
+        Values more than 80 dB below the highest of a recording are raised to that floor (paper,
         section 2.2, and the published feature extractor).
         """
         spectrum = torch.stft(waveform, WINDOW, HOP, window=self.window, return_complex=True)
@@ -94,8 +94,8 @@ class WhisperFrameEncoder(nn.Module):
         """
         states = max(1, waveform.shape[-1] // SAMPLES_PER_STATE)
         missing = states * SAMPLES_PER_STATE - waveform.shape[-1]
-        sound = F.pad(waveform.float(), (0, missing))[:, : states * SAMPLES_PER_STATE]
-        hidden = F.gelu(self.conv1(self.log_mel(sound)))
+        samples = F.pad(waveform.float(), (0, missing))[:, : states * SAMPLES_PER_STATE]
+        hidden = F.gelu(self.conv1(self.log_mel(samples)))
         hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
         hidden = hidden + self.positions[:states]
         for layer in self.layers:

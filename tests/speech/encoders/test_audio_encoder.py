@@ -49,11 +49,11 @@ def encoder() -> AudioEncoder:
 
 
 @torch.inference_mode()
-def encode(encoder: AudioEncoder, sound: NDArray[np.float32], piece: int, **grid: int):
+def encode(encoder: AudioEncoder, waveform: NDArray[np.float32], piece: int, **grid: int):
     stream = FeatureStream(encoder, **grid)
     parts = []
-    for start in range(0, len(sound), piece):
-        parts += list(stream.push(sound[start : start + piece]))
+    for start in range(0, len(waveform), piece):
+        parts += list(stream.push(waveform[start : start + piece]))
     return torch.cat(parts + list(stream.finish()))
 
 
@@ -61,35 +61,35 @@ def encode(encoder: AudioEncoder, sound: NDArray[np.float32], piece: int, **grid
 def test_one_feature_per_motion_frame(
     encoder: AudioEncoder, speech_like: SpeechLike, seconds: float
 ) -> None:
-    sound = speech_like(seconds)
-    assert encode(encoder, sound, 10**6).shape == (round(len(sound) / 640), 16)
+    waveform = speech_like(seconds)
+    assert encode(encoder, waveform, 10**6).shape == (round(len(waveform) / 640), 16)
 
 
 def test_features_do_not_depend_on_the_level(
     encoder: AudioEncoder, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(6.0)
-    loud, quiet = encode(encoder, sound, 10**6), encode(encoder, 0.01 * sound, 10**6)
+    waveform = speech_like(6.0)
+    loud, quiet = encode(encoder, waveform, 10**6), encode(encoder, 0.01 * waveform, 10**6)
     torch.testing.assert_close(loud, quiet, atol=1e-4, rtol=1e-3)
 
 
-def test_features_do_not_depend_on_how_the_sound_was_cut(
+def test_features_do_not_depend_on_how_the_waveform_is_cut(
     encoder: AudioEncoder, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(9.3)
-    whole = encode(encoder, sound, 10**6)
-    assert torch.equal(whole, encode(encoder, sound, 777))
-    assert torch.equal(whole, encode(encoder, sound, 16000))
+    waveform = speech_like(9.3)
+    whole = encode(encoder, waveform, 10**6)
+    assert torch.equal(whole, encode(encoder, waveform, 777))
+    assert torch.equal(whole, encode(encoder, waveform, 16000))
 
 
-def test_parts_are_encoded_with_the_sound_around_them(
+def test_parts_are_encoded_with_the_audio_around_them(
     encoder: AudioEncoder, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(6.0)
-    sound /= np.sqrt(np.mean(sound**2)) * 10  # one level everywhere, nearly
-    whole = encode(encoder, sound, 10**6, core=150, context=25)
-    parts = encode(encoder, sound, 10**6, core=50, context=25)
-    alone = encode(encoder, sound, 10**6, core=50, context=0)
+    waveform = speech_like(6.0)
+    waveform /= np.sqrt(np.mean(waveform**2)) * 10  # one level everywhere, nearly
+    whole = encode(encoder, waveform, 10**6, core=150, context=25)
+    parts = encode(encoder, waveform, 10**6, core=50, context=25)
+    alone = encode(encoder, waveform, 10**6, core=50, context=0)
     seam = slice(46, 54)
     with_context = (whole[seam] - parts[seam]).abs().mean()
     assert with_context < 0.6 * (whole[seam] - alone[seam]).abs().mean()
@@ -108,7 +108,7 @@ def test_front_end_gives_fifty_columns_a_second() -> None:
     assert front(torch.zeros(1, 16000)).shape == (1, 16, 50)
 
 
-def test_a_tone_lands_in_its_mel_band() -> None:
+def test_a_tone_is_in_its_mel_band() -> None:
     front = LogMelFrontEnd(80, 16)
     time = torch.arange(16000) / 16000
     spectrum = front.log_mel(torch.sin(2 * torch.pi * 1000.0 * time)[None])[0, :, 50]
@@ -120,9 +120,9 @@ def test_saving_and_loading_changes_nothing(
     encoder: AudioEncoder, speech_like: SpeechLike, tmp_path: Path
 ) -> None:
     encoder.save_pretrained(tmp_path)
-    sound = speech_like(2.0)
+    waveform = speech_like(2.0)
     again = AudioEncoder.from_pretrained(tmp_path)
-    assert torch.equal(encode(encoder, sound, 10**6), encode(again, sound, 10**6))
+    assert torch.equal(encode(encoder, waveform, 10**6), encode(again, waveform, 10**6))
 
 
 def test_wav2vec2_and_hubert_folders_load(tmp_path: Path) -> None:
@@ -156,16 +156,16 @@ def test_a_published_folder_may_hold_heads_but_must_hold_the_network(tmp_path: P
         AudioEncoder.from_pretrained(tmp_path)
 
 
-def test_published_networks_hear_the_level_and_the_pad_of_one_frame() -> None:
+def test_published_networks_are_given_the_level_and_the_padding_of_one_frame() -> None:
     encoder = AudioEncoder(empty_network({"model_type": "hubert", **TINY})).eval()
-    sound = np.random.default_rng(0).normal(0, 1e-4, 6400).astype(np.float32)
+    waveform = np.random.default_rng(0).normal(0, 1e-4, 6400).astype(np.float32)
     assert encoder.hears_samples
     with torch.inference_mode():
-        direct = encoder(torch.from_numpy(sound)[None])[0]
+        direct = encoder(torch.from_numpy(waveform)[None])[0]
         assert encoder(torch.zeros(1, 640)).shape == (1, 1, 8)
         with pytest.raises(MediaError, match="640"):
             encoder(torch.zeros(1, 639), 1)
-    assert torch.equal(encode(encoder, sound, 10**6), direct)
+    assert torch.equal(encode(encoder, waveform, 10**6), direct)
 
 
 def test_a_published_network_is_not_rounded_to_integers(tmp_path: Path) -> None:
@@ -175,16 +175,16 @@ def test_a_published_network_is_not_rounded_to_integers(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_masking_of_time_is_a_matter_of_training_alone() -> None:
+def test_masking_of_time_happens_in_training_only() -> None:
     torch.manual_seed(0)
     calm = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout"), 0.0)
     config = {"model_type": "wav2vec2", **TINY, **calm, "layerdrop": 0.0, "mask_time_prob": 0.5}
     encoder = AudioEncoder(empty_network(config))
-    sound = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000))).float()
+    waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000))).float()
     with torch.inference_mode():
-        plain = encoder.eval()(sound)
-        assert torch.equal(plain, encoder(sound))
-        assert not torch.allclose(plain, encoder.train()(sound), atol=1e-3)
+        plain = encoder.eval()(waveform)
+        assert torch.equal(plain, encoder(waveform))
+        assert not torch.allclose(plain, encoder.train()(waveform), atol=1e-3)
 
 
 def test_an_unknown_network_is_refused_by_name(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ def network() -> WhisperFrameEncoder:
 def test_the_spectrum_is_whispers_own(
     network: WhisperFrameEncoder, speech_like: SpeechLike
 ) -> None:
-    sound = speech_like(4.0)
+    waveform = speech_like(4.0)
     extractor = WhisperFeatureExtractor(feature_size=80)
-    wanted = extractor(sound, sampling_rate=16000, padding="longest", truncation=False)
-    made = network.log_mel(torch.from_numpy(sound)[None])
+    wanted = extractor(waveform, sampling_rate=16000, padding="longest", truncation=False)
+    made = network.log_mel(torch.from_numpy(waveform)[None])
     np.testing.assert_allclose(made.numpy(), wanted["input_features"], atol=2e-4)
 
 
@@ -50,24 +50,24 @@ def test_states_are_those_of_the_whole_encoder_at_that_layer(
     whole.embed_positions.weight.data.copy_(network.positions)
     kept = {k: v for k, v in network.state_dict().items() if not k.startswith("feature_")}
     whole.load_state_dict({**whole.state_dict(), **kept})
-    sound = torch.from_numpy(speech_like(30.0))[None]
+    waveform = torch.from_numpy(speech_like(30.0))[None]
     states: list[torch.Tensor] = []
     whole.layers[1].register_forward_hook(
         lambda _module, _given, made: states.append(made[0] if isinstance(made, tuple) else made)
     )
-    whole(network.log_mel(sound))
-    torch.testing.assert_close(network(sound).last_hidden_state, states[0])
+    whole(network.log_mel(waveform))
+    torch.testing.assert_close(network(waveform).last_hidden_state, states[0])
 
 
 @torch.inference_mode()
 def test_features_are_brought_to_mean_zero_and_spread_one(
     network: WhisperFrameEncoder, speech_like: SpeechLike
 ) -> None:
-    sound = torch.from_numpy(speech_like(4.0))[None]
-    raw = network(sound).last_hidden_state[0]
+    waveform = torch.from_numpy(speech_like(4.0))[None]
+    raw = network(waveform).last_hidden_state[0]
     network.feature_offset.copy_(raw.mean(0))
     network.feature_scale.copy_(raw.std(0))
-    standard = network(sound).last_hidden_state[0]
+    standard = network(waveform).last_hidden_state[0]
     torch.testing.assert_close(standard.mean(0), torch.zeros(32), atol=1e-4, rtol=0)
     torch.testing.assert_close(standard.std(0), torch.ones(32))
 
@@ -90,8 +90,8 @@ def test_eight_bits_change_the_features_little_and_a_second_saving_nothing(
     assert first.read_bytes() == second.read_bytes()
     stored = load_file(first)
     assert stored["layers.0.fc1.weight"].dtype == torch.int8
-    sound = torch.from_numpy(speech_like(2.0))[None]
-    wanted, made = encoder(sound), loaded(sound)
+    waveform = torch.from_numpy(speech_like(2.0))[None]
+    wanted, made = encoder(waveform), loaded(waveform)
     assert 0.0 < (wanted - made).std() < 0.02 * wanted.std()
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_ctranslate2_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("layers", [0, 7])
-def test_layers_that_whisper_has_not_are_refused(layers: int) -> None:
+def test_layers_that_whisper_lacks_are_refused(layers: int) -> None:
     with pytest.raises(OptionError, match="6 encoder layers"):
         whisper_frame_encoder(layers)
 
