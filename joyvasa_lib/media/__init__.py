@@ -1,4 +1,4 @@
-"""Media: images, sounds and videos, between files and arrays.
+"""Media: images, audio and videos, between files and arrays.
 
 `audio` gives 16 kHz mono speech, `image` gives RGB images, `video` writes and reads videos,
 `probe` tells what a file holds, and `files` makes files appear whole or not at all. ffmpeg comes

@@ -1,4 +1,4 @@
-"""Speech: any sound file, array or tensor, as 16 kHz mono float32.
+"""Speech: any audio file, array or tensor, as 16 kHz mono float32.
 
 Axis legend: `n` samples. Files are decoded, mixed down and resampled by ffmpeg, whatever their
 container, rate and channels; arrays are resampled here (`resampling`).
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError, OptionError
-from joyvasa_lib.media.clock import beside
+from joyvasa_lib.media.clock import shared_clock
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import atomic_path, check_readable
 from joyvasa_lib.media.resampling import mono_at_rate
@@ -58,7 +58,7 @@ class Speech:
 
     Args:
         waveform: float32 [n], mono, 16 kHz, in [-1, 1].
-        path: the file that it came from, whose sound goes into the video in its own quality;
+        path: the file that it came from, whose audio goes into the video in its own quality;
             None for a recording from memory.
     """
 
@@ -143,7 +143,7 @@ def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
             raise OptionError(
                 f"sample_rate={sample_rate} is for arrays; leave it out for the file {source}"
             )
-        return _from_file(check_readable(source, "sound"))
+        return _from_file(check_readable(source, "audio"))
     if isinstance(source, np.ndarray) or is_tensor(source):
         if sample_rate is None:
             raise OptionError("An array does not know its rate; give sample_rate, such as 16000")
@@ -156,12 +156,12 @@ def load_speech(source: SpeechSource, sample_rate: int | None = None) -> Speech:
         _check_whole(len(waveform), peak, "The array")
         return Speech(np.clip(waveform, -1.0, 1.0))
     raise MediaError(
-        f"Speech must be a sound file, an array or a tensor, not {type(source).__name__}"
+        f"Speech must be an audio file, an array or a tensor, not {type(source).__name__}"
     )
 
 
 def iter_speech(path: str | os.PathLike[str], chunk_seconds: float = 10.0) -> Iterator[Waveform]:
-    """Decodes a sound file piece by piece, in memory that does not grow with its length.
+    """Decodes an audio file piece by piece, in memory that does not grow with its length.
 
     Args:
         path: a file of any format ffmpeg knows.
@@ -177,7 +177,7 @@ def iter_speech(path: str | os.PathLike[str], chunk_seconds: float = 10.0) -> It
     """
     if not 0.01 <= chunk_seconds < float("inf"):
         raise OptionError(f"chunk_seconds={chunk_seconds} is not allowed; give at least 0.01")
-    return _decode(check_readable(path, "sound"), round(chunk_seconds * SAMPLE_RATE))
+    return _decode(check_readable(path, "audio"), round(chunk_seconds * SAMPLE_RATE))
 
 
 def write_wav(
@@ -226,9 +226,9 @@ def _from_file(path: Path) -> Speech:
 
 
 def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
-    """Pieces of `chunk` samples of a file's first sound stream."""
+    """Pieces of `chunk` samples of a file's first audio stream."""
     command = [*input_arguments(path), "-map", "0:a:0", "-af", MIXDOWN]
-    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1", *beside(path, "picture")]
+    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1", *shared_clock(path, "image")]
     total, peak = 0, 0.0
     with FFmpeg(command, drain=True) as ffmpeg:
         while data := ffmpeg.stdout.read(4 * chunk):
@@ -238,7 +238,7 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
             yield np.clip(block, -1.0, 1.0)
         if ffmpeg.finish() != 0 or total == 0:
             raise MediaError(
-                f"{path} holds no sound that can be decoded: it is not a sound file or it is "
+                f"{path} holds no audio that can be decoded: it is not an audio file or it is "
                 "damaged; give another one or convert it to WAV"
             )
         if reason := ffmpeg.reason():

@@ -1,8 +1,8 @@
-"""The clock that image and sound of a file share.
+"""The clock that the image and the audio of a file share.
 
 In MPEG program and transport streams ffmpeg counts time from the first packet of the streams that
-it is asked for. Asked for one alone, it loses what that one starts later than the other: half a
-second in some recordings. Both are asked for, therefore, and one of them is thrown away unread.
+it is asked for. Asked for one alone, it loses the time by which that one starts later than the
+other: half a second in some recordings. Both are therefore asked for, and one is discarded.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from joyvasa_lib.media.probe import parse_description
 _OWN_CLOCKS = re.compile(r"^Input #0, (?:mpeg|mpegts)[,\s]", re.MULTILINE)
 
 
-def beside(path: Path, stream: Literal["picture", "sound"], source: int = 0) -> list[str]:
-    """Arguments of an output that goes nowhere, by which time counts from the file's beginning.
+def shared_clock(path: Path, unread: Literal["image", "audio"], source: int = 0) -> list[str]:
+    """Arguments of a discarded output that makes ffmpeg count time from the file's beginning.
 
     Args:
         path: the file.
-        stream: what is not asked for otherwise.
+        unread: the stream that ffmpeg is not asked for otherwise.
         source: the file's place among ffmpeg's inputs.
 
     Returns:
@@ -33,6 +33,6 @@ def beside(path: Path, stream: Literal["picture", "sound"], source: int = 0) -> 
     info = parse_description(text)
     if info is None or not _OWN_CLOCKS.search(text):
         return []
-    there = info.has_audio if stream == "sound" else info.size is not None
-    kind = "a" if stream == "sound" else "v"
+    there = info.has_audio if unread == "audio" else info.size is not None
+    kind = "a" if unread == "audio" else "v"
     return ["-map", f"{source}:{kind}:0", "-c", "copy", "-f", "null", "-"] if there else []

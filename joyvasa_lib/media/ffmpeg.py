@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, cast
 
 from joyvasa_lib.errors import MissingDependencyError
@@ -79,12 +78,7 @@ class FFmpeg:
     def __enter__(self) -> FFmpeg:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._process.poll() is None:
             self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -120,5 +114,5 @@ class FFmpeg:
         self._messages.seek(0)
         lines = self._messages.read().decode("utf-8", errors="replace").splitlines()
         lines = [_CONTEXT.sub("", line).strip() for line in lines]
-        told = [line for line in lines if line and not line.startswith("Conversion failed")]
-        return told[-1][:LONGEST_REASON].rstrip(".") if told else ""
+        reasons = [line for line in lines if line and not line.startswith("Conversion failed")]
+        return reasons[-1][:LONGEST_REASON].rstrip(".") if reasons else ""

@@ -21,7 +21,7 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
 
     Args:
         path: the file that is going to be read.
-        kind: what it should hold, for the message: "image", "sound", "video".
+        kind: what it should hold, for the message: "image", "audio", "video".
 
     Raises:
         MediaError: there is no such file, it is a folder, it is empty or it may not be read.
@@ -29,7 +29,8 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
     try:
         source = Path(path).expanduser()
         if source.is_dir():
-            raise MediaError(f"{source} is a folder; give a {kind} file")
+            article = "an" if kind[0] in "aeiou" else "a"
+            raise MediaError(f"{source} is a folder; give {article} {kind} file")
         if not source.is_file():
             raise MediaError(f"There is no {kind} file {str(source)!r}; check the name")
         if source.stat().st_size == 0:
@@ -68,7 +69,9 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> P
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike[str], *, overwrite: bool = True, durable: bool = False
+) -> Iterator[Path]:
     """Gives a temporary path that becomes `path` when the block ends without an error.
 
     The temporary file lies in the same folder, so that the rename cannot cross file systems, and
@@ -78,6 +81,8 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     Args:
         path: the file to write; a symbolic link is followed and stays a link.
         overwrite: whether a file that is already there may be replaced.
+        durable: whether the contents are on the disk before the rename, so that a power failure
+            leaves the old file or the new one.
 
     Yields:
         The path to write to; an empty file is already there.
@@ -91,27 +96,35 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         target = check_writable(target.resolve(), overwrite=overwrite)
     name = f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}{target.suffix}"
     temporary = target.with_name(name)
+
+    def finish() -> None:
+        if durable:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+
     try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
-        ) from error
-    try:
-        yield temporary
-        try:
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o777)
-            temporary.replace(target)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot put the finished file at {target} ({error.strerror}); choose another place"
-            ) from error
-    except Exception as error:
-        _tell_full_disk(error, target)
-        raise
+        with _put_in_place(target, lambda: temporary.touch(exist_ok=False), finish):
+            yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all, also if the power fails.
+
+    Raises:
+        OutputError: as `atomic_path`, or it cannot be written.
+    """
+    try:
+        with atomic_path(path, durable=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {path} ({error}); free some space or choose another place"
+        ) from error
 
 
 def check_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool]) -> Path:
@@ -171,38 +184,54 @@ def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool])
     target = check_folder(path, ours=ours)
     name = f".{target.name[:LONGEST_STEM]}-{secrets.token_hex(6)}"
     temporary, old = target.with_name(name), target.with_name(f"{name}-old")
-    try:
-        temporary.mkdir()
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
-        ) from error
-    try:
-        yield temporary
+
+    def finish() -> None:
+        if target.exists():
+            target.replace(old)
         try:
-            if target.exists():
-                target.replace(old)
             temporary.replace(target)
-        except OSError as error:
-            if old.exists() and not target.exists():
+        except OSError:
+            if old.exists():
                 old.replace(target)
-            raise OutputError(
-                f"Cannot put the finished folder at {target} ({error.strerror}); choose another "
-                "place"
-            ) from error
-    except Exception as error:
-        _tell_full_disk(error, target)
-        raise
+            raise
+
+    try:
+        with _put_in_place(target, temporary.mkdir, finish):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _tell_full_disk(error: Exception, target: Path) -> None:
-    """Says that a disk is full; safetensors and others hide the system's number in their words."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
-    told = any(f"os error {code}" in str(error) for code in codes)
-    if told or (isinstance(error, OSError) and error.errno in codes):
+@contextmanager
+def _put_in_place(
+    target: Path, start: Callable[[], None], finish: Callable[[], None]
+) -> Iterator[None]:
+    """Calls `start`, runs the block, calls `finish`; failures become errors that name `target`."""
+    try:
+        start()
+    except OSError as error:
         raise OutputError(
-            f"There is no room left for {target} on its disk; free some or choose another place"
+            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
         ) from error
+    try:
+        yield
+        try:
+            finish()
+        except OSError as error:
+            raise OutputError(
+                f"Cannot put what is finished at {target} ({error.strerror}); choose another place"
+            ) from error
+    except Exception as error:
+        if _is_full_disk(error):
+            raise OutputError(
+                f"There is no room left for {target} on its disk; free some or choose another place"
+            ) from error
+        raise
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Whether a disk is full; safetensors and others name the system's code in their message."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    named = any(f"os error {code}" in str(error) for code in codes)
+    return named or (isinstance(error, OSError) and error.errno in codes)

@@ -74,7 +74,7 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     if max_side < SMALLEST_SIDE:
         raise OptionError(f"max_side={max_side} is not allowed; give at least {SMALLEST_SIDE}")
     if isinstance(source, str | os.PathLike):
-        return _load_file(check_readable(source, "picture"), max_side)
+        return _load_file(check_readable(source, "image"), max_side)
     if isinstance(source, Image.Image):
         return _load_image(source, "The image", max_side)
     if is_tensor(source):

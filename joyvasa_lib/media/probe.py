@@ -23,14 +23,14 @@ _NTSC = {23.98: Fraction(24000, 1001), 29.97: Fraction(30000, 1001), 59.94: Frac
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What a sound or video file says about itself.
+    """What an audio or video file says about itself.
 
     Attributes:
         duration: seconds of the longest stream, to 0.01; None where the file does not tell.
-        fps: frames a second of the image, to 0.01 or an NTSC rate; None for a sound file.
+        fps: frames a second of the image, to 0.01 or an NTSC rate; None for an audio file.
         size: (width, height) pixels of a frame as it is shown, turned where the file says so;
-            None for a sound file.
-        has_audio: whether there is a sound stream.
+            None for an audio file.
+        has_audio: whether there is an audio stream.
         n_frames: images in the video stream, where they were counted.
         comment: the comment in the file's metadata.
     """
@@ -44,7 +44,7 @@ class MediaInfo:
 
 
 def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaInfo:
-    """Tells what a sound or video file holds.
+    """Tells what an audio or video file holds.
 
     Args:
         path: the file.
@@ -52,19 +52,19 @@ def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaI
             the header alone does not tell their exact number.
 
     Raises:
-        MediaError: there is no such file, or it is neither sound nor video.
+        MediaError: there is no such file, or it is neither audio nor video.
     """
     source = check_readable(path, "media")
     info = parse_description(describe(source))
     if info is None:
-        raise MediaError(f"{source} is neither a sound nor a video file; give another one")
+        raise MediaError(f"{source} is neither an audio nor a video file; give another one")
     if not count_frames or info.size is None:
         return info
     return MediaInfo(**{**vars(info), "n_frames": _count_frames(source)})
 
 
 def parse_description(text: str) -> MediaInfo | None:
-    """Reads what `ffmpeg -i` writes; None where it found no sound and no moving image."""
+    """Reads what `ffmpeg -i` writes; None where it found no audio and no moving image."""
     head, *streams = re.split(r"^(?=  Stream #)", text, flags=re.MULTILINE)
     if "Input #0" not in head:
         return None

@@ -147,7 +147,7 @@ def _as_float(samples: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:
         return samples
     if kind not in "iu":
         raise MediaError(
-            f"Samples of type {samples.dtype} are not sound; give floats in [-1, 1] or integers"
+            f"Samples of type {samples.dtype} are not audio; give floats in [-1, 1] or integers"
         )
     half = 2.0 ** (8 * samples.dtype.itemsize - 1)
     return np.asarray((samples - half if kind == "u" else samples) / half, dtype=np.float32)

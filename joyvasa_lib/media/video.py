@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import TIMELINE, Speech, write_wav
-from joyvasa_lib.media.clock import beside
+from joyvasa_lib.media.clock import shared_clock
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import atomic_path, check_writable
 from joyvasa_lib.media.probe import MediaInfo, probe
@@ -51,15 +51,14 @@ _COLOURS = (
 )
 """Says which matrix made the YUV numbers; unsaid, players guess and colours shift."""
 
-SOUND_RATE = 48000
-"""Samples a second of the sound written."""
+AUDIO_RATE = 48000
+"""Samples a second of the audio written."""
 
 AAC_PACKET = 1024
 """Samples of an AAC packet (ISO/IEC 14496-3); 21 ms, so that half of one is below a frame."""
 
-
-_SOUND = (
-    f"{TIMELINE}:rematrix_maxval=1:osr={SOUND_RATE},aformat=channel_layouts=mono|stereo,"
+_AUDIO_FILTER = (
+    f"{TIMELINE}:rematrix_maxval=1:osr={AUDIO_RATE},aformat=channel_layouts=mono|stereo,"
     "apad,atrim=end_sample={length}"
 )
 
@@ -85,10 +84,10 @@ def check_video_path(path: str | os.PathLike[str], *, overwrite: bool = True) ->
 
 
 class VideoWriter:
-    """Writes frames, as they come, into an H.264 video with sound; a context manager.
+    """Writes frames, as they come, into an H.264 video with audio; a context manager.
 
     The file appears when the block ends; after an error, Ctrl-C included, there is no file, or
-    the one that was there before. Every frame written is one frame of the file. The sound is cut,
+    the one that was there before. Every frame written is one frame of the file. The audio is cut,
     or followed by silence, to end with the last frame. Odd sizes get their last column or row
     twice, because yuv420p stores colour for squares of 2x2 pixels.
 
@@ -96,7 +95,7 @@ class VideoWriter:
         path: the file, named .mp4, .mov or .mkv.
         size: (width, height) of the frames, pixels.
         fps: frames a second, above 0 and at most 240.
-        speech: the sound; from its own file where it has one, else from its waveform.
+        speech: the audio; from its own file where it has one, else from its waveform.
         comment: the note in the file's metadata; None leaves it out.
         crf: H.264 constant rate factor, 0 (no loss) to 51; 18 looks like the frames themselves.
         overwrite: whether a file that is already there may be replaced.
@@ -140,7 +139,7 @@ class VideoWriter:
             self._image = self._target
             if self._speech is not None:
                 folder = tempfile.TemporaryDirectory(prefix=".joyvasa-", dir=self._target.parent)
-                self._image = Path(stack.enter_context(folder)) / "picture.mp4"
+                self._image = Path(stack.enter_context(folder)) / "image.mp4"
             self._ffmpeg = stack.enter_context(FFmpeg(self._image_arguments(), feed=True))
             self._stack, self.n_frames = stack.pop_all(), 0
         return self
@@ -187,7 +186,7 @@ class VideoWriter:
                 if self._ffmpeg is not None:
                     self._finish(self._ffmpeg)
                 if self._speech is not None:
-                    with FFmpeg(self._sound_arguments(self._speech)) as ffmpeg:
+                    with FFmpeg(self._audio_arguments(self._speech)) as ffmpeg:
                         self._finish(ffmpeg)
         finally:
             self._ffmpeg = None
@@ -197,7 +196,7 @@ class VideoWriter:
         if ffmpeg.finish() != 0:
             raise OutputError(
                 f"ffmpeg could not write {self.path} ({ffmpeg.reason() or 'it stopped'}); "
-                "check the disk's free space and the sound file"
+                "check the disk's free space and the audio file"
             )
 
     def _image_arguments(self) -> list[str]:
@@ -209,23 +208,23 @@ class VideoWriter:
         arguments += ["-vf", _COLOURS, "-c:v", "libx264", "-preset", "veryfast"]
         return [*arguments, "-crf", str(self._crf), *self._container(self._image)]
 
-    def _sound_arguments(self, speech: Speech) -> list[str]:
-        """Arguments for ffmpeg: the finished image, copied, and as much sound as it lasts.
+    def _audio_arguments(self, speech: Speech) -> list[str]:
+        """Arguments for ffmpeg: the finished image, copied, and audio of the same length.
 
         A second step, because only now the number of frames is known: ffmpeg's own `-shortest`
-        ends the sound up to ten frames early or late.
+        ends the audio up to ten frames early or late.
         """
-        sound = speech.path
-        if sound is None or not sound.is_file():
-            sound = write_wav(self._image.with_name("speech.wav"), speech.waveform)
-        length = round(self.n_frames / self.fps * SOUND_RATE)
+        audio = speech.path
+        if audio is None or not audio.is_file():
+            audio = write_wav(self._image.with_name("speech.wav"), speech.waveform)
+        length = round(self.n_frames / self.fps * AUDIO_RATE)
         if self._target.suffix.lower() == ".mkv":
-            # Matroska plays the last AAC packet whole: end the sound where a packet ends.
+            # Matroska plays the last AAC packet whole: end the audio where a packet ends.
             length = max(1, round(length / AAC_PACKET)) * AAC_PACKET
-        arguments = ["-y", *input_arguments(self._image), *input_arguments(sound)]
+        arguments = ["-y", *input_arguments(self._image), *input_arguments(audio)]
         arguments += ["-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy", "-c:a", "aac"]
-        arguments += ["-b:a", "160k", "-af", _SOUND.format(length=length)]
-        clock = beside(sound, "picture", source=1)
+        arguments += ["-b:a", "160k", "-af", _AUDIO_FILTER.format(length=length)]
+        clock = shared_clock(audio, "image", source=1)
         return [*arguments, *self._container(self._target), *clock]
 
     def _container(self, path: Path) -> list[str]:

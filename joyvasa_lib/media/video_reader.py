@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.clock import beside
+from joyvasa_lib.media.clock import shared_clock
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import check_readable
 from joyvasa_lib.media.probe import probe
+
+PPM_OUTPUT = ("-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1")
+"""Arguments for frames as PPM images on standard output: each states its own size."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class VideoReader:
 
     Attributes:
         path: the file.
-        fps: frames a second; frame i is what is shown at i / fps seconds of the file, whose sound
+        fps: frames a second; frame i is what is shown at i / fps seconds of the file, whose audio
             counts from the same beginning; also where the file's own frame times are uneven.
         size: (width, height) pixels of the frames, after the turn that the file asks for.
     """
@@ -35,21 +38,10 @@ class VideoReader:
 
     def __iter__(self) -> Generator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
-        # PPM says each image's size, so that nothing depends on how the header was read.
-        # The filter is exact where the option -r shifts the image by up to two frames.
         command = [*input_arguments(self.path), "-map", "0:v:0", "-an"]
-        command += ["-vf", f"fps={self.fps!r}:start_time=0", "-c:v", "ppm", "-pix_fmt", "rgb24"]
-        command += ["-f", "image2pipe", "pipe:1", *beside(self.path, "sound")]
-        count = 0
+        command += ["-vf", constant_rate(self.fps), *PPM_OUTPUT, *shared_clock(self.path, "audio")]
         with FFmpeg(command, drain=True) as ffmpeg:
-            while (frame := read_ppm(ffmpeg.stdout)) is not None:
-                count += 1
-                yield frame
-            if ffmpeg.finish() != 0 or count == 0:
-                raise MediaError(
-                    f"The video {self.path} is damaged after {count} frames "
-                    f"({ffmpeg.reason() or 'no frame could be decoded'}); give another one"
-                )
+            yield from decoded_frames(ffmpeg, self.path)
 
 
 def read_video(path: str | os.PathLike[str]) -> VideoReader:
@@ -64,6 +56,39 @@ def read_video(path: str | os.PathLike[str]) -> VideoReader:
     if info.size is None or info.fps is None:
         raise MediaError(f"{source} holds no moving image; give a video file")
     return VideoReader(source, info.fps, info.size)
+
+
+def constant_rate(fps: float) -> str:
+    """The ffmpeg filter that gives, as frame i, what is shown at i / fps seconds.
+
+    It is exact where the option ``-r`` shifts the image by up to two frames.
+    """
+    return f"fps={fps!r}:start_time=0"
+
+
+def decoded_frames(
+    ffmpeg: FFmpeg, path: Path, start: float = 0.0
+) -> Generator[npt.NDArray[np.uint8]]:
+    """The frames uint8 [h, w, 3] that a running ffmpeg writes as :data:`PPM_OUTPUT`.
+
+    Args:
+        ffmpeg: started with ``drain``.
+        path: the video, for the message.
+        start: seconds of the video at the first frame, for the message.
+
+    Raises:
+        MediaError: after the last frame, where ffmpeg failed or gave none.
+    """
+    count = 0
+    while (frame := read_ppm(ffmpeg.stdout)) is not None:
+        count += 1
+        yield frame
+    if ffmpeg.finish() != 0 or count == 0:
+        place = f" from second {start:g}" if start else ""
+        raise MediaError(
+            f"The video {path} is damaged after {count} frames{place} "
+            f"({ffmpeg.reason() or 'no frame could be decoded'}); give another one"
+        )
 
 
 def read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:

@@ -19,6 +19,7 @@ from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["GenerationKwargs", "GenerationOptions", "MotionGenerator", "make_options"]
 
 SCHEDULER_FILE = "scheduler_config.json"
-PIECE = 16000 * 10
+PIECE = SAMPLE_RATE * 10
 """Samples given to the stream at once where the whole waveform is there."""
 
 

@@ -154,7 +154,7 @@ TONE = (0.5 * np.sin(np.arange(16000) / 10)).astype(np.float32)
         ("rubbish.wav", rubbish, "rubbish.wav", "give|convert|check"),
         ("half.flac", broken_flac, "half.flac", "give|convert|check"),
         ("absent.wav", nothing, "absent.wav", "check the name"),
-        ("album", Path.mkdir, "album", "give a sound file"),
+        ("album", Path.mkdir, "album", "give an audio file"),
     ],
 )
 def test_a_bad_recording_is_refused(

@@ -72,7 +72,7 @@ def test_frequencies_above_the_new_half_rate_do_not_fold_back(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg", ".m4a", ".mkv"])
-def test_any_container_gives_the_sound_that_went_in(tmp_path: Path, suffix: str) -> None:
+def test_any_container_gives_the_audio_that_went_in(tmp_path: Path, suffix: str) -> None:
     original = sine(700, 44100)
     path = convert(write_pcm(tmp_path / "a.wav", original, 44100), tmp_path / f"b{suffix}")
     speech = load_speech(path)
@@ -139,7 +139,7 @@ def test_pieces_joined_are_the_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(pieces), load_speech(path).waveform)
 
 
-def test_a_sound_that_starts_late_in_a_video_keeps_its_delay(tmp_path: Path) -> None:
+def test_audio_that_starts_late_in_a_video_keeps_its_delay(tmp_path: Path) -> None:
     tone = write_pcm(tmp_path / "a.wav", sine(500, 48000), 48000)
     options = ["-itsoffset", "0.5", "-i", str(tone), "-map", "1:v", "-map", "2:a", "-c:v", "mpeg4"]
     image = ["-f", "lavfi", "-i", "color=s=64x64:d=2:r=25"]
@@ -158,13 +158,13 @@ def test_a_speech_passes_through_unchanged() -> None:
     assert speech.duration == 1.0
 
 
-def bad_sounds(folder: Path) -> dict[str, tuple[Path, str]]:
+def unusable_files(folder: Path) -> dict[str, tuple[Path, str]]:
     """Files that cannot be spoken, each with a word its message must hold."""
     rng = np.random.default_rng(0)
     (folder / "empty.wav").touch()
     (folder / "noise.mp3").write_bytes(rng.bytes(50_000))
     (folder / "noise.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVE" + rng.bytes(50_000))
-    (folder / "words.wav").write_text("this is a letter, not a sound\n" * 50)
+    (folder / "words.wav").write_text("this is a letter, not audio\n" * 50)
     header = write_pcm(folder / "header.wav", np.zeros(0), 16000)
     short = write_pcm(folder / "short.wav", sine(300, 16000, 0.05), 16000)
     silent = write_pcm(folder / "silent.wav", np.zeros(16000), 16000)
@@ -174,13 +174,13 @@ def bad_sounds(folder: Path) -> dict[str, tuple[Path, str]]:
     raw = ["-f", "f32le", "-ar", "16000", "-i", str(folder / "nan.f32"), "-map", "1:a"]
     nan = convert(short, folder / "nan.wav", *raw, "-c:a", "pcm_f32le")
     return {
-        "missing": (folder / "missing.wav", "no sound file"),
-        "address": (Path("https://example.org/a.wav"), "no sound file"),
+        "missing": (folder / "missing.wav", "no audio file"),
+        "address": (Path("https://example.org/a.wav"), "no audio file"),
         "folder": (folder, "is a folder"),
         "empty": (folder / "empty.wav", "is empty"),
         "noise mp3": (folder / "noise.mp3", "damaged"),
         "noise wav": (folder / "noise.wav", "damaged"),
-        "words": (folder / "words.wav", "not a sound file"),
+        "words": (folder / "words.wav", "not an audio file"),
         "header": (header, "damaged"),
         "short": (short, "0.050 s"),
         "silent": (silent, "silent"),
@@ -189,7 +189,7 @@ def bad_sounds(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 def test_bad_files_get_one_sentence_naming_the_file(tmp_path: Path) -> None:
-    for name, (path, word) in bad_sounds(tmp_path).items():
+    for name, (path, word) in unusable_files(tmp_path).items():
         with pytest.raises(MediaError) as caught:
             load_speech(path)
         message = str(caught.value)

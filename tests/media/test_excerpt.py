@@ -1,4 +1,4 @@
-"""A stretch of a video: frames at the right times, and the sound that belongs to them."""
+"""An excerpt of a video: frames at the right times, and the audio that belongs to them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, load_speech, write_wav
-from joyvasa_lib.media.excerpt import StretchReader
+from joyvasa_lib.media.excerpt import ExcerptReader
 from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter, read_video
 
 FLASH = 2.0
-"""Seconds at which the image turns white and the sound begins, for a tenth of a second."""
+"""Seconds at which the image turns white and the audio begins, for a tenth of a second."""
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -37,21 +37,21 @@ def clapper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path, start: float = 0.0, seconds: float | None = None, fps: float = 25.0):
-    with StretchReader(path, start, seconds, fps=fps) as reader:
+    with ExcerptReader(path, start, seconds, fps=fps) as reader:
         light = np.array([frame.mean() for frame in reader])
-        return light, reader.sound() / 32768
+        return light, reader.waveform() / 32768
 
 
-def events(light: np.ndarray, sound: np.ndarray, fps: float = 25.0) -> tuple[float, float]:
-    """Seconds of the first light and the first sound."""
-    seen, heard = np.flatnonzero(light > 128), np.flatnonzero(np.abs(sound) > 0.05)
+def events(light: np.ndarray, audio: np.ndarray, fps: float = 25.0) -> tuple[float, float]:
+    """Seconds of the first light and the first audio."""
+    seen, heard = np.flatnonzero(light > 128), np.flatnonzero(np.abs(audio) > 0.05)
     return seen[0] / fps, heard[0] / SAMPLE_RATE
 
 
 @pytest.mark.parametrize("fps", [25.0, 30.0, 24.0])
 def test_frame_i_is_what_is_shown_at_i_over_fps(clapper: Path, fps: float) -> None:
-    light, sound = read(clapper, fps=fps)
-    seen, heard = events(light, sound, fps)
+    light, audio = read(clapper, fps=fps)
+    seen, heard = events(light, audio, fps)
     assert len(light) == 3 * fps
     assert seen == pytest.approx(FLASH, abs=0.51 / fps)
     assert heard == pytest.approx(FLASH, abs=0.002)
@@ -59,7 +59,7 @@ def test_frame_i_is_what_is_shown_at_i_over_fps(clapper: Path, fps: float) -> No
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
 @pytest.mark.parametrize("start", [1.0, 1.52])
-def test_a_stretch_is_the_same_part_of_the_whole(
+def test_an_excerpt_is_the_same_part_of_the_whole(
     clapper: Path, tmp_path: Path, suffix: str, start: float
 ) -> None:
     path = tmp_path / f"clapper{suffix}"
@@ -68,36 +68,36 @@ def test_a_stretch_is_the_same_part_of_the_whole(
     whole, part = events(*read(path)), events(*read(path, start, 1.2))
     assert part[0] + start == pytest.approx(whole[0], abs=0.021)
     assert part[1] + start == pytest.approx(whole[1], abs=0.002)
-    light, sound = read(path, start, 0.4)
-    assert (len(light), len(sound)) == (10, pytest.approx(0.4 * SAMPLE_RATE, abs=1))
+    light, audio = read(path, start, 0.4)
+    assert (len(light), len(audio)) == (10, pytest.approx(0.4 * SAMPLE_RATE, abs=1))
 
 
 def apart(clapper: Path, path: Path, late: str) -> Path:
     """The clapper with one stream 0.4 seconds later than the other."""
-    maps = ["-map", "0:v", "-map", "1:a"] if late == "picture" else ["-map", "1:v", "-map", "0:a"]
+    maps = ["-map", "0:v", "-map", "1:a"] if late == "image" else ["-map", "1:v", "-map", "0:a"]
     codecs = ["-c:v", "mpeg2video", "-q:v", "3", "-c:a", "mp2", "-ar", "44100"]
     ffmpeg("-itsoffset", "0.4", "-i", str(clapper), "-i", str(clapper), *maps, *codecs, str(path))
     return path
 
 
-@pytest.mark.parametrize("late", ["picture", "sound"])
+@pytest.mark.parametrize("late", ["image", "audio"])
 @pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mp4", ".mkv"])
-def test_image_and_sound_read_one_by_one_stay_apart_as_in_the_file(
+def test_image_and_audio_read_one_by_one_stay_apart_as_in_the_file(
     clapper: Path, tmp_path: Path, suffix: str, late: str
 ) -> None:
     path = apart(clapper, tmp_path / f"apart{suffix}", late)
     reader = read_video(path)
     light = np.array([frame.mean() for frame in reader])
     seen, heard = events(light, load_speech(path).waveform, reader.fps)
-    shift = seen - heard if late == "picture" else heard - seen
+    shift = seen - heard if late == "image" else heard - seen
     assert shift == pytest.approx(0.4, abs=0.045)
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mpg"])
-def test_a_video_s_sound_put_to_other_frames_keeps_its_time(
+def test_a_video_s_audio_put_to_other_frames_keeps_its_time(
     clapper: Path, tmp_path: Path, suffix: str
 ) -> None:
-    path = apart(clapper, tmp_path / f"apart{suffix}", "sound")
+    path = apart(clapper, tmp_path / f"apart{suffix}", "audio")
     reader, copied = read_video(path), tmp_path / "copied.mp4"
     with VideoWriter(copied, reader.size, reader.fps, load_speech(path)) as writer:
         for frame in reader:
@@ -106,7 +106,7 @@ def test_a_video_s_sound_put_to_other_frames_keeps_its_time(
     assert heard - seen == pytest.approx(0.4, abs=0.045)
 
 
-@pytest.mark.parametrize("late", ["picture", "sound"])
+@pytest.mark.parametrize("late", ["image", "audio"])
 @pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mp4", ".mkv"])
 def test_streams_that_start_apart_stay_apart(
     clapper: Path, tmp_path: Path, suffix: str, late: str
@@ -115,7 +115,7 @@ def test_streams_that_start_apart_stay_apart(
     path = apart(clapper, tmp_path / f"apart{suffix}", late)
     for start in (0.0, 1.0):
         seen, heard = events(*read(path, start))
-        shift = seen - heard if late == "picture" else heard - seen
+        shift = seen - heard if late == "image" else heard - seen
         assert shift == pytest.approx(0.4, abs=0.045)
 
 
@@ -126,16 +126,16 @@ def test_pixels_are_square_and_images_not_too_large(tmp_path: Path) -> None:
         *["-f", "lavfi", "-i", "color=red:s=720x576:r=25:d=1", "-i", str(tmp_path / "a.wav")],
         *["-vf", "setsar=64/45", "-c:v", "mpeg4", str(path)],
     )
-    with StretchReader(path, fps=25.0, longest=1920) as reader:
+    with ExcerptReader(path, fps=25.0, longest=1920) as reader:
         assert next(iter(reader)).shape == (576, 1024, 3)
-    with StretchReader(path, fps=25.0, longest=512) as reader:
+    with ExcerptReader(path, fps=25.0, longest=512) as reader:
         assert next(iter(reader)).shape == (288, 512, 3)
 
 
 def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"no video at all" * 100)
-    with StretchReader(path, fps=25.0) as reader, pytest.raises(MediaError, match="damaged"):
+    with ExcerptReader(path, fps=25.0) as reader, pytest.raises(MediaError, match="damaged"):
         list(reader)
     with pytest.raises(MediaError, match="no video file"):
-        StretchReader(tmp_path / "b.mp4", fps=25.0)
+        ExcerptReader(tmp_path / "b.mp4", fps=25.0)

@@ -1,4 +1,4 @@
-"""Videos: as many frames as were written, in their colours, with the sound in step."""
+"""Videos: as many frames as were written, in their colours, with the audio in step."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def beep(seconds: float, start: float = 0.0) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * 440 * time) * (time >= start)).astype(np.float32)
 
 
-def decoded_sound(path: Path) -> np.ndarray:
-    """The sound exactly as long as a player would play it."""
+def decoded_audio(path: Path) -> np.ndarray:
+    """The audio exactly as long as a player would play it."""
     command = [ffmpeg_path(), "-v", "error", "-i", str(path), "-map", "0:a", "-ac", "1"]
     command += ["-ar", "48000", "-f", "s16le", "-"]
     done = subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL)
@@ -81,10 +81,10 @@ def test_odd_sizes_repeat_their_edge(tmp_path: Path, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("fps", [24, 25, 29.97, 30, 60, 12.5])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("extra", [-7, 0, 7])
-def test_sound_and_image_end_within_one_frame(
+def test_audio_and_image_end_within_one_frame(
     tmp_path: Path, fps: float, suffix: str, extra: int
 ) -> None:
-    """Also when fewer or more frames are written than the sound lasts."""
+    """Also when fewer or more frames are written than the audio lasts."""
     path, speech = tmp_path / f"a{suffix}", Speech(beep(1.337))
     count = frame_count(speech.duration, fps) + extra
     with VideoWriter(path, (64, 64), fps, speech) as writer:
@@ -93,19 +93,19 @@ def test_sound_and_image_end_within_one_frame(
     assert info.n_frames == count
     assert info.has_audio
     assert info.fps == pytest.approx(fps, abs=0.01)
-    assert abs(len(decoded_sound(path)) / 48000 - count / fps) <= 1 / fps
+    assert abs(len(decoded_audio(path)) / 48000 - count / fps) <= 1 / fps
 
 
-def test_the_sound_starts_where_it_did(tmp_path: Path) -> None:
+def test_the_audio_starts_where_it_did(tmp_path: Path) -> None:
     for suffix in (".mp4", ".mkv"):
         path = tmp_path / f"a{suffix}"
         with VideoWriter(path, SIZE, 25, Speech(beep(2, start=1.0))) as writer:
             writer.write(frames(50))
-        sound = np.abs(decoded_sound(path))
-        assert np.argmax(sound > 0.2) / 48000 == pytest.approx(1.0, abs=0.005)
+        audio = np.abs(decoded_audio(path))
+        assert np.argmax(audio > 0.2) / 48000 == pytest.approx(1.0, abs=0.005)
 
 
-def test_the_original_file_is_the_sound_where_there_is_one(tmp_path: Path) -> None:
+def test_the_original_file_is_the_audio_where_there_is_one(tmp_path: Path) -> None:
     """A stereo recording stays stereo although the waveform is mono."""
     source = tmp_path / "a.wav"
     command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", "sine=9000:d=1:sample_rate=44100"]
@@ -170,12 +170,12 @@ def test_frames_of_another_kind_are_refused_and_leave_no_file(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_frames_or_a_sound_that_fails_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+def test_no_frames_or_audio_that_fails_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
     with pytest.raises(OutputError, match="No frames"), VideoWriter(target, SIZE, 25):
         pass
     bad = tmp_path / "bad.wav"
-    bad.write_text("not a sound")
+    bad.write_text("not audio")
     with (
         pytest.raises(OutputError, match=r"a\.mp4") as caught,
         VideoWriter(target, SIZE, 25, Speech(beep(1), bad)) as writer,
@@ -245,16 +245,16 @@ def test_a_reader_that_is_left_early_ends_its_ffmpeg_and_can_start_again(tmp_pat
 
 def test_what_is_no_video_gets_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "words.mp4").write_text("not a video")
-    write_wav(tmp_path / "sound.wav", beep(1))
+    write_wav(tmp_path / "audio.wav", beep(1))
     for name, word in (
-        ("words.mp4", "neither a sound nor a video"),
-        ("sound.wav", "no moving image"),
+        ("words.mp4", "neither an audio nor a video"),
+        ("audio.wav", "no moving image"),
         ("missing.mp4", "no video file"),
     ):
         with pytest.raises(MediaError) as caught:
             read_video(tmp_path / name)
         assert word in str(caught.value) and name in str(caught.value)
-    info = probe(tmp_path / "sound.wav")
+    info = probe(tmp_path / "audio.wav")
     assert (info.duration, info.has_audio, info.size, info.fps) == (1.0, True, None, None)
 
 

@@ -24,7 +24,7 @@ from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.datasets.prepared.shards import encode_images, save_tensors
 from joyvasa_lib.errors import OptionError, OutputError
-from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.rig.head_rig import bundled_rig
 
@@ -159,8 +159,7 @@ def _begin(folder: Path, config: HeadFramesConfig) -> None:
     if changed:
         told = ", ".join(f"{n} {before.get(n)!r} -> {about[n]!r}" for n in changed)
         raise OptionError(f"{folder} was begun with other options: {told}; choose another folder")
-    with atomic_path(index) as temporary:
-        temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    write_text(index, json.dumps(about, indent=1) + "\n")
 
 
 def _write_shard(path: Path, maker: HeadFrameMaker, seeds: range) -> None:

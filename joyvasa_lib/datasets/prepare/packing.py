@@ -11,7 +11,6 @@ Every step leaves the folder so that the next run goes on from there:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +38,8 @@ from joyvasa_lib.datasets.prepared.dataset import (
 )
 from joyvasa_lib.datasets.prepared.shards import opened, read_about
 from joyvasa_lib.datasets.prepared.statistics import Moments
-from joyvasa_lib.errors import MediaError, OutputError
-from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.errors import MediaError
+from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.speech.diffusion.normalizer import SMALLEST_SCALE, MotionNormalizer
 
@@ -183,23 +182,6 @@ class _Files:
             if not clips:
                 path.unlink(missing_ok=True)
                 del self._waiting[path]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all, also if the power fails.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write {path} ({error}); free some space and run again"
-        ) from error
 
 
 def _shards(folder: Path, split: Split) -> list[Path]:

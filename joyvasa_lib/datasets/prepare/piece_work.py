@@ -25,7 +25,7 @@ from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Piece
 from joyvasa_lib.datasets.prepared.dataset import Clip, write_shard
 from joyvasa_lib.errors import JoyVASAError, MediaError, OutputError
-from joyvasa_lib.media.excerpt import StretchReader
+from joyvasa_lib.media.excerpt import ExcerptReader
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.pretrained import load_portrait_model
 
@@ -108,7 +108,7 @@ def _work(job: PieceJob, model: PortraitModel) -> tuple[list[Clip], list[Verdict
     piece, rate = job.piece, job.piece.video.rate
     with _reader(job) as reader:
         runs, count = look(reader, rate)
-        sound = reader.sound()
+        sound = reader.waveform()
     if count < 2:
         return [], [_whole(piece, Reason.TOO_SHORT, f"{count} frame")]
     heard = sound.astype(np.float32) / 32768.0
@@ -130,10 +130,10 @@ def _work(job: PieceJob, model: PortraitModel) -> tuple[list[Clip], list[Verdict
     return clips, sorted([*verdicts, *kept], key=lambda verdict: verdict.start)
 
 
-def _reader(job: PieceJob) -> StretchReader:
+def _reader(job: PieceJob) -> ExcerptReader:
     piece = job.piece
     path = job.videos / piece.video.name
-    return StretchReader(path, piece.start, piece.readable, fps=piece.video.rate)
+    return ExcerptReader(path, piece.start, piece.readable, fps=piece.video.rate)
 
 
 def _sync(

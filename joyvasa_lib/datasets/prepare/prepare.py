@@ -26,7 +26,6 @@ from joyvasa_lib.datasets.prepare.packing import (
     read_report,
     staged_files,
     write_report,
-    write_text,
 )
 from joyvasa_lib.datasets.prepare.piece_work import STAGING, PieceJob, load_encoder, prepare_piece
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
@@ -39,6 +38,7 @@ from joyvasa_lib.datasets.prepare.videos import (
 )
 from joyvasa_lib.datasets.prepared.dataset import PreparedIndex
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
+from joyvasa_lib.media.files import write_text
 
 RECIPE = "recipe.json"
 _LEFTOVER = re.compile(r"\.(train|valid|report|index|recipe|README)\b.*-[0-9a-f]{12}\.\w+")

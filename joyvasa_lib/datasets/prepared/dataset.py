@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_about, save_tensors
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
 FORMAT = "joyvasa-prepared"
@@ -199,8 +199,7 @@ class PreparedIndex:
         """
         about = {"format": FORMAT, "version": VERSION, "fps": FPS, **asdict(self)}
         about["statistics"] = self.statistics.to_dict()
-        with atomic_path(folder / INDEX) as temporary:
-            temporary.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_text(folder / INDEX, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         return folder / INDEX
 
     @classmethod

@@ -6,7 +6,6 @@ Axis legend: ``s`` side of an image, ``t`` frames.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -38,12 +37,10 @@ def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], about: Mapping
 
     header = {_HEADER: json.dumps(about, ensure_ascii=False, separators=(",", ":"))}
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, durable=True) as temporary:
             mode = temporary.stat().st_mode & 0o777
             save_file(dict(tensors), temporary, metadata=header)
             temporary.chmod(mode)  # as of any other file; safetensors lets its owner alone read it
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
             size = temporary.stat().st_size
     except (OSError, SafetensorError) as error:
         raise OutputError(

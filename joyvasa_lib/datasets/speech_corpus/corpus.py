@@ -24,6 +24,7 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import CLOSURES, PHONEME_CLASSE
 from joyvasa_lib.datasets.speech_corpus.pseudo_text import LANGUAGES, write_utterance
 from joyvasa_lib.datasets.speech_corpus.voices import JoeVoice, KokoroVoices, Spoken
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.resampling import mono_at_rate
 
 Floats = NDArray[np.float32]
@@ -177,7 +178,7 @@ def record(
         scale = float(rng.uniform(low, high if leader is None else high + 0.1))
         voice = kokoro.voice(_mixture(rng, leader))
     spoken = _scaled(voice(utterance, tempo / scale, rng), scale)
-    waveform = _with_whole_frames(mono_at_rate(spoken.waveform, spoken.sample_rate, 16000))
+    waveform = _with_whole_frames(mono_at_rate(spoken.waveform, spoken.sample_rate, SAMPLE_RATE))
     values, steps = animate(
         spoken.phonemes, waveform, rng, HeadMotionStyle(posture_seconds=rng.uniform(2.0, 3.5))
     )

@@ -27,6 +27,7 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import (
     split_diphthongs,
 )
 from joyvasa_lib.datasets.speech_corpus.voices import missing_extra
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.speech.encoders.loudness import speech_level
@@ -102,7 +103,7 @@ def animate(
     Raises:
         MissingDependencyError: OpenFaceFX is not installed.
     """
-    frames = round(len(waveform) * FPS / 16000)
+    frames = round(len(waveform) * FPS / SAMPLE_RATE)
     loudness = relative_loudness(waveform, frames)
     parts = split_diphthongs(phonemes)
     values = np.zeros((frames, 59), np.float32)

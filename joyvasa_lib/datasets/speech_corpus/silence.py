@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 
 Floats = NDArray[np.float32]
@@ -65,12 +66,12 @@ def _breath(frames: int, rng: np.random.Generator) -> Floats:
     """Near silence, and now and then a breath: hiss that swells and dies, relative to speech."""
     count = frames * SAMPLES_PER_FRAME
     sound = np.zeros(count, np.float32)
-    length = int(rng.uniform(0.25, 0.9) * 16000)
+    length = int(rng.uniform(0.25, 0.9) * SAMPLE_RATE)
     if count <= length or rng.random() < 0.5:
         return sound
     start = int(rng.integers(count - length))
     spectrum = np.fft.rfft(rng.normal(size=length))
-    frequency = np.fft.rfftfreq(length, 1.0 / 16000)
+    frequency = np.fft.rfftfreq(length, 1.0 / SAMPLE_RATE)
     centre = rng.uniform(800.0, 2500.0)
     spectrum *= np.exp(-0.5 * (np.log(np.maximum(frequency, 1.0) / centre) / 0.7) ** 2)
     hiss = np.fft.irfft(spectrum, length) * np.sin(np.pi * np.arange(length) / length) ** 2

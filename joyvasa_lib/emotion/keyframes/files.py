@@ -19,7 +19,7 @@ from typing import Any
 from joyvasa_lib.emotion.keyframes.curve import Keyframe, KeyframeCurve
 from joyvasa_lib.emotion.notation import print_emotion
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.media.files import atomic_path, check_readable
+from joyvasa_lib.media.files import check_readable, write_text
 
 _KEYS = ("time", "emotion", "easing")
 
@@ -100,6 +100,5 @@ def save_keyframes(curve: KeyframeCurve, path: str | os.PathLike[str]) -> Path:
         text = json.dumps(content, indent=2) + "\n"
     else:
         text = yaml.safe_dump(content, sort_keys=False)
-    with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(target, text)
     return target

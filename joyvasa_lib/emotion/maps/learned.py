@@ -23,7 +23,7 @@ from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
 from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
 from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.media.files import atomic_path
+from joyvasa_lib.media.files import atomic_path, write_text
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import Floats, MotionSpace
 
@@ -152,8 +152,7 @@ def save_unit_map(
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file(weights, temporary, metadata={"format": "pt"})
     about["explained_variance"] = report
-    with atomic_path(folder / MAP_FILE) as temporary:
-        temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MAP_FILE, json.dumps(about, indent=1) + "\n")
 
 
 def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
 from joyvasa_lib.checkpoints.modules import save_module
 from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.encoders.networks import RAW_WAVEFORM, WHISPER, load_network
 
-SAMPLE_RATE = 16000
 FPS = 25
 SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 STATE_RATE = 50

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.speech.encoders.loudness import REFERENCE_DB, speech_level
 
-SAMPLE_RATE = 16000
 Floats = NDArray[np.float32]
 
 

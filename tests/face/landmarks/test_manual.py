@@ -145,7 +145,7 @@ def test_exactly_one_thing_is_given() -> None:
     for arguments in (
         {},
         {"box": (0, 0, 50, 50), "landmarks": CAT_FIVE},
-        {"box": (0, 0, 50, 50), "whole_picture": True},
+        {"box": (0, 0, 50, 50), "whole_image": True},
     ):
         with pytest.raises(NoFaceError, match="Give exactly one of the face's box"):
             ManualFaceDetector(**arguments)  # type: ignore[arg-type]
