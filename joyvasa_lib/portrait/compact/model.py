@@ -45,10 +45,9 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 from joyvasa_lib.portrait.compact.encode.paint import Paint, mix_paint
 from joyvasa_lib.portrait.compact.encode.source_smile import SMILE, own_smile
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
+from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
-from joyvasa_lib.portrait.compact.render.eyelids import closing_order, lid_stretch
-from joyvasa_lib.portrait.compact.render.lookup import MOUTH_LAYERS
-from joyvasa_lib.portrait.compact.render.warm_up import compile_kernels
+from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 from joyvasa_lib.rig.calibration import (
     BLINK,
@@ -58,6 +57,7 @@ from joyvasa_lib.rig.calibration import (
     lip_seal,
 )
 from joyvasa_lib.rig.correction import lip_edges
+from joyvasa_lib.rig.eyelids import closing_order, lid_stretch
 from joyvasa_lib.rig.fitting import HeadFit, fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from joyvasa_lib.portrait.compact import layers
 from joyvasa_lib.portrait.compact.render import lookup
 
 
@@ -20,8 +21,8 @@ def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
         driven=driven,
         source=driven + np.array([5.0, 5.0, 0.0], np.float32),
         triangles=np.array([[0, 1, 2]], np.int32),
-        layer=np.array([lookup.EYE], np.uint8),
-        source_layer=np.full((32, 32), lookup.SKIN, np.uint8),
+        layer=np.array([layers.EYE], np.uint8),
+        source_layer=np.full((32, 32), layers.SKIN, np.uint8),
         source_depth=np.zeros((32, 32), np.float32),
         matte=np.full((32, 32), matte, np.uint8),
         trust=one,

@@ -136,46 +136,48 @@ def shade(  # type: ignore[no-untyped-def]
             y = wa * rest[i, 1] + wb * rest[j, 1] + wc * rest[k, 1]
             z = wa * rest[i, 2] + wb * rest[j, 2] + wc * rest[k, 2]
             kind = part[f]
-            at = cover_uv if kind == 8 else uv
+            at = cover_uv if kind == HAIR else uv
             u = wa * at[i, 0] + wb * at[j, 0] + wc * at[k, 0]
             v = wa * at[i, 1] + wb * at[j, 1] + wc * at[k, 1]
             gloss = np.float32(0.0)
             sharp = np.float32(gloss_power)
             depth_fall = np.float32(1.0)
-            if kind == 0 and y > collar:
+            if kind == SKIN and y > collar:
                 tile = cover.shape[1] // 3
                 for c in range(3):
                     colour[c] = _sample(cover, tile * (2.05 + 0.9 * u / skin.shape[1]), v, c)
-            elif kind == 0 or kind == 2:
+            elif kind in (SKIN, EYE_CAVITY):
                 for c in range(3):
                     colour[c] = _sample(skin, u, v, c)
                 gloss = _sample(skin, u, v, 3)
-                if kind == 2:
+                if kind == EYE_CAVITY:
                     for c in range(3):
                         colour[c] *= 0.8
-            elif kind == 3 or kind == 4:
-                e = kind - 3
+            elif kind in (EYE_LEFT, EYE_RIGHT):
+                e = kind - EYE_LEFT
                 px, py, pz = x - eyes[e, 0], y - eyes[e, 1], z - eyes[e, 2]
                 size = math.sqrt(px * px + py * py + pz * pz) + 1e-9
                 cosine = (px * eyes[e, 3] + py * eyes[e, 4] + pz * eyes[e, 5]) / size
                 _eye(px, py, pz, math.acos(min(max(cosine, -1.0), 1.0)), iris, noise, colour)
                 gloss = np.float32(1.0)
                 sharp = np.float32(120.0)
-            elif kind == 5 or kind == 6:
+            elif kind in (TEETH_UPPER, TEETH_LOWER):
                 a = wa * arc[i] + wb * arc[j] + wc * arc[k]
-                tall = teeth[3] - y if kind == 5 else y - teeth[4]
-                _tooth(a, tall, kind == 5, borders[kind - 5], teeth, gum, colour)
+                tall = teeth[3] - y if kind == TEETH_UPPER else y - teeth[4]
+                _tooth(
+                    a, tall, kind == TEETH_UPPER, borders[kind - TEETH_UPPER], teeth, gum, colour
+                )
                 depth_fall = np.float32(math.exp(-max(z + 0.02, 0.0) * 2.2))
                 gloss = np.float32(0.5)
                 sharp = np.float32(50.0)
-            elif kind == 7:
+            elif kind == TONGUE:
                 n = _sample(noise, (x + 1.0) * 100.0, (y + z) * 100.0, 1)
                 groove = 1.0 - 0.25 * math.exp(-0.5 * (x / 0.03) ** 2)
                 for c in range(3):
                     colour[c] = tongue[c] * (1.0 + 0.12 * n) * groove
                 depth_fall = np.float32(math.exp(-max(z - 0.1, 0.0) * 1.2))
                 gloss = np.float32(0.3)
-            elif kind == 1:
+            elif kind == MOUTH_CAVITY:
                 t = _ramp(-0.2, 0.05, z)
                 for c in range(3):
                     colour[c] = lips[c] * 0.8 * (1.0 - t) + cavity[c] * t

@@ -17,17 +17,16 @@ from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
 from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
 from joyvasa_lib.portrait.compact.encode.follow_weights import displacement_reach
 from joyvasa_lib.portrait.compact.encode.palette import pale
-from joyvasa_lib.portrait.compact.render.eyelids import lid_weight
-from joyvasa_lib.portrait.compact.render.lookup import (
-    EYE,
+from joyvasa_lib.portrait.compact.layers import (
     LOWER,
     MIXED,
     MOUTH,
     MOUTH_LAYERS,
     OUTSIDE,
     SKIN,
-    UPPER,
+    triangle_layer,
 )
+from joyvasa_lib.rig.eyelids import lid_weight
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.rasterizer import rasterize
@@ -86,16 +85,6 @@ class Appearance:
     eye_margins: Floats
     lashes: Floats
     eye_matte: Bytes
-
-
-def triangle_layer(rig: HeadRig) -> Bytes:
-    """Layer [f] of every triangle: skin, eyeball, teeth or what lies behind them."""
-    layer = np.full(len(rig.triangles), SKIN, dtype=np.uint8)
-    layer[rig.part(*EYEBALLS)] = EYE
-    layer[rig.part("mouth_cavity", "tongue")] = MOUTH
-    layer[rig.part("teeth_upper")] = UPPER
-    layer[rig.part("teeth_lower")] = LOWER
-    return layer
 
 
 @lru_cache(maxsize=2)

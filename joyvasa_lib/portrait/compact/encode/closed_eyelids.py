@@ -20,8 +20,8 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.eye_matte import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.encode.palette import luminance
-from joyvasa_lib.portrait.compact.render.eyelids import lid_rim, lid_weight
-from joyvasa_lib.portrait.compact.render.lookup import OUTSIDE, SKIN
+from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
+from joyvasa_lib.rig.eyelids import lid_rim, lid_weight
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
 from joyvasa_lib.rig.regions import EYE_CORNERS

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import spsolve
 
-from joyvasa_lib.portrait.compact.render.eyelids import brow_distance, eye_distance, eye_margin
-from joyvasa_lib.portrait.compact.render.lookup import EYE, SKIN
+from joyvasa_lib.portrait.compact.layers import EYE, SKIN
+from joyvasa_lib.rig.eyelids import distance_from_brows, distance_from_eyelids, eye_margin
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.laplacian import degrees, mesh_neighbours, screened_laplacian
 from joyvasa_lib.rig.regions import EYEBALLS
@@ -63,8 +63,8 @@ def skin_colours(
     """
     sampled = _sampled(image, vertices, scale)
     seen = _visible(rig, vertices, layer, depth, SKIN, 0.03 * scale)
-    clean = eye_distance(rig) > eye_margin(rig, margins / scale) + _AROUND_EYES
-    seen &= rig.skin_vertex & clean & (brow_distance(rig) > _AROUND_BROWS)
+    clean = distance_from_eyelids(rig) > eye_margin(rig, margins / scale) + _AROUND_EYES
+    seen &= rig.skin_vertex & clean & (distance_from_brows(rig) > _AROUND_BROWS)
     skin = rig.part_vertices("skin", "eye_cavity")
     colour = np.zeros((len(vertices), 3), dtype=np.float32)
     colour[skin] = _diffuse(rig, skin, sampled, seen)

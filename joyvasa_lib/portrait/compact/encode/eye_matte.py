@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
-from joyvasa_lib.portrait.compact.render.eyelids import brow_distance, eye_distance, eye_margin
-from joyvasa_lib.portrait.compact.render.lookup import EYE, OUTSIDE, SKIN
+from joyvasa_lib.portrait.compact.layers import EYE, OUTSIDE, SKIN
+from joyvasa_lib.rig.eyelids import distance_from_brows, distance_from_eyelids, eye_margin
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate
 
@@ -39,8 +39,8 @@ _RIM = 0.03
 
 def clean_skin(rig: HeadRig, margins: Floats) -> Floats:
     """[v] 1 on skin that shows neither lashes nor brows, 0 on those; ``margins`` in rig units."""
-    from_eye = (eye_distance(rig) - eye_margin(rig, margins) - NEAR_EYE) / EDGE
-    from_brow = (brow_distance(rig) - NEAR_BROW) / EDGE
+    from_eye = (distance_from_eyelids(rig) - eye_margin(rig, margins) - NEAR_EYE) / EDGE
+    from_brow = (distance_from_brows(rig) - NEAR_BROW) / EDGE
     clean = np.clip(np.minimum(from_eye, from_brow), 0.0, 1.0) * rig.skin_vertex
     return np.asarray(clean, dtype=np.float32)
 
@@ -66,8 +66,8 @@ def eye_matte(
         scale: pixels per rig unit.
     """
     matte = np.zeros(layer.shape, dtype=np.uint8)
-    around = (eye_distance(rig) - eye_margin(rig, margins / scale)) / _BEYOND
-    known = np.stack([clean_skin(rig, margins / scale), around, brow_distance(rig)], 1)
+    around = (distance_from_eyelids(rig) - eye_margin(rig, margins / scale)) / _BEYOND
+    known = np.stack([clean_skin(rig, margins / scale), around, distance_from_brows(rig)], 1)
     for iris in rig.iris_vertex:
         middle = vertices[iris, :2]
         low = np.clip(np.floor(middle - _WINDOW * scale).astype(int), 0, len(layer) - 1)

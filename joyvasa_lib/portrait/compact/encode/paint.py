@@ -16,8 +16,7 @@ from joyvasa_lib.portrait.compact.encode.closed_eyelids import paint_closed_eyel
 from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
 from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
 from joyvasa_lib.portrait.compact.encode.teeth import arch_length, height_over_edge, row_image
-from joyvasa_lib.portrait.compact.render.eyelids import eye_distance
-from joyvasa_lib.portrait.compact.render.mouth_shading import LIGHT
+from joyvasa_lib.rig.eyelids import distance_from_eyelids
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYEBALLS, TEETH
 
@@ -29,6 +28,11 @@ _EYE_REGION = 0.6
 """Rig units from the eyelids within which paintable skin belongs to the eye."""
 _INNER_LIP = 0.22
 """Rig units inside the mouth over which the lips' colour fades into the cavity's."""
+_DARKEST = 0.34
+"""Light where the lips leave only a slit; it is reflected, so it is never 0."""
+_OPEN = np.clip((np.arange(256) / 255.0 - 0.12) / 0.75, 0.0, 1.0)
+_LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).astype(np.float32)
+"""Light [256] for each level of ambient visibility in the mouth: a smooth step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,7 @@ def mix_paint(
         uv,
         tint.astype(np.float32),
         palette,
-        palette.dimmed(LIGHT),
+        palette.dimmed(_LIGHT),
     )
 
 
@@ -129,7 +133,7 @@ def _light_on_teeth(rig: HeadRig, vertex: NDArray[np.int32]) -> NDArray[np.float
 def _eye_vertices(rig: HeadRig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Vertices that the textures of the person's left and right closed eye cover."""
     faces = rig.triangles[rig.part("skin", "eye_cavity")]
-    near = faces[(eye_distance(rig)[faces] < _EYE_REGION).any(1)]
+    near = faces[(distance_from_eyelids(rig)[faces] < _EYE_REGION).any(1)]
     vertex = np.unique(near)
     vertex = vertex[rig.mean[vertex, 1] < 0.0]
     left = rig.mean[vertex, 0] > 0

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.render.lookup import EYE, MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.layers import EYE, MOUTH_LAYERS
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import (
     INNER_LOWER_LIP,

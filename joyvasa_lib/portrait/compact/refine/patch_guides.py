@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
 from joyvasa_lib.rig.kernels import barycentric
 
 Floats = NDArray[np.float32]
@@ -81,7 +82,7 @@ def fill_guides(  # type: ignore[no-untyped-def]
                     if u < 0 or v < 0 or u >= side or v >= side:
                         continue
                     theirs = source_layer[v, u]
-                    same = theirs == mine or (mine == 1 and theirs == 0)
+                    same = theirs == mine or (mine == SKIN and theirs == OUTSIDE)
                     if same and z <= source_depth[v, u] + tolerance:
                         share += (one - abs(x - u)) * (one - abs(y - v))
             pixel = out[row, column]

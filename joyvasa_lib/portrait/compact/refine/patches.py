@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.appearance import Appearance, triangle_layer
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.layers import triangle_layer
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES, fill_guides, open_gate
-from joyvasa_lib.portrait.compact.render.eyelids import lid_weight
+from joyvasa_lib.rig.eyelids import lid_weight
 from joyvasa_lib.rig.head_rig import HeadRig
 from joyvasa_lib.rig.rasterizer import rasterize
 from joyvasa_lib.rig.threads import for_each_frame

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.layers import EYE, MIXED, OUTSIDE, SKIN
 from joyvasa_lib.rig.kernels import barycentric, bilinear
 from joyvasa_lib.rig.threads import for_each_frame
 
@@ -19,12 +20,6 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
-OUTSIDE, SKIN, EYE, MOUTH, MIXED, UPPER, LOWER = 0, 1, 2, 3, 4, 5, 6
-"""Layers: a pixel may only be taken from the same layer of the image. ``MOUTH`` is what lies
-behind the rows of ``UPPER`` and ``LOWER`` teeth; ``MIXED`` may be any of these or a lip, and is
-used only where it hardly moves."""
-MOUTH_LAYERS = (MOUTH, UPPER, LOWER)
-"""Layers that show only between parted lips."""
 _HARDLY = 0.1
 """Share of the depth tolerance by which mixed pixels may move."""
 
@@ -52,8 +47,8 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
     for row in range(height):
         for column in range(width):
             f = triangle[row, column]
-            if f < 0 or layer[f] == 0:
-                kind[row, column] = 0
+            if f < 0 or layer[f] == OUTSIDE:
+                kind[row, column] = OUTSIDE
                 continue
             i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, np.float32(1.0))
             flow[row, column, 0] = (
@@ -75,8 +70,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
     for row in range(height):
         for column in range(width):
             f = triangle[row, column]
-            if f < 0 or layer[f] == 0:
-                kind[row, column] = 0
+            if f < 0 or layer[f] == OUTSIDE:
+                kind[row, column] = OUTSIDE
                 unseen[row, column] = zero
                 continue
             i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, one)
@@ -106,13 +101,15 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                         continue
                     theirs = source_layer[v, u]
                     usable = zero
-                    if theirs == mine or (mine == 1 and theirs == 0):
+                    if theirs == mine or (mine == SKIN and theirs == OUTSIDE):
                         usable = one
-                    elif mine == 2 and theirs == 1:  # the eye is larger than its fitted eyelids
+                    elif (
+                        mine == EYE and theirs == SKIN
+                    ):  # the eye is larger than its fitted eyelids
                         usable = matte[v, u] / np.float32(255.0)
-                    elif theirs == 4:
+                    elif theirs == MIXED:
                         usable = still
-                    if mine == 1:
+                    if mine == SKIN:
                         usable *= one - closing * matte[v, u]
                     if z <= source_depth[v, u] + tolerance:
                         share += usable * (one - abs(x - u)) * (one - abs(y - v))

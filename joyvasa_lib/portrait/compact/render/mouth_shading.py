@@ -9,18 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.render.lookup import MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
 
 _REACH = 0.09
 """Rig units inside the lips over which the shadow fades."""
 _FROM_ABOVE = 0.035
 """Rig units by which the shadow is moved down: light mostly comes from above."""
-_DARKEST = 0.34
-"""Light where the lips leave only a slit; it is reflected, so it is never 0."""
-
-_OPEN = np.clip((np.arange(256) / 255.0 - 0.12) / 0.75, 0.0, 1.0)
-LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).astype(np.float32)
-"""Light [256] for each level of :func:`ambient_visibility`: a smooth step."""
 _INSIDE = np.isin(np.arange(256), MOUTH_LAYERS).astype(np.uint8) * 255
 
 

@@ -37,14 +37,14 @@ def lid_rim(rig: HeadRig) -> Ints:
 
 
 @lru_cache(maxsize=2)
-def eye_distance(rig: HeadRig) -> Floats:
+def distance_from_eyelids(rig: HeadRig) -> Floats:
     """[v] distance of the mean head's vertices from the edges of the eyelids, rig units."""
     distance = np.linalg.norm(rig.mean[:, None] - rig.mean[lid_rim(rig)][None], axis=-1)
     return np.asarray(distance.min(1), dtype=np.float32)
 
 
 @lru_cache(maxsize=2)
-def brow_distance(rig: HeadRig) -> Floats:
+def distance_from_brows(rig: HeadRig) -> Floats:
     """[v] distance of the mean head's vertices from the brows, rig units."""
     brows = rig.mean[rig.landmark_vertex[list(RIGHT_EYE.brow + LEFT_EYE.brow)]]
     distance = np.linalg.norm(rig.mean[:, None] - brows[None], axis=-1)

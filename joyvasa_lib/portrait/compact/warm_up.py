@@ -10,13 +10,13 @@ import numpy as np
 from scipy import sparse
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.portrait.compact.encode.appearance import Appearance, triangle_layer
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtension
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.encode.palette import Palette
+from joyvasa_lib.portrait.compact.layers import SKIN, triangle_layer
 from joyvasa_lib.portrait.compact.refine.patches import PatchCutter
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
-from joyvasa_lib.portrait.compact.render.lookup import SKIN
 from joyvasa_lib.rig.head_rig import HeadRig
 
 _SIDE = 32
