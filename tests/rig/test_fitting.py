@@ -36,7 +36,7 @@ def head(angles: tuple[float, float, float] = (0.0, 0.0, 0.0), **blendshapes: fl
 
 @pytest.mark.parametrize("angles", [(8.0, -15.0, 5.0), (-10.0, 20.0, -12.0), (0.0, 25.0, 0.0)])
 def test_the_turn_of_a_head_is_found_again(angles: tuple[float, float, float]) -> None:
-    # A long face may be taken for a lowered one; how it turns may not.
+    # A long face may be taken for a lowered one; the turn between two fits does not depend on it.
     rig = bundled_rig()
     ahead = fit_head(rig, head())
     fit = fit_head(rig, head(angles), identity=ahead.identity)
@@ -47,21 +47,21 @@ def test_the_turn_of_a_head_is_found_again(angles: tuple[float, float, float]) -
 
 
 @pytest.mark.parametrize(
-    ("unit", "least"),
+    ("blendshape", "least"),
     [("jawOpen", 0.6), ("mouthSmileLeft", 0.3), ("mouthPucker", 0.2), ("browInnerUp", 0.1)],
 )
-def test_more_of_an_expression_is_seen_as_more_of_it(unit: str, least: float) -> None:
-    # What the landmarks tell weakly is told weakly: the fit would rather see too little.
+def test_more_of_an_expression_is_seen_as_more_of_it(blendshape: str, least: float) -> None:
+    # Where the landmarks say little, the fit underestimates rather than overestimates.
     rig = bundled_rig()
     person = fit_head(rig, head())
     seen = [
-        fit_head(rig, head(**{unit: value}), identity=person.identity).blendshapes
+        fit_head(rig, head(**{blendshape: value}), identity=person.identity).blendshapes
         for value in (0.0, 0.35, 0.7)
     ]
-    found = [float(blendshapes[BLENDSHAPES.index(unit)]) for blendshapes in seen]
+    found = [float(values[BLENDSHAPES.index(blendshape)]) for values in seen]
     assert found[0] < found[1] < found[2] < 0.8
     assert found[2] - found[0] > least
-    assert int(np.argmax(seen[2] - seen[0])) == BLENDSHAPES.index(unit)
+    assert int(np.argmax(seen[2] - seen[0])) == BLENDSHAPES.index(blendshape)
 
 
 def test_the_corrected_head_lies_on_every_landmark() -> None:
@@ -123,7 +123,7 @@ def test_the_seal_closes_the_lips_that_a_smile_leaves_parted() -> None:
     assert gap.max() < 0.02  # rig units; the outer corners of the eyes are 1.76 apart
 
 
-def test_a_smile_is_measured_whether_the_fit_calls_it_units_or_shape() -> None:
+def test_a_smile_is_measured_whether_the_fit_explains_it_by_blendshapes_or_by_shape() -> None:
     rig = bundled_rig()
     smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
     fit = fit_head(rig, head(**smile))

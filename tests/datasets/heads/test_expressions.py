@@ -1,4 +1,4 @@
-"""True expressions of random heads: cloned units, contact, pairs."""
+"""True expressions of random heads: cloned blendshapes, contact, pairs."""
 
 from __future__ import annotations
 
@@ -47,17 +47,19 @@ def heads(rig: HeadRig) -> list[TrueHead]:
 def blendshapes(**named: float) -> np.ndarray:
     values = np.zeros((1, len(BLENDSHAPES)), np.float32)
     for name, value in named.items():
-        for index, unit in enumerate(BLENDSHAPES):
-            if unit in (name, f"{name}Left", f"{name}Right"):
+        for index, one in enumerate(BLENDSHAPES):
+            if one in (name, f"{name}Left", f"{name}Right"):
                 values[:, index] = value
     return values
 
 
-def test_the_mean_head_keeps_its_units(rig: HeadRig, cloning: BlendshapeCloning) -> None:
+def test_the_mean_head_keeps_its_blendshapes(rig: HeadRig, cloning: BlendshapeCloning) -> None:
     np.testing.assert_allclose(cloning(rig.mean).blendshapes, rig.blendshapes, atol=1e-6)
 
 
-def test_units_follow_a_linear_change_of_the_head(rig: HeadRig, cloning: BlendshapeCloning) -> None:
+def test_blendshapes_follow_a_linear_change_of_the_head(
+    rig: HeadRig, cloning: BlendshapeCloning
+) -> None:
     change = np.array([[1.2, 0.0, 0.1], [0.0, 0.7, 0.0], [0.0, -0.1, 1.1]])
     cloned = cloning((rig.mean @ change).astype(np.float32)).blendshapes
     expected = rig.blendshapes @ change
@@ -123,13 +125,13 @@ def test_contact_holds_back_and_starts_nothing(heads: list[TrueHead]) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in BLENDSHAPES if n != "mouthClose"])
-def test_every_unit_alone_is_admissible(name: str, heads: list[TrueHead]) -> None:
+def test_every_blendshape_alone_is_admissible(name: str, heads: list[TrueHead]) -> None:
     pose = np.zeros((1, len(BLENDSHAPES)), np.float32)
     pose[0, BLENDSHAPES.index(name)] = 1.0
     assert heads[0].contact.overlap(pose).max() < 1e-6
 
 
-def test_lids_that_squint_and_blink_do_not_cross(heads: list[TrueHead]) -> None:
+def test_eyelids_that_squint_and_blink_do_not_cross(heads: list[TrueHead]) -> None:
     for head in heads[:3]:
         alone = head.activations(blendshapes(eyeBlink=1.0)) @ head.contact.gaps
         both = head.activations(blendshapes(eyeBlink=1.0, eyeSquint=1.0)) @ head.contact.gaps
@@ -138,7 +140,9 @@ def test_lids_that_squint_and_blink_do_not_cross(heads: list[TrueHead]) -> None:
         np.testing.assert_allclose(both[0, :6].min(), alone[0, :6].min(), atol=0.02)
 
 
-def test_a_gentle_unit_moves_the_person_by_the_persons_own_unit(heads: list[TrueHead]) -> None:
+def test_a_low_activation_moves_the_person_by_the_persons_own_blendshape(
+    heads: list[TrueHead],
+) -> None:
     head = heads[1]
     smile = head.true_expression(blendshapes(mouthSmileLeft=0.5))
     own = 0.5 * head.rig.blendshapes[BLENDSHAPES.index("mouthSmileLeft"), head.rig.keypoint_vertex]
@@ -146,7 +150,7 @@ def test_a_gentle_unit_moves_the_person_by_the_persons_own_unit(heads: list[True
     assert not head.true_expression(blendshapes()).any()
 
 
-def test_a_unit_without_room_adds_nothing(heads: list[TrueHead]) -> None:
+def test_an_activation_beyond_its_limit_adds_nothing(heads: list[TrueHead]) -> None:
     head = heads[2]
     full = head.true_expression(blendshapes(mouthSmile=1.1))
     beyond = head.true_expression(blendshapes(mouthSmile=3.0))
@@ -185,17 +189,17 @@ def test_pairs_follow_from_seed_and_number(tmp_path: Path) -> None:
     assert load_pairs(config, tmp_path / "none.safetensors") is None
 
 
-def test_moments_have_emotions_single_sides_and_units_taken_away() -> None:
+def test_moments_have_emotions_single_sides_and_action_units_taken_away() -> None:
     random = np.random.default_rng(0)
     values = np.stack([random_activations(random, ExpressionPairsConfig()) for _ in range(400)])
     assert np.abs(values).max() <= 1.0
     assert (values < 0).any(1).mean() > 0.1
     left, right = (FACE_COMPONENTS.index(f"AU12_{side}") for side in ("left", "right"))
     assert ((values[:, left] != 0) != (values[:, right] != 0)).sum() > 5
-    assert (np.abs(values) > 0).any(0).all()  # every unit is met
+    assert (np.abs(values) > 0).any(0).all()  # every component occurs
 
 
-def test_a_contact_of_the_mean_head_knows_where_lids_end(rig: HeadRig) -> None:
+def test_a_contact_of_the_mean_head_knows_where_eyelids_end(rig: HeadRig) -> None:
     contact = Contact(rig, np.eye(len(BLENDSHAPES)))
     blink = contact.gaps[BLINK, :3]
     np.testing.assert_allclose(contact.limits[:3], blink)  # nothing closes the eye further

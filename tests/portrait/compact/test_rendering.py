@@ -40,7 +40,7 @@ def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
 
 
 def acted(frames: int = 1, yaw: float = 0.0, **blendshapes: float) -> Motion:
-    """From rest to units and yaw; ``frames`` of 1 is the end alone."""
+    """From rest to blendshapes and yaw; ``frames`` of 1 is the end alone."""
     values = np.zeros((1, len(BLENDSHAPES)), np.float32)
     for name, value in blendshapes.items():
         values[0, BLENDSHAPES.index(name)] = value
@@ -103,7 +103,7 @@ def test_a_mouth_opens_as_far_as_the_jaw_is_asked_to(
     assert openings[2] > openings[1] + 2.0
 
 
-def test_lids_close_over_the_eyes_and_nothing_but_the_eyes(
+def test_eyelids_close_over_the_eyes_and_nothing_but_the_eyes(
     model: CompactPortraitModel, portrait: CompactPortrait, crop: FaceCrop
 ) -> None:
     (rest,), (shut,) = (
