@@ -17,7 +17,6 @@ from joyvasa_lib.checkpoints.folder import (
     CARD,
     EMOTION,
     PORTRAIT,
-    SUBJECTS,
     CheckpointIndex,
     is_checkpoint,
     read_index,
@@ -173,7 +172,6 @@ def load_official(
     """
     check_device(device)
     checked_choice("compat", compat, COMPATS)
-    checked_choice("subject", subject, SUBJECTS)
     files = find_official_files(Path(directory), subject, with_speech=with_speech)
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector

@@ -1,1 +1,1 @@
-"""Checkpoints: where the bundled one lies and whether a folder is one."""
+"""Checkpoints: folders, files, names and shapes; it knows no networks and no motion."""

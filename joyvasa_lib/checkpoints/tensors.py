@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from joyvasa_lib.checkpoints.file_kind import file_kind
 from joyvasa_lib.errors import CheckpointError
 
 
@@ -27,5 +28,14 @@ def read_tensors(
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - no mapping
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} does not load ({error}); save or download it again"
+            f"{path} does not load ({_reason(path, error)}); save or download it again"
         ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """What is wrong with a file: that it is a web page, say, or else what safetensors says."""
+    try:
+        file_kind(path)
+    except CheckpointError as told:
+        return str(told).removeprefix(f"{path} ")
+    return str(error)

@@ -138,9 +138,9 @@ def test_all_faults_are_named_at_once(folder: Path) -> None:
         (CONFIG, b'{"depth": 3}', "config.json does not load .*depth"),
         (CONFIG, b'{"width": "wide"}', "config.json does not load"),
         (WEIGHTS, None, "safetensors does not load"),
-        (WEIGHTS, b"", "safetensors does not load"),
+        (WEIGHTS, b"", "safetensors does not load .is empty"),
         (WEIGHTS, b"x" * 99, "safetensors does not load"),
-        (WEIGHTS, b"version https://git-lfs.github.com/spec/v1\n", "safetensors does not load"),
+        (WEIGHTS, b"version https://git-lfs.github.com/spec/v1\n", "not load .*Git LFS pointer"),
     ],
 )
 def test_a_missing_or_damaged_file_is_named(

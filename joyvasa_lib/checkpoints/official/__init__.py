@@ -1,1 +1,1 @@
-"""Names and shapes of LivePortrait's and JoyVASA's published files."""
+"""LivePortrait's and JoyVASA's published files: where they come from, their names and shapes."""

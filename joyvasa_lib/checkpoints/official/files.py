@@ -15,11 +15,12 @@ from shlex import quote
 from typing import Any
 
 from joyvasa_lib.checkpoints.file_kind import SAFETENSORS, file_kind
+from joyvasa_lib.checkpoints.folder import SUBJECTS
 from joyvasa_lib.checkpoints.official.liveportrait import recognise
 from joyvasa_lib.checkpoints.unpickle import read_checkpoint
-from joyvasa_lib.errors import CheckpointError, OptionError
+from joyvasa_lib.checks import checked_choice
+from joyvasa_lib.errors import CheckpointError
 
-SUBJECTS = ("human", "animal")
 BASE = {
     "appearance_feature_extractor": "LivePortrait's F, the appearance feature extractor",
     "motion_extractor": "LivePortrait's M, the motion extractor",
@@ -80,8 +81,7 @@ def find_official_files(
         CheckpointError: the folder or a file is missing, or one is there twice; the message names
             all of the kind and says what to do.
     """
-    if subject not in SUBJECTS:
-        raise OptionError(f"subject must be 'human' or 'animal', not {subject!r}")
+    checked_choice("subject", subject, SUBJECTS)
     root = Path(directory).expanduser()
     if root.is_file():
         raise CheckpointError(
@@ -92,31 +92,31 @@ def find_official_files(
             f"There is no folder {root}; give the one with LivePortrait's and JoyVASA's files, or "
             f"get them with: joyvasa download official --to {quote(str(root))}"
         )
-    shelf = _Shelf(root)
+    inside = _FolderFiles(root)
     animals = subject == "animal"
-    found = {name: shelf.find(name, animals=animals) for name in BASE}
-    found[STITCHING] = shelf.find(STITCHING, animals=False)
+    found = {name: inside.find(name, animals=animals) for name in BASE}
+    found[STITCHING] = inside.find(STITCHING, animals=False)
     if found[STITCHING] is None and animals:
-        found[STITCHING] = shelf.find(STITCHING, animals=True)
+        found[STITCHING] = inside.find(STITCHING, animals=True)
     if with_speech:
-        found |= {name: shelf.find(name, animals=None) for name in (GENERATOR, TEMPLATE)}
+        found |= {name: inside.find(name, animals=None) for name in (GENERATOR, TEMPLATE)}
     missing = [f"{TITLES[name]} ({NAMES[name][0]})" for name, path in found.items() if path is None]
     if missing:
         raise CheckpointError(
-            f"{root} has no {'; no '.join(missing)}{shelf.others(animals)}. Get them with: joyvasa "
-            f"download official --to {quote(str(root))}"
+            f"{root} has no {'; no '.join(missing)}{inside.others(animals)}. Get them with: "
+            f"joyvasa download official --to {quote(str(root))}"
         )
     paths = {name: path for name, path in found.items() if path is not None}
     return OfficialFiles(
         portrait={name: paths[name] for name in (*BASE, STITCHING)},
         generator=paths.get(GENERATOR),
         template=paths.get(TEMPLATE),
-        encoder_configs=shelf.encoder_configs(),
-        landmarks=shelf.named("landmark.onnx"),
+        encoder_configs=inside.encoder_configs(),
+        landmarks=inside.named("landmark.onnx"),
     )
 
 
-class _Shelf:
+class _FolderFiles:
     """The files of a folder, by name and by content."""
 
     def __init__(self, root: Path) -> None:
@@ -140,7 +140,7 @@ class _Shelf:
                 yield from self._walk(entry, depth - 1)
 
     def subject(self, path: Path) -> str | None:
-        """Whose networks a file holds, told by the folders it lies in; None where they do not."""
+        """Whose networks a file holds, by the names of its folders; None where they do not say."""
         folders = [part.lower() for part in path.relative_to(self.root.parent).parts[:-1]]
         if any(part.startswith("liveportrait_animal") or part == "animal" for part in folders):
             return "animal"
@@ -166,7 +166,7 @@ class _Shelf:
             matches = [path for path in fitting if path.match(pattern)]
             if matches:
                 return self._only(name, matches)
-        # By content, what has a name of its own left aside.
+        # By content; files with another published name are left out.
         own = {path for other in NAMES for path in fitting for p in NAMES[other] if path.match(p)}
         matches = [path for path in fitting if path not in own and self._content(path) == name]
         return self._only(name, matches) if matches else None
@@ -184,7 +184,7 @@ class _Shelf:
         return matches[0]
 
     def _content(self, path: Path) -> str | None:
-        """Which published file a file is, told by the names in it."""
+        """Which published file a file is, by the names of its tensors."""
         if path not in self._contents:
             self._contents[path] = _recognised(path)
         return self._contents[path]

@@ -179,11 +179,3 @@ ENCODER_WEIGHTS = {
     "wav2vec2-base-960h": HubFile("model.safetensors"),
 }
 """Weights as the speech encoders were published, 380 MB each; only training starts from them."""
-
-
-def known_file(name: str, sha256: str) -> Part | None:
-    """The part that publishes a file of this name with this checksum, or None."""
-    for part in PARTS.values():
-        if any(file.name == name and file.sha256 == sha256 for file in part.files):
-            return part
-    return None

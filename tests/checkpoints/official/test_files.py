@@ -178,7 +178,7 @@ def test_no_folder_and_another_subject_are_refused(tmp_path: Path) -> None:
         find_official_files(tmp_path / "absent")
     with pytest.raises(CheckpointError, match="has no LivePortrait's F"):
         find_official_files(tmp_path)
-    with pytest.raises(OptionError, match="'human' or 'animal', not 'plant'"):
+    with pytest.raises(OptionError, match="one of 'human', 'animal', not 'plant'"):
         find_official_files(tmp_path, "plant")
 
 

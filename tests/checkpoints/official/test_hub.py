@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from joyvasa_lib.checkpoints.official import sources as official_parts
 from joyvasa_lib.checkpoints.official.hub import download_parts, file_sha256, select_parts
-from joyvasa_lib.checkpoints.official.sources import DEFAULT_PARTS, PARTS, HubFile, Part, known_file
+from joyvasa_lib.checkpoints.official.sources import DEFAULT_PARTS, PARTS, HubFile, Part
 from joyvasa_lib.cli import app
 from joyvasa_lib.errors import CheckpointError, OptionError, OutputError
 
@@ -135,9 +135,6 @@ def test_revisions_are_commits_and_checksums_are_sha256() -> None:
         for file in part.files:
             assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
     assert set(DEFAULT_PARTS) == set(PARTS) - {"insightface"}
-    generator = PARTS["joyvasa"].files[0]
-    assert known_file(generator.name, str(generator.sha256)) is PARTS["joyvasa"]
-    assert known_file(generator.name, "0" * 64) is None
 
 
 def test_files_that_are_there_are_not_asked_for_again(hub: FolderHub, tmp_path: Path) -> None:
