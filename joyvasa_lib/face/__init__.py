@@ -1,4 +1,4 @@
-"""The face room: where faces are in an image, the crop around one, and back again."""
+"""Faces: where they are in an image, the crop around one, and how it is pasted back."""
 
 from __future__ import annotations
 

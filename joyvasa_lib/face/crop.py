@@ -22,9 +22,9 @@ from joyvasa_lib.face.sampling import as_rgb, sample
 SMALLEST, LARGEST = 256, 1024
 """Sides between which a crop keeps the image's own pixels."""
 _FEWEST_PIXELS = 24
-"""A face smaller than this shows neither lips nor lids."""
+"""A face smaller than this shows neither lips nor eyelids."""
 _ROOM = 1.25
-"""Side of a square over that of all places where landmarks come in a video."""
+"""Least side of a square over the extent of all landmarks of a video."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class FaceCrop:
     """A square cut out of an image around a face.
 
     Attributes:
-        image: [h, w, 3] uint8 RGB, the whole image; [h, w] and [h, w, 1 or 4] are kept too.
+        full_image: [h, w, 3] uint8 RGB, the whole image; [h, w] and [h, w, 1 or 4] are kept too.
         image: [s, s, 3] uint8 RGB, the crop.
         matrix: [3, 3] homogeneous map from image pixels to crop pixels (pixel centres at
-            integers): a turn, one scale and a shift.
+            integers): a rotation, one scale and a shift.
         face: the face, in image pixels.
         square: the image's pixels that the crop shows, where it lies along the image's axes;
             None for a turned crop. With ``square.side == size`` crop pixels are the image's own.

@@ -57,34 +57,25 @@ def face_square(
     *,
     scale: float = 2.3,
     shift: tuple[float, float] = (0.0, -0.125),
-    upright_by: str = "lips",
 ) -> FaceSquare:
     """The square around a face.
 
     Args:
         landmarks: [n, 2 or 3] in image pixels.
-        scheme: name of the landmark set; told from the number of points by default.
+        scheme: name of the landmark set; by default the one with this number of points.
         scale: side of the square over the larger side of the landmarks' box, measured along the
             face's own axes.
         shift: how far the square's centre lies right of and below the box's, along the face's
             axes, in sides. The reference offers the first but ignores it when cropping.
-        upright_by: ``"lips"``: the line from the eyes to the lips is vertical; ``"eyes"``: the
-            line between the eyes is horizontal.
 
     Raises:
-        OptionError: the set is unknown, ``scale`` is not positive, all points are one, or
-            ``upright_by`` has another value.
+        OptionError: the set is unknown, ``scale`` is not positive, or all points are one.
     """
     if not scale > 0:
         raise OptionError(f"The crop scale must be above 0, not {scale}")
-    if upright_by not in ("lips", "eyes"):
-        raise OptionError(f"upright_by must be 'lips' or 'eyes', not {upright_by!r}")
     left, right, lips = (point.astype(np.float64) for point in anchor_points(landmarks, scheme))
     points = outline_points(landmarks, scheme).astype(np.float64)
-    if upright_by == "lips":
-        down = lips - (left + right) / 2
-    else:
-        down = np.array([left[1] - right[1], right[0] - left[0]])
+    down = lips - (left + right) / 2
     length = float(np.hypot(*down))
     y_axis = down / length if length > _SHORTEST else np.array([0.0, 1.0])
     x_axis = np.array([y_axis[1], -y_axis[0]])
@@ -104,10 +95,10 @@ def face_square(
 def source_size(
     height: int, width: int, longest: int = 1280, division: int = 2
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The size that LivePortrait brings a source image to before anything else.
+    """The size to which LivePortrait reduces a source image before anything else.
 
-    First the longer side comes down to a limit, then rows below and columns on the right are cut
-    off until both sides are multiples of ``division`` (unless nothing would be left).
+    The longer side is scaled down to a limit; then rows at the bottom and columns on the right are
+    cut off until both sides are multiples of ``division`` (unless nothing would be left).
 
     Returns:
         Height and width after scaling, and after cutting.
@@ -117,7 +108,7 @@ def source_size(
     """
     if min(height, width, longest, division) < 1:
         raise OptionError(
-            f"An image of {width} x {height} pixels cannot be brought to {longest} pixels in "
+            f"An image of {width} x {height} pixels cannot be reduced to {longest} pixels in "
             f"steps of {division}; all must be 1 at least"
         )
     if max(height, width) > longest:

@@ -1,7 +1,7 @@
-"""Eyes told from what surrounds them by their colours: for faces whose eyes are unlike a person's.
+"""Eyes separated from their surroundings by colour, for faces whose eyes are unlike a person's.
 
 A cat's eyes are round and a drawing's are huge; the mesh of a human face lies somewhere within
-them, and its lids would close in the middle of the iris.
+them, and its eyelids would close in the middle of the iris.
 
 Axis legend: ``n`` pixels of an eye, ``s`` side of the window around it.
 """
@@ -20,17 +20,17 @@ Points = NDArray[np.float64]
 _SIDE = 96
 """Side of the window in which an eye is looked for, pixels."""
 _WINDOW, _OUTSIDE, _LIKELY, _SURE = 0.42, 0.36, 0.20, 0.07
-"""Half of it, and radii beyond which nothing is the eye's, within which it likely is and surely is,
-in distances between the eyes."""
+"""Half its side, and the radii beyond which no pixel belongs to the eye, within which pixels likely
+do and certainly do, in distances between the eyes."""
 _SMALLEST, _LARGEST = 0.10, 0.34
 """Half the breadth and the height of a credible eye, in distances between the eyes."""
 _FULL = 0.8
 """Share of the ellipse through its ends that a credible eye fills at least."""
-_LOOKS, _STILL, _FARTHEST = 4, 0.02, 0.25
-"""Looks at an eye, each around the middle of what the last one showed; distances between the eyes
-by which that middle no longer moves, and by which it may have moved in all."""
+_SEARCHES, _STILL, _FARTHEST = 4, 0.02, 0.25
+"""Searches for an eye, each around the centre that the last one found; how far that centre may move
+and still count as at rest, and how far it may move in all, in distances between the eyes."""
 _ROUNDS = 5
-"""Of GrabCut."""
+"""Iterations of GrabCut."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class EyeRegion:
     Attributes:
         centre: [2] the middle between its ends.
         half_width: from the middle to its corners, along the line through both eyes.
-        half_height: from the middle to its lids.
+        half_height: from the middle to its eyelids.
     """
 
     centre: Points
@@ -51,7 +51,7 @@ class EyeRegion:
 def find_eye(image: Pixels, near: Points, across: Points) -> EyeRegion | None:
     """The eye at or beside a point; None where what is found there does not look like one.
 
-    Parted from its surroundings by GrabCut (Rother et al. 2004), as OpenCV has it.
+    Separated from its surroundings by GrabCut (Rother et al. 2004) as implemented in OpenCV.
 
     Args:
         image: [h, w, 3] uint8 RGB.
@@ -63,13 +63,13 @@ def find_eye(image: Pixels, near: Points, across: Points) -> EyeRegion | None:
     x = unit * across / distance
     y = np.array([-x[1], x[0]])
     centre = near
-    for _ in range(_LOOKS):
+    for _ in range(_SEARCHES):
         back = np.column_stack([x, y, centre - (_SIDE - 1) / 2 * (x + y)])
         window = cv2.warpAffine(
             image, back, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        shown = _connected(_parted(window))
+        shown = _connected(_segmented(window))
         rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
         if len(rows) == 0:
             return None
@@ -89,7 +89,7 @@ def find_eye(image: Pixels, near: Points, across: Points) -> EyeRegion | None:
     return EyeRegion(centre, float(half[0] * unit), float(half[1] * unit))
 
 
-def _parted(window: Pixels) -> NDArray[np.bool_]:
+def _segmented(window: Pixels) -> NDArray[np.bool_]:
     """[s, s] pixels of the window with the eye's colours rather than its surroundings'."""
     row, column = np.mgrid[:_SIDE, :_SIDE] - (_SIDE - 1) / 2
     radius = np.hypot(row, column) * _WINDOW / (_SIDE / 2)
@@ -98,7 +98,7 @@ def _parted(window: Pixels) -> NDArray[np.bool_]:
     mask[radius < _LIKELY] = cv2.GC_PR_FGD
     mask[radius < _SURE] = cv2.GC_FGD
     if np.ptp(window.reshape(-1, 3), axis=0).max() < 8:
-        return np.zeros(radius.shape, bool)  # nothing to part
+        return np.zeros(radius.shape, bool)  # nothing to separate
     cv2.setRNGSeed(0)
     inside, outside = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(window, mask, None, inside, outside, _ROUNDS, cv2.GC_INIT_WITH_MASK)
@@ -106,7 +106,7 @@ def _parted(window: Pixels) -> NDArray[np.bool_]:
 
 
 def _connected(found: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The part of what was found that holds the middle, without whiskers and hairs."""
+    """The connected part around the centre, without whiskers and hairs."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     smooth = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, disc)
     _, parts = cv2.connectedComponents(smooth)

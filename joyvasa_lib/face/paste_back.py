@@ -31,7 +31,8 @@ class PasteBack:
         crop: the crop that frames were rendered from; it may be turned.
         mask: [s, s] float in [0, 1], weight of the frame.
         unchanged: what shows where a frame does not differ from the crop, if the crop is not in
-            the image's own pixels: the ``"image"`` with its finer detail, or the ``"frame"``.
+            the image's own pixels: the ``"source"`` image with its finer detail, or the
+            ``"frame"``.
 
     Raises:
         OptionError: the mask does not have the crop's size, or ``unchanged`` has another value.
@@ -43,7 +44,7 @@ class PasteBack:
         if mask.shape != (crop.size, crop.size):
             raise OptionError(f"The mask is {mask.shape}, the crop {crop.size} x {crop.size}")
         if unchanged not in ("source", "frame"):
-            raise OptionError(f"unchanged must be 'image' or 'frame', not {unchanged!r}")
+            raise OptionError(f"unchanged must be 'source' or 'frame', not {unchanged!r}")
         self.crop = crop
         native = crop.square is not None and crop.square.side == crop.size
         self._keep_source = unchanged == "source" and not native
@@ -85,7 +86,7 @@ class PasteBack:
             out = crop.full_image.copy()
         elif out.shape != crop.full_image.shape or out.dtype != np.uint8:
             raise OptionError(
-                f"out must be uint8 of the image's shape {crop.image.shape}, not {out.dtype} "
+                f"out must be uint8 of the image's shape {crop.full_image.shape}, not {out.dtype} "
                 f"of shape {out.shape}"
             )
         if self._weight.size == 0:

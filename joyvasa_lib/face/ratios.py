@@ -1,6 +1,6 @@
 """How far eyes and lips are open, as ratios of a face's own lengths.
 
-``|upper - lower| / (|start - end| + 1e-6)`` of an eye's lids and corners, or of the lips and the
+``|upper - lower| / (|start - end| + 1e-6)`` of an eye's eyelids and corners, or of the lips and the
 corners of the mouth: what LivePortrait's retargeting networks are conditioned on (arXiv
 2407.03168, section 3.3). Ratios do not depend on where the face is, on its size or its roll.
 
@@ -19,7 +19,7 @@ from joyvasa_lib.face.landmarks.sets import landmark_set, take
 from joyvasa_lib.rig.regions import Opening
 
 _EPSILON = 1e-6
-"""Pixels added to the width, so that points on one another give a number."""
+"""Pixels added to the width, so that coinciding points do not divide by zero."""
 
 
 def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[np.float32]:
@@ -28,11 +28,11 @@ def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     Near 0 is closed, 0.3 is usual.
 
     Args:
-        landmarks: [..., n, 2 or 3] of a set with lids: 203, 468 or 68 points; z is not used.
-        scheme: the set's name; told from the number of points by default.
+        landmarks: [..., n, 2 or 3] of a set with eyelids: 203, 468 or 68 points; z is not used.
+        scheme: the set's name; by default the one with this number of points.
 
     Raises:
-        OptionError: the set is unknown or has no lids.
+        OptionError: the set is unknown or has no eyelids.
     """
     points, marks = _points(landmarks, scheme)
     if marks.eyes is None:
@@ -47,7 +47,7 @@ def lip_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
 
     Args:
         landmarks: [..., n, 2 or 3] of a set with inner lips: 203, 468, 68 or 9 points.
-        scheme: the set's name; told from the number of points by default.
+        scheme: the set's name; by default the one with this number of points.
 
     Raises:
         OptionError: the set is unknown or has no inner lips.

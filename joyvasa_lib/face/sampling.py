@@ -1,4 +1,4 @@
-"""Pixels of an image seen through an affine map, at the cost of the part that is seen."""
+"""Pixels of an image under an affine map, at the cost of the visible part alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sample(
     border: str = "repeat",
     method: str = "smooth",
 ) -> Pixels:
-    """The square [size, size, c] that a map sends a part of an image to.
+    """The square [size, size, c] to which a map takes a part of an image.
 
     Args:
         image: [h, w] or [h, w, c] uint8.
@@ -98,7 +98,7 @@ def sample(
 def upright_matrix(
     centre: NDArray[np.floating], side: float, angle: float, size: int
 ) -> NDArray[np.float64]:
-    """[3, 3] map that turns a square of an image upright and brings it to ``size`` pixels.
+    """[3, 3] map that turns a square of an image upright and scales it to ``size`` pixels.
 
     Args:
         centre: [2] x, y in image pixels.

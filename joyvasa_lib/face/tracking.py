@@ -20,15 +20,15 @@ from joyvasa_lib.face.sampling import as_rgb, sample
 Pixels = NDArray[np.uint8]
 
 _SAME_PLACE = 1.0
-"""Widths of the face between its places in two frames, up to which it is the same face."""
+"""Largest distance between its places in two frames, in widths of the face, of the same face."""
 _WANDERS = 2.0
-"""Widths a second by which a face may have moved on while it was not seen."""
+"""Speed at which a face may have moved while it was not seen, in its widths a second."""
 _LOOK_AGAIN = 0.2
-"""Seconds between searches for a face that was lost: a search is a hundred times a look."""
+"""Seconds between searches for a lost face: a search takes a hundred times as long as following."""
 _LOOSE, _TIGHT = 0.12, 0.03
-"""Sides of the square by which the face may be off its middle: to set out, and to stop."""
+"""How far the face may be off the square's centre, in sides: until it starts moving, and stops."""
 _GLIDE = 0.12
-"""Share of the way that the square goes in a frame, once it has set out."""
+"""Share of the remaining way that a moving square covers in a frame."""
 
 
 def follow_person(
@@ -50,7 +50,7 @@ def follow_person(
         detector: finds faces; the bundled one by default, which also follows a face quickly.
 
     Raises:
-        NoFaceError: the first frame with faces has not the one that was asked for.
+        NoFaceError: the first frame with faces lacks the one that was asked for.
         OptionError: ``which`` is neither ``"largest"`` nor a rank.
     """
     finder = detector or MediaPipeFaceDetector()
@@ -91,9 +91,9 @@ def _centre(face: Face) -> NDArray[np.float32]:
 class SteadyCrop:
     """Cuts the same upright square from every frame, and moves it only when the face leaves.
 
-    A square that jumped with each frame's landmarks would shake what is read from it. This one
-    stays until the face is off its middle by an eighth of its side or has grown or shrunk as much,
-    and then glides after it.
+    A square that followed each frame's landmarks would make what is read from it jitter. This one
+    rests until the face is off its centre by an eighth of its side or has grown or shrunk as much,
+    and then moves smoothly to it.
 
     Args:
         size: side of the crops in pixels.

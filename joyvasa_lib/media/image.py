@@ -53,9 +53,10 @@ _pillow_limit_lock = threading.Lock()
 def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     """Gives any image as 8-bit RGB, upright, opaque and of a workable size.
 
-    Images are turned as their EXIF orientation says. Transparent parts are laid over mid-grey
+    Images are turned as their EXIF orientation says. Transparent parts are composited over mid-grey
     (128, 128, 128). 16-bit images keep their upper 8 bits' worth by rounding. An animation
-    gives its first frame. A side longer than `max_side` is brought down to it, the shape kept.
+    gives its first frame. A side longer than `max_side` is scaled down to it, keeping the aspect
+    ratio.
 
     Args:
         source: an image file; a Pillow image; or an array or tensor [h, w], [h, w, c] or
@@ -64,7 +65,7 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         max_side: pixels of the longer side, at least 64.
 
     Returns:
-        uint8 [h, w, 3] RGB, an own copy.
+        uint8 [h, w, 3] RGB, a copy.
 
     Raises:
         MediaError: the source is missing, not an image, damaged, above 200 megapixels, below

@@ -228,7 +228,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence() -> None:
     crop = FRAMINGS["turned"](noise(512, 600, 3))
     with pytest.raises(OptionError, match=r"mask is \(64, 64\), the crop 256 x 256"):
         PasteBack(crop, np.ones((64, 64)))
-    with pytest.raises(OptionError, match="'image' or 'frame', not 'both'"):
+    with pytest.raises(OptionError, match="'source' or 'frame', not 'both'"):
         PasteBack(crop, border_mask(256), "both")
     paste = PasteBack(crop, border_mask(256))
     with pytest.raises(OptionError, match=r"not uint8 of shape \(64, 64, 3\)"):

@@ -22,19 +22,19 @@ from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.rig.regions import Indices, LandmarkSet
 
 _BENT = ("five", "animal9", "ibug68")
-"""Sets that the mesh can be laid through."""
+"""Sets to which the mesh can be fitted."""
 _SMALLEST_BOX = 8.0
 _SMALLEST_EYES = 4.0
-"""Pixels between the eyes below which five or nine points say nothing."""
+"""Least distance between the eyes, in pixels, of five or nine points."""
 _WHOLE_SIDE, _WHOLE_CENTRE = 1.0 / 2.3, (0.5, 0.56)
-"""Where a face lies in an image that is a crop already: as the crops of this library have it."""
+"""Side and centre of a face in an image that is a crop already, as in this library's crops."""
 
 _PERSON = 0.5
-"""Score of the mesh from which on it knows a person's eyes."""
+"""Least score of a mesh that fits a person's eyes."""
 _REACH, _FINE_REACH = 0.6, 0.2
-"""How far a given point pulls the mesh with it, in distances between the eyes."""
+"""Reach of a given point's displacement of the mesh, in distances between the eyes."""
 _STIFFNESS = 0.005
-"""Ridge on the pulls: 0 would meet every point exactly, however it tears the mesh."""
+"""Ridge of the displacements: 0 would meet every point exactly, however much the mesh folds."""
 
 Points = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ class ManualFaceDetector:
             the mouth); 9 (two corners of each eye, the nose, the corners of the mouth, the upper
             and the lower lip); 68 iBUG points; 468 mesh points, these also ``[468, 3]``. Of 5 and
             9 points left and right may be exchanged: the face stands upright on its mouth. Where
-            they are not a person's, the lids follow the eyes that the image shows.
+            they are not a person's, the eyelids follow the eyes that the image shows.
         whole_image: the image is a square crop already, with the face in its middle.
         result: ``"mesh"`` for 468 landmarks, which the bundled preset needs; ``"given"`` for the
             landmarks as they are, which crops as the official animal pipeline does.
@@ -206,9 +206,9 @@ def _face(points: Points, scheme: str, score: float = 1.0) -> Face:
 def _lay_mesh(
     mesh: MediaPipeFaceDetector, image: NDArray[np.uint8], given: Points, marks: LandmarkSet
 ) -> Face:
-    """A mesh run near the given points, then bent so that its own lie on them.
+    """A mesh found near the given points, then displaced so that its own points lie on them.
 
-    Points so close that they would have to be torn apart are met halfway.
+    Points so close that the mesh would fold are met halfway.
     """
     left, right, lips = anchor_points(given, marks.name)
     eyes, down = right - left, lips - (left + right) / 2
@@ -229,7 +229,7 @@ def _lay_mesh(
 
 
 def _with_own_eyes(face: Face, image: NDArray[np.uint8], corners_given: bool) -> Face:
-    """The mesh with its lids around the eyes that the image shows, unless it is a person's.
+    """The mesh with its eyelids around the eyes that the image shows, unless it is a person's.
 
     Args:
         face: a face of 468 landmarks.

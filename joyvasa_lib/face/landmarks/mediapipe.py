@@ -30,9 +30,9 @@ _LARGE = 1024
 _SMALL = 0.125
 """Side of a face, in sides of the image, below which there may be a crowd."""
 _SAME_FACE = 0.4
-"""Intersection over union from which two faces are one."""
+"""Intersection over union from which two faces count as one."""
 _UNKNOWN = 0.1
-"""Largest score of a face that only the user sees."""
+"""Largest score of a face that the network does not recognise."""
 
 
 class MediaPipeFaceDetector:
@@ -40,17 +40,15 @@ class MediaPipeFaceDetector:
 
     Args:
         min_score: detector confidence, in (0, 1), below which nothing counts as a face.
-        thorough: also look for small and tilted faces where others were found already; slower.
 
     Raises:
         OptionError: ``min_score`` is outside (0, 1).
     """
 
-    def __init__(self, min_score: float = 0.5, thorough: bool = False) -> None:
+    def __init__(self, min_score: float = 0.5) -> None:
         if not 0.0 < min_score < 1.0:
             raise OptionError(f"min_score must lie between 0 and 1, not {min_score}")
         self.min_score = min_score
-        self.thorough = thorough
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Faces with 468 landmarks, largest first; the score says how sure each is.
@@ -72,7 +70,7 @@ class MediaPipeFaceDetector:
         for kind, views in _searches(*image.shape[:2]):
             certain = [one for one in found if one.is_certain]
             crowd = kind == "tiles" and all(one.is_small(image) for one in certain)
-            if certain and not (self.thorough or crowd):
+            if certain and not crowd:
                 continue
             for view in views:
                 for candidate in find_candidates(image, view, self.min_score):
@@ -86,8 +84,8 @@ class MediaPipeFaceDetector:
     ) -> Face:
         """The 468 landmarks of the face in a given box, whatever their confidence.
 
-        Where the mesh does not recognise a face there, or slips off to another place, the mean
-        face is laid into the box, with a score of 0.1 at most.
+        Where the mesh does not recognise a face there, or moves to another place, the mean
+        face is put into the box, with a score of 0.1 at most.
 
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
@@ -155,7 +153,7 @@ def _look_at(image: NDArray[np.uint8], candidate: Candidate) -> _Found | None:
 
 
 def _add(found: list[_Found], new: _Found | None) -> None:
-    """Adds a face; of two meshes on one face the surer stays."""
+    """Adds a face; of two meshes on one face the one with the higher presence is kept."""
     if new is None:
         return
     same = [one for one in found if box_overlap(new.face.box, one.face.box[None])[0] >= _SAME_FACE]
@@ -192,14 +190,14 @@ def _face(fit: MeshFit) -> Face:
 
 
 def _laid_into(box: NDArray[np.floating], roll: float, score: float) -> Face:
-    """The mean face, its outline from brows to chin stretched to a box and turned in it."""
+    """The mean face, its outline from brows to chin scaled to a box and turned in it."""
     mesh = mean_mesh().astype(np.float64)
     outline = outline_points(mesh, SCHEME)
     low, high = outline.min(0), outline.max(0)
-    stretch = (box[2:] - box[:2]) / (high - low)
+    factors = (box[2:] - box[:2]) / (high - low)
     cos, sin = np.cos(roll), np.sin(roll)
-    flat = (mesh[:, :2] - (low + high) / 2) * stretch @ np.array([[cos, sin], [-sin, cos]])
+    flat = (mesh[:, :2] - (low + high) / 2) * factors @ np.array([[cos, sin], [-sin, cos]])
     points = np.concatenate(
-        [flat + (box[:2] + box[2:]) / 2, mesh[:, 2:] * np.sqrt(np.prod(stretch))], 1
+        [flat + (box[:2] + box[2:]) / 2, mesh[:, 2:] * np.sqrt(np.prod(factors))], 1
     ).astype(np.float32)
     return Face(MeshFit(points, 0.0).box, points, score, SCHEME)

@@ -52,7 +52,7 @@ def anchor_points(
 
     Args:
         landmarks: [..., n, 2 or 3] points in pixels.
-        scheme: the set's name; told from the number of points by default.
+        scheme: the set's name; by default the one with this number of points.
 
     Returns:
         Three arrays [..., 2] in pixels.
@@ -85,7 +85,7 @@ def convert_landmarks(landmarks: ArrayLike, target: str, source: str | None = No
     Args:
         landmarks: [..., n, 2 or 3] points.
         target: name of the wanted set.
-        source: name of the given set; told from the number of points by default.
+        source: name of the given set; by default the one with this number of points.
 
     Returns:
         [..., m, 2 or 3] points.

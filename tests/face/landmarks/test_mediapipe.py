@@ -139,14 +139,6 @@ def test_all_faces_of_a_group_are_found_largest_first(
     assert select_face(faces, "largest") is select_face(faces, "0") is faces[0]
 
 
-def test_a_thorough_search_finds_a_face_on_its_head_beside_an_upright_one(
-    astronaut: Pixels,
-) -> None:
-    part = astronaut[:256, 96:352]
-    pair = np.concatenate([part, part[::-1, ::-1]], 1)
-    assert len(MediaPipeFaceDetector(thorough=True).detect(pair)) == 2
-
-
 def test_the_n_th_face_must_exist(face: Face) -> None:
     with pytest.raises(NoFaceError, match="Face 2 was asked for but the image has 1"):
         select_face([face], 2)
