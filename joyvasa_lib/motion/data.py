@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.errors import MotionError
+from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.arrays import numbers
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
@@ -25,6 +26,8 @@ Reference = Literal["source", "absolute"]
 
 FPS = 25.0
 """Frames a second of generated motion: JoyVASA's rate."""
+SAMPLES_PER_FRAME = round(SAMPLE_RATE / FPS)
+"""Samples of speech that one frame of motion lasts."""
 
 ARRAYS = ("expression", "rotation", "translation", "scale")
 """The arrays of a motion, in the order of its constructor."""

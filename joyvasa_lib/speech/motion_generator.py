@@ -21,13 +21,14 @@ from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
+from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
-from joyvasa_lib.speech.encoders.audio_encoder import FPS, SAMPLES_PER_FRAME, AudioEncoder
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 from joyvasa_lib.speech.streaming import MotionStream, SpeechStream
 
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
 __all__ = ["GenerationKwargs", "GenerationOptions", "MotionGenerator", "make_options"]
 
 SCHEDULER_FILE = "scheduler_config.json"
-PIECE = SAMPLE_RATE * 10
+PIECE = 10 * SAMPLE_RATE
 """Samples given to the stream at once where the whole waveform is there."""
 
 
 class MotionGenerator:
     """The networks of stage two and what they need: speech samples in, :class:`Motion` out."""
 
-    fps = float(FPS)
+    fps = FPS
 
     def __init__(
         self,

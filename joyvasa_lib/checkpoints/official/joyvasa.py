@@ -91,7 +91,7 @@ def network_tensors(weights: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def network_sizes(
-    tensors: Mapping[str, Tensor], args: Mapping[str, Any], fps: int
+    tensors: Mapping[str, Tensor], args: Mapping[str, Any], fps: float
 ) -> dict[str, Any]:
     """Sizes of the denoiser: from shapes first, then args, then those of the released file.
 
@@ -131,7 +131,7 @@ def network_sizes(
         if value is not None and not (isinstance(value, int) and 0 < value <= LARGEST_COUNT)
     ]
     if args.get("fps") not in (None, fps):
-        wrong.append(f"fps is {args['fps']!r} in args, and only {fps} is supported")
+        wrong.append(f"fps is {args['fps']!r} in args, and only {fps:g} is supported")
     if wrong:
         raise CheckpointError(f"The motion generator contradicts itself: {'; '.join(wrong)}.")
     sizes: dict[str, int] = {}

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from joyvasa_lib.errors import MediaError
+from joyvasa_lib.motion.data import SAMPLES_PER_FRAME
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.operations.one_euro import low_pass
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.sampling import draw_noise
-from joyvasa_lib.speech.encoders.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.options import GenerationOptions
 from joyvasa_lib.speech.streaming import check_waveform

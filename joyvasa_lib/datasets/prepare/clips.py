@@ -15,13 +15,14 @@ from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
 from joyvasa_lib.datasets.prepare.checks.sync import Sync
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Piece
-from joyvasa_lib.datasets.prepared.dataset import FPS, SAMPLES_PER_FRAME, Clip, ClipInfo, Images
+from joyvasa_lib.datasets.prepared.dataset import Clip, ClipInfo, Images
 from joyvasa_lib.datasets.prepared.shards import decode_image, encode_image
 from joyvasa_lib.face.crop import FaceCrop, crop_square, square_around
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
 from joyvasa_lib.motion.driving.blendshapes import relative_motion
 from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
 from joyvasa_lib.motion.space import MotionSpace

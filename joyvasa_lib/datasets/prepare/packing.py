@@ -24,7 +24,6 @@ from joyvasa_lib.datasets.prepare.piece_work import STAGING
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe, SplitBy
 from joyvasa_lib.datasets.prepare.splitting import assign_splits, split_level
 from joyvasa_lib.datasets.prepared.dataset import (
-    FPS,
     INDEX,
     SPLITS,
     Clip,
@@ -40,6 +39,7 @@ from joyvasa_lib.datasets.prepared.shards import opened, read_about
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import write_text
+from joyvasa_lib.motion.data import FPS
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.speech.diffusion.normalizer import SMALLEST_SCALE, MotionNormalizer
 

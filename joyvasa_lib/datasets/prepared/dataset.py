@@ -37,14 +37,12 @@ from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_abou
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import write_text
+from joyvasa_lib.motion.data import FPS
 from joyvasa_lib.motion.space import MotionSpace, get_space
 
 FORMAT = "joyvasa-prepared"
 VERSION = 1
 INDEX = "index.json"
-FPS = 25.0
-SAMPLES_PER_FRAME = 640
-"""16 kHz sound in one frame of 25 fps."""
 
 Split = Literal["train", "valid"]
 SPLITS: tuple[Split, Split] = ("train", "valid")

@@ -30,10 +30,10 @@ from joyvasa_lib.datasets.speech_corpus.voices import missing_extra
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.motion.blinks import BlinkTrack
+from joyvasa_lib.motion.data import FPS
 from joyvasa_lib.speech.encoders.loudness import speech_level
 
 Floats = NDArray[np.float32]
-FPS = 25
 LEAD_FRAMES = 1
 """Lips lead: real mouths and loudness peak together when rule-based curves are 40 ms early."""
 

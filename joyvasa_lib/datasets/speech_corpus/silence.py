@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechItem
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
+from joyvasa_lib.motion.data import SAMPLES_PER_FRAME
 
 Floats = NDArray[np.float32]
-SAMPLES_PER_FRAME = 640
 LONGEST = 50
 """Frames of the longest silence: two seconds."""
 SETTLING = 4

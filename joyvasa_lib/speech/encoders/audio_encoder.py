@@ -26,11 +26,10 @@ from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
 from joyvasa_lib.checkpoints.modules import save_module
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
+from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.encoders.networks import RAW_WAVEFORM, WHISPER, load_network
 
-FPS = 25
-SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 STATE_RATE = 50
 STRIDE = SAMPLE_RATE // STATE_RATE
 """Samples from one state of wav2vec 2.0 and HuBERT to the next."""

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.data import SAMPLES_PER_FRAME
 from joyvasa_lib.recipes import recipe
 from joyvasa_lib.speech.encoders.audio_encoder import (
-    SAMPLES_PER_FRAME,
     AudioEncoder,
     resample_features,
 )

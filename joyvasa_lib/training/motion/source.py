@@ -20,12 +20,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepared.dataset import FPS, PreparedSet
+from joyvasa_lib.datasets.prepared.dataset import PreparedSet
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.datasets.speech_corpus.silence import with_silence
 from joyvasa_lib.errors import MediaError, OptionError
-from joyvasa_lib.motion.data import Reference
+from joyvasa_lib.motion.data import FPS, Reference
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME, get_space
 from joyvasa_lib.speech.diffusion.normalizer import SMALLEST_SCALE, MotionNormalizer
