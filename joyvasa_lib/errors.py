@@ -17,7 +17,7 @@ class OptionError(JoyVASAError, ValueError):
 
 
 class MediaError(JoyVASAError):
-    """An image, sound or video cannot be read, or holds nothing usable."""
+    """An image, recording or video cannot be read, or holds nothing usable."""
 
 
 class OutputError(JoyVASAError):

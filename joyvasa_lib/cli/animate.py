@@ -49,7 +49,7 @@ def animate(
     pipe = model.load()
     speech = load_speech(audio)
     encoded = faces.encode(pipe, portrait)
-    prepared = time.perf_counter()
+    ready = time.perf_counter()
     performance = pipe.perform(
         speech, fps=fps, **generation.keywords(pipe, model.compat)
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
@@ -58,9 +58,9 @@ def animate(
     animation = pipe.render(encoded, performance, speech, paste_back=video.full)
     video.save(animation, reporting)
     timings = {
-        "encode": prepared - started,
+        "encode": ready - started,
         "motion": performance.seconds,
-        "render": time.perf_counter() - prepared - performance.seconds,
+        "render": time.perf_counter() - ready - performance.seconds,
     }
     video.close(animation, encoded, started, timings, reporting)
 

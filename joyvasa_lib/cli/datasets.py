@@ -20,7 +20,7 @@ def heads(
     output: Annotated[Path, typer.Argument(help="Folder of the shards; existing ones are kept.")],
     config: Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")],
     preview: Annotated[
-        int, typer.Option(min=0, help="Only draw this many heads into OUTPUT/preview.png.")
+        int, typer.Option(min=0, help="Only render this many heads into OUTPUT/preview.png.")
     ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

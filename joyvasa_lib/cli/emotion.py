@@ -52,6 +52,7 @@ Result = tuple[str, dict[str, Any]]
 
 def _edit_motion(source: Path, output: Path, editor: EmotionEditor, model: ModelOptions) -> Result:
     from joyvasa_lib.checkpoints.folder import resolve_checkpoint
+    from joyvasa_lib.checkpoints.hub import locate_checkpoint
     from joyvasa_lib.emotion.maps.choose import load_unit_map
     from joyvasa_lib.motion import Motion
 
@@ -60,7 +61,7 @@ def _edit_motion(source: Path, output: Path, editor: EmotionEditor, model: Model
     motion = Motion.load(source)
     options = {}
     if model.checkpoint is not None:
-        folder = resolve_checkpoint(Path(model.checkpoint))
+        folder = resolve_checkpoint(locate_checkpoint(model.checkpoint))
         options["mapping"] = load_unit_map(folder, motion.space)
     motion = motion.edit(editor, **options)
     motion.save(output)

@@ -169,7 +169,7 @@ class FaceOptions:
 
 @dataclass(frozen=True)
 class GenerationChoice:
-    """How motion is drawn from the model."""
+    """How motion is generated."""
 
     seed: Annotated[int, typer.Option(help="The same seed gives the same motion.")] = 0
     guidance_scale: Annotated[
@@ -186,7 +186,7 @@ class GenerationChoice:
     ] = 1.0
 
     def keywords(self, pipe: JoyVASAPipeline, compat: str | None) -> GenerationKwargs:
-        """Keyword arguments of ``pipe.perform``: few steps, or as the published code draws."""
+        """Keyword arguments of ``pipe.perform``: few steps, or the published code's."""
         steps, scheduler = 10, "ddim"
         if compat is not None:
             steps, scheduler = len(pipe.motion_generator.betas), "ddpm"

@@ -14,10 +14,14 @@ app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkp
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")]
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder of the run; resumed if there.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Start the run anew.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Start again from the beginning.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Goes over the recipe; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Overrides the recipe; repeatable.",
+    ),
 ]
 
 
@@ -70,7 +74,7 @@ def motion(
 def push(
     run: Annotated[Path, typer.Argument(help="Folder of a finished or running run.")],
     repository: Annotated[str, typer.Argument(help="NAME or ORGANISATION/NAME on the hub.")],
-    public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
 ) -> None:
     """Uploads a run's checkpoint and model card to the Hugging Face Hub."""
     from joyvasa_lib.training.loop.push import push_run
@@ -130,7 +134,7 @@ def emotion(config: ConfigFile, run: RunFolder) -> None:
 @with_option_groups
 def emotion_basis(
     *,
-    data: Annotated[Path, typer.Argument(help="Folder of motions, a table of units beside each.")],
+    data: Annotated[Path, typer.Argument(help="Folder of motions and their tables of units.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Basis .safetensors")],
     full_scale: Annotated[
         float, typer.Option(help="Intensity in the tables that means 1, such as 5.")
@@ -140,7 +144,7 @@ def emotion_basis(
     ] = None,
     reporting: Reporting,
 ) -> None:
-    """Learns what action units do in any motion space, from motions with labelled units."""
+    """Learns what action units do in a motion space, from motions with labelled units."""
     from dataclasses import asdict
 
     from joyvasa_lib.emotion.maps.fitted import EmotionBasis

@@ -29,8 +29,8 @@ def evaluate(run: Run) -> Run:
 def videos(astronaut: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``still.mp4``: the portrait for 0.8 s with speech and segments; ``grey.mp4``: no face."""
     folder = tmp_path_factory.mktemp("videos")
-    sound = write_wav(folder / "words.wav", load_speech(HELLO).waveform[8000:20800])
-    with VideoWriter(folder / "still.mp4", (512, 512), 25.0, load_speech(sound)) as writer:
+    recording = write_wav(folder / "words.wav", load_speech(HELLO).waveform[8000:20800])
+    with VideoWriter(folder / "still.mp4", (512, 512), 25.0, load_speech(recording)) as writer:
         for _ in range(20):
             writer.write(astronaut)
     with VideoWriter(folder / "grey.mp4", (128, 128), 25.0) as writer:

@@ -211,13 +211,13 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "text": (letter, "letter.mp4"),
         "absent": (tmp_path / "absent.mp4", "absent.mp4"),
         "folder": (tmp_path, "is a folder"),
-        "sound": (HELLO, "holds no moving image"),
+        "recording": (HELLO, "holds no moving image"),
         "safetensors": (broken, "motion.safetensors"),
         "pickle": (template, "not a LivePortrait driving template"),
     }
 
 
-@pytest.mark.parametrize("name", ["text", "absent", "folder", "sound", "safetensors", "pickle"])
+@pytest.mark.parametrize("name", ["text", "absent", "folder", "recording", "safetensors", "pickle"])
 def test_what_cannot_drive_is_told_in_one_sentence(
     pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path, name: str
 ) -> None:

@@ -147,10 +147,12 @@ def test_extracted_motion_does_not_jump_where_its_pieces_meet(
     np.testing.assert_array_equal(pieces, whole)
 
 
-def test_as_published_motion_outlasts_its_sound_and_is_not_squeezed(pipe: JoyVASAPipeline) -> None:
-    sound = np.random.default_rng(0).normal(0.0, 0.05, 8000).astype(np.float32)
+def test_as_published_motion_outlasts_its_speech_and_keeps_its_time(
+    pipe: JoyVASAPipeline,
+) -> None:
+    samples = np.random.default_rng(0).normal(0.0, 0.05, 8000).astype(np.float32)
     published = {"compat": "joyvasa", "num_inference_steps": 1, "smooth_pose": False}
-    motion = pipe.perform(sound, **published).motion
+    motion = pipe.perform(samples, **published).motion
     assert len(motion) == (8000 + 1920) // 640
-    assert motion == pipe.motion_generator.generate(sound, **published)
-    assert len(pipe.perform(sound, fps=50, **published)) == 2 * len(motion)
+    assert motion == pipe.motion_generator.generate(samples, **published)
+    assert len(pipe.perform(samples, fps=50, **published)) == 2 * len(motion)
