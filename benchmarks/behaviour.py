@@ -158,7 +158,8 @@ def official() -> Iterator[tuple[str, dict[str, Any]]]:
         motion = pipe.generate_motion(waveform, **options)
         yield "motion", of_motion(motion)
         yield "frames", of_frames(pipe.render(encoded, motion).frames())
-        jvs = pipe.generate_motion(waveform, compat="joyvasa", **options)
+        published_code = JoyVASAPipeline.from_official(published, device="cpu", compat="joyvasa")
+        jvs = published_code.generate_motion(waveform, **options)
         yield "compat", of_motion(jvs)
         saved = pipe.save_pretrained(Path(folder) / "saved")
         for path in sorted(saved.rglob("*.safetensors")):

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from joyvasa_lib.face.crop import FaceCrop
-    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel, LivePortraitPortrait
+    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
     from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
+    from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -137,7 +138,7 @@ def driven_keypoints(model: LivePortraitModel, portrait: LivePortraitPortrait) -
     import torch
 
     from joyvasa_lib.motion import Motion
-    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+    from joyvasa_lib.motion.driving.options import DrivingOptions
 
     steps = np.linspace(0.0, 1.0, BATCH)[:, None]
     motion = Motion.build(
@@ -146,7 +147,7 @@ def driven_keypoints(model: LivePortraitModel, portrait: LivePortraitPortrait) -
         rotation=steps * [6.0, 12.0, -4.0],
         translation=steps * [0.03, -0.02, 0.0],
     )
-    loose = OfficialDriving(stitching=False)
+    loose = DrivingOptions(stitching=False)
     return torch.from_numpy(model.drive(portrait, motion, driving=loose))
 
 

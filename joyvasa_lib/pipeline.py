@@ -32,6 +32,7 @@ from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.data import checked_fps
 from joyvasa_lib.motion.driving.extracted import from_rest
+from joyvasa_lib.motion.driving.options import ALL_REGIONS, DrivingOptions
 from joyvasa_lib.motion.performance import Performance, retime_pieces
 from joyvasa_lib.motion.templates import load_motion_file
 from joyvasa_lib.portrait.encoded import (
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
-    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
     from joyvasa_lib.speech.motion_generator import MotionGenerator
     from joyvasa_lib.speech.options import GenerationKwargs
 
@@ -80,6 +80,7 @@ class JoyVASAPipeline:
         detector: finds the face; MediaPipe's by default.
         subject: ``"human"`` or ``"animal"``, whose portraits the checkpoint is for.
         landmarks: LivePortrait's landmark network, which places faces that the detector found.
+        driving: how motion is combined with what a portrait shows, where a call does not say.
     """
 
     def __init__(
@@ -91,12 +92,14 @@ class JoyVASAPipeline:
         *,
         subject: str = "human",
         landmarks: LivePortraitLandmarks | None = None,
+        driving: DrivingOptions | None = None,
     ) -> None:
         self.portrait_model = portrait_model
         self.checkpoint = checkpoint
         self.detector: FaceDetector = detector or MediaPipeFaceDetector()
         self.subject = subject
         self.landmarks = landmarks
+        self.driving = driving or DrivingOptions()
         self._device = device
         self._compat: Compat | None = None
 
@@ -147,7 +150,7 @@ class JoyVASAPipeline:
         device: str | torch.device | None = None,
         *,
         with_speech: bool = True,
-        driving: OfficialDriving | None = None,
+        driving: DrivingOptions | None = None,
         dtype: torch.dtype | None = None,
         compat: Compat | None = None,
     ) -> JoyVASAPipeline:
@@ -162,10 +165,10 @@ class JoyVASAPipeline:
             device: torch device; the GPU if there is one by default.
             with_speech: whether JoyVASA's own files are loaded; without them portraits are driven
                 by videos, templates and motions.
-            driving: how motion meets the portrait.
+            driving: how motion is combined with what a portrait shows, where a call does not say.
             dtype: what frames are computed with; see
                 :class:`~joyvasa_lib.portrait.liveportrait.model.LivePortraitModel`.
-            compat: ``"joyvasa"`` for the numbers of JoyVASA's published code.
+            compat: see :meth:`from_pretrained`.
 
         Raises:
             CheckpointError: files are missing, there twice, damaged, unsafe or of other networks;
@@ -194,6 +197,7 @@ class JoyVASAPipeline:
             device,
             subject=stages.subject,
             landmarks=stages.landmarks,
+            driving=stages.driving,
         )
         pipe._compat = compat
         return pipe
@@ -216,7 +220,11 @@ class JoyVASAPipeline:
             OutputError: the folder cannot be written, or holds other things.
         """
         return save_checkpoint(
-            folder, self.portrait_model, *self._stage_two(), loaded_from=self._folder()
+            folder,
+            self.portrait_model,
+            *self._stage_two(),
+            loaded_from=self._folder(),
+            driving=self.driving,
         )
 
     def push_to_hub(
@@ -287,6 +295,7 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
+        driving: DrivingOptions | None = None,
         **generation: Unpack[GenerationKwargs],
     ) -> Animation:
         """Makes the portrait speak.
@@ -301,6 +310,7 @@ class JoyVASAPipeline:
             fps: frames a second of the video.
             emotion: how the person feels: text such as ``"happiness:0.7"``, an
                 :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
+            driving: how motion is combined with what the portrait shows; :attr:`driving` if None.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
                 ``head_motion`` and the other fields of
                 :class:`~joyvasa_lib.speech.options.GenerationOptions`.
@@ -318,7 +328,7 @@ class JoyVASAPipeline:
         encoded = self.encode(portrait, face=face, detector=detector)
         editor = None if emotion is None else self.editor(emotion, encoded)
         performance = self.perform(recording, fps=fps, emotion=editor, **generation)
-        return self.render(encoded, performance, recording, paste_back=paste_back)
+        return self.render(encoded, performance, recording, paste_back=paste_back, driving=driving)
 
     def encode(
         self,
@@ -435,7 +445,7 @@ class JoyVASAPipeline:
         )
         seconds = recording.duration
         if len(performance) != round(len(recording) * generator.fps / SAMPLE_RATE):
-            seconds = len(performance) / generator.fps  # compat="joyvasa" outlasts the recording
+            seconds = len(performance) / generator.fps  # this motion outlasts the recording
         performance = performance.retime(fps=rate, n_frames=round(seconds * rate))
         if emotion is not None:
             performance = performance.edit(self.editor(emotion))
@@ -452,6 +462,7 @@ class JoyVASAPipeline:
         detector: FaceDetector | None = None,
         paste_back: bool = True,
         batch_size: int = 8,
+        driving: DrivingOptions | None = None,
     ) -> Animation:
         """The portrait under a motion, or under a performance while it is made, lazily.
 
@@ -465,18 +476,23 @@ class JoyVASAPipeline:
             detector: see :meth:`__call__`.
             paste_back: whether frames are the whole image or the square around the face.
             batch_size: frames rendered together.
+            driving: see :meth:`__call__`.
 
         Raises:
             MediaError: the image or the recording cannot be used.
             NoFaceError: there is no face, or not the one that was asked for.
             MotionError: the motion is none, or of another space.
-            OptionError: ``batch_size`` is not a whole number from 1.
+            OptionError: ``batch_size`` is not a whole number from 1, or this portrait model cannot
+                honour a driving option.
         """
         performance = Performance.of(motion)
         recording = None if speech is None else _recording(speech, sample_rate)
         encoded = self.encode(portrait, face=face, detector=detector)
         still = Motion.neutral(0, space=performance.space)
-        self.portrait_model.render(encoded.portrait, still, batch_size)  # checks now
+        rules = driving or self.driving
+        self.portrait_model.render(  # checks now
+            encoded.portrait, still, batch_size=batch_size, driving=rules
+        )
         return Animation(
             performance,
             encoded.frame_size(paste_back),
@@ -487,6 +503,7 @@ class JoyVASAPipeline:
                 performance,
                 paste_back=paste_back,
                 batch_size=batch_size,
+                driving=rules,
             ),
         )
 
@@ -535,7 +552,7 @@ class JoyVASAPipeline:
     def drive(
         self,
         portrait: PortraitSource,
-        driving: str | os.PathLike[str] | Motion | Performance | Iterable[Frames],
+        motion: str | os.PathLike[str] | Motion | Performance | Iterable[Frames],
         *,
         speech: SpeechSource | None = None,
         sample_rate: int | None = None,
@@ -545,13 +562,14 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         fps: float | None = None,
         batch_size: int = 8,
+        driving: DrivingOptions | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Animation:
         """Makes the portrait do what another person does.
 
         Args:
             portrait: see :meth:`__call__`.
-            driving: a video with a face, or its frames [h, w, 3] uint8 RGB; a motion file of this
+            motion: a video with a face, or its frames [h, w, 3] uint8 RGB; a motion file of this
                 library (``.safetensors``) or a LivePortrait driving template (``.pkl``); or a
                 motion.
             speech: audio of the result, see :meth:`render`; a driving video's own by default.
@@ -564,6 +582,7 @@ class JoyVASAPipeline:
             fps: frames a second of the result, the driving motion's own by default; for driving
                 frames also their own rate, which must be given.
             batch_size: frames rendered together.
+            driving: see :meth:`__call__`.
             progress: called with the number of driving frames done after each. Raise
                 :class:`~joyvasa_lib.errors.Cancelled` in it to stop.
 
@@ -576,31 +595,32 @@ class JoyVASAPipeline:
             OptionError: an option's value is not allowed, or nothing of the kind drives.
         """
         rate = None if fps is None else checked_fps(fps)
-        if isinstance(driving, str | os.PathLike):
-            path = Path(driving)
+        if isinstance(motion, str | os.PathLike):
+            path = Path(motion)
             found = load_motion_file(path)
             if found is None and speech is None and probe(path).has_audio:
                 speech = path
-            driving = path if found is None else found
-        if not isinstance(driving, Motion | Performance):
+            motion = path if found is None else found
+        if not isinstance(motion, Motion | Performance):
             portrait = self.encode(portrait, face=face, detector=detector)  # before the long work
-            driving = self.extract_motion(driving, fps=fps, face=driving_face, progress=progress)
-        if isinstance(driving, Motion):
-            self.portrait_model.check_space(driving.space)
-            driving = from_rest(driving)
-        driving = Performance.of(driving)
+            motion = self.extract_motion(motion, fps=fps, face=driving_face, progress=progress)
+        if isinstance(motion, Motion):
+            self.portrait_model.check_space(motion.space)
+            motion = from_rest(motion)
+        motion = Performance.of(motion)
         if rate is not None:
-            seconds = len(driving) / driving.fps
-            driving = driving.retime(fps=rate, n_frames=max(1, round(seconds * rate)))
+            seconds = len(motion) / motion.fps
+            motion = motion.retime(fps=rate, n_frames=max(1, round(seconds * rate)))
         return self.render(
             portrait,
-            driving,
+            motion,
             speech,
             sample_rate=sample_rate,
             face=face,
             detector=detector,
             paste_back=paste_back,
             batch_size=batch_size,
+            driving=driving,
         )
 
     def edit(
@@ -634,7 +654,9 @@ class JoyVASAPipeline:
         if editor.changes_nothing:
             return as_rgb(encoded.crop.full_image) if paste_back else encoded.crop.image
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
-        frame = self.portrait_model.render_change(encoded.portrait, change)
+        frame = self.portrait_model.render_change(
+            encoded.portrait, change, driving=replace(self.driving, regions=ALL_REGIONS)
+        )
         return paste_back_of(self.portrait_model, encoded)(frame) if paste_back else frame
 
     def editor(
@@ -678,6 +700,7 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
+        driving: DrivingOptions | None = None,
         **generation: Unpack[GenerationKwargs],
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
@@ -694,6 +717,7 @@ class JoyVASAPipeline:
             paste_back: whether frames are the whole image or the square around the face.
             fps: frames a second.
             emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
+            driving: see :meth:`__call__`.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
         Returns:
@@ -716,7 +740,11 @@ class JoyVASAPipeline:
         motions = retime_pieces(generator.stream(samples, **generation), rate)
         if editor is not None:
             motions = editor.edit_pieces(motions)
-        return render_frames(self.portrait_model, encoded, motions, paste_back=paste_back)
+        rules = driving or self.driving
+        self.portrait_model.check_driving(rules)
+        return render_frames(
+            self.portrait_model, encoded, motions, paste_back=paste_back, driving=rules
+        )
 
     @cached_property
     def unit_map(self) -> UnitToExpression:

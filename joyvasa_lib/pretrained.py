@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,12 +28,13 @@ from joyvasa_lib.checkpoints.official.files import find_official_files
 from joyvasa_lib.checks import checked_choice, checked_device
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_folder
+from joyvasa_lib.motion.driving.options import DrivingOptions
 
 if TYPE_CHECKING:
     import torch
 
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
-    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+    from joyvasa_lib.motion.driving.keypoints import Subject
     from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
     from joyvasa_lib.portrait.model import PortraitModel
     from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -52,12 +53,14 @@ class Stages:
             None where there is none.
         subject: ``"human"`` or ``"animal"``.
         landmarks: LivePortrait's landmark network for people, where its file is there.
+        driving: how portraits are driven by default.
     """
 
     model: PortraitModel
     generator: MotionGenerator | Path | None
     subject: str = "human"
     landmarks: LivePortraitLandmarks | None = None
+    driving: DrivingOptions = field(default_factory=DrivingOptions)
 
 
 def check_device(device: str | torch.device | None) -> None:
@@ -95,7 +98,9 @@ def load_checkpoint(
     )
     index = read_index(folder)
     model = load_portrait_model(folder, device, compat=compat)
-    return Stages(model, folder if index.speech else None, index.subject)
+    generator = folder if index.speech else None
+    driving = _saved_driving(folder, index.preset)
+    return Stages(model, generator, index.subject, driving=driving)
 
 
 def load_portrait_model(
@@ -116,8 +121,10 @@ def load_portrait_model(
         OptionError: the device is unknown or not there, or ``compat`` is not for this preset.
     """
     if read_index(folder).preset == "liveportrait":
-        model = _portrait_class(compat).from_pretrained(folder, checked_device(device))
-        return _driven(model, compat)
+        from joyvasa_lib.compat.joyvasa.portrait_model import was_saved_for_joyvasa
+
+        kind = _portrait_class("joyvasa" if was_saved_for_joyvasa(folder / PORTRAIT) else compat)
+        return kind.from_pretrained(folder, checked_device(device))
     if compat is not None:
         raise OptionError(
             f"compat={compat!r} needs LivePortrait's and JoyVASA's files; this checkpoint is of "
@@ -158,7 +165,7 @@ def load_official(
     *,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
-    driving: OfficialDriving | None = None,
+    driving: DrivingOptions | None = None,
     with_speech: bool = True,
     compat: Compat | None = None,
 ) -> Stages:
@@ -175,18 +182,17 @@ def load_official(
     files = find_official_files(Path(directory), subject, with_speech=with_speech)
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-    from joyvasa_lib.motion.driving.keypoints import OfficialDriving
     from joyvasa_lib.portrait.liveportrait.published import load_portrait_networks
     from joyvasa_lib.speech.published import load_motion_generator
 
     generator = load_motion_generator(files, _generator_class(compat)) if with_speech else None
-    rules = driving or OfficialDriving(subject="animal" if subject == "animal" else "human")
     networks = load_portrait_networks(files)
-    model = _portrait_class(compat)(networks, rules, checked_device(device), dtype)
+    whom: Subject = "animal" if subject == "animal" else "human"
+    model = _portrait_class(compat)(networks, checked_device(device), dtype, subject=whom)
     landmarks = None
     if files.landmarks is not None and subject == "human":
         landmarks = LivePortraitLandmarks(files.landmarks, MediaPipeFaceDetector())
-    return Stages(_driven(model, compat), generator, subject, landmarks)
+    return Stages(model, generator, subject, landmarks, driving or DrivingOptions())
 
 
 def save_checkpoint(
@@ -196,6 +202,7 @@ def save_checkpoint(
     subject: str = "human",
     *,
     loaded_from: Path | None = None,
+    driving: DrivingOptions | None = None,
 ) -> Path:
     """Writes both stages as a checkpoint folder, whole or not at all.
 
@@ -206,6 +213,7 @@ def save_checkpoint(
         generator: stage two, written in float32; None for a folder without one.
         subject: ``"human"`` or ``"animal"``.
         loaded_from: checkpoint folder whose emotion map and model card go with it, if it has them.
+        driving: how portraits are driven by default, kept by presets that can.
 
     Returns:
         The path.
@@ -220,7 +228,7 @@ def save_checkpoint(
             "again; save it yourself"
         )
     with atomic_folder(folder, ours=_is_replaceable) as temporary:
-        model.save_pretrained(temporary / PORTRAIT)
+        model.save_pretrained(temporary / PORTRAIT, driving=driving)
         if generator is not None:
             generator.save_parts(temporary)
         if loaded_from is not None:
@@ -239,6 +247,7 @@ def push_checkpoint(
     subject: str = "human",
     *,
     loaded_from: Path | None = None,
+    driving: DrivingOptions | None = None,
     private: bool = True,
     revision: str | None = None,
     message: str | None = None,
@@ -251,7 +260,12 @@ def push_checkpoint(
     """
     with tempfile.TemporaryDirectory() as staging:
         folder = save_checkpoint(
-            Path(staging) / "checkpoint", model, generator, subject, loaded_from=loaded_from
+            Path(staging) / "checkpoint",
+            model,
+            generator,
+            subject,
+            loaded_from=loaded_from,
+            driving=driving,
         )
         return upload_checkpoint(
             folder, repo_id, private=private, revision=revision, message=message
@@ -263,20 +277,33 @@ def _is_replaceable(folder: Path) -> bool:
 
 
 def _portrait_class(compat: Compat | None) -> type[LivePortraitModel]:
+    if compat == "joyvasa":
+        from joyvasa_lib.compat.joyvasa.portrait_model import JoyVASAPortraitModel
+
+        return JoyVASAPortraitModel
     from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 
     return LivePortraitModel
 
 
 def _generator_class(compat: Compat | None) -> type[MotionGenerator]:
+    if compat == "joyvasa":
+        from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
+
+        return JoyVASAMotionGenerator
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
     return MotionGenerator
 
 
-def _driven(model: LivePortraitModel, compat: Compat | None) -> LivePortraitModel:
-    from dataclasses import replace
+def _saved_driving(folder: Path, preset: str) -> DrivingOptions:
+    """How portraits of a checkpoint folder are driven by default.
 
-    if compat is not None:
-        model.driving = replace(model.driving, compat=compat)
-    return model
+    Raises:
+        CheckpointError: the folder's options cannot be read.
+    """
+    if preset != "liveportrait":
+        return DrivingOptions()
+    from joyvasa_lib.portrait.liveportrait.driving_file import DrivingFile
+
+    return DrivingFile.load(folder / PORTRAIT).options

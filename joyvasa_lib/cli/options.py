@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from joyvasa_lib.emotion.editor import EmotionEditor
     from joyvasa_lib.face.landmarks.detector import FaceDetector
     from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
+    from joyvasa_lib.pretrained import Compat
     from joyvasa_lib.speech.options import GenerationKwargs
 
 Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]
@@ -71,36 +72,25 @@ class ModelOptions:
         from joyvasa_lib.pipeline import JoyVASAPipeline
 
         self.check()
+        compat: Compat | None = "joyvasa" if self.compat else None
         if self.checkpoint is not None and looks_official(Path(self.checkpoint)):
             pipe = JoyVASAPipeline.from_official(
                 self.checkpoint,
                 self.subject or "human",
                 device=self.device,
                 with_speech=with_speech,
+                compat=compat,
             )
         else:
-            pipe = JoyVASAPipeline.from_pretrained(self.checkpoint, device=self.device)
+            pipe = JoyVASAPipeline.from_pretrained(
+                self.checkpoint, device=self.device, compat=compat
+            )
         if self.subject not in (None, pipe.subject):
             raise OptionError(
                 f"--subject {self.subject} needs LivePortrait's files for it as --checkpoint; this "
                 f"one is for subject {pipe.subject!r}"
             )
-        if self.compat is not None:
-            _follow_joyvasa(pipe)
         return pipe
-
-
-def _follow_joyvasa(pipe: JoyVASAPipeline) -> None:
-    """Has portraits driven, cut and painted as by JoyVASA's published code."""
-    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
-
-    model = pipe.portrait_model
-    if not isinstance(model, LivePortraitModel):
-        raise OptionError(
-            "--compat joyvasa needs LivePortrait's and JoyVASA's files as --checkpoint; the "
-            "bundled checkpoint is none of JoyVASA's"
-        )
-    model.driving = replace(model.driving, compat="joyvasa")
 
 
 @dataclass(frozen=True)
@@ -196,7 +186,6 @@ class GenerationChoice:
             "head_motion": self.head_motion,
             "num_inference_steps": steps if self.steps is None else self.steps,
             "scheduler": self.scheduler or scheduler,
-            "compat": "none" if compat is None else "joyvasa",
         }
 
 

@@ -2,8 +2,7 @@
 
 Three framings: :func:`crop_face` cuts whole pixels of the image along its own axes (the bundled
 preset), :func:`crop_upright` turns the face upright as LivePortrait does (the official networks),
-:func:`crop_whole` takes the image as it is. None of them stretches the face;
-:func:`crop_stretched` does, to compare with code that does.
+:func:`crop_whole` takes the image as it is. None of them stretches the face.
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ def crop_face(
         OptionError: ``size`` or ``scale`` is unusable.
         MediaError: the image is not one of 8-bit pixels.
     """
-    _check(face, size, scale)
+    check_croppable(face, size, scale)
     low, high = face.landmarks[:, :2].min(0), face.landmarks[:, :2].max(0)
     side = round(float(max(high - low)) * scale)
     centre = (low + high) / 2
@@ -155,7 +154,7 @@ def crop_upright(
         OptionError: an option's value is not allowed, or the landmark set is unknown.
         MediaError: the image is not one of 8-bit pixels.
     """
-    _check(face, size, scale)
+    check_croppable(face, size, scale)
     square = face_square(face.landmarks, face.scheme, scale=scale, shift=shift)
     matrix = (square if rotate else square.upright()).matrix(size)
     image = sample(as_rgb(full_image), matrix, size, border, method)
@@ -178,59 +177,11 @@ def crop_whole(full_image: NDArray[np.uint8], face: Face, size: int | None = Non
         OptionError: ``size`` is unusable.
         MediaError: the image is not one of 8-bit pixels.
     """
-    _check(face, size, 2.3)
+    check_croppable(face, size)
     height, width = full_image.shape[:2]
     side = max(height, width)
     square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
     return _cut(full_image, face, square, size)
-
-
-@dataclass(frozen=True, eq=False)
-class StretchedCrop(FaceCrop):
-    """A whole image pulled to a square; ``matrix`` scales x and y by factors of their own."""
-
-
-def crop_stretched(full_image: NDArray[np.uint8], face: Face, size: int = 512) -> StretchedCrop:
-    """Takes the whole image without keeping its shape, as JoyVASA's code does without a crop.
-
-    A face in an image that is not square comes out wide or narrow, which the networks were not
-    trained on; :func:`crop_whole` is the right thing to do.
-
-    Args:
-        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        face: the face in image pixels.
-        size: side of the crop in its own pixels.
-
-    Raises:
-        NoFaceError: the face is too small to animate, or has no finite place.
-        OptionError: ``size`` is unusable.
-        MediaError: the image is not one of 8-bit pixels.
-    """
-    _check(face, size, 2.3)
-    image = stretch_to_square(full_image, size)
-    height, width = full_image.shape[:2]
-    factors = np.array([size / width, size / height])
-    matrix = np.diag([*factors, 1.0])
-    matrix[:2, 2] = 0.5 * factors - 0.5
-    return StretchedCrop(full_image, image, matrix, face)
-
-
-def stretch_to_square(full_image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """[size, size, 3] an image of any shape, its sides scaled by factors of their own.
-
-    Of four pixels for each, without averaging, as the published code of LivePortrait resizes a
-    image that is not cropped.
-
-    Args:
-        full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
-        size: side of the result in pixels.
-
-    Raises:
-        MediaError: the image is not one of 8-bit pixels.
-    """
-    pixels = np.ascontiguousarray(as_rgb(full_image))
-    resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.uint8)
 
 
 def crop_square(
@@ -250,7 +201,7 @@ def crop_square(
         OptionError: ``size`` is unusable.
         MediaError: the image is not one of 8-bit pixels.
     """
-    _check(face, size, 2.3)
+    check_croppable(face, size)
     return _cut(full_image, face, square, size)
 
 
@@ -276,7 +227,18 @@ def square_around(
     return PixelSquare(left, top, side)
 
 
-def _check(face: Face, size: int | None, scale: float) -> None:
+def check_croppable(face: Face, size: int | None, scale: float = 2.3) -> None:
+    """Refuses a face or options that no crop can be cut for.
+
+    Args:
+        face: the face in image pixels.
+        size: side of the crop in its own pixels; None for the native side.
+        scale: side of the square over the larger side of the landmarks' box.
+
+    Raises:
+        NoFaceError: the face is too small to animate, or has no finite place.
+        OptionError: ``size`` or ``scale`` is unusable.
+    """
     if not 1.2 <= scale <= 6.0:
         raise OptionError(f"The crop scale must lie between 1.2 and 6, not {scale}")
     if size is not None and size < 64:

@@ -13,6 +13,7 @@ from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.media.image import ImageSource
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
 Frames = NDArray[np.uint8]
@@ -55,6 +56,7 @@ def render_frames(
     *,
     paste_back: bool = True,
     batch_size: int = 8,
+    driving: DrivingOptions | None = None,
 ) -> Iterator[Frames]:
     """Frames of a portrait under consecutive pieces of one motion, one after the other.
 
@@ -65,6 +67,7 @@ def render_frames(
             changes from the first frame of all.
         paste_back: whether frames are the whole image or the square around the face.
         batch_size: frames rendered together.
+        driving: how the motion is combined with what the portrait shows.
 
     Yields:
         [h, w, 3] uint8 RGB.
@@ -74,6 +77,9 @@ def render_frames(
     for motion in motions:
         if reference is None and len(motion) and motion.reference == "absolute":
             reference = motion[:1]
-        for batch in model.render(encoded.portrait, motion, batch_size, reference):
+        batches = model.render(
+            encoded.portrait, motion, batch_size=batch_size, reference=reference, driving=driving
+        )
+        for batch in batches:
             for frame in batch:
                 yield frame if paste is None else paste(frame)

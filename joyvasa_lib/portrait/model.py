@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_whole
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import Motion, MotionSpace
-from joyvasa_lib.motion.driving.blendshapes import check_reference
+from joyvasa_lib.motion.driving.options import DrivingOptions
+from joyvasa_lib.motion.driving.pose import check_reference
 
 _RENDERERS = {
     "liveportrait-21": "load LivePortrait's official checkpoint, which does, with "
@@ -50,9 +52,17 @@ class Portrait:
 
 
 class PortraitModel(ABC):
-    """Stage one: appearance encoder, motion extractor, warp and generator behind two calls."""
+    """Stage one: appearance encoder, motion extractor, warp and generator behind two calls.
 
-    preset: str | None = None
+    A model keeps no state between calls: what varies from call to call is an argument.
+    """
+
+    portrait_type: ClassVar[type[Portrait]] = Portrait
+    """What :meth:`encode` returns."""
+    keeps_source: ClassVar[bool] = True
+    """Whether a frame equals the image, to the last grey level, where nothing moves."""
+
+    preset: ClassVar[str | None] = None
     """Name of the preset in a checkpoint's index; None for a model that no checkpoint holds."""
 
     @property
@@ -66,19 +76,22 @@ class PortraitModel(ABC):
         return np.zeros(3, np.float32)
 
     def prepare(self) -> None:  # noqa: B027 - nothing by default
-        """Does ahead what the first frame would wait for; never needed, safe in another thread."""
+        """Does in advance what the first frame would wait for; optional, safe in any thread."""
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, driving: DrivingOptions | None = None
+    ) -> None:
         """Writes the folder ``portrait`` of a checkpoint, whole or not at all.
+
+        Args:
+            folder: what is written.
+            driving: options that a pipeline has by default, for presets whose folder keeps them.
 
         Raises:
             OptionError: this model is not saved in a folder.
             OutputError: the folder cannot be written, or holds other things.
         """
         raise OptionError(f"A {type(self).__name__} cannot be saved")
-
-    keeps_source = True
-    """Whether a frame is the image itself where nothing moves, to the last grey level."""
 
     def crop(self, image: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
         """The square of an image that this model sees.
@@ -109,8 +122,10 @@ class PortraitModel(ABC):
         self,
         portrait: Portrait,
         motion: Motion,
+        *,
         batch_size: int = 8,
         reference: Motion | None = None,
+        driving: DrivingOptions | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
         """Frames of the portrait under a motion, lazily.
 
@@ -121,6 +136,7 @@ class PortraitModel(ABC):
             batch_size: frames rendered together.
             reference: one absolute frame that counts as rest, the motion's first if None. Pieces
                 of one motion are rendered with the first frame of all of it.
+            driving: how the motion is combined with what the portrait shows.
 
         Yields:
             [b, s, s, 3] uint8 RGB frames, ``b <= batch_size``.
@@ -128,13 +144,49 @@ class PortraitModel(ABC):
         Raises:
             MotionError: the motion is of another space, or the reference is not one absolute frame
                 of this space.
-            OptionError: ``batch_size`` is not a whole number from 1.
+            OptionError: ``batch_size`` is below 1, a driving option cannot be honoured, or the
+                portrait is of another preset.
         """
-        self.check_space(motion.space)
-        batch_size = checked_int("batch_size", batch_size, least=1)
+        driving = self._checked(portrait, motion, driving)
+        checked_int("batch_size", batch_size, least=1)
         if reference is not None:
             check_reference(reference, self.space)
-        return self._render(portrait, motion, batch_size, reference)
+        return self._render(portrait, motion, batch_size, reference, driving)
+
+    def render_change(
+        self, portrait: Portrait, change: Motion, *, driving: DrivingOptions | None = None
+    ) -> NDArray[np.uint8]:
+        """The portrait with a change of its own expression, for a single image.
+
+        Speech replaces the mouth of a portrait; here everything is added to what the image shows,
+        so that no change gives the portrait as it is.
+
+        Args:
+            portrait: result of :meth:`encode` of this model.
+            change: one frame in this model's space.
+            driving: as for :meth:`render`; head, expression and mouth are relative here in any
+                case.
+
+        Returns:
+            [s, s, 3] uint8 RGB.
+
+        Raises:
+            MotionError: the change is of another space or not one frame.
+            OptionError: a driving option cannot be honoured, or the portrait is of another preset.
+        """
+        driving = self._checked(portrait, change, driving)
+        if len(change) != 1:
+            raise MotionError(f"An image is changed by one frame of motion, not by {len(change)}")
+        relative = replace(driving, head="relative", expression="relative", mouth="relative")
+        frames: NDArray[np.uint8] = next(self._render_change(portrait, change, relative))
+        return frames[0]
+
+    def check_driving(self, driving: DrivingOptions) -> None:  # noqa: B027 - all by default
+        """Refuses options that this model cannot honour.
+
+        Raises:
+            OptionError: an option of the other preset, or a value that this model does not know.
+        """
 
     def check_space(self, space: MotionSpace) -> None:
         """Refuses motion of another space, and says what renders it.
@@ -150,28 +202,33 @@ class PortraitModel(ABC):
             + (f"; {where}" if where else "")
         )
 
-    def render_change(self, portrait: Portrait, change: Motion) -> NDArray[np.uint8]:
-        """The portrait with a change of its own expression, for a single image.
-
-        Speech needs a mouth of its own, an image keeps what it shows: no change gives the
-        portrait as it is.
-
-        Args:
-            portrait: result of :meth:`encode` of this model.
-            change: one frame in this model's space.
-
-        Returns:
-            [s, s, 3] uint8 RGB.
-
-        Raises:
-            MotionError: the change is of another space or not one frame.
-        """
-        if len(change) != 1:
-            raise MotionError(f"An image is changed by one frame of motion, not by {len(change)}")
-        frames: NDArray[np.uint8] = next(self.render(portrait, change))
-        return frames[0]
+    def _checked(
+        self, portrait: Portrait, motion: Motion, driving: DrivingOptions | None
+    ) -> DrivingOptions:
+        """The driving options, after checks of what every rendering needs."""
+        if not isinstance(portrait, self.portrait_type):
+            raise OptionError(
+                f"This portrait model renders a {self.portrait_type.__name__}, not a "
+                f"{type(portrait).__name__}; encode the image with the same model"
+            )
+        self.check_space(motion.space)
+        driving = driving or DrivingOptions()
+        self.check_driving(driving)
+        return driving
 
     @abstractmethod
     def _render(
-        self, portrait: Portrait, motion: Motion, batch_size: int, reference: Motion | None
-    ) -> Iterator[NDArray[np.uint8]]: ...
+        self,
+        portrait: Portrait,
+        motion: Motion,
+        batch_size: int,
+        reference: Motion | None,
+        driving: DrivingOptions,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames of a portrait of this model's type under a checked motion."""
+
+    def _render_change(
+        self, portrait: Portrait, change: Motion, driving: DrivingOptions
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The one frame of a change, as a batch."""
+        return self._render(portrait, change, 1, None, driving)

@@ -151,10 +151,6 @@ class MotionGenerator:
 
     def _make_stream(self, options: GenerationOptions) -> SpeechStream:
         """Starts one performance; another rule for windows overrides this."""
-        if options.compat == "joyvasa":
-            from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
-
-            return JoyVASAStream(self.audio_encoder, self.diffusion, self.normalizer, options)
         return MotionStream(self.audio_encoder, self.diffusion, self.normalizer, options)
 
     def frame_count(
@@ -165,16 +161,12 @@ class MotionGenerator:
     ) -> int:
         """Returns how many frames :meth:`generate` makes of a number of samples.
 
-        ``round(samples / 640)``, the rounded duration at 25 fps; under ``compat="joyvasa"`` three
-        more, ``(samples + 1920) // 640``.
+        ``round(samples / 640)``, the rounded duration at 25 fps.
 
         Raises:
             OptionError: an option is unknown or out of range.
         """
-        if make_options(options, **changes).compat == "joyvasa":
-            from joyvasa_lib.compat.joyvasa.windows import frame_count
-
-            return frame_count(samples)
+        make_options(options, **changes)
         return round(samples / SAMPLES_PER_FRAME)
 
     def check(

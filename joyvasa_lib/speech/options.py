@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SchedulerName = Literal["ddim", "ddpm", "dpmsolver++"]
 Blinks = Literal["placed", "model"]
-Compat = Literal["none", "joyvasa"]
 Threshold = tuple[float, float, float]
 """A quantile, and the lowest and highest limit of a magnitude."""
 WINDOW_FRAMES = (12, 100)
@@ -33,7 +32,6 @@ class GenerationKwargs(TypedDict, total=False):
     window_frames: int
     smooth_pose: bool
     dynamic_threshold: Threshold | None
-    compat: Compat
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,9 @@ class GenerationOptions:
         window_frames: frames drawn together, 12 to 100 and at most as many as the model was trained
             on. With fewer a stream answers sooner.
         smooth_pose: whether the head pose is smoothed over time: without delay, over a fifth of a
-            second; under ``compat="joyvasa"`` as the published code does.
+            second.
         dynamic_threshold: quantile, lowest and highest limit of each prediction's magnitude; see
             :func:`~joyvasa_lib.speech.diffusion.sampling.limit_peak`. None is off.
-        compat: ``"joyvasa"`` draws windows as the published code does, to reproduce its numbers:
-            see :mod:`~joyvasa_lib.compat.joyvasa.windows` for what that costs. With it go
-            ``scheduler="ddpm"`` and all training steps.
 
     Raises:
         OptionError: a value out of range; the message names it and what is allowed.
@@ -73,7 +68,6 @@ class GenerationOptions:
     window_frames: int = 100
     smooth_pose: bool = True
     dynamic_threshold: Threshold | None = None
-    compat: Compat = "none"
 
     def __post_init__(self) -> None:
         """Checks every value."""
@@ -99,12 +93,6 @@ class GenerationOptions:
         checked_choice("blinks", self.blinks, get_args(Blinks))
         if self.dynamic_threshold is not None:
             _check_threshold(self.dynamic_threshold)
-        checked_choice("compat", self.compat, get_args(Compat))
-        if self.compat == "joyvasa" and self.head_motion != 1.0:
-            raise OptionError(
-                f"compat='joyvasa' leaves the head as drawn: head_motion must be 1, not "
-                f"{self.head_motion!r}; apply Motion.with_gains(head=...) to the result"
-            )
 
 
 def make_options(

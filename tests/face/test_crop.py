@@ -17,10 +17,8 @@ from joyvasa_lib.face.crop import (
     FaceCrop,
     PixelSquare,
     crop_face,
-    crop_stretched,
     crop_upright,
     crop_whole,
-    stretch_to_square,
 )
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square, source_size
 from joyvasa_lib.face.landmarks.detector import Face
@@ -237,22 +235,6 @@ def test_a_whole_image_that_is_not_square_is_filled_up() -> None:
     assert crop.square == PixelSquare(0, -50, 400)
     np.testing.assert_array_equal(crop.image[50:350], full_image)
     assert (crop.image[:50] == full_image[0]).all()
-
-
-def test_without_a_crop_images_are_resized_as_in_the_reference() -> None:
-    found = stretch_to_square(PASTE["img_crop"], 40).astype(int)
-    assert np.abs(found - PASTE["linear_resized"]).max() <= 2
-
-
-def test_a_stretched_image_knows_where_its_points_come_from() -> None:
-    full_image = smooth_image(300, 600)
-    crop = crop_stretched(full_image, face_at(150, 160, 130), 300)
-    assert crop.image.shape == (300, 300, 3)
-    for x, y in ((0, 0), (599, 299), (421, 133)):  # the edges of a pixel's area, too
-        seen = apply_matrix(crop.matrix, np.array([x, y]))
-        np.testing.assert_allclose(seen, [(x + 0.5) / 2 - 0.5, y], atol=1e-9)
-        colour = crop.image[y, int(seen[0])].astype(int)
-        assert np.abs(colour - full_image[y, x]).max() <= 6
 
 
 @pytest.mark.parametrize("name", CROPPERS)

@@ -19,7 +19,7 @@ from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceErro
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
-from joyvasa_lib.motion.driving.blendshapes import relative_motion
+from joyvasa_lib.motion.driving.pose import relative_motion
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 DEMO = places.DEMO

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
+from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion import BLENDSHAPES, Motion, get_space
 
@@ -151,8 +152,10 @@ def test_as_published_motion_outlasts_its_speech_and_keeps_its_time(
     pipe: JoyVASAPipeline,
 ) -> None:
     samples = np.random.default_rng(0).normal(0.0, 0.05, 8000).astype(np.float32)
-    published = {"compat": "joyvasa", "num_inference_steps": 1, "smooth_pose": False}
-    motion = pipe.perform(samples, **published).motion
+    late = JoyVASAMotionGenerator.of(pipe.motion_generator)
+    published = JoyVASAPipeline(pipe.portrait_model, late, "cpu")
+    options = {"num_inference_steps": 1, "smooth_pose": False}
+    motion = published.perform(samples, **options).motion
     assert len(motion) == (8000 + 1920) // 640
-    assert motion == pipe.motion_generator.generate(samples, **published)
-    assert len(pipe.perform(samples, fps=50, **published)) == 2 * len(motion)
+    assert motion == late.generate(samples, **options)
+    assert len(published.perform(samples, fps=50, **options)) == 2 * len(motion)

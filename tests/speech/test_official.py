@@ -1,4 +1,4 @@
-"""The official kind of generator by default: in time, seamless, streamed; and its compat mode."""
+"""The official kind of generator: in time, seamless, streamed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import torch
 from diffusers import DDIMScheduler, UniPCMultistepScheduler
 from numpy.typing import NDArray
 
-from joyvasa_lib.compat.joyvasa import windows as joyvasa_windows
-from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream
-from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
-from joyvasa_lib.motion.motion import Motion
-from joyvasa_lib.motion.operations.smoothing import smooth_motion
-from joyvasa_lib.speech.diffusion import motion_diffusion
+from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, sinusoidal_table
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, limit_peak
 from joyvasa_lib.speech.diffusion.schedulers import make_scheduler
 from joyvasa_lib.speech.motion_generator import MotionGenerator
-from joyvasa_lib.speech.options import make_options
 from official_motion import official_generator, small_generator
+from watched_windows import drawn_noise, heard_features, in_pieces
 
 SpeechLike = Callable[..., NDArray[np.float32]]
 
@@ -30,11 +25,6 @@ SpeechLike = Callable[..., NDArray[np.float32]]
 @pytest.fixture(scope="module")
 def model() -> MotionGenerator:
     return small_generator()
-
-
-def in_pieces(model: MotionGenerator, sound: NDArray[np.float32], **options: object) -> Motion:
-    pieces = [sound[start : start + 2777] for start in range(0, len(sound), 2777)]
-    return Motion.concatenate(list(model.stream(pieces, **options)))
 
 
 # By default
@@ -56,25 +46,7 @@ def test_frames_are_the_rounded_duration(model: MotionGenerator, samples: int) -
     assert len(motion) == round(samples / 640) == model.frame_count(samples)
 
 
-def heard_features(
-    model: MotionGenerator,
-    monkeypatch: pytest.MonkeyPatch,
-    sound: NDArray[np.float32],
-    **options: object,
-) -> NDArray[np.float32]:
-    """The speech features [t, d] that the denoiser is given for frame after frame."""
-    seen: list[torch.Tensor] = []
-
-    def watch(denoise: GuidedDenoiser, scheduler: object, steps: int, noise: torch.Tensor, *_):
-        seen.append(denoise.audio[-1])
-        return noise
-
-    monkeypatch.setattr(motion_diffusion, "draw_window", watch)
-    motion = model.generate(sound, **options)
-    return torch.cat(seen)[: len(motion)].numpy()
-
-
-def test_speech_is_heard_in_its_own_frame_and_two_later_as_published(
+def test_speech_is_heard_in_its_own_frame(
     model: MotionGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
@@ -82,39 +54,18 @@ def test_speech_is_heard_in_its_own_frame_and_two_later_as_published(
     for at in (20, 41, 60):
         clicked = calm.copy()
         clicked[at * 640 + 200 : at * 640 + 440] += rng.normal(0.0, 0.03, 240).astype(np.float32)
-        for compat, late in (("none", 0), ("joyvasa", 2)):
-            features = [
-                heard_features(model, monkeypatch, x, compat=compat) for x in (calm, clicked)
-            ]
-            assert len(features[0]) == 97 + (3 if late else 0)
-            change = np.abs(features[1] - features[0]).mean(axis=1)
-            assert int(change.argmax()) == at + late
+        features = [heard_features(model, monkeypatch, x) for x in (calm, clicked)]
+        assert len(features[0]) == 97
+        change = np.abs(features[1] - features[0]).mean(axis=1)
+        assert int(change.argmax()) == at
 
 
-def drawn_noise(
-    model: MotionGenerator, monkeypatch: pytest.MonkeyPatch, **options: object
-) -> list[torch.Tensor]:
-    """The initial noise of each window of nine seconds."""
-    seen: list[torch.Tensor] = []
-
-    def watch(denoise: object, scheduler: object, steps: int, noise: torch.Tensor, *rest: object):
-        seen.append(noise)
-        return noise
-
-    monkeypatch.setattr(motion_diffusion, "draw_window", watch)
-    model.generate(np.zeros(9 * 16000, np.float32), **options)
-    return seen
-
-
-def test_windows_start_from_fresh_noise_and_as_published_from_the_same(
+def test_windows_start_from_fresh_noise(
     model: MotionGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = drawn_noise(model, monkeypatch)
     assert len(fresh) == 3
     assert not any(torch.equal(fresh[0][:, :20], other[:, :20]) for other in fresh[1:])
-    same = drawn_noise(model, monkeypatch, compat="joyvasa")
-    assert len(same) == 3
-    assert all(torch.equal(same[0], other) for other in same[1:])
 
 
 def test_windows_meet_without_a_jump(model: MotionGenerator, speech_like: SpeechLike) -> None:
@@ -123,15 +74,6 @@ def test_windows_meet_without_a_jump(model: MotionGenerator, speech_like: Speech
     seams = [96 * k - 1 + j for k in (1, 2, 3) for j in range(6)]
     elsewhere = np.delete(speed, seams)
     assert speed[seams].max() < 1.5 * np.quantile(elsewhere, 0.99)
-
-
-def test_memory_does_not_grow_with_the_speech(model: MotionGenerator) -> None:
-    options = make_options(num_inference_steps=1, compat="joyvasa")
-    stream = JoyVASAStream(model.audio_encoder, model.diffusion, model.normalizer, options)
-    for _ in range(6):
-        for _motion in stream.push(np.full(40000, 0.01, np.float32)):
-            pass
-    assert len(stream._sound) < 64000
 
 
 def test_head_motion_scales_the_change_from_the_first_frame(
@@ -246,37 +188,10 @@ def test_a_scheduler_made_for_this_model_is_taken(model: MotionGenerator) -> Non
     assert motion == model.generate(sound, scheduler=mine, num_inference_steps=4)
 
 
-# As published
-
-
-def test_compat_windows_may_come_in_pieces_and_repeat_with_their_seed(
-    model: MotionGenerator, speech_like: SpeechLike
-) -> None:
-    sound = speech_like(9.1)
-    options = {"compat": "joyvasa", "scheduler": "ddpm", "num_inference_steps": 2, "seed": 5}
-    whole = model.generate(sound, **options)
-    assert len(whole) == (len(sound) + 1920) // 640
-    assert whole == in_pieces(model, sound, **options)
-    assert whole != model.generate(sound, **{**options, "seed": 6})
-
-
-def test_compat_smoothing_is_the_published_moving_average_across_windows(
-    model: MotionGenerator, speech_like: SpeechLike
-) -> None:
-    sound = speech_like(9.1)
-    smooth, raw = (
-        model.generate(sound, compat="joyvasa", num_inference_steps=2, smooth_pose=on)
-        for on in (True, False)
-    )
-    expected = smooth_motion(raw, "ema", parts=("pose",), alpha=joyvasa_windows.POSE_WEIGHT)
-    assert smooth.allclose(expected, rtol=1e-5, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"compat": "liveportrait"}, "'none', 'joyvasa', not 'liveportrait'"),
-        ({"compat": "joyvasa", "head_motion": 0.5}, "head_motion must be 1.*with_gains"),
+        ({"compat": "joyvasa"}, "no option 'compat'"),
         ({"dynamic_threshold": (0.9, 1.0)}, "three numbers.*ratio in"),
         ({"dynamic_threshold": (0.9, 1.0, 0.5)}, "lowest and highest"),
         ({"dynamic_threshold": 0.9}, "three numbers"),
@@ -289,8 +204,3 @@ def test_a_bad_option_is_named(
         model.check(**options)
     with pytest.raises(OptionError, match=named):
         model.frame_count(16000, **options)
-
-
-def test_compat_refuses_silence_of_no_length(model: MotionGenerator) -> None:
-    with pytest.raises(MediaError, match="empty"):
-        model.generate(np.zeros(0, np.float32), compat="joyvasa")

@@ -18,9 +18,6 @@ from diffusers import DDPMScheduler
 from fixtures import fill
 from torch import Tensor, nn
 
-from joyvasa_lib.compat.joyvasa.windows import JoyVASAStream, frame_count
-from joyvasa_lib.motion.keypoints import rotation_matrix
-from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_window
 from joyvasa_lib.speech.diffusion.schedulers import (
@@ -31,8 +28,14 @@ from joyvasa_lib.speech.diffusion.schedulers import (
 )
 from joyvasa_lib.speech.encoders.audio_encoder import pad_audio, resample_features
 from joyvasa_lib.speech.motion_generator import MotionGenerator
-from joyvasa_lib.speech.options import make_options
-from official_motion import FIXTURES, gap, manifest, official_generator, parity, template
+from official_motion import (
+    FIXTURES,
+    StoredNoise,
+    gap,
+    manifest,
+    official_generator,
+    parity,
+)
 
 FUNCTIONS = parity("stage2_functions")
 SCHEDULES = parity("diffusion_schedules")
@@ -40,7 +43,6 @@ DENOISER = parity("denoising_net")
 VARIANTS = parity("denoising_net_variants")
 AUDIO = parity("audio_features")
 SAMPLING = parity("sampling")
-WINDOWS = parity("windowed_generation")
 
 
 @pytest.fixture(scope="module")
@@ -278,17 +280,6 @@ def test_columns_are_resampled_before_the_transformer(
 # Sampling, by diffusers' schedulers
 
 
-class StoredNoise:
-    """Stands in for diffusers' source of noise: the stored draws, in order."""
-
-    def __init__(self, draws: np.ndarray) -> None:
-        self.draws, self.used = draws, 0
-
-    def __call__(self, shape: object, **options: object) -> Tensor:
-        self.used += 1
-        return torch.from_numpy(self.draws[self.used - 1]).reshape(shape)  # type: ignore[arg-type]
-
-
 def guided(model: MotionGenerator, case: str, scale: float, **options: object) -> GuidedDenoiser:
     audio = tensor(AUDIO if case.endswith("_audio") else SAMPLING, "audio_feat")
     prev = model.denoiser.start_motion_feat, model.denoiser.start_audio_feat
@@ -374,82 +365,6 @@ def test_a_flexibility_between_is_a_blend_of_two_ddpm_steps(
         trajectory.append((1 - flexibility) * steps[0] + flexibility * steps[1])
     assert drawn == SAMPLING[f"{case}/used_z"]
     check_trajectory(case, trajectory, 1e-4)
-
-
-# Windows
-
-
-@pytest.fixture(scope="module")
-def eight_steps(model: MotionGenerator) -> MotionGenerator:
-    return MotionGenerator(model.audio_encoder, model.denoiser, model.normalizer, cosine_betas(8))
-
-
-def generate_stored(
-    model: MotionGenerator, monkeypatch: pytest.MonkeyPatch, piece: int = 10**6, **options: object
-) -> Motion:
-    """Motion of the stored sound with the stored noise."""
-    monkeypatch.setattr(
-        "joyvasa_lib.speech.diffusion.sampling.randn_tensor", StoredNoise(WINDOWS["x_T"][None])
-    )
-    monkeypatch.setattr(
-        "diffusers.schedulers.scheduling_ddpm.randn_tensor", StoredNoise(WINDOWS["z"])
-    )
-    sound = WINDOWS["audio"]
-    chunks = [sound[start : start + piece] for start in range(0, len(sound), piece)]
-    settings = {"compat": "joyvasa", "scheduler": "ddpm", "num_inference_steps": 8}
-    return Motion.concatenate(list(model.stream(chunks, **settings, **options)))
-
-
-def check_motion(found: Motion, case: str) -> None:
-    parts = {
-        "exp": found.expression,
-        "scale": found.scale,
-        "t": found.translation,
-        "pitch": found.rotation[:, :1],
-        "yaw": found.rotation[:, 1:2],
-        "roll": found.rotation[:, 2:],
-        "R": rotation_matrix(found.rotation),
-    }
-    stored = [name for name in parts if f"{case}/{name}" in WINDOWS.files]
-    assert len(stored) >= 6
-    ranges = template()
-    for name in stored:
-        spread = 2.0 if name == "R" else np.max(ranges[f"max_{name}"] - ranges[f"min_{name}"])
-        assert gap(parts[name], WINDOWS[f"{case}/{name}"]) <= 1e-5 * spread, name
-
-
-def test_windows_equal_the_reference_with_either_padding(
-    eight_steps: MotionGenerator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = generate_stored(eight_steps, monkeypatch, smooth_pose=False)
-    assert (found.reference, found.space.name, len(found)) == ("absolute", "liveportrait-21", 185)
-    check_motion(found, "zero")
-    check_motion(found, "replicate")
-
-
-def test_smoothed_windows_equal_the_reference_and_may_come_in_pieces(
-    eight_steps: MotionGenerator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_motion(generate_stored(eight_steps, monkeypatch, piece=3001), "zero_smooth")
-
-
-class CountedWindows(JoyVASAStream):
-    """Counts windows and draws none."""
-
-    def _window(self, sound: np.ndarray, real_frames: int) -> Motion:
-        assert len(sound) == 64000
-        self._started = True
-        return Motion.neutral(real_frames)
-
-
-def test_lengths_equal_the_reference(model: MotionGenerator) -> None:
-    for samples, windows, frames, last in WINDOWS["lengths"]:
-        assert frame_count(int(samples)) == frames
-        assert model.frame_count(int(samples), compat="joyvasa") == frames
-        options = make_options(compat="joyvasa")
-        stream = CountedWindows(model.audio_encoder, model.diffusion, model.normalizer, options)
-        motions = [*stream.push(np.zeros(samples, np.float32)), *stream.finish()]
-        assert [len(motions), sum(map(len, motions)), len(motions[-1])] == [windows, frames, last]
 
 
 def test_the_map_of_features_is_the_published_linear_one(model: MotionGenerator) -> None:

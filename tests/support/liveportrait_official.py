@@ -71,7 +71,7 @@ def keypoint_networks() -> published.KeypointNetworks:
     return published.keypoint_networks(stitching_state())
 
 
-def image() -> Tensor:
+def parity_image() -> Tensor:
     """[1, 3, 256, 256] the parity material's image in [0, 1]."""
     pixels = parity("appearance_feature_extractor")["full/image_uint8"]
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255.0

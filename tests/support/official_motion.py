@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from fixtures import fill
 from numpy.typing import NDArray
+from torch import Tensor
 
 import places
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
@@ -108,3 +109,14 @@ def small_generator(**options: Any) -> MotionGenerator:
     tensors = small(n_motions=100, **options)
     args = {**SMALL_ARGS, "n_motions": 100}
     return motion_generator_from_joyvasa(tensors, args, template(), SMALL_ENCODER)
+
+
+class StoredNoise:
+    """Stands in for diffusers' source of noise: the stored draws, in order."""
+
+    def __init__(self, draws: np.ndarray) -> None:
+        self.draws, self.used = draws, 0
+
+    def __call__(self, shape: object, **options: object) -> Tensor:
+        self.used += 1
+        return torch.from_numpy(self.draws[self.used - 1]).reshape(shape)  # type: ignore[arg-type]

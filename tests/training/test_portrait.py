@@ -410,7 +410,7 @@ def test_the_checkpoint_paints_what_the_networks_paint(trained: Path, head: Rend
     model = LivePortraitModel.from_pretrained(
         trained / "generator" / "portrait", dtype=torch.float32
     )
-    assert (model.size, model.image_side) == (SIDE, SIDE)
+    assert (model.size, model.networks.image_side) == (SIDE, SIDE)
     crops = [crop_of(head.images[i], head.landmarks[i]) for i in (0, 1)]
     portrait = model.encode(crops[0])
     motion = model.extract_motion(iter(crops), 25.0)

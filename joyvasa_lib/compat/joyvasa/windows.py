@@ -2,16 +2,18 @@
 
 Where it differs from :class:`~joyvasa_lib.speech.streaming.MotionStream`, the default:
 
-- 80 ms of silence go in front, so motion is two frames late and three frames longer than the
-  sound; by default it starts and ends with it.
-- Every window starts from the same noise, which makes windows alike; by default it is fresh.
-- Windows are heard alone; by default with a second of sound around each.
-- Windows are joined as they are; by default they share four frames and blend.
-- The pose's moving average has the weight 0.01, a time constant of four seconds, which all but
-  freezes the head; by default it looks 0.2 s ahead and does not lag.
+- 80 ms of silence precede the speech, so motion is two frames late and three frames longer than
+  the speech; by default it starts and ends with it.
+- Every window starts from the same noise, which makes windows alike; by default noise is fresh.
+- The speech encoder sees each window alone; by default with a second of speech around it.
+- Windows are concatenated as they are; by default they overlap by four frames and blend.
+- The moving average of the head pose gives a new frame the weight 0.01, a time constant of four
+  seconds, which leaves little head motion; by default it looks 0.2 s ahead and does not lag.
 
-The "zero" and "replicate" padding of the last window are one: the last sample is silence already.
-Memory is bounded here too. Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``c`` channels.
+The published "zero" and "replicate" padding of the last window give the same result: the last
+sample is silence already. Memory is bounded here, too.
+
+Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``c`` channels.
 """
 
 from __future__ import annotations
@@ -36,21 +38,21 @@ from joyvasa_lib.speech.options import GenerationOptions
 from joyvasa_lib.speech.streaming import check_waveform
 
 FRONT, BACK = 1280, 640
-"""Samples of silence before and after the sound."""
+"""Samples of silence before and after the speech."""
 POSE_WEIGHT = 0.01
 """Weight of a new frame in the moving average of scale, translation and rotation."""
 
 
 def frame_count(samples: int) -> int:
-    """Returns the frames that come of a sound: two in front, one or none behind its own."""
+    """The number of frames for a number of samples: two before, one or none after its own."""
     return (FRONT + samples + BACK) // SAMPLES_PER_FRAME
 
 
 class JoyVASAStream:
-    """One performance with the published windows: push sound, receive motion.
+    """One performance with the published windows: push speech, receive motion.
 
     The interface is that of :class:`~joyvasa_lib.speech.streaming.MotionStream`; motion comes
-    when a window of sound is full.
+    when a window of speech is complete.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class JoyVASAStream:
         self._noise = draw_noise(denoiser, self._frames, self._generator, diffusion.device)
         self._prev_motion: Tensor = denoiser.start_motion_feat.detach()
         self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
-        self._sound: NDArray[np.float32] = np.zeros(FRONT, np.float32)
+        self._waveform: NDArray[np.float32] = np.zeros(FRONT, np.float32)
         self._level = LevelTracker()
         self._pose: NDArray[np.float64] | None = None  # last smoothed pose
         self._started = False  # a first window has been drawn
@@ -90,28 +92,28 @@ class JoyVASAStream:
         Raises:
             MediaError: there was no speech.
         """
-        if not self._started and len(self._sound) == FRONT:
+        if not self._started and len(self._waveform) == FRONT:
             raise MediaError("The speech is empty.")
         yield from self._take(np.zeros(BACK, np.float32))
-        rest = len(self._sound) // SAMPLES_PER_FRAME
+        rest = len(self._waveform) // SAMPLES_PER_FRAME
         if rest:
-            missing = self._frames * SAMPLES_PER_FRAME - len(self._sound)
-            yield self._window(np.pad(self._sound, (0, missing)), rest)
+            missing = self._frames * SAMPLES_PER_FRAME - len(self._waveform)
+            yield self._window(np.pad(self._waveform, (0, missing)), rest)
 
     def _take(self, samples: NDArray[np.float32]) -> Iterator[Motion]:
-        self._sound = np.concatenate([self._sound, samples])
+        self._waveform = np.concatenate([self._waveform, samples])
         size = self._frames * SAMPLES_PER_FRAME
-        while len(self._sound) >= size:
-            window, self._sound = self._sound[:size], self._sound[size:]
+        while len(self._waveform) >= size:
+            window, self._waveform = self._waveform[:size], self._waveform[size:]
             yield self._window(window, self._frames)
 
-    def _window(self, sound: NDArray[np.float32], real_frames: int) -> Motion:
+    def _window(self, waveform: NDArray[np.float32], real_frames: int) -> Motion:
         """Draws a whole window and returns its first ``real_frames`` frames."""
         self._started = True
         diffusion, options = self.diffusion, self.options
         if not self.audio_encoder.hears_samples:
-            sound = sound * np.float32(self._level.gain(sound))
-        samples = torch.from_numpy(sound).to(diffusion.device)[None]
+            waveform = waveform * np.float32(self._level.gain(waveform))
+        samples = torch.from_numpy(waveform).to(diffusion.device)[None]
         features = self.audio_encoder(samples, self._frames)
         audio = diffusion.denoiser.audio_feature_map(features)
         drawn = diffusion.sample(

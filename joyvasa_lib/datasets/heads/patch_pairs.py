@@ -35,9 +35,11 @@ from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.media.image import save_image
 from joyvasa_lib.motion import BLENDSHAPES
-from joyvasa_lib.motion.driving.blendshapes import Pose, compose_blendshapes, compose_pose
+from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
+from joyvasa_lib.motion.driving.pose import Pose, compose_pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.portrait.compact.model import CompactPortrait, CompactPortraitModel
+from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.refine.patches import KINDS, OPEN_PIXELS, PatchCutter
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import bundled_rig
@@ -131,14 +133,14 @@ class PairMaker:
         )
         blendshapes = np.stack([random_blendshapes(random) for _ in range(config.frames)])
         blendshapes = compose_blendshapes(
-            portrait.fit.blendshapes, blendshapes, self.model.driving, space=self.model.space
+            portrait.fit.blendshapes, blendshapes, space=self.model.space
         )
         turn = np.clip(random.normal(0.0, config.turn, (config.frames, 3)), -14, 14)
         driving = Pose(turn, np.zeros((config.frames, 3)), np.ones((config.frames, 1)))
         fit = portrait.fit
         source = Pose(rotation_angles(fit.rotation), fit.translation, np.array([fit.scale]))
-        pose = compose_pose(source, driving, self.model.driving, pivot=rig.pivot)
-        vertices = self.model.driven_vertices(portrait, blendshapes, pose)
+        pose = compose_pose(source, driving, pivot=rig.pivot)
+        vertices = self.model.driver.vertices(portrait, blendshapes, pose)
         truth = np.stack([style(renderer.render(misfit(v)).image) for v in vertices])
         return HeadPairs(portrait, blendshapes, pose, vertices, truth)
 

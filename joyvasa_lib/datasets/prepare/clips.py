@@ -23,7 +23,7 @@ from joyvasa_lib.face.landmarks.mediapipe import SCHEME
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
-from joyvasa_lib.motion.driving.blendshapes import relative_motion
+from joyvasa_lib.motion.driving.pose import relative_motion
 from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.portrait.model import PortraitModel

@@ -1,1 +1,1 @@
-"""How a driving motion meets a source portrait, for blendshapes and for keypoints."""
+"""How a driving motion is put on a source portrait, for blendshapes and for keypoints."""

@@ -1,4 +1,4 @@
-"""What is done to motion that was extracted from images before it drives somebody else.
+"""What is done to motion extracted from images before it drives another person.
 
 Axis legend: ``t`` frames, ``u`` blendshapes.
 """
@@ -13,22 +13,22 @@ from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.motion import Motion
 
 REST = 0.1
-"""Quantile of a blendshape over a performance that counts as the person's own face at rest."""
+"""Quantile of a blendshape over a motion that counts as the person's face at rest."""
 
 
 def fill_gaps(motion: Motion, seen: Sequence[int], n_frames: int) -> Motion:
     """The motion of all frames of a video, where it is known for some of them.
 
-    Between two known frames numbers go in a straight line; before the first and after the last
-    they stay.
+    Values between two known frames are interpolated linearly; those of the first and the last
+    known frame are held.
 
     Args:
-        motion: [t] of the frames that were seen.
-        seen: [t] their numbers, increasing, from 0 on.
+        motion: [t] of the frames in which the face was seen.
+        seen: [t] indices of these frames, increasing, from 0 on.
         n_frames: frames of the video.
 
     Raises:
-        MotionError: the numbers do not fit the motion or the video.
+        MotionError: the indices do not fit the motion or the video.
     """
     known = np.asarray(seen, dtype=np.int64)
     if len(known) != len(motion) or len(known) == 0 or (np.diff(known) <= 0).any():
@@ -50,15 +50,15 @@ def fill_gaps(motion: Motion, seen: Sequence[int], n_frames: int) -> Motion:
 
 
 def from_rest(motion: Motion, quantile: float = REST) -> Motion:
-    """The motion with blendshapes counted from the driving person's own face at rest.
+    """The motion with blendshapes relative to the driving person's face at rest.
 
-    A fitted head explains part of how a person looks (thin lips, high brows) as expression. Driving
-    somebody else by it would put that look on them; what changes over time is expression.
+    A fitted head explains part of a person's features (thin lips, high brows) as expression, which
+    must not be given to somebody else. What changes over time is expression.
 
     Args:
-        motion: extracted motion. In a space without blendshapes, and where nothing is absolute, it
-            is returned as it is.
-        quantile: of each unit over the performance, which is taken off.
+        motion: extracted motion; without blendshapes, or relative to a source, it is returned as
+            it is.
+        quantile: of each blendshape over the motion, which is subtracted.
 
     Raises:
         MotionError: ``quantile`` is outside [0, 0.5].
@@ -67,6 +67,6 @@ def from_rest(motion: Motion, quantile: float = REST) -> Motion:
         raise MotionError(f"quantile must lie in [0, 0.5], not {quantile}")
     if not motion.space.has_blendshapes or motion.reference != "absolute" or len(motion) == 0:
         return motion
-    units = motion.blendshapes
-    rest = np.quantile(units, quantile, axis=0).astype(np.float32)
-    return motion.with_blendshapes(np.maximum(units - np.maximum(rest, 0.0), 0.0))
+    activations = motion.blendshapes
+    rest = np.quantile(activations, quantile, axis=0).astype(np.float32)
+    return motion.with_blendshapes(np.maximum(activations - np.maximum(rest, 0.0), 0.0))

@@ -1,30 +1,29 @@
 """The seven networks of the official preset together, and their folder.
 
-A folder holds one subfolder for each network, with diffusers' ``config.json`` and safetensors, and
-``driving.json`` with the options of how motion meets the portrait.
+A folder holds one subfolder for each network, with diffusers' ``config.json`` and safetensors.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.folder import CONFIG, holds_only
 from joyvasa_lib.checkpoints.modules import load_module, save_module
-from joyvasa_lib.errors import CheckpointError, MotionError
-from joyvasa_lib.motion.driving.keypoints import OfficialDriving
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.driving_file import DRIVING
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 
-DRIVING = "driving.json"
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class LivePortraitNetworks:
         appearance_extractor: F, an image's feature volume.
         motion_extractor: M, keypoints, expression and pose of a face.
         warping: W, the volume moved to driving keypoints.
-        generator: G, the image painted from it.
+        generator: G, the image generated from it.
         stitching: keeps shoulders and neck in place.
         lip_retargeting: opens and closes lips.
         eye_retargeting: opens and closes eyes.
@@ -56,11 +55,42 @@ class LivePortraitNetworks:
 
     @property
     def size(self) -> int:
-        """Side of the images that G paints."""
+        """Side of the images that G generates."""
         halvings = len(self.appearance_extractor.config.widths) - 1
         config = self.generator.config
         volume_side = self.image_side // 2**halvings
         return int(volume_side * 2 ** len(config.up_widths) * config.image_upscale)
+
+    @torch.inference_mode()
+    def stitch(self, source: Floats, driving: Floats) -> Floats:
+        """Driven keypoints [t, k, 3], neck and shoulders kept in place, for a source [k, 3]."""
+        x_d = self._tensor(driving)
+        x_s = self._tensor(source).expand_as(x_d)
+        return to_array(self.stitching(x_s, x_d))
+
+    @torch.inference_mode()
+    def retarget_lips(self, source: Floats, ratios: Floats) -> Floats:
+        """Offsets [t, k, 3] that open lips from their own ratio to a wanted one, for [t, 2]."""
+        x_s = self._tensor(source).expand(len(ratios), -1, -1)
+        return to_array(self.lip_retargeting(x_s, self._tensor(ratios)))
+
+    @torch.inference_mode()
+    def retarget_eyes(self, source: Floats, ratios: Floats) -> Floats:
+        """Offsets [t, k, 3] that open eyes: left and right ratio and the wanted one, [t, 3]."""
+        x_s = self._tensor(source).expand(len(ratios), -1, -1)
+        return to_array(self.eye_retargeting(x_s, self._tensor(ratios)))
+
+    def _tensor(self, values: Floats) -> Tensor:
+        device = next(self.stitching.parameters()).device
+        return torch.tensor(values, dtype=torch.float32, device=device)
+
+    def to(self, device: torch.device) -> None:
+        """Moves the networks but W and G, of which a renderer keeps copies of its own."""
+        for network in (
+            *(self.appearance_extractor, self.motion_extractor, self.stitching),
+            *(self.lip_retargeting, self.eye_retargeting),
+        ):
+            network.to(device)
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes every network into an existing folder."""
@@ -87,6 +117,11 @@ class LivePortraitNetworks:
         return cls(**{name: _load(kind, folder / name) for name, kind in kinds.items()})
 
 
+def to_array(values: Tensor) -> Floats:
+    """A float32 array of a tensor's values."""
+    return values.detach().float().cpu().numpy()
+
+
 def _load(kind: type[nn.Module], folder: Path) -> Any:
     """One network; made empty, it keeps the file's memory instead of copying it."""
 
@@ -95,32 +130,6 @@ def _load(kind: type[nn.Module], folder: Path) -> Any:
             return kind(**config)
 
     return load_module(build, folder).requires_grad_(False)
-
-
-def save_driving(options: OfficialDriving, folder: Path) -> None:
-    """Writes the driving options beside the networks."""
-    values = {
-        key: sorted(value) if isinstance(value, frozenset) else value
-        for key, value in asdict(options).items()
-    }
-    (folder / DRIVING).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def load_driving(folder: Path) -> OfficialDriving:
-    """Reads the driving options; the defaults where there is no such file.
-
-    Raises:
-        CheckpointError: the file holds something else.
-    """
-    path = folder / DRIVING
-    if not path.exists():
-        return OfficialDriving()
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        lists = {key: frozenset(value) for key, value in values.items() if isinstance(value, list)}
-        return OfficialDriving(**{**values, **lists})
-    except (OSError, ValueError, TypeError, AttributeError, MotionError) as error:
-        raise CheckpointError(f"{path} holds no driving options ({error})") from error
 
 
 def is_saved(folder: Path) -> bool:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from joyvasa_lib.checkpoints.folder import IN_A_RUN, CheckpointIndex, read_index
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21
-from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.motion.keypoints import transform_keypoints
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.driving_file import DrivingFile
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, MotionExtractor
-from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks, load_driving
+from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from joyvasa_lib.recipes import recipe, take_section
@@ -134,7 +135,7 @@ class InitialPortrait:
 
     Attributes:
         networks: all seven.
-        driving: how motion meets portraits, which goes with them.
+        driving: how motion drives portraits by default, which goes with them.
         checkpoint: folder whose stage two goes with the result, if there is one.
         subject: whom it animates.
         loaded: whether the weights are a checkpoint's.
@@ -142,7 +143,7 @@ class InitialPortrait:
     """
 
     networks: LivePortraitNetworks
-    driving: OfficialDriving = field(default_factory=OfficialDriving)
+    driving: DrivingOptions = field(default_factory=DrivingOptions)
     checkpoint: Path | None = None
     subject: str = "human"
     loaded: bool = False
@@ -177,11 +178,13 @@ def prepare_networks(initial: str, sizes: Mapping[str, Any]) -> InitialPortrait:
             "joyvasa convert FILES FOLDER --portrait-only"
         )
     bare = not (root / "portrait").is_dir()
-    index = CheckpointIndex("liveportrait", speech=False) if bare else read_index(root)
     place = root if bare else root / "portrait"
+    driving = DrivingFile.load(place)
+    alone = CheckpointIndex("liveportrait", driving.subject, speech=False)
+    index = alone if bare else read_index(root)
     return InitialPortrait(
         LivePortraitNetworks.load(place),
-        load_driving(place),
+        driving.options,
         root if index.speech else None,
         index.subject,
         True,

@@ -22,6 +22,7 @@ from joyvasa_lib.checkpoints.folder import CheckpointIndex, write_index
 from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.image import save_image
+from joyvasa_lib.motion.driving.keypoints import Subject
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.recipes import read_recipe, take_section
@@ -183,8 +184,9 @@ class PortraitRun(CheckpointRun[PairBatch]):
         networks = self._networks(network)
         finished = self.empty_folder()
         finished.mkdir(parents=True)
-        model = LivePortraitModel(networks, self.start.driving, self.run.accelerator.device)
-        model.save_pretrained(finished / "portrait")
+        subject: Subject = "animal" if self.start.subject == "animal" else "human"
+        model = LivePortraitModel(networks, self.run.accelerator.device, subject=subject)
+        model.save_pretrained(finished / "portrait", driving=self.start.driving)
         speech = self.start.checkpoint is not None
         if self.start.checkpoint is not None:
             for part in sorted(self.start.checkpoint.iterdir()):

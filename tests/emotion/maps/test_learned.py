@@ -36,7 +36,7 @@ from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion import Motion, get_space
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
 from joyvasa_lib.pipeline import JoyVASAPipeline
-from joyvasa_lib.portrait.compact.model import CompactPortrait
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.training.emotion.metrics import linear_change, measure_change
 
 SPACE = get_space()

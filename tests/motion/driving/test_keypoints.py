@@ -1,94 +1,26 @@
-"""Driving LivePortrait's keypoints: JoyVASA's numbers, and what its options ought to do."""
+"""Driving LivePortrait's keypoints: what the options say is what happens."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from fixtures.fill import fill_state_dict, load_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-import places
-from joyvasa_lib.errors import MotionError
-from joyvasa_lib.face.ratios import lip_open_ratio
+from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
-from joyvasa_lib.motion.driving.blendshapes import relative_motion
-from joyvasa_lib.motion.driving.keypoints import (
-    GROUPS,
-    OfficialDriving,
-    SourceKeypoints,
-    drive_keypoints,
-    motion_multiplier,
-)
+from joyvasa_lib.motion.driving.keypoints import drive_keypoints, motion_multiplier
+from joyvasa_lib.motion.driving.options import DrivingOptions
+from joyvasa_lib.motion.driving.pose import relative_motion
+from joyvasa_lib.motion.driving.source_keypoints import GROUPS
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from keypoint_driving import BARE, DRIVING, GEOMETRY, MOUTH, PARITY, SOURCE, eye, lip, stitch
 
-FIXTURES = places.FIXTURES
-PARITY = np.load(FIXTURES / "parity" / "driving_rules.npz")
-GEOMETRY = np.load(FIXTURES / "parity" / "geometry.npz")
-NETS = {
-    name: fill_state_dict(manifest)
-    for name, manifest in load_manifest(
-        FIXTURES / "manifests" / "stitching_retargeting_module.json"
-    ).items()
-}
-CASES: dict[str, dict[str, Any]] = json.loads(str(PARITY["config_json"]))
-MOUTH, EYES = list(GROUPS["mouth"]), list(GROUPS["eyes"])
-
-
-def mlp(name: str, x: np.ndarray) -> np.ndarray:
-    weights = NETS[name]
-    layers = sorted({int(key.split(".")[1]) for key in weights})
-    for layer in layers:
-        x = x @ weights[f"mlp.{layer}.weight"].T + weights[f"mlp.{layer}.bias"]
-        x = x if layer == layers[-1] else np.maximum(x, 0)
-    return x
-
-
-def with_source(x_s: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.tile(x_s.reshape(1, 63), (len(rows), 1)), rows], axis=1)
-
-
-def stitch(x_s: np.ndarray, x: np.ndarray) -> np.ndarray:
-    out = mlp("retarget_shoulder", with_source(x_s, x.reshape(len(x), 63)))
-    stitched = x + out[:, :63].reshape(-1, 21, 3)
-    stitched[..., :2] += out[:, None, 63:]
-    return stitched
-
-
-def lip(x_s: np.ndarray, condition: np.ndarray) -> np.ndarray:
-    return mlp("retarget_mouth", with_source(x_s, condition)).reshape(-1, 21, 3)
-
-
-def eye(x_s: np.ndarray, condition: np.ndarray) -> np.ndarray:
-    return mlp("retarget_eye", with_source(x_s, condition)).reshape(-1, 21, 3)
-
-
-def angles(prefix: str) -> np.ndarray:
-    return np.concatenate([PARITY[f"{prefix}/{name}"] for name in ("pitch", "yaw", "roll")], axis=1)
-
-
-SOURCE = SourceKeypoints(
-    keypoints=PARITY["source/kp"][0],
-    expression=PARITY["source/exp"][0],
-    rotation=angles("source")[0],
-    translation=PARITY["source/t"][0],
-    scale=PARITY["source/scale"][0],
-)
-DRIVING = Motion(
-    expression=PARITY["driving/exp"],
-    rotation=angles("driving"),
-    translation=PARITY["driving/t"],
-    scale=PARITY["driving/scale"],
-    fps=25.0,
-    space=LIVEPORTRAIT_21,
-    reference="absolute",
-)
-BARE = OfficialDriving(stitching=False)
+ABSOLUTE = replace(BARE, head="absolute", expression="absolute", mouth="absolute")
 
 
 def test_the_driving_angles_give_the_reference_s_rotations() -> None:
@@ -96,63 +28,21 @@ def test_the_driving_angles_give_the_reference_s_rotations() -> None:
     np.testing.assert_allclose(rotation_matrix(angles), PARITY["driving/R"], atol=1e-5)
 
 
-def as_options(name: str, case: dict[str, Any]) -> OfficialDriving:
-    return OfficialDriving(
-        mode="relative" if case.get("flag_relative_motion", True) else "absolute",
-        driving_option=case.get("driving_option", "pose-friendly"),
-        regions=case.get("animation_region", "all"),
-        multiplier=case.get("driving_multiplier", 1.0),
-        stitching=case.get("flag_stitching", False),
-        close_lips=case.get("flag_normalize_lip", False),
-        retarget=frozenset({"mouth"} if case.get("flag_lip_retargeting") else ()),
-        subject="human" if name.startswith("human") else "animal",
-        compat="joyvasa",
-    )
-
-
 def moved(x: np.ndarray, atol: float = 1e-6) -> set[int]:
     """Keypoints that are not where the source has them in some frame."""
     return set(np.flatnonzero((np.abs(x - SOURCE.posed) > atol).any(axis=(0, 2))).tolist())
-
-
-def test_the_options_sets_are_all_there() -> None:
-    assert len([name for name in CASES if name.startswith("human/")]) == 17
-    assert len([name for name in CASES if name.startswith("animal/")]) == 3
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_joyvasa_s_numbers_are_reproduced(name: str) -> None:
-    ratio = None
-    if landmarks := CASES[name].get("landmarks"):
-        ratio = float(lip_open_ratio(PARITY[landmarks])[0])
-    x = drive_keypoints(
-        SOURCE,
-        DRIVING,
-        as_options(name, CASES[name]),
-        stitch=stitch,
-        lip_retarget=lip,
-        lip_ratio=ratio,
-    )
-    np.testing.assert_allclose(x, PARITY[name], atol=2e-5)
-    assert x.dtype == np.float32
 
 
 def test_the_source_stands_where_the_reference_has_it() -> None:
     np.testing.assert_allclose(SOURCE.posed, PARITY["x_s"][0], atol=1e-6)
 
 
-def test_the_reference_s_multiplier_is_reproduced_and_ours_is_a_ratio_of_lengths() -> None:
+def test_the_motion_multiplier_is_a_ratio_of_lengths_without_the_mouth() -> None:
     x = GEOMETRY["x"]
-    found = [
-        motion_multiplier(a, b, power=1 / 2, without_mouth=False)
-        for a, b in zip(x, np.roll(x, -1, axis=0), strict=True)
-    ]
-    np.testing.assert_allclose(found, GEOMETRY["motion_multiplier"], rtol=1e-5)
     assert motion_multiplier(1.7 * x[0], x[0]) == pytest.approx(1.7, rel=1e-5)
     open_mouth = x[0].copy()
     open_mouth[MOUTH] *= 3.0
     assert motion_multiplier(x[0], open_mouth) == pytest.approx(1.0)
-    assert motion_multiplier(x[0], open_mouth, without_mouth=False) < 0.9
 
 
 def test_points_without_volume_have_no_multiplier() -> None:
@@ -160,13 +50,14 @@ def test_points_without_volume_have_no_multiplier() -> None:
         motion_multiplier(GEOMETRY["x"][0] * [1, 1, 0], GEOMETRY["x"][0])
 
 
-@pytest.mark.parametrize("compat", [None, "joyvasa"])
 @pytest.mark.parametrize("driving_option", ["pose-friendly", "expression-friendly"])
 @pytest.mark.parametrize("mode", ["relative", "absolute"])
-def test_pieces_of_a_performance_are_driven_as_the_whole(
-    compat: Any, driving_option: Any, mode: Any
-) -> None:
-    options = replace(BARE, compat=compat, driving_option=driving_option, mode=mode)
+def test_pieces_of_a_motion_are_driven_as_the_whole(driving_option: Any, mode: Any) -> None:
+    if mode == "absolute" and driving_option == "expression-friendly":
+        with pytest.raises(OptionError, match="scales changes"):
+            replace(ABSOLUTE, driving_option=driving_option)
+        return
+    options = replace(ABSOLUTE if mode == "absolute" else BARE, driving_option=driving_option)
     whole = drive_keypoints(SOURCE, DRIVING, options)
     pieces = [drive_keypoints(SOURCE, DRIVING[i:j], options, first=DRIVING[0])
               for i, j in ((0, 1), (1, 4), (4, 4), (4, 6))]  # fmt: skip
@@ -219,17 +110,14 @@ def test_the_head_turns_as_the_driving_head_turns_from_its_first_frame() -> None
 
 
 def test_absolute_motion_does_not_depend_on_its_first_frame_or_the_source_s_pose() -> None:
-    absolute = replace(BARE, mode="absolute")
-    x = drive_keypoints(SOURCE, DRIVING, absolute)
-    np.testing.assert_allclose(drive_keypoints(SOURCE, DRIVING[2:], absolute), x[2:], atol=1e-6)
+    x = drive_keypoints(SOURCE, DRIVING, ABSOLUTE)
+    np.testing.assert_allclose(drive_keypoints(SOURCE, DRIVING[2:], ABSOLUTE), x[2:], atol=1e-6)
     turned = replace(SOURCE, rotation=SOURCE.rotation + 20, translation=SOURCE.translation + 0.3)
-    np.testing.assert_allclose(drive_keypoints(turned, DRIVING, absolute), x, atol=1e-6)
-    as_joyvasa = drive_keypoints(SOURCE, DRIVING, replace(absolute, compat="joyvasa"))
-    assert np.abs(as_joyvasa - x).max() > 0.05  # whose absolute mode is not one
+    np.testing.assert_allclose(drive_keypoints(turned, DRIVING, ABSOLUTE), x, atol=1e-6)
 
 
 def test_absolute_expression_leaves_the_components_that_make_the_face_itself() -> None:
-    absolute = replace(BARE, mode="absolute", regions=frozenset(GROUPS))
+    absolute = replace(ABSOLUTE, regions=frozenset(GROUPS))
     x = drive_keypoints(SOURCE, DRIVING, absolute)
     change = (x - SOURCE.posed) / SOURCE.scale - (DRIVING.expression - SOURCE.expression)
     kept = (x - SOURCE.posed) / SOURCE.scale
@@ -241,6 +129,21 @@ def test_absolute_expression_leaves_the_components_that_make_the_face_itself() -
         np.testing.assert_allclose(kept[:, point, others], 0.0, atol=1e-6)
     for point in (0, 7, 10):
         np.testing.assert_allclose(kept[:, point], 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["relative", "absolute"])
+@pytest.mark.parametrize("expression", ["relative", "absolute"])
+@pytest.mark.parametrize("mouth", ["relative", "absolute"])
+def test_each_part_has_its_own_mode(head: Any, expression: Any, mouth: Any) -> None:
+    def region(options: DrivingOptions, name: str) -> np.ndarray:
+        return drive_keypoints(SOURCE, DRIVING, replace(options, regions=name))
+
+    mixed = replace(BARE, head=head, expression=expression, mouth=mouth, close_lips=False)
+    relative = replace(BARE, mouth="relative", close_lips=False)
+    for name in ("head", "brows", "eyes", "cheeks", "mouth"):
+        mode = getattr(mixed, name, expression)
+        wanted = ABSOLUTE if mode == "absolute" else relative
+        np.testing.assert_array_equal(region(mixed, name), region(wanted, name))
 
 
 def test_expression_friendly_puts_every_change_on_the_source_in_its_size() -> None:
@@ -271,8 +174,7 @@ def test_a_motion_relative_to_the_source_is_a_change_already() -> None:
 
 
 def test_an_animal_keeps_its_size_and_its_lips_are_relative() -> None:
-    animal = replace(BARE, subject="animal")
-    x = drive_keypoints(SOURCE, DRIVING, animal)
+    x = drive_keypoints(SOURCE, DRIVING, BARE, subject="animal")
     np.testing.assert_allclose(x, PARITY["animal/plain"], atol=2e-5)
     np.testing.assert_allclose(x[0], SOURCE.posed, atol=1e-6)
     human = drive_keypoints(SOURCE, DRIVING, BARE)
@@ -287,7 +189,7 @@ def test_the_multiplier_is_a_factor_on_the_motion(factor: float) -> None:
 
 
 def test_stitching_comes_last_and_is_not_multiplied() -> None:
-    options = OfficialDriving(multiplier=0.5)
+    options = DrivingOptions(multiplier=0.5)
     x = drive_keypoints(SOURCE, DRIVING, options, stitch=stitch)
     bare = drive_keypoints(SOURCE, DRIVING, replace(options, stitching=False))
     np.testing.assert_allclose(x, stitch(SOURCE.posed, bare), atol=1e-6)
@@ -296,9 +198,12 @@ def test_stitching_comes_last_and_is_not_multiplied() -> None:
 def test_parted_lips_are_closed_once_and_only_under_a_relative_mouth() -> None:
     relative = replace(BARE, mouth="relative")
 
-    def closing(options: OfficialDriving, ratio: float | None) -> np.ndarray:
-        plain = drive_keypoints(SOURCE, DRIVING, replace(options, close_lips=False))
-        x = drive_keypoints(SOURCE, DRIVING, options, lip_retarget=lip, lip_ratio=ratio)
+    def closing(options: DrivingOptions, ratio: float | None, subject: Any = "human") -> np.ndarray:
+        parted = replace(options, close_lips=False)
+        plain = drive_keypoints(SOURCE, DRIVING, parted, subject=subject)
+        x = drive_keypoints(
+            SOURCE, DRIVING, options, subject=subject, lip_retarget=lip, lip_ratio=ratio
+        )
         return np.asarray(x - plain)
 
     wanted = lip(SOURCE.posed, np.array([[0.2, 0.0]], np.float32))
@@ -307,21 +212,18 @@ def test_parted_lips_are_closed_once_and_only_under_a_relative_mouth() -> None:
     np.testing.assert_allclose(closing(doubled, 0.2), np.tile(wanted, (6, 1, 1)), atol=1e-5)
     for options, ratio in (
         (BARE, 0.2),  # the mouth is the driving motion's outright
-        (replace(relative, mode="absolute"), 0.2),
+        (ABSOLUTE, 0.2),
         (replace(relative, regions="eyes"), 0.2),
-        (replace(relative, subject="animal"), 0.2),
         (relative, 0.02),
         (relative, None),
     ):
         assert not closing(options, ratio).any()
+    assert not closing(relative, 0.2, "animal").any()
 
 
 def test_a_retargeted_mouth_follows_the_given_ratios_while_the_rest_moves_on() -> None:
-    options = replace(BARE, retarget="mouth")
     targets = np.linspace(0.0, 0.5, 6)
-    x = drive_keypoints(
-        SOURCE, DRIVING, options, lip_retarget=lip, lip_ratio=0.1, lip_target=targets
-    )
+    x = drive_keypoints(SOURCE, DRIVING, BARE, lip_retarget=lip, lip_ratio=0.1, lip_target=targets)
     others = replace(BARE, regions=frozenset({"head", "eyes", "brows", "cheeks"}))
     rest = drive_keypoints(SOURCE, DRIVING, others)
     condition = np.stack([np.full(6, 0.1), targets], axis=1).astype(np.float32)
@@ -329,9 +231,8 @@ def test_a_retargeted_mouth_follows_the_given_ratios_while_the_rest_moves_on() -
 
 
 def test_retargeted_eyes_take_one_ratio_for_all_frames() -> None:
-    options = replace(BARE, retarget=frozenset({"eyes"}))
     x = drive_keypoints(
-        SOURCE, DRIVING, options, eye_retarget=eye, eye_ratio=[0.3, 0.28], eye_target=0.1
+        SOURCE, DRIVING, BARE, eye_retarget=eye, eye_ratio=[0.3, 0.28], eye_target=0.1
     )
     others = replace(BARE, regions=frozenset({"head", "mouth", "brows", "cheeks"}))
     rest = drive_keypoints(SOURCE, DRIVING, others)
@@ -359,26 +260,12 @@ def test_nothing_is_driven_by_no_frames() -> None:
     assert drive_keypoints(SOURCE, DRIVING[:0], BARE).shape == (0, 21, 3)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"mode": "still"}, "mode of a driving is one of 'relative', 'absolute', not 'still'"),
-        ({"mouth": "open"}, "not 'open'"),
-        ({"driving_option": "friendly"}, "'pose-friendly', 'expression-friendly'"),
-        ({"subject": "robot"}, "'human', 'animal', not 'robot'"),
-        ({"compat": "liveportrait"}, "not 'liveportrait'"),
-        ({"multiplier": -1.0}, "multiplier must be a number from 0 upwards, not -1"),
-        ({"multiplier": float("nan")}, "not nan"),
-        ({"lip_threshold": float("inf")}, "lip_threshold"),
-        ({"regions": "nose"}, "names 'nose'; known: brows, cheeks, eyes, mouth, head"),
-        ({"regions": "exp"}, "names 'exp'"),
-        ({"retarget": "nose"}, "retarget of a driving names 'nose'"),
-        ({"compat": "joyvasa", "regions": "mouth"}, "all, exp, pose, lip, eyes, not 'mouth'"),
-    ],
-)
-def test_options_that_are_not_allowed_are_named(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(MotionError, match=message):
-        OfficialDriving(**options)
+def test_a_blendshape_s_option_and_an_unknown_subject_are_refused() -> None:
+    with pytest.raises(OptionError, match="keep_smile=0.5 is not an option of motion of keypoints"):
+        drive_keypoints(SOURCE, DRIVING, replace(BARE, keep_smile=0.5))
+    unknown: Any = "robot"
+    with pytest.raises(OptionError, match="'human', 'animal', not 'robot'"):
+        drive_keypoints(SOURCE, DRIVING, BARE, subject=unknown)
 
 
 def test_missing_networks_ratios_and_frames_are_named() -> None:
@@ -386,17 +273,15 @@ def test_missing_networks_ratios_and_frames_are_named() -> None:
         drive_keypoints(SOURCE, DRIVING)
     with pytest.raises(MotionError, match="lip network needs lip_retarget"):
         drive_keypoints(SOURCE, DRIVING, replace(BARE, mouth="relative"), lip_ratio=0.2)
-    with pytest.raises(MotionError, match="eye_retarget and eye_ratio and eye_target"):
-        drive_keypoints(SOURCE, DRIVING, replace(BARE, retarget="eyes"))
-    with pytest.raises(MotionError, match="lip network needs lip_target"):
-        drive_keypoints(
-            SOURCE, DRIVING, replace(BARE, retarget="mouth"), lip_retarget=lip, lip_ratio=0.1
-        )
+    with pytest.raises(MotionError, match="eye network needs eye_retarget and eye_ratio"):
+        drive_keypoints(SOURCE, DRIVING, BARE, eye_target=0.1)
+    with pytest.raises(MotionError, match="lip network needs lip_ratio"):
+        drive_keypoints(SOURCE, DRIVING, BARE, lip_retarget=lip, lip_target=0.1)
     with pytest.raises(MotionError, match="eye_target has 3 ratios for 6 frames"):
         drive_keypoints(
             SOURCE,
             DRIVING,
-            replace(BARE, retarget="eyes"),
+            BARE,
             eye_retarget=eye,
             eye_ratio=[0.3, 0.3],
             eye_target=[0.1, 0.2, 0.3],

@@ -73,8 +73,7 @@ def test_how_sure_the_aligner_is_can_be_read(
 def test_animals_are_driven_by_the_rules_for_animals(animals: JoyVASAPipeline) -> None:
     model = animals.portrait_model
     assert isinstance(model, LivePortraitModel)
-    assert model.driving.subject == "animal"
-    assert not model.driving.absolute_mouth
+    assert model.subject == "animal"
 
 
 def test_without_stage_two_nobody_speaks(animals: JoyVASAPipeline) -> None:

@@ -6,7 +6,6 @@ What is painted looks like noise, and that is right; what is tested is everythin
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.errors import CheckpointError, MotionError
+from joyvasa_lib.errors import CheckpointError, MotionError, OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_upright
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe
+from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from official_pipeline import STEPS, template
@@ -114,7 +114,7 @@ def test_a_converted_checkpoint_is_the_same_bit_for_bit(
     model, other = pipe.portrait_model, again.portrait_model
     assert isinstance(model, LivePortraitModel)
     assert isinstance(other, LivePortraitModel)
-    assert other.driving == model.driving
+    assert (other.subject, again.driving) == (model.subject, pipe.driving)
     for name, network in vars(model.networks).items():
         loaded = getattr(other.networks, name).state_dict()
         assert list(loaded) == list(network.state_dict())
@@ -188,20 +188,40 @@ def crop_face_of(full_image: NDArray[np.uint8]) -> FaceCrop:
 
 
 @pytest.mark.usefixtures("keypoints_for_images")
-def test_options_of_driving_reach_the_frames(
+def test_driving_options_of_one_rendering_leave_another_alone(
     pipe: JoyVASAPipeline, encoded: EncodedPortrait, tmp_path: Path
 ) -> None:
-    model = pipe.portrait_model
-    assert isinstance(model, LivePortraitModel)
     motion = pipe.drive(encoded, template(tmp_path)).motion
-    assert model.driving.stitching
-    before = model.driving
-    try:
-        model.driving = replace(before, multiplier=0.0, stitching=False)
-        first, second = pipe.render(encoded, motion, paste_back=False).frames()
-        np.testing.assert_array_equal(first, second)  # nothing moves
-    finally:
-        model.driving = before
+    held = DrivingOptions(multiplier=0.0, stitching=False)
+    plain = [pipe.render(encoded, motion, paste_back=False).frames() for _ in range(2)]
+    first, second = plain[0]
+    assert (first != second).any()
+    still = pipe.render(encoded, motion, paste_back=False, driving=held).frames()
+    steps = list(zip(still, plain[1], strict=True))
+    np.testing.assert_array_equal(steps[0][0], steps[1][0])  # nothing moves
+    np.testing.assert_array_equal(steps[0][1], first)
+    np.testing.assert_array_equal(steps[1][1], second)
+    driven = pipe.drive(encoded, template(tmp_path), paste_back=False, driving=held)
+    np.testing.assert_array_equal(list(driven.frames()), [steps[0][0]] * 2)
+
+
+def test_driving_options_of_the_other_preset_are_refused_at_once(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, spoken: Motion
+) -> None:
+    smiling = DrivingOptions(keep_smile=0.5)
+    with pytest.raises(OptionError, match=r"keep_smile=0.5 .* keypoints"):
+        pipe.render(encoded, spoken, driving=smiling)
+    with pytest.raises(OptionError, match=r"keep_smile=0.5 .* keypoints"):
+        pipe.stream(encoded, [], driving=smiling)
+
+
+def test_a_pipeline_s_own_driving_options_are_saved_with_it(
+    pipe: JoyVASAPipeline, tmp_path: Path
+) -> None:
+    lips_only = DrivingOptions(regions="mouth")
+    mine = JoyVASAPipeline(pipe.portrait_model, None, "cpu", driving=lips_only)
+    saved = mine.save_pretrained(tmp_path / "lips")
+    assert JoyVASAPipeline.from_pretrained(saved, "cpu").driving == lips_only
 
 
 def test_published_files_are_not_mistaken_for_a_checkpoint(official_folder: Path) -> None:

@@ -16,7 +16,7 @@ from joyvasa_lib.datasets.heads.patch_pairs import (
     write_portrait_pairs,
 )
 from joyvasa_lib.errors import CheckpointError, OptionError
-from joyvasa_lib.motion.driving.blendshapes import Pose
+from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.portrait.compact.refine.generator import INPUT_CHANNELS, PatchGenerator, warp
 from joyvasa_lib.portrait.compact.refine.patches import KINDS, PATCH, PatchCutter
@@ -205,5 +205,5 @@ def test_missing_files_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
 def test_pose_of_pairs_is_what_the_preset_drives(head: tuple[PairMaker, HeadPairs]) -> None:
     maker, pairs = head
     assert isinstance(pairs.pose, Pose)
-    again = maker.model.driven_vertices(pairs.portrait, pairs.blendshapes, pairs.pose)
+    again = maker.model.driver.vertices(pairs.portrait, pairs.blendshapes, pairs.pose)
     np.testing.assert_allclose(again, pairs.vertices)

@@ -15,19 +15,23 @@ from numpy.typing import NDArray
 from torch import nn
 
 from joyvasa_lib.checkpoints.folder import WEIGHTS
+from joyvasa_lib.compat.joyvasa.portrait_model import truncated_pixels
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError, OutputError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
-from joyvasa_lib.motion.driving.keypoints import OfficialDriving
+from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
+from joyvasa_lib.portrait.liveportrait.driving_file import DrivingFile
 from joyvasa_lib.portrait.liveportrait.fast.renderer import fast_dtype, to_pixels
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
-from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel, LivePortraitPortrait
+from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
+from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
+from joyvasa_lib.portrait.model import Portrait
 from liveportrait_official import (
     appearance_extractor,
     assert_close,
@@ -148,8 +152,8 @@ def test_an_image_becomes_the_reference_s_frame(official_image: torch.Tensor) ->
     known = parity("end_to_end")
     assert_close(official_image[:, :, ::4, ::4], known["image_strided"], 1e-4)
     assert_close(stats(official_image.numpy()), known["image_stats"], 1e-4)
-    for truncate in (True, False):
-        pixels = to_pixels(official_image, truncate=truncate)[0, ::4, ::4].numpy().astype(int)
+    for convert in (truncated_pixels, to_pixels):
+        pixels = convert(official_image)[0, ::4, ::4].numpy().astype(int)
         assert np.abs(pixels - known["image_uint8_strided"]).max() <= 1
 
 
@@ -159,7 +163,7 @@ def test_what_the_turned_head_hides_is_the_reference_s(
     known, networks = parity("end_to_end"), official.networks
     x_d, x_s = (torch.from_numpy(known[name]) for name in ("x_d", "x_s"))
     with torch.inference_mode():
-        volume = networks.appearance_extractor(official._image(crop))
+        volume = networks.appearance_extractor(official.network_image(crop))
         occlusion = networks.warping(volume, x_d, x_s).occlusion
     assert_close(occlusion, known["occlusion"], 1e-4)
 
@@ -269,39 +273,65 @@ def test_a_motion_relative_to_the_source_counts_from_rest_in_every_piece(
 def test_what_is_driven_is_stitched_by_the_network(
     small: LivePortraitModel, portrait: LivePortraitPortrait
 ) -> None:
-    loose = small.drive(portrait, turning(3), driving=OfficialDriving(stitching=False))
+    loose = small.drive(portrait, turning(3), driving=DrivingOptions(stitching=False))
     stitched = small.drive(portrait, turning(3))
-    np.testing.assert_allclose(stitched, small.stitch(portrait.source.posed, loose), atol=1e-6)
+    np.testing.assert_allclose(
+        stitched, small.networks.stitch(portrait.source.posed, loose), atol=1e-6
+    )
     assert np.abs(stitched - loose).max() > 1e-3
 
 
 def test_parted_lips_are_closed_by_the_lip_network_where_the_mouth_is_relative(
     small: LivePortraitModel, portrait: LivePortraitPortrait
 ) -> None:
-    relative = OfficialDriving(mouth="relative", stitching=False)
+    relative = DrivingOptions(mouth="relative", stitching=False)
     closed = small.drive(portrait, turning(2), driving=relative)
     parted = small.drive(portrait, turning(2), driving=replace(relative, close_lips=False))
     ratios = np.array([[portrait.lip_ratio, 0.0]], np.float32)
-    offsets = small.retarget_lips(portrait.source.posed, ratios)
+    offsets = small.networks.retarget_lips(portrait.source.posed, ratios)
     np.testing.assert_allclose(closed - parted, np.repeat(offsets, 2, axis=0), atol=1e-6)
 
 
 def test_no_change_of_an_image_keeps_the_source_s_own_keypoints(
     small: LivePortraitModel, portrait: LivePortraitPortrait
 ) -> None:
-    model = LivePortraitModel(small.networks, OfficialDriving(stitching=False), dtype=torch.float32)
-    changed = model.render_change(portrait, Motion.neutral(1, space=LIVEPORTRAIT_21))
+    still = Motion.neutral(1, space=LIVEPORTRAIT_21)
+    changed = small.render_change(portrait, still, driving=DrivingOptions(stitching=False))
     own = torch.from_numpy(portrait.source.posed)[None]
     with torch.inference_mode():
-        expected = to_pixels(model.renderer.image(portrait.warp, own))[0].numpy()
+        expected = to_pixels(small.renderer.image(portrait.warp, own))[0].numpy()
     assert np.abs(changed.astype(int) - expected).max() <= 1
-    assert model.driving.mouth is None  # the model itself is as it was
 
 
-def test_numbers_become_levels_by_rounding_or_as_the_published_code_does() -> None:
+def test_renderings_under_different_options_do_not_affect_each_other(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    motion = turning(4)
+    rules = [None, DrivingOptions(regions="mouth", stitching=False), DrivingOptions(multiplier=0.0)]
+    alone = [frames_of(small.render(portrait, motion, driving=rule)) for rule in rules]
+    assert not np.array_equal(alone[0], alone[1])
+    assert not np.array_equal(alone[0], alone[2])
+    together = [small.render(portrait, motion, batch_size=1, driving=rule) for rule in rules]
+    interleaved = [[next(frames)[0] for frames in together] for _ in range(len(motion))]
+    for found, wanted in zip(zip(*interleaved, strict=True), alone, strict=True):
+        assert np.abs(np.stack(found).astype(int) - wanted).max() <= 1  # other batches
+
+
+def test_an_option_of_blendshapes_and_another_preset_s_portrait_are_refused(
+    small: LivePortraitModel, portrait: LivePortraitPortrait
+) -> None:
+    still = Motion.neutral(1, space=LIVEPORTRAIT_21)
+    smiling = DrivingOptions(keep_smile=0.5)
+    for render in (small.render, small.render_change):
+        with pytest.raises(OptionError, match=r"keep_smile=0.5 .* keypoints"):
+            render(portrait, still, driving=smiling)
+        with pytest.raises(OptionError, match="renders a LivePortraitPortrait, not a Portrait;"):
+            render(Portrait(portrait.size, portrait.mask), still)
+
+
+def test_levels_are_rounded() -> None:
     image = torch.tensor([0.0, 0.999, 1.0, 1.5, -0.2]).view(1, 1, 1, 5).expand(-1, 3, -1, -1)
     assert to_pixels(image)[0, 0, :, 0].tolist() == [0, 255, 255, 255, 0]
-    assert to_pixels(image, truncate=True)[0, 0, :, 0].tolist() == [0, 254, 255, 255, 0]
 
 
 # Devices and folders
@@ -317,13 +347,14 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 def test_a_saved_model_renders_the_same_frames_bit_for_bit(
     small: LivePortraitModel, portrait: LivePortraitPortrait, crop: FaceCrop, tmp_path: Path
 ) -> None:
-    options = OfficialDriving(subject="animal", regions=frozenset({"head"}), multiplier=1.25)
-    saved = LivePortraitModel(small.networks, options, dtype=torch.float32)
+    options = DrivingOptions(regions="head", multiplier=1.25)
+    saved = LivePortraitModel(small.networks, dtype=torch.float32, subject="animal")
     folder = tmp_path / "portrait"
-    saved.save_pretrained(folder)
+    saved.save_pretrained(folder, driving=options)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["portrait"]
     loaded = LivePortraitModel.from_pretrained(folder, dtype=torch.float32)
-    assert loaded.driving == options
+    assert loaded.subject == "animal"
+    assert DrivingFile.load(folder) == DrivingFile("animal", options)
     for part in fields(loaded.networks):
         ours = getattr(saved.networks, part.name).state_dict()
         theirs = getattr(loaded.networks, part.name).state_dict()
@@ -361,7 +392,7 @@ def test_an_interrupted_saving_leaves_the_old_folder(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("joyvasa_lib.portrait.liveportrait.model.save_driving", stop)
+    monkeypatch.setattr("joyvasa_lib.portrait.liveportrait.driving_file.DrivingFile.save", stop)
     with pytest.raises(KeyboardInterrupt):
         small.save_pretrained(folder)
     assert [entry.name for entry in tmp_path.iterdir()] == ["portrait"]

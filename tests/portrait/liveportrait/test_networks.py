@@ -30,11 +30,11 @@ from joyvasa_lib.portrait.liveportrait.warping import (
 from liveportrait_official import (
     appearance_extractor,
     assert_close,
-    full_image,
     keypoint_networks,
     motion_extractor,
     official_volume,
     parity,
+    parity_image,
     spade_generator,
     warping_network,
 )
@@ -125,7 +125,7 @@ def test_appearance_of_a_portrait_is_the_reference_s_layer_by_layer() -> None:
     known = parity("appearance_feature_extractor")
     expected = probed("appearance_feature_extractor", "full")
     volume, found = run_with_probes(
-        appearance_extractor(), APPEARANCE, full_image(), wanted=set(expected)
+        appearance_extractor(), APPEARANCE, parity_image(), wanted=set(expected)
     )
     assert_probes(found, expected, 2e-5)
     assert volume.shape == (1, 32, 16, 64, 64)
@@ -140,7 +140,7 @@ def test_appearance_of_a_portrait_is_the_reference_s_layer_by_layer() -> None:
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_motion_of_a_face_is_the_reference_s_layer_by_layer(size: str) -> None:
     known = parity("motion_extractor")
-    image = torch.from_numpy(known["small/input"]) if size == "small" else full_image()
+    image = torch.from_numpy(known["small/input"]) if size == "small" else parity_image()
     expected = probed("motion_extractor", size)
     motion, found = run_with_probes(motion_extractor(), MOTION, image, wanted=set(expected))
     assert_probes(found, expected, 5e-5)

@@ -56,12 +56,7 @@ class FastRenderer:
         return self.generator(warped.feature.permute(0, 2, 3, 1))
 
 
-def to_pixels(image: Tensor, *, truncate: bool = False) -> Tensor:
-    """Images [b, 3, s, s] in [0, 1] as uint8 [b, s, s, 3], rounded.
-
-    Args:
-        image: what G paints.
-        truncate: cut off instead of rounding, as the published code does.
-    """
+def to_pixels(image: Tensor) -> Tensor:
+    """Images [b, 3, s, s] in [0, 1] as uint8 [b, s, s, 3], rounded."""
     levels = image.permute(0, 2, 3, 1).clamp(0.0, 1.0) * 255.0
-    return (levels if truncate else levels + 0.5).to(torch.uint8)
+    return (levels + 0.5).to(torch.uint8)

@@ -1,0 +1,37 @@
+"""A portrait of the compact preset: the fitted head and the image read through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.encode.paint import Paint
+from joyvasa_lib.portrait.model import Portrait
+from joyvasa_lib.rig.fitting import HeadFit
+from joyvasa_lib.rig.head_rig import Floats, bundled_rig
+
+
+@dataclass(frozen=True, eq=False)
+class CompactPortrait(Portrait):
+    """A portrait of the compact preset.
+
+    Attributes:
+        fit: the rig fitted to the face: canonical shape, source expression and pose.
+        appearance: the image read through the fit.
+        blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
+        seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
+        teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.encode.source_teeth.place_teeth`.
+        paint: what is painted where the image shows nothing.
+    """
+
+    fit: HeadFit
+    appearance: Appearance
+    blink_gain: Floats
+    seal: Floats
+    teeth: Floats
+    paint: Paint
+
+    @property
+    def keypoints(self) -> Floats:
+        """[k, 3] canonical keypoints of the neutral face in rig units."""
+        return self.fit.shape[bundled_rig().keypoint_vertex]
