@@ -9,6 +9,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
+import logging
+import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +28,39 @@ import places
 if TYPE_CHECKING:
     from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+torch.set_num_threads(THREADS)
 
 # The same examples every time, and no deadline: a loaded machine is not a failure.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("project")
 
 SAMPLE_RATE = 16000
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Every test starts alike, whichever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(THREADS)
+    mend_loggers()
+
+
+def mend_loggers() -> None:
+    """Lets no logger keep a stream that a test put in the place of standard error and closed.
+
+    A package that is first imported while a test captures what a command prints makes a handler of
+    that test's stream, and all it says later would be "I/O operation on closed file".
+    """
+    for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
+        for handler in getattr(logger, "handlers", ()):
+            # Not pytest's own handlers, which are of derived kinds.
+            if type(handler) is logging.StreamHandler:
+                vars(handler).pop("flush", None)  # transformers binds that of the stream
+                handler.stream = sys.__stderr__
+
 
 # First three formants in Hz of a man's /a i u e o/, rounded from Peterson and Barney (1952).
 VOWELS = (

@@ -48,7 +48,7 @@ def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
     nbclient.NotebookClient(
         notebook,
-        timeout=600,
+        timeout=None,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
@@ -80,7 +80,7 @@ def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
     notebook = nbformat.read(EXAMPLES / "finetune_motion.ipynb", as_version=4)
     nbclient.NotebookClient(
         notebook,
-        timeout=600,
+        timeout=None,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute()

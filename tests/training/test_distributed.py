@@ -58,7 +58,7 @@ def accelerated(processes: int, *arguments: object) -> None:
     }  # fmt: skip
     done = subprocess.run(
         [*LAUNCH, str(processes), *map(str, arguments)], env=environment, capture_output=True,
-        text=True, timeout=300,
+        text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
