@@ -11,6 +11,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.folder import WEIGHTS
 from joyvasa_lib.datasets.heads.frames import (
     HeadFramesConfig,
     RenderedFrames,
@@ -100,3 +101,8 @@ def write_prepared_heads(
         "compact-1", "units", "source", 59, crop, "person", {}, tuple(shards), moments
     ).save(folder)
     return folder
+
+
+def weights_of(folder: Path) -> dict[str, bytes]:
+    """The files of all networks."""
+    return {path.parent.name: path.read_bytes() for path in folder.rglob(WEIGHTS)}

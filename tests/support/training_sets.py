@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,32 @@ def as_keypoints(units: NDArray[np.float32]) -> NDArray[np.float32]:
     return values
 
 
+def tone_item(rng: np.random.Generator, frames: int) -> dict[str, Any]:
+    """Tones whose pitch tells the phoneme; the jaw follows the phoneme."""
+    phonemes = np.repeat(rng.integers(0, 4, frames // 4 + 1), 8)[: 2 * frames]
+    values = np.zeros((frames, 59), np.float32)
+    values[:, 24], values[:, 52] = phonemes[::2] / 4.0, 1.0
+    pitch = 200.0 + 500.0 * np.repeat(phonemes, 320)
+    waveform = 0.1 * np.sin(np.cumsum(2 * np.pi * pitch / 16000))
+    return {
+        "waveform": (waveform * 32767).astype(np.int16),
+        "values": values,
+        "phonemes": phonemes.astype(np.uint8),
+    }
+
+
+def write_corpus(folder: Path) -> Path:
+    """A speech corpus of five recordings of tones, the last one held out."""
+    rng = np.random.default_rng(0)
+    (folder / "corpus.json").write_text(
+        json.dumps({"phonemes": ["sil", "p", "a", "i"], "closures": ["p"]})
+    )
+    for index in range(5):
+        split = "valid" if index == 4 else "train"
+        np.savez(folder / f"{split}-{index}.npz", **tone_item(rng, 120 + 30 * index))
+    return folder
+
+
 def write_prepared(
     folder: Path, train: list[int], valid: list[int], official: bool = False
 ) -> Path:
@@ -130,6 +157,12 @@ def write_recipe(path: Path, data: Path, encoder: Path, **options: Any) -> Path:
     motion = {name: value for name, value in motion.items() if value is not None}
     path.write_text(yaml.safe_dump({"motion": motion, "loop": loop}))
     return path
+
+
+def metrics(run: Path, prefix: str = "") -> list[dict[str, float]]:
+    """The lines of a run that have a value whose name begins with ``prefix``."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if any(name.startswith(prefix) for name in line)]
 
 
 LOOP_NAMES = {

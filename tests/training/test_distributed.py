@@ -105,7 +105,7 @@ def test_the_mean_of_the_batches_own_gradients_would_not_do(
 def test_two_processes_train_portrait_networks_and_write_one_run(tmp_path: Path) -> None:
     write_head_frames(tmp_path / "heads", HEADS)
     recipe = write_portrait_recipe(tmp_path / "portrait.yaml", tmp_path / "heads", critic_from=1)
-    module = "joyvasa_lib.training.portrait.train"
+    module = "joyvasa_lib.training.portrait"
     accelerated(2, "-m", module, "--config", recipe, "--run", tmp_path / "run")
     lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 2]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from numpy.typing import NDArray
 
@@ -28,14 +26,6 @@ DEMO = places.DEMO
 FRAMES = 30
 STARTS = (3200, 16000, 28800)
 """Samples of the demonstration sentence at which the three people begin to speak."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

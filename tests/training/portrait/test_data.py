@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 import torch
 
 pytest.importorskip("accelerate")
-
 from joyvasa_lib.datasets.heads.frames import (
     HeadFrameMaker,
     RenderedFrames,
@@ -46,35 +45,12 @@ from joyvasa_lib.training.portrait.data.frame_source import (
     open_frames,
 )
 from joyvasa_lib.training.portrait.objective import resized
-from portrait_sets import HEADS, SIDE, face_of, write_prepared_heads
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("heads")
-    write_head_frames(folder, HEADS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def head() -> RenderedFrames:
-    return HeadFrameMaker(HEADS).head(0)
-
-
-@pytest.fixture(scope="module")
-def pairs(heads: Path) -> PairSampler:
-    return PairSampler(open_frames(heads), 2, SIDE, seed=0)
-
-
-# Where things are in an image
+from portrait_sets import (
+    HEADS,
+    SIDE,
+    face_of,
+    write_prepared_heads,
+)
 
 
 def test_regions_show_what_lies_at_their_landmarks(pairs: PairSampler) -> None:
@@ -108,9 +84,6 @@ def test_masks_are_one_inside_and_zero_far_away(pairs: PairSampler) -> None:
         bottom = int((float(points[CHIN[0], 1]) + 1) * SIDE / 2)
         assert chin[row, 0, : bottom + 1].max() == 0.0
         assert chin[row, 0, -1].min() > 0.0
-
-
-# Data
 
 
 def test_a_batch_depends_on_its_number_alone_and_pairs_two_images(pairs: PairSampler) -> None:

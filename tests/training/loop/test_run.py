@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +15,18 @@ import torch
 import yaml
 
 pytest.importorskip("accelerate")
-
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
 from joyvasa_lib.errors import CheckpointError, OptionError
-from joyvasa_lib.recipes import read_recipe, take_section
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.motion_generator import MotionGenerator
-from joyvasa_lib.training.loop.config import LoopConfig, read_training
+from joyvasa_lib.training.loop.config import read_training
 from joyvasa_lib.training.loop.run_folder import RunFolder
 from joyvasa_lib.training.motion.recipe import MotionTraining
 from joyvasa_lib.training.motion.source import PreparedSource, open_source
 from joyvasa_lib.training.motion.train import MotionRun, main, train_motion
-from training_sets import write_encoder, write_prepared, write_recipe
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_prepared(tmp_path_factory.mktemp("data"), [120, 150], [60])
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture
-def recipe(tmp_path: Path, data: Path, encoder: Path) -> Callable[..., Path]:
-    def write(**options: Any) -> Path:
-        return write_recipe(tmp_path / "recipe.yaml", data, encoder, **options)
-
-    return write
-
+from training_sets import (
+    write_prepared,
+)
 
 CLOCK = {"minutes", "steps_per_second", "data_share"}
 
@@ -221,31 +194,3 @@ def test_tensorboard_gets_what_the_log_gets(recipe: Callable[..., Path], tmp_pat
     logged = {s.step: s.value for s in events.Scalars("total")}
     written = {line["step"]: line["total"] for line in losses(tmp_path / "run") if "total" in line}
     assert logged == pytest.approx(written, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("loop: {steps: many}", "loop.steps must be a whole number, not 'many'"),
-        ("loop: {steps: 0}", "loop.steps must be at least 1, not 0"),
-        ("loop: {mixed_precision: fp8}", "'no', 'bf16' or 'fp16', not 'fp8'"),
-        ("[1, 2]", "no recipe"),
-        ("loop: {a: [}", "not valid YAML"),
-    ],
-)
-def test_a_recipe_that_cannot_work_is_refused_at_once(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(OptionError, match=message):
-        take_section(read_recipe(path), LoopConfig, "loop")
-
-
-def test_changes_go_over_the_file_and_numbers_without_a_dot_are_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.yaml"
-    path.write_text("loop: {steps: 3, learning_rate: 1e-4}")
-    loop = take_section(read_recipe(path, ["loop.steps=7"]), LoopConfig, "loop")
-    assert (loop.steps, loop.learning_rate) == (7, 1e-4)
-    with pytest.raises(OptionError, match="section.key=value"):
-        read_recipe(path, ["steps=7"])
