@@ -16,14 +16,8 @@ from joyvasa_lib.datasets.heads.frames import (
     HeadFramesConfig,
     RenderedFrames,
 )
-from joyvasa_lib.datasets.prepared.dataset import (
-    Clip,
-    ClipInfo,
-    Images,
-    PreparedIndex,
-    ShardInfo,
-    write_shard,
-)
+from joyvasa_lib.datasets.prepared.clips import Clip, Images, write_shard
+from joyvasa_lib.datasets.prepared.index import ClipInfo, PreparedIndex, ShardInfo
 from joyvasa_lib.datasets.prepared.shards import encode_images
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.face.landmarks.detector import Face

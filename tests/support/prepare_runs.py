@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
 from joyvasa_lib.datasets.prepare.piece_work import PieceJob
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
-from joyvasa_lib.datasets.prepared.dataset import Clip, ClipInfo
+from joyvasa_lib.datasets.prepared.clips import Clip
+from joyvasa_lib.datasets.prepared.index import ClipInfo
 from joyvasa_lib.media.audio import Speech
 from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import Motion

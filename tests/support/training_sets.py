@@ -11,13 +11,8 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepared.dataset import (
-    Clip,
-    ClipInfo,
-    PreparedIndex,
-    ShardInfo,
-    write_shard,
-)
+from joyvasa_lib.datasets.prepared.clips import Clip, write_shard
+from joyvasa_lib.datasets.prepared.index import ClipInfo, PreparedIndex, ShardInfo
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21

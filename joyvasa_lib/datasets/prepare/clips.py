@@ -15,7 +15,8 @@ from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
 from joyvasa_lib.datasets.prepare.checks.sync import Sync
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Piece
-from joyvasa_lib.datasets.prepared.dataset import Clip, ClipInfo, Images
+from joyvasa_lib.datasets.prepared.clips import Clip, Images
+from joyvasa_lib.datasets.prepared.index import ClipInfo
 from joyvasa_lib.datasets.prepared.shards import decode_image, encode_image
 from joyvasa_lib.face.crop import FaceCrop, crop_square, square_around
 from joyvasa_lib.face.landmarks.detector import Face

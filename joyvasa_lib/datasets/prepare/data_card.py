@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from joyvasa_lib._version import __version__
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict, tally
-from joyvasa_lib.datasets.prepared.dataset import PreparedIndex
+from joyvasa_lib.datasets.prepared.index import PreparedIndex
 from joyvasa_lib.motion.data import FPS
 
 _FRONT = """---

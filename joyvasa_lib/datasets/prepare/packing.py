@@ -23,17 +23,14 @@ from joyvasa_lib.datasets.prepare.clips import channels_of, layout_of
 from joyvasa_lib.datasets.prepare.piece_work import STAGING
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe, SplitBy
 from joyvasa_lib.datasets.prepare.splitting import assign_splits, split_level
-from joyvasa_lib.datasets.prepared.dataset import (
+from joyvasa_lib.datasets.prepared.clips import Clip, read_clip, read_header, write_shard
+from joyvasa_lib.datasets.prepared.index import (
     INDEX,
     SPLITS,
-    Clip,
     ClipInfo,
     PreparedIndex,
     ShardInfo,
     Split,
-    read_clip,
-    read_header,
-    write_shard,
 )
 from joyvasa_lib.datasets.prepared.shards import opened, read_about
 from joyvasa_lib.datasets.prepared.statistics import Moments

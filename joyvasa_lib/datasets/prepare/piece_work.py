@@ -23,7 +23,7 @@ from joyvasa_lib.datasets.prepare.clips import channels_of, make_clips
 from joyvasa_lib.datasets.prepare.face_runs import look
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Piece
-from joyvasa_lib.datasets.prepared.dataset import Clip, write_shard
+from joyvasa_lib.datasets.prepared.clips import Clip, write_shard
 from joyvasa_lib.errors import JoyVASAError, MediaError, OutputError
 from joyvasa_lib.media.excerpt import ExcerptReader
 from joyvasa_lib.portrait.model import PortraitModel

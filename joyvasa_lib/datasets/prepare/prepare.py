@@ -36,7 +36,7 @@ from joyvasa_lib.datasets.prepare.videos import (
     look_at_files,
     pieces_of,
 )
-from joyvasa_lib.datasets.prepared.dataset import PreparedIndex
+from joyvasa_lib.datasets.prepared.index import PreparedIndex
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import write_text
 

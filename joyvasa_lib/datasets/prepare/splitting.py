@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from joyvasa_lib.datasets.prepare.recipe import SplitBy
-from joyvasa_lib.datasets.prepared.dataset import ClipInfo, Split
+from joyvasa_lib.datasets.prepared.index import ClipInfo, Split
 
 LEVELS: tuple[SplitBy, ...] = ("person", "file", "clip")
 _OVERSHOOT = 1.5

@@ -24,7 +24,7 @@ from joyvasa_lib.datasets.prepare.videos import (
     look_at_files,
     pieces_of,
 )
-from joyvasa_lib.datasets.prepared.dataset import Clip, read_clip, read_header
+from joyvasa_lib.datasets.prepared.clips import Clip, read_clip, read_header
 from joyvasa_lib.datasets.prepared.shards import decode_image, read_about
 from joyvasa_lib.evaluation.track import FaceTrack, mean_face
 from joyvasa_lib.face.crop import FaceCrop

@@ -15,7 +15,7 @@ import places
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
 from joyvasa_lib.datasets.prepare.piece_work import STAGING
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
-from joyvasa_lib.datasets.prepared.dataset import INDEX
+from joyvasa_lib.datasets.prepared.index import INDEX
 from prepare_runs import OPTIONS, RECIPE, shards
 
 COMMAND = "from joyvasa_lib.cli import main; main()"

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
-from joyvasa_lib.datasets.prepared.dataset import INDEX, PreparedSet
+from joyvasa_lib.datasets.prepared.dataset import PreparedSet
+from joyvasa_lib.datasets.prepared.index import INDEX
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import SAMPLE_RATE

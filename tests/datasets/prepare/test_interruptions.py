@@ -15,7 +15,9 @@ from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
 from joyvasa_lib.datasets.prepare.piece_work import STAGING, PieceJob
 from joyvasa_lib.datasets.prepare.prepare import Progress, prepare_videos
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
-from joyvasa_lib.datasets.prepared.dataset import INDEX, Clip, PreparedSet, read_header
+from joyvasa_lib.datasets.prepared.clips import Clip, read_header
+from joyvasa_lib.datasets.prepared.dataset import PreparedSet
+from joyvasa_lib.datasets.prepared.index import INDEX
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from prepare_runs import QUICK, made_up, shards
 

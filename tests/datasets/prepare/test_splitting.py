@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvasa_lib.datasets.prepare.splitting import assign_splits, split_level
-from joyvasa_lib.datasets.prepared.dataset import ClipInfo
+from joyvasa_lib.datasets.prepared.index import ClipInfo
 
 
 def clip(person: str, file: str, start: float, frames: int = 100) -> ClipInfo:

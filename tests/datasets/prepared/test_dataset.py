@@ -7,15 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from joyvasa_lib.datasets.prepared.dataset import (
-    Clip,
-    ClipInfo,
-    Images,
-    PreparedIndex,
-    PreparedSet,
-    ShardInfo,
-    write_shard,
-)
+from joyvasa_lib.datasets.prepared.clips import Clip, Images, write_shard
+from joyvasa_lib.datasets.prepared.dataset import PreparedSet
+from joyvasa_lib.datasets.prepared.index import ClipInfo, PreparedIndex, ShardInfo
 from joyvasa_lib.datasets.prepared.shards import encode_images
 from joyvasa_lib.datasets.prepared.statistics import Moments
 from joyvasa_lib.errors import MediaError, OutputError

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.heads.frames import FORMAT as HEADS_FORMAT
 from joyvasa_lib.datasets.heads.frames import INDEX as HEADS_INDEX
-from joyvasa_lib.datasets.prepared.dataset import INDEX as PREPARED_INDEX
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
+from joyvasa_lib.datasets.prepared.index import INDEX as PREPARED_INDEX
 from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_about
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.evaluation.track import in_head_frame
