@@ -7,16 +7,22 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 Options = TypeVar("Options")
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
 Recipe = dict[str, Any]
 """A whole YAML file: sections of options."""
 _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)

@@ -34,7 +34,7 @@ class SplitName(str, Enum):
 def prepare(
     videos: Annotated[Path, typer.Argument(help="Folder of talking videos, searched in depth.")],
     output: Annotated[Path, typer.Argument(help="Folder of the training set; continued if there.")],
-    workers: Annotated[int, typer.Option(min=1, help="Pieces worked on side by side.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Segments worked on side by side.")] = 1,
     engine: Annotated[
         EngineName, typer.Option(help="Processes here, or a Ray cluster (extra ray).")
     ] = EngineName.local,
@@ -57,7 +57,9 @@ def prepare(
     max_yaw: Annotated[float, typer.Option(help="Largest turn aside, degrees.")] = 50.0,
     max_pitch: Annotated[float, typer.Option(help="Largest nod, degrees.")] = 40.0,
     min_speech: Annotated[float, typer.Option(help="Least share of time with a voice.")] = 0.2,
-    max_lag_ms: Annotated[float, typer.Option(help="Largest shift of lips and sound.")] = 150.0,
+    max_lag_ms: Annotated[
+        float, typer.Option(help="Largest shift of lips and audio, milliseconds.")
+    ] = 150.0,
     face_hz: Annotated[float, typer.Option(help="Smooths faster expression; 0 does not.")] = 8.0,
     head_hz: Annotated[float, typer.Option(help="Smooths faster head motion; 0 does not.")] = 3.0,
     shard_mb: Annotated[float, typer.Option(help="Megabytes of a full shard.")] = 256.0,
@@ -145,7 +147,7 @@ def _bar(silent: bool) -> Iterator[Callable[[Progress], None] | None]:
     )
     console = Console(stderr=True)
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Looking at the videos", total=None, clips=0)
+        task = bar.add_task("Inspecting the videos", total=None, clips=0)
 
         def advance(now: Progress) -> None:
             bar.update(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
-from joyvasa_lib.datasets.prepare.piece_work import PieceJob
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
+from joyvasa_lib.datasets.prepare.segment_work import SegmentJob
 from joyvasa_lib.datasets.prepared.clips import Clip
 from joyvasa_lib.datasets.prepared.index import ClipInfo
 from joyvasa_lib.media.audio import Speech
@@ -44,21 +44,21 @@ def shards(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for name in names for path in folder.glob(name)}
 
 
-def made_up(job: PieceJob, model: object) -> tuple[list[Clip], list[Verdict]]:
-    """Three clips that the piece's name decides."""
-    rng = np.random.default_rng(int(job.piece.video.key, 16) % 2**32)
-    clips, verdicts = [], []
+def made_up(job: SegmentJob, model: object) -> tuple[list[Clip], list[Outcome]]:
+    """Three clips that the segment's name decides."""
+    rng = np.random.default_rng(int(job.segment.video.key, 16) % 2**32)
+    clips, outcomes = [], []
     for number in range(3):
         frames = int(rng.integers(120, 260))
-        name = f"{job.piece.video.key}-{number:08d}"
-        info = ClipInfo(name, job.piece.video.name, "x", float(number), frames, 200.0, 1.0)
+        name = f"{job.segment.video.key}-{number:08d}"
+        info = ClipInfo(name, job.segment.video.name, "x", float(number), frames, 200.0, 1.0)
         values = rng.normal(size=(frames, 59)).astype(np.float32)
         waveform = rng.integers(-9, 9, 640 * frames).astype(np.int16)
         clips.append(Clip(info, waveform, values))
-        verdicts.append(
-            Verdict(info.video, number, number + 1, Reason.KEPT, "", name, job.piece.name)
+        outcomes.append(
+            Outcome(info.video, number, number + 1, Reason.KEPT, "", name, job.segment.name)
         )
-    return clips, verdicts
+    return clips, outcomes
 
 
 QUICK = PrepareRecipe(shard_mb=1.0)

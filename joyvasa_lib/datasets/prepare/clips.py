@@ -1,4 +1,4 @@
-"""From chosen frames to clips: a crop that stands still, the motion in it, the sound beside it.
+"""From chosen frames to clips: a crop that stands still, the motion in it, and the audio.
 
 Axis legend: ``t`` frames of the clip, ``m`` landmarks, ``n`` samples, ``c`` channels.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
 from joyvasa_lib.datasets.prepare.checks.sync import Sync
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
-from joyvasa_lib.datasets.prepare.videos import Piece
+from joyvasa_lib.datasets.prepare.videos import Segment
 from joyvasa_lib.datasets.prepared.clips import Clip, Images
 from joyvasa_lib.datasets.prepared.index import ClipInfo
 from joyvasa_lib.datasets.prepared.shards import decode_image, encode_image
@@ -29,7 +29,7 @@ from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
 from joyvasa_lib.motion.space import MotionSpace
 from joyvasa_lib.portrait.model import PortraitModel
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 def layout_of(space: MotionSpace) -> str:
@@ -44,73 +44,73 @@ def channels_of(space: MotionSpace) -> int:
 
 
 def make_clips(
-    frames: Iterable[Picture],
+    frames: Iterable[Image],
     candidates: Sequence[Candidate],
-    sound: NDArray[np.int16],
+    audio: NDArray[np.int16],
     model: PortraitModel,
     recipe: PrepareRecipe,
-    piece: Piece,
+    segment: Segment,
     sync: Sync | None,
 ) -> Iterator[Clip]:
-    """Makes the clips of a piece while its frames are decoded once more.
+    """Makes the clips of a segment while its frames are decoded once more.
 
     Args:
-        frames: [h, w, 3] of the whole piece.
+        frames: [h, w, 3] of the whole segment.
         candidates: what to make, in order, none overlapping.
-        sound: int16 [n] of the whole piece, 16 kHz.
+        audio: int16 [n] of the whole segment, 16 kHz.
         model: reads the motion.
         recipe: the options.
-        piece: where the frames come from.
-        sync: of the piece.
+        segment: where the frames come from.
+        sync: of the segment.
     """
     waiting = iter(candidates)
-    take = _Take(first, recipe) if (first := next(waiting, None)) else None
+    clip = _OpenClip(first, recipe) if (first := next(waiting, None)) else None
     for number, frame in enumerate(frames):
-        if take is None:
+        if clip is None:
             return
-        take.see(number, frame)
-        if number + 1 == take.candidate.stop:
-            yield take.clip(sound, model, piece, sync)
-            take = _Take(following, recipe) if (following := next(waiting, None)) else None
+        clip.add(number, frame)
+        if number + 1 == clip.candidate.stop:
+            yield clip.clip(audio, model, segment, sync)
+            clip = _OpenClip(following, recipe) if (following := next(waiting, None)) else None
 
 
-class _Take:
+class _OpenClip:
     """A clip while its frames go by."""
 
     def __init__(self, candidate: Candidate, recipe: PrepareRecipe) -> None:
         self.candidate, self.recipe = candidate, recipe
         self.points = candidate.run.landmarks[candidate.rows]
         self.square = square_around(self.points)
-        self.crops: list[Picture] = []
+        self.crops: list[Image] = []
 
-    def see(self, number: int, frame: Picture) -> None:
+    def add(self, number: int, frame: Image) -> None:
         if self.candidate.first <= number < self.candidate.stop:
             face = _face(self.points[number - self.candidate.first])
             crop = crop_square(frame, face, self.square, self.recipe.crop_side)
             self.crops.append(encode_image(crop.image))
 
     def clip(
-        self, sound: NDArray[np.int16], model: PortraitModel, piece: Piece, sync: Sync | None
+        self, audio: NDArray[np.int16], model: PortraitModel, segment: Segment, sync: Sync | None
     ) -> Clip:
-        rate = piece.video.rate
+        rate = segment.video.rate
         landmarks = self._landmarks()
         motion = _motion(self.candidate, self.crops, landmarks, model, self.recipe, rate)
         values = _values(motion)
         start = self.candidate.first / rate
         return Clip(
-            self._info(piece, len(values), sync),
-            _sound_of(sound, start, len(values)),
+            self._info(segment, len(values), sync),
+            _audio_of(audio, start, len(values)),
             values,
             self._images(landmarks, len(values), rate) if self.recipe.crop else None,
         )
 
-    def _info(self, piece: Piece, frames: int, sync: Sync | None) -> ClipInfo:
+    def _info(self, segment: Segment, frames: int, sync: Sync | None) -> ClipInfo:
         candidate = self.candidate
-        seconds = piece.start + candidate.first / piece.video.rate
+        seconds = segment.start + candidate.first / segment.video.rate
         return ClipInfo(
-            name=f"{piece.video.key}-{round(1000 * seconds):08d}",
-            video=piece.video.name,
-            person=piece.video.person,
+            name=f"{segment.video.key}-{round(1000 * seconds):08d}",
+            video=segment.video.name,
+            person=segment.video.person,
             start=round(seconds, 3),
             frames=frames,
             face=round(float(np.median(candidate.run.sides[candidate.rows])), 1),
@@ -135,16 +135,16 @@ class _Take:
         return np.concatenate([flat, points[..., 2:] * matrix[0, 0]], axis=-1).astype(np.float32)
 
 
-def _sound_of(sound: NDArray[np.int16], start: float, frames: int) -> NDArray[np.int16]:
-    """Samples [640 t] from a time in seconds on; silence where the sound ends earlier."""
+def _audio_of(audio: NDArray[np.int16], start: float, frames: int) -> NDArray[np.int16]:
+    """Samples [640 t] from a time in seconds on; silence where the audio ends earlier."""
     first, count = round(start * SAMPLE_RATE), SAMPLES_PER_FRAME * frames
-    part = sound[first : first + count]
+    part = audio[first : first + count]
     return np.pad(part, (0, count - len(part)))
 
 
 def _motion(
     candidate: Candidate,
-    crops: Sequence[Picture],
+    crops: Sequence[Image],
     landmarks: NDArray[np.float32],
     model: PortraitModel,
     recipe: PrepareRecipe,
@@ -163,12 +163,12 @@ def _motion(
         if cutoff:
             motion = motion.smooth("whittaker", parts=(part,), cutoff=cutoff)
     if motion.space.has_blendshapes:
-        units = motion.blendshapes.copy()
+        blendshapes = motion.blendshapes.copy()
         blink = motion.space.blendshape_indices(BLINK_BLENDSHAPES)
         lids = candidate.run.track.eyelids[candidate.rows].astype(np.float32)
-        units[:, blink] = np.maximum(units[:, blink], lids[:, None])
+        blendshapes[:, blink] = np.maximum(blendshapes[:, blink], lids[:, None])
         motion = relative_motion(
-            motion.with_blendshapes(units), pivot=model.pivot, reference=usual_pose(motion)
+            motion.with_blendshapes(blendshapes), pivot=model.pivot, reference=usual_pose(motion)
         )
     return motion.retime(fps=FPS)
 

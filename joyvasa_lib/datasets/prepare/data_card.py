@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from joyvasa_lib._version import __version__
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict, tally
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason, tally
 from joyvasa_lib.datasets.prepared.index import PreparedIndex
 from joyvasa_lib.motion.data import FPS
 
@@ -22,7 +22,7 @@ tags:
 """
 
 
-def data_card(index: PreparedIndex, verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
+def data_card(index: PreparedIndex, outcomes: Sequence[Outcome], notes: Sequence[str]) -> str:
     """Markdown, the same for the same set."""
     parts = [
         _FRONT,
@@ -30,12 +30,12 @@ def data_card(index: PreparedIndex, verdicts: Sequence[Verdict], notes: Sequence
         f"Made from videos with joyvasa_lib {__version__} (`joyvasa prepare`). Fill in: whose "
         "videos these are, under which licence, and that the people in them agreed to this use.\n",
         "## Content\n",
-        _content(index, verdicts),
+        _content(index, outcomes),
         *(f"- {note}\n" for note in notes),
         "## Format\n",
         _format(index),
         "## What was left out\n",
-        _left_out(verdicts),
+        _left_out(outcomes),
         "## How it was made\n",
         "| option | value |\n|---|---|",
         *(f"| {name} | {value} |" for name, value in index.recipe.items()),
@@ -45,12 +45,12 @@ def data_card(index: PreparedIndex, verdicts: Sequence[Verdict], notes: Sequence
     return "\n".join(parts)
 
 
-def _content(index: PreparedIndex, verdicts: Sequence[Verdict]) -> str:
+def _content(index: PreparedIndex, outcomes: Sequence[Outcome]) -> str:
     rows = ["| split | clips | minutes |", "|---|---|---|"]
     for split in ("train", "valid"):
         clips, seconds = index.count(split)
         rows.append(f"| {split} | {clips} | {seconds / 60:.1f} |")
-    kept = {verdict.video for verdict in verdicts if verdict.reason is Reason.KEPT}
+    kept = {outcome.video for outcome in outcomes if outcome.reason is Reason.KEPT}
     rows += ["", f"From {len(kept)} videos; held out by {index.split_by}.\n"]
     return "\n".join(rows)
 
@@ -69,15 +69,15 @@ def _format(index: PreparedIndex) -> str:
         f"Safetensors shards; `index.json` names those that belong to the set. `values` [frames, "
         f"{index.channels}] at {FPS:g} fps: {what}, then scale, translation and rotation in "
         f"degrees, {pose}. `waveform`: int16, 16 kHz mono, 640 samples a frame. Images: "
-        f"{images}. Statistics of the training motion are in `normalizer.json`; the verdict on "
+        f"{images}. Statistics of the training motion are in `normalizer.json`; the outcome of "
         "every stretch of every video in `report.jsonl`. Read it with "
         "`joyvasa_lib.datasets.prepared.dataset.PreparedSet`.\n"
     )
 
 
-def _left_out(verdicts: Sequence[Verdict]) -> str:
+def _left_out(outcomes: Sequence[Outcome]) -> str:
     rows = ["| reason | stretches | seconds | meaning |", "|---|---|---|---|"]
-    for reason, found in tally(verdicts).items():
+    for reason, found in tally(outcomes).items():
         if reason is not Reason.KEPT:
             seconds = f"{found.seconds:.1f}"
             rows.append(f"| {reason.value} | {found.count} | {seconds} | {reason.meaning} |")
@@ -86,10 +86,10 @@ def _left_out(verdicts: Sequence[Verdict]) -> str:
 
 _LIMITS = """## Limits
 
-- Motion is measured, not true: landmarks shiver, and a mouth hidden by a hand or a microphone is
+- Motion is measured, not true: landmarks jitter, and a mouth hidden by a hand or a microphone is
   guessed.
 - People are told apart by folders and files, not by a recognition network.
-- Lips and sound are compared over each two minutes of a video. Less than about twenty seconds of
-  speech seldom tell anything, and such clips are kept unjudged (`lag_ms` is null).
+- Lips and audio are compared over each two minutes of a video. Less than about twenty seconds of
+  speech seldom tell anything, and such clips are kept without a measured lag (`lag_ms` is null).
 - Nothing here says whether a video is genuine or a person agreed to its use.
 """

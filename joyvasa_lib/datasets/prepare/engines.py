@@ -1,4 +1,4 @@
-"""Where the work on pieces runs: in this process, in several, or on a Ray cluster.
+"""Where the work on segments runs: in this process, in several, or on a Ray cluster.
 
 Every engine takes the jobs lazily and has only a few more under way than workers, so that memory
 does not grow with the number of videos.

@@ -1,4 +1,4 @@
-"""Follows the face through a piece of video: runs of one face, and what is seen in each.
+"""Follows the face through a segment of video: runs of one face, and what is seen in each.
 
 A run ends where the face is lost, where the image is cut, and where the face becomes another's.
 
@@ -15,16 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
+from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.evaluation.consistency import upright_face
 from joyvasa_lib.evaluation.track import FaceTrack, FaceTracker
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 WAIT = 0.4
-"""Seconds between two looks for a face where there is none: looking costs more than following."""
+"""Seconds between two detections where there is no face: detecting costs more than following."""
 CUT_LEVELS = 12.0
 """Mean change of a small grey image that is a cut; the real clips at hand stay below 1."""
 JUMP = 0.1
@@ -43,9 +43,9 @@ class Run:
     """Consecutive frames of one face.
 
     Attributes:
-        first: number of its first frame in the piece.
-        began: what came before: ``None`` for the beginning of the piece.
-        ended: what came after: ``None`` for the end of the piece.
+        first: number of its first frame in the segment.
+        began: what came before: ``None`` for the beginning of the segment.
+        ended: what came after: ``None`` for the end of the segment.
         track: opening of the lips, lids, head rotation over the frames.
         landmarks: float32 [t, m, 3] in image pixels.
         sharpness: [t] detail of the face; see :func:`sharpness`.
@@ -74,8 +74,8 @@ class Run:
         return np.asarray((flat.max(axis=1) - flat.min(axis=1)).max(axis=1))
 
 
-def look(
-    frames: Iterable[Picture], fps: float, detector: MediaPipeFaceDetector | None = None
+def find_runs(
+    frames: Iterable[Image], fps: float, detector: MediaPipeFaceDetector | None = None
 ) -> tuple[list[Run], int]:
     """Follows the largest face as long as it lasts, then the largest there is then.
 
@@ -87,28 +87,26 @@ def look(
     Returns:
         The runs in order, and the number of frames.
     """
-    watch = _Watch(fps, detector or MediaPipeFaceDetector())
+    follower = _Follower(fps, detector or MediaPipeFaceDetector())
     count = 0
     for frame in frames:
-        watch.see(count, frame)
+        follower.add(count, frame)
         count += 1
-    watch.close(None)
-    return watch.runs, count
+    follower.close(None)
+    return follower.runs, count
 
 
-def sharpness(full_image: Picture, face: Face) -> float:
+def sharpness(image: Image, face: Face) -> float:
     """Detail of a face: spread of the Laplacian over that of the brightness, at one size.
 
     Real faces have 0.25 and more; 0.11 is a blur of about 2 % of the face's side.
     """
-    height, width = full_image.shape[:2]
+    height, width = image.shape[:2]
     left, top = np.maximum(np.floor(face.box[:2]).astype(int), 0)
     right, bottom = np.minimum(np.ceil(face.box[2:]).astype(int), (width, height))
     if right - left < 8 or bottom - top < 8:
         return 0.0
-    grey = cv2.cvtColor(
-        np.ascontiguousarray(full_image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY
-    )
+    grey = cv2.cvtColor(np.ascontiguousarray(image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
     factor = SHARP_SIDE / max(grey.shape)
     if factor < 1.0:
         grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -116,34 +114,34 @@ def sharpness(full_image: Picture, face: Face) -> float:
     return float(cv2.Laplacian(values, cv2.CV_32F).std() / max(float(values.std()), 1.0))
 
 
-class _Watch:
-    """What has been seen so far."""
+class _Follower:
+    """Runs found so far, and the one that is open."""
 
     def __init__(self, fps: float, detector: MediaPipeFaceDetector) -> None:
         self.runs: list[Run] = []
         self._fps, self._detector = fps, detector
         self._thumb: NDArray[np.float32] | None = None
         self._run: _OpenRun | None = None
-        self._next_look = 0
+        self._next_detection = 0
         self._cause: Reason | None = None
 
-    def see(self, number: int, frame: Picture) -> None:
+    def add(self, number: int, frame: Image) -> None:
         thumb = _small(frame, _THUMB)
         before, self._thumb = self._thumb, thumb
         if before is not None and float(np.abs(thumb - before).mean()) > CUT_LEVELS:
             self.close(Reason.CUT)
-            self._next_look = number
+            self._next_detection = number
         face = None
         if self._run is not None:
             face = self._detector.follow(frame, self._run.face)
             if face is None:
                 self.close(Reason.FACE_LOST)
-                self._next_look = number
+                self._next_detection = number
             elif self._run.jumps_to(face):
                 self.close(Reason.CUT)
-        if face is None and number >= self._next_look:
+        if face is None and number >= self._next_detection:
             face = next(iter(self._detector.detect(frame)), None)
-            self._next_look = number + max(1, round(WAIT * self._fps))
+            self._next_detection = number + max(1, round(WAIT * self._fps))
         if face is None:
             return
         likeness = _likeness(frame, face)
@@ -176,7 +174,7 @@ class _OpenRun:
         self._ago = round(fps)
         self.face: Face
 
-    def add(self, frame: Picture, face: Face, likeness: NDArray[np.float32]) -> None:
+    def add(self, frame: Image, face: Face, likeness: NDArray[np.float32]) -> None:
         self.face = face
         self._tracker.see(frame, face)
         self._landmarks.append(face.landmarks)
@@ -209,12 +207,12 @@ class _OpenRun:
         )
 
 
-def _small(frame: Picture, side: int) -> NDArray[np.float32]:
+def _small(frame: Image, side: int) -> NDArray[np.float32]:
     small = cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _likeness(frame: Picture, face: Face) -> NDArray[np.float32]:
+def _likeness(frame: Image, face: Face) -> NDArray[np.float32]:
     """The upright face as a short vector of mean 0 and length 1: its product is a correlation."""
     upright, _ = upright_face(frame, face)
     inner = upright[len(upright) // 8 : -len(upright) // 8, len(upright) // 8 : -len(upright) // 8]

@@ -1,10 +1,10 @@
-"""Finished pieces become shards, and the shards a set.
+"""Finished segments become shards, and the shards a set.
 
 Every step leaves the folder so that the next run goes on from there:
 
-1. ``report.jsonl`` gets the verdicts of the finished pieces: from now on they count as done.
-2. Shards are filled in an order that depends on the clips alone, each appears whole, and a piece's
-   file goes when all of its clips are in shards. A clip is packed when a shard has it.
+1. ``report.jsonl`` gets the outcomes of the finished segments: from now on they count as done.
+2. Shards are filled in an order that depends on the clips alone, and each appears whole. The file
+   of a segment is removed when its last clip is in a shard. A clip is packed when a shard has it.
 3. ``index.json`` comes last. Shards that it does not name do not belong to the set yet.
 """
 
@@ -18,10 +18,10 @@ from typing import cast
 
 import numpy as np
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Verdict
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome
 from joyvasa_lib.datasets.prepare.clips import channels_of, layout_of
-from joyvasa_lib.datasets.prepare.piece_work import STAGING
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe, SplitBy
+from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepare.splitting import assign_splits, split_level
 from joyvasa_lib.datasets.prepared.clips import Clip, read_clip, read_header, write_shard
 from joyvasa_lib.datasets.prepared.index import (
@@ -58,8 +58,8 @@ class Placed:
     path: Path
 
 
-def read_report(folder: Path) -> list[Verdict]:
-    """The verdicts of earlier runs; none before the first.
+def read_report(folder: Path) -> list[Outcome]:
+    """The outcomes of earlier runs; none before the first.
 
     Raises:
         MediaError: the report is damaged.
@@ -69,40 +69,40 @@ def read_report(folder: Path) -> list[Verdict]:
         return []
     try:
         lines = path.read_text("utf-8").splitlines()
-        return [Verdict.from_dict(json.loads(line)) for line in lines if line]
+        return [Outcome.from_dict(json.loads(line)) for line in lines if line]
     except (OSError, ValueError, TypeError) as error:
         raise MediaError(f"{path} is damaged ({error}); prepare into a new folder") from error
 
 
 def staged_files(folder: Path) -> list[Path]:
-    """The finished pieces that are not packed yet."""
+    """The finished segments that are not packed yet."""
     return sorted(path for path in (folder / STAGING).glob("[!.]*.safetensors"))
 
 
 def write_report(
-    folder: Path, files: Iterable[Verdict], pieces: Sequence[Verdict]
-) -> list[Verdict]:
-    """Adds the finished pieces to the report.
+    folder: Path, files: Iterable[Outcome], segments: Sequence[Outcome]
+) -> list[Outcome]:
+    """Adds the finished segments to the report.
 
     Args:
         folder: of the set.
-        files: verdicts on whole files, which each run comes to anew.
-        pieces: verdicts on pieces of earlier runs.
+        files: outcomes of whole files, which each run comes to anew.
+        segments: outcomes of segments of earlier runs.
 
     Returns:
-        All verdicts, in order of file and time.
+        All outcomes, in order of file and time.
 
     Raises:
         OutputError: the report cannot be written.
     """
-    known = {verdict.piece for verdict in pieces}
+    known = {outcome.segment for outcome in segments}
     fresh = [
-        verdict
+        outcome
         for path in staged_files(folder)
-        for verdict in map(Verdict.from_dict, read_about(path)["verdicts"])
-        if verdict.piece not in known
+        for outcome in map(Outcome.from_dict, read_about(path)["verdicts"])
+        if outcome.segment not in known
     ]
-    found = sorted([*files, *pieces, *fresh], key=lambda v: (v.video, v.start, v.stop))
+    found = sorted([*files, *segments, *fresh], key=lambda v: (v.video, v.start, v.stop))
     text = "".join(json.dumps(v.to_dict(), ensure_ascii=False) + "\n" for v in found)
     write_text(folder / REPORT, text)
     return found
@@ -164,7 +164,7 @@ def normalizer_of(index: PreparedIndex) -> MotionNormalizer:
 
 
 class _Files:
-    """Files of finished pieces, each deleted when it is not needed any more."""
+    """Files of finished segments, each deleted when it is not needed any more."""
 
     def __init__(self, waiting: dict[Path, set[str]]) -> None:
         self._waiting = waiting

@@ -1,6 +1,6 @@
 """``joyvasa prepare``: folders of talking videos become a training set.
 
-Each video is worked on in pieces, on as many workers as are wanted; finished pieces wait in a
+Each video is worked on in segments, on as many workers as are wanted; finished segments wait in a
 folder and are packed into shards at the end. The process may be killed at any moment: run again,
 it goes on, and the set comes out as if nothing had happened.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Tally, Verdict, tally
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason, Tally, tally
 from joyvasa_lib.datasets.prepare.data_card import data_card
 from joyvasa_lib.datasets.prepare.engines import Engine, run_jobs
 from joyvasa_lib.datasets.prepare.packing import (
@@ -27,14 +27,19 @@ from joyvasa_lib.datasets.prepare.packing import (
     staged_files,
     write_report,
 )
-from joyvasa_lib.datasets.prepare.piece_work import STAGING, PieceJob, load_encoder, prepare_piece
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
+from joyvasa_lib.datasets.prepare.segment_work import (
+    STAGING,
+    SegmentJob,
+    load_encoder,
+    prepare_segment,
+)
 from joyvasa_lib.datasets.prepare.videos import (
-    Piece,
+    Segment,
     VideoFile,
     find_files,
-    look_at_files,
-    pieces_of,
+    inspect_files,
+    segments_of,
 )
 from joyvasa_lib.datasets.prepared.index import PreparedIndex
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
@@ -66,7 +71,7 @@ class Prepared:
 
     Attributes:
         index: of the set.
-        verdicts: on every stretch of every video, earlier runs included.
+        outcomes: of every stretch of every video, earlier runs included.
         notes: what the caller should know about the split.
         clips: made in this run.
         video_seconds: of video worked on in this run.
@@ -74,7 +79,7 @@ class Prepared:
     """
 
     index: PreparedIndex
-    verdicts: tuple[Verdict, ...]
+    outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
     clips: int
     video_seconds: float
@@ -83,7 +88,7 @@ class Prepared:
     @property
     def tallies(self) -> dict[Reason, Tally]:
         """Count and seconds of each reason."""
-        return tally(self.verdicts)
+        return tally(self.outcomes)
 
     @property
     def clips_per_minute(self) -> float:
@@ -103,17 +108,17 @@ def prepare_videos(
     """Makes a training set of all talking videos below a folder, or goes on making it.
 
     What cannot be used is left out, with its reason in ``report.jsonl``. Videos that are new since
-    the last run are added; those already in the set are not looked at again.
+    the last run are added; those already in the set are not read again.
 
     Args:
         videos: folder of videos; with ``split_by="person"`` each folder in it is one person.
         output: folder of the set, made if missing.
         recipe: the options; a set is continued with those that it was begun with.
-        workers: pieces worked on side by side.
+        workers: segments worked on side by side.
         engine: ``"local"`` processes or a ``"ray"`` cluster that sees both folders.
-        progress: called before the first and after each piece. Raise
+        progress: called before the first and after each segment. Raise
             :class:`~joyvasa_lib.errors.Cancelled` in it to stop: workers are ended, and a later
-            call continues with the pieces that are not done.
+            call continues with the segments that are not done.
 
     Returns:
         What was made, and what became of every stretch.
@@ -133,41 +138,46 @@ def prepare_videos(
     space = load_encoder(recipe.encoder).space
     with _locked(folder):
         _begin(folder, recipe)
-        usable, refused = _look(source)
-        earlier = [verdict for verdict in read_report(folder) if verdict.piece]
-        done = {v.piece for v in earlier} | {path.stem for path in staged_files(folder)}
-        pieces = [piece for video in usable for piece in pieces_of(video) if piece.name not in done]
+        usable, refused = _find_videos(source)
+        earlier = [outcome for outcome in read_report(folder) if outcome.segment]
+        done = {v.segment for v in earlier} | {path.stem for path in staged_files(folder)}
+        segments = [
+            segment
+            for video in usable
+            for segment in segments_of(video)
+            if segment.name not in done
+        ]
         started = time.monotonic()
-        clips = _work(source, folder, recipe, pieces, workers, engine, progress)
+        clips = _work(source, folder, recipe, segments, workers, engine, progress)
         elapsed = time.monotonic() - started
-        verdicts = write_report(folder, refused, earlier)
-        if not any(verdict.reason is Reason.KEPT for verdict in verdicts):
+        outcomes = write_report(folder, refused, earlier)
+        if not any(outcome.reason is Reason.KEPT for outcome in outcomes):
             raise MediaError(
-                f"Nothing in {source} can be used: {_in_words(verdicts)}; see {folder}/report.jsonl"
+                f"Nothing in {source} can be used: {_in_words(outcomes)}; see {folder}/report.jsonl"
             )
         index = pack(folder, recipe, space)
         notes = _notes(index, recipe)
-        write_text(folder / "README.md", data_card(index, verdicts, notes))
-    seconds = sum(piece.seconds for piece in pieces)
-    return Prepared(index, tuple(verdicts), notes, clips, seconds, elapsed)
+        write_text(folder / "README.md", data_card(index, outcomes, notes))
+    seconds = sum(segment.seconds for segment in segments)
+    return Prepared(index, tuple(outcomes), notes, clips, seconds, elapsed)
 
 
-def _look(source: Path) -> tuple[list[VideoFile], list[Verdict]]:
+def _find_videos(source: Path) -> tuple[list[VideoFile], list[Outcome]]:
     """The usable videos, and why the other files and folders are not."""
-    refused: list[Verdict] = []
+    refused: list[Outcome] = []
 
     def unreadable(error: OSError) -> None:
         place = Path(os.fsdecode(error.filename or source))
         name = place.relative_to(source).as_posix() if place.is_relative_to(source) else str(place)
-        refused.append(Verdict(name, 0.0, 0.0, Reason.UNREADABLE, error.strerror or str(error)))
+        refused.append(Outcome(name, 0.0, 0.0, Reason.UNREADABLE, error.strerror or str(error)))
 
     paths = find_files(source, unreadable)
     usable: list[VideoFile] = []
-    for video, verdict in look_at_files(source, paths):
+    for video, outcome in inspect_files(source, paths):
         if video is not None:
             usable.append(video)
-        if verdict is not None:
-            refused.append(verdict)
+        if outcome is not None:
+            refused.append(outcome)
     if not usable:
         found = f"no video in it can be used: {_in_words(refused)}" if refused else "no video in it"
         raise MediaError(f"{source} holds nothing to prepare: {found}")
@@ -178,20 +188,20 @@ def _work(
     source: Path,
     folder: Path,
     recipe: PrepareRecipe,
-    pieces: Sequence[Piece],
+    segments: Sequence[Segment],
     workers: int,
     engine: Engine,
     progress: Callable[[Progress], None] | None,
 ) -> int:
-    """Does the pieces; returns the number of clips."""
-    total = sum(piece.seconds for piece in pieces)
+    """Does the segments; returns the number of clips."""
+    total = sum(segment.seconds for segment in segments)
     seconds, clips = 0.0, 0
     if progress is not None:
         progress(Progress(seconds, total, clips))
-    jobs = (PieceJob(source.resolve(), folder.resolve(), piece, recipe) for piece in pieces)
-    with closing(run_jobs(prepare_piece, jobs, workers, engine)) as finished:
+    jobs = (SegmentJob(source.resolve(), folder.resolve(), segment, recipe) for segment in segments)
+    with closing(run_jobs(prepare_segment, jobs, workers, engine)) as finished:
         for done in finished:
-            seconds, clips = seconds + done.piece.seconds, clips + done.clips
+            seconds, clips = seconds + done.segment.seconds, clips + done.clips
             if progress is not None:
                 progress(Progress(seconds, total, clips))
     return clips
@@ -249,5 +259,5 @@ def _notes(index: PreparedIndex, recipe: PrepareRecipe) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _in_words(verdicts: Sequence[Verdict]) -> str:
-    return ", ".join(f"{found.count} {reason.value}" for reason, found in tally(verdicts).items())
+def _in_words(outcomes: Sequence[Outcome]) -> str:
+    return ", ".join(f"{found.count} {reason.value}" for reason, found in tally(outcomes).items())

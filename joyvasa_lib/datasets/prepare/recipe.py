@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import OptionError
 
 LOWEST_FPS = 20.0
@@ -32,10 +34,10 @@ class PrepareRecipe:
         max_yaw: largest turn to a side, degrees.
         max_pitch: largest nod up or down, degrees.
         min_speech: least share of frames in which somebody speaks.
-        max_lag_ms: largest shift between lips and sound, milliseconds.
-        face_hz: expression faster than this is taken for shivering and smoothed away, without a lag
-            (Whittaker 1923); 0 keeps it.
-        head_hz: the same for the pose of the head, which is slower than lips are.
+        max_lag_ms: largest shift between lips and audio, milliseconds.
+        face_hz: expression faster than this, in hertz, counts as jitter and is smoothed away
+            without a lag (Whittaker 1923); 0 keeps it.
+        head_hz: the same for the pose of the head, which moves more slowly than the lips.
         shard_mb: size at which a shard is full, megabytes.
 
     Raises:
@@ -60,12 +62,13 @@ class PrepareRecipe:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        if self.split_by not in get_args(SplitBy):
-            raise OptionError(
-                f"split_by must be one of {', '.join(get_args(SplitBy))}, not {self.split_by!r}"
-            )
-        if self.crop != 0 and not 64 <= self.crop <= 1024:
-            raise OptionError(f"crop must be 0 or lie between 64 and 1024, not {self.crop}")
+        checked_choice("split_by", self.split_by, get_args(SplitBy))
+        if self.crop != 0:
+            checked_int("crop, where it is not 0,", self.crop, least=64, most=1024)
+        for name in ("face_hz", "head_hz"):
+            if (value := getattr(self, name)) != 0.0:
+                most = math.nextafter(LOWEST_FPS / 2, 0.0)
+                checked_float(f"{name}, where it is not 0,", value, least=0.5, most=most)
         ranges = {
             "validation": (0.0, 0.5),
             "min_seconds": (0.4, 60.0),
@@ -78,17 +81,8 @@ class PrepareRecipe:
             "max_lag_ms": (40.0, 600.0),
             "shard_mb": (1.0, 100_000.0),
         }
-        for name in ("face_hz", "head_hz"):
-            if getattr(self, name) != 0.0 and not 0.5 <= getattr(self, name) < LOWEST_FPS / 2:
-                raise OptionError(
-                    f"{name} must be 0, or from 0.5 to below {LOWEST_FPS / 2:g}, "
-                    f"not {getattr(self, name)}"
-                )
-        for name, (lowest, highest) in ranges.items():
-            if not lowest <= getattr(self, name) <= highest:
-                raise OptionError(
-                    f"{name} must lie between {lowest:g} and {highest:g}, not {getattr(self, name)}"
-                )
+        for name, (least, most) in ranges.items():
+            checked_float(name, getattr(self, name), least=least, most=most)
 
     @property
     def crop_side(self) -> int:

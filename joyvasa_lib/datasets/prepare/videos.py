@@ -1,4 +1,4 @@
-"""Which videos there are, who is in them, and the pieces that they are worked on in.
+"""Which videos there are, who is in them, and the segments that they are worked on in.
 
 A video is known by its content, so that moving or renaming it between two runs changes nothing and
 a second copy is found out.
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import LOWEST_FPS
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.media.probe import probe
@@ -24,11 +24,11 @@ SUFFIXES = (
     ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 )  # fmt: skip
 """What counts as a video; anything else in the folders is left alone."""
-PIECE_SECONDS = 120.0
-"""A video is worked on in pieces of this length, each of which is finished or not begun."""
+SEGMENT_SECONDS = 120.0
+"""A video is worked on in segments of this length, each of which is finished or not begun."""
 _KEY_BYTES = 1 << 16
 _PROBES = 8
-"""Files looked at side by side; most of the time goes into waiting for the disk."""
+"""Files inspected at a time; most of the time is spent waiting for the disk."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class VideoFile:
 
     @property
     def rate(self) -> float:
-        """Frames a second at which it is looked at: the file's own, thinned out to below 50."""
+        """Frames a second at which it is read: the file's own, divided to below 50."""
         return self.fps / max(1, math.floor(self.fps / 24.9))
 
 
 @dataclass(frozen=True)
-class Piece:
+class Segment:
     """A part of a video, the unit of work.
 
     Attributes:
@@ -84,13 +84,13 @@ class Piece:
         return self.seconds + 1.0 if self.last else self.seconds
 
 
-def pieces_of(video: VideoFile) -> list[Piece]:
-    """The pieces of a video; the last one takes the rest, so it may be half as long again."""
-    count = max(1, math.floor(video.seconds / PIECE_SECONDS + 0.5))
-    starts = [number * PIECE_SECONDS for number in range(count)]
+def segments_of(video: VideoFile) -> list[Segment]:
+    """The segments of a video; the last one takes the rest, so it may be half as long again."""
+    count = max(1, math.floor(video.seconds / SEGMENT_SECONDS + 0.5))
+    starts = [number * SEGMENT_SECONDS for number in range(count)]
     ends = [*starts[1:], video.seconds]
     return [
-        Piece(video, number, start, end - start, number == count - 1)
+        Segment(video, number, start, end - start, number == count - 1)
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
 
@@ -126,22 +126,22 @@ def find_files(folder: Path, on_unreadable: Callable[[OSError], None]) -> list[P
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def look_at_files(
+def inspect_files(
     folder: Path, paths: Iterable[Path]
-) -> Iterator[tuple[VideoFile | None, Verdict | None]]:
+) -> Iterator[tuple[VideoFile | None, Outcome | None]]:
     """For each file, in order, the video that it is, or why it cannot be used."""
     known: dict[str, str] = {}
     with ThreadPoolExecutor(_PROBES) as pool:
-        for found, verdict in pool.map(lambda path: _look(folder, path), paths):
+        for found, outcome in pool.map(lambda path: _inspect(folder, path), paths):
             if found is not None and (first := known.setdefault(found.key, found.name)) != (
                 found.name
             ):
-                yield None, Verdict(found.name, 0.0, found.seconds, Reason.DUPLICATE, first)
+                yield None, Outcome(found.name, 0.0, found.seconds, Reason.DUPLICATE, first)
             else:
-                yield found, verdict
+                yield found, outcome
 
 
-def _look(folder: Path, path: Path) -> tuple[VideoFile | None, Verdict | None]:
+def _inspect(folder: Path, path: Path) -> tuple[VideoFile | None, Outcome | None]:
     name = path.relative_to(folder).as_posix()
     try:
         info = probe(path)
@@ -152,14 +152,14 @@ def _look(folder: Path, path: Path) -> tuple[VideoFile | None, Verdict | None]:
             seconds = info.duration or 0.0
         key = _key(path)
     except (JoyVASAError, OSError) as error:
-        return None, Verdict(name, 0.0, 0.0, Reason.UNREADABLE, _short(error))
+        return None, Outcome(name, 0.0, 0.0, Reason.UNREADABLE, _short(error))
     if info.size is None or info.fps is None:
-        return None, Verdict(name, 0.0, seconds, Reason.NO_IMAGE)
+        return None, Outcome(name, 0.0, seconds, Reason.NO_IMAGE)
     if not info.has_audio:
-        return None, Verdict(name, 0.0, seconds, Reason.NO_SOUND)
+        return None, Outcome(name, 0.0, seconds, Reason.NO_SOUND)
     if info.fps < LOWEST_FPS:
         detail = f"{info.fps:g} frames a second"
-        return None, Verdict(name, 0.0, seconds, Reason.SLOW_IMAGE, detail)
+        return None, Outcome(name, 0.0, seconds, Reason.SLOW_IMAGE, detail)
     return VideoFile(name, key, person_of(name), seconds, info.fps), None
 
 

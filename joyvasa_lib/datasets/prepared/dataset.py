@@ -5,7 +5,7 @@
 | ``index.json`` | what the set is, which shards belong to it, statistics of its motion |
 | ``train-00000.safetensors``, ``valid-00000.safetensors`` … | clips to learn from, and held-out ones |
 | ``normalizer.json`` | statistics of the training motion (the template) for the denoiser |
-| ``report.jsonl`` | the verdict on every stretch of every video, one JSON object a line |
+| ``report.jsonl`` | the outcome of every stretch of every video, one JSON object a line |
 | ``README.md`` | the data card |
 
 A shard holds, for each clip ``NAME``, these tensors; ``ClipInfo`` of each is JSON in its header:

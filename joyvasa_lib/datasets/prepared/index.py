@@ -36,9 +36,9 @@ class ClipInfo:
         frames: length at 25 fps.
         face: median larger side of the face's box in the video, pixels.
         speech: share of frames with voice.
-        lag_ms: milliseconds by which the lips come after the sound; None where the two agree too
+        lag_ms: milliseconds by which the lips come after the audio; None where the two agree too
             little to tell.
-        agreement: correlation of lips and sound at that lag; None where there is none.
+        agreement: correlation of lips and audio at that lag; None where there is none.
     """
 
     name: str

@@ -26,6 +26,7 @@ from joyvasa_lib.datasets.speech_corpus.voices import JoeVoice, KokoroVoices, Sp
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.resampling import mono_at_rate
+from joyvasa_lib.recipes import Count, Positive, Share, Whole, recipe
 
 Floats = NDArray[np.float32]
 HELD_OUT_VOICE = 2
@@ -33,6 +34,7 @@ HELD_OUT_VOICE = 2
 MALE_VOICE = 4
 
 
+@recipe("speech_corpus")
 @dataclass(frozen=True)
 class SpeechCorpusConfig:
     """What the corpus holds.
@@ -49,15 +51,15 @@ class SpeechCorpusConfig:
         seed: of every random choice.
     """
 
-    train: int = 900
-    valid: int = 30
-    joe: float = 0.3
-    words: tuple[int, int] = (10, 26)
-    tempo: tuple[float, float] = (0.85, 1.3)
-    voice_scale: tuple[float, float] = (0.78, 1.18)
-    lip_closures: float = 0.08
+    train: Whole = 900
+    valid: Whole = 30
+    joe: Share = 0.3
+    words: tuple[Count, Count] = (10, 26)
+    tempo: tuple[Positive, Positive] = (0.85, 1.3)
+    voice_scale: tuple[Positive, Positive] = (0.78, 1.18)
+    lip_closures: Share = 0.08
     languages: tuple[str, ...] = tuple(LANGUAGES)
-    seed: int = 0
+    seed: Whole = 0
 
     def __post_init__(self) -> None:
         """Checks the languages.

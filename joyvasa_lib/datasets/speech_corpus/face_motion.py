@@ -1,7 +1,7 @@
 """From timed phonemes to the motion of a face: what stage two learns.
 
 OpenFaceFX blends the mouth shapes of neighbouring sounds; what is changed around it is what
-measurements against real talking videos asked for: articulation that leads the sound, lips that
+measurements against real talking videos asked for: articulation that leads the audio, lips that
 close, vowels that open with their loudness, a mouth that rests in silence, blinks that close.
 
 Axis legend: ``t`` frames at 25 Hz, ``s`` steps at 50 Hz, ``n`` samples, 59 channels:
@@ -144,8 +144,8 @@ def _articulation(phonemes: Sequence[TimedPhoneme], frames: int) -> Floats:
     table = np.zeros((len(VISEMES), len(BLENDSHAPES)))
     for row, viseme in enumerate(VISEMES):
         for name, amount in VISEME_BLENDSHAPES[viseme].items():
-            for unit in (name + "Left", name + "Right") if name in _PAIRS else (name,):
-                table[row, BLENDSHAPES.index(unit)] = amount
+            for shape in (name + "Left", name + "Right") if name in _PAIRS else (name,):
+                table[row, BLENDSHAPES.index(shape)] = amount
     curves = np.asarray(weights) @ table
     # A frame of a film shows the time it was open for, not an instant.
     curves = gaussian_filter1d(curves, 1.2, axis=0)
@@ -159,12 +159,16 @@ def _emphasis(loudness: Floats) -> Floats:
     return np.clip(1.0 + 0.045 * (level + 1.5), 0.65, 1.25).astype(np.float32)
 
 
-def _as_people_do(units: Floats, steps: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.uint8]]:
-    """Lets the mouth lead the sound and the lips close."""
-    lead, frames = LEAD_FRAMES, len(units)
+def _as_people_do(
+    blendshapes: Floats, steps: NDArray[np.uint8]
+) -> tuple[Floats, NDArray[np.uint8]]:
+    """Lets the mouth lead the audio, and the lips close."""
+    lead, frames = LEAD_FRAMES, len(blendshapes)
     steps = np.concatenate([steps[2 * lead :], np.zeros(2 * lead, np.uint8)])
-    result = units.copy()
-    moved = np.concatenate([units[lead:, _MOUTH], np.repeat(units[-1:, _MOUTH], lead, 0)])
+    result = blendshapes.copy()
+    moved = np.concatenate(
+        [blendshapes[lead:, _MOUTH], np.repeat(blendshapes[-1:, _MOUTH], lead, 0)]
+    )
     result[:, _MOUTH] = moved[:frames]
     share = np.isin(steps, _CLOSED_CLASSES).reshape(frames, 2).mean(1)
     touching = np.isin(steps, _CLOSED_CLASSES).reshape(frames, 2).max(1)

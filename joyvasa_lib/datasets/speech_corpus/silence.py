@@ -41,16 +41,16 @@ def with_silence(item: SpeechItem, rng: np.random.Generator) -> SpeechItem:
     frames = len(item.values)
     most = min(LONGEST, frames - 1)
     before, after = (int(rng.integers(most + 1)) if rng.random() < 0.75 else 0 for _ in range(2))
-    sound = item.samples(0, frames * SAMPLES_PER_FRAME)
-    sound = np.pad(sound, (0, frames * SAMPLES_PER_FRAME - len(sound)))
-    level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-9
+    waveform = item.samples(0, frames * SAMPLES_PER_FRAME)
+    waveform = np.pad(waveform, (0, frames * SAMPLES_PER_FRAME - len(waveform)))
+    level = float(np.sqrt(np.mean(np.square(waveform)))) + 1e-9
     quiet = [_breath(count, rng) * np.float32(level) for count in (before, after)]
     values = np.pad(item.values, ((before, after), (0, 0)), mode="reflect")
     values[:before, _MOUTH] = _easing(before)[:, None] * item.values[0, _MOUTH]
     values[before + frames :, _MOUTH] = _easing(after)[::-1, None] * item.values[-1, _MOUTH]
     return replace(
         item,
-        waveform=np.concatenate([quiet[0], sound, quiet[1]]).astype(np.float32),
+        waveform=np.concatenate([quiet[0], waveform, quiet[1]]).astype(np.float32),
         values=values,
         phonemes=np.pad(item.phonemes[: 2 * frames], (2 * before, 2 * after)),
     )
@@ -65,10 +65,10 @@ def _easing(frames: int) -> Floats:
 def _breath(frames: int, rng: np.random.Generator) -> Floats:
     """Near silence, and now and then a breath: hiss that swells and dies, relative to speech."""
     count = frames * SAMPLES_PER_FRAME
-    sound = np.zeros(count, np.float32)
+    waveform = np.zeros(count, np.float32)
     length = int(rng.uniform(0.25, 0.9) * SAMPLE_RATE)
     if count <= length or rng.random() < 0.5:
-        return sound
+        return waveform
     start = int(rng.integers(count - length))
     spectrum = np.fft.rfft(rng.normal(size=length))
     frequency = np.fft.rfftfreq(length, 1.0 / SAMPLE_RATE)
@@ -77,5 +77,5 @@ def _breath(frames: int, rng: np.random.Generator) -> Floats:
     hiss = np.fft.irfft(spectrum, length) * np.sin(np.pi * np.arange(length) / length) ** 2
     hiss /= np.sqrt(np.mean(np.square(hiss))) + 1e-9
     decibels = rng.uniform(-32.0, -14.0)
-    sound[start : start + length] = hiss * 10.0 ** (decibels / 20.0)
-    return sound
+    waveform[start : start + length] = hiss * 10.0 ** (decibels / 20.0)
+    return waveform

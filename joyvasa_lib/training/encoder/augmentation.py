@@ -1,7 +1,7 @@
 """Sound as the world delivers it: rooms, microphones, noise, telephones, clumsy levels.
 
 Everything linear is one product in the frequency domain, so that a five-second clip costs a few
-milliseconds. Nothing here shifts the sound in time: the lips stay where they were.
+milliseconds. Nothing here shifts the speech in time: it stays aligned with the lips.
 
 Axis legend: ``n`` samples at 16 kHz, ``f`` frequency bins.
 """
@@ -30,20 +30,20 @@ def augment(waveform: Floats, rng: np.random.Generator, babble: Floats | None = 
     Returns:
         float32 [n] near the level that the speech encoder expects, give or take 4 dB.
     """
-    sound = _through_room_and_microphone(waveform, rng) if rng.random() < 0.85 else waveform
-    level = speech_level(sound)
+    waveform = _through_room_and_microphone(waveform, rng) if rng.random() < 0.85 else waveform
+    level = speech_level(waveform)
     if rng.random() < 0.7:
         ratio = rng.uniform(3.0, 35.0) if rng.random() < 0.7 else rng.uniform(30.0, 55.0)
-        noise = _noise(len(sound), rng, babble)
-        sound = sound + noise * np.float32(10.0 ** ((level - ratio) / 20.0))
+        noise = _noise(len(waveform), rng, babble)
+        waveform = waveform + noise * np.float32(10.0 ** ((level - ratio) / 20.0))
     if rng.random() < 0.3:
-        sound = _distort(sound, rng)
-    gain = REFERENCE_DB - speech_level(sound) + rng.normal(0.0, 2.0)
-    return np.asarray(sound * 10.0 ** (np.clip(gain, -60.0, 50.0) / 20.0), np.float32)
+        waveform = _distort(waveform, rng)
+    gain = REFERENCE_DB - speech_level(waveform) + rng.normal(0.0, 2.0)
+    return np.asarray(waveform * 10.0 ** (np.clip(gain, -60.0, 50.0) / 20.0), np.float32)
 
 
 def change_speed(waveform: Floats, factor: float, length: int) -> Floats:
-    """Returns ``length`` samples of the sound played ``factor`` times as fast (pitch follows)."""
+    """Returns ``length`` samples of speech played ``factor`` times as fast (pitch follows)."""
     positions = np.arange(length) * factor
     return np.interp(positions, np.arange(len(waveform)), waveform).astype(np.float32)
 
@@ -113,14 +113,14 @@ def _noise(length: int, rng: np.random.Generator, babble: Floats | None) -> Floa
     return np.asarray(noise / power, dtype=np.float32)
 
 
-def _distort(sound: Floats, rng: np.random.Generator) -> Floats:
-    """Clips, or quantises as telephones (mu-law) and old sound files do."""
-    peak = np.float32(np.abs(sound).max() + 1e-9)
+def _distort(waveform: Floats, rng: np.random.Generator) -> Floats:
+    """Clips, or quantises as telephones (mu-law) and old audio files do."""
+    peak = np.float32(np.abs(waveform).max() + 1e-9)
     if rng.random() < 0.5:
         limit = peak * np.float32(rng.uniform(0.2, 0.8))
-        return np.clip(sound, -limit, limit)
+        return np.clip(waveform, -limit, limit)
     steps = 2.0 ** rng.integers(6, 9)
-    companded = np.sign(sound) * np.log1p(255.0 * np.abs(sound) / peak) / np.log(256.0)
+    companded = np.sign(waveform) * np.log1p(255.0 * np.abs(waveform) / peak) / np.log(256.0)
     companded = np.round(companded * steps) / steps
     expanded = np.sign(companded) * np.expm1(np.abs(companded) * np.log(256.0)) / 255.0
     return np.asarray(expanded * peak, np.float32)

@@ -1,8 +1,8 @@
 """Trains the compact speech encoder on phonemes and mouth curves, frame by frame.
 
 The network hears 20 ms steps and names the phoneme of each (cross entropy, rare and lip-closing
-classes weighted up); in parallel a linear map of its features at the motion rate follows the face
-units of the mouth, so that what stage two needs is linearly readable.
+classes weighted up); in parallel a linear map of its features at the motion rate follows the
+blendshapes of the mouth, so that what stage two needs is linearly readable.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` frames at 50 Hz, ``t`` frames at 25 Hz, ``c`` phoneme
 classes, ``u`` blendshapes of the mouth.
@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.data import SAMPLES_PER_FRAME
-from joyvasa_lib.recipes import recipe
+from joyvasa_lib.recipes import Count, NotNegative, Positive, recipe
 from joyvasa_lib.speech.encoders.audio_encoder import (
     AudioEncoder,
     resample_features,
 )
 from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 from joyvasa_lib.training.encoder.augmentation import augment, change_speed
-from joyvasa_lib.training.loop.config import Count, NotNegative, Positive, read_training
+from joyvasa_lib.training.loop.config import read_training
 from joyvasa_lib.training.loop.run import TrainingRun
 
 MOUTH_BLENDSHAPES: tuple[str, ...] = (
@@ -50,7 +50,7 @@ MOUTH_BLENDSHAPES: tuple[str, ...] = (
     "mouthDimpleLeft",
     "tongueOut",
 )
-"""Units whose curves the features must hold; the right side mirrors the left in speech."""
+"""Blendshapes whose curves the features must hold; in speech the right side mirrors the left."""
 CURVE_SCALE = 4.0
 """Brings blendshape curves to about unit spread."""
 _MOUTH = [BLENDSHAPES.index(name) for name in MOUTH_BLENDSHAPES]
@@ -182,8 +182,8 @@ class _Batches:
             self.corpus.refresh()
         frames = int(25 * rng.uniform(*self.config.clip_seconds))
         clips = [self._clip(rng, frames) for _ in range(self.config.batch_size)]
-        waveform, phonemes, units = (np.stack(part) for part in zip(*clips, strict=True))
-        target = torch.from_numpy(units[..., _MOUTH]) * CURVE_SCALE
+        waveform, phonemes, blendshapes = (np.stack(part) for part in zip(*clips, strict=True))
+        target = torch.from_numpy(blendshapes[..., _MOUTH]) * CURVE_SCALE
         return torch.from_numpy(waveform), torch.from_numpy(phonemes), target
 
     def _clip(
@@ -192,18 +192,18 @@ class _Batches:
         items = self.corpus.items("train")
         item = items[int(rng.integers(len(items)))]
         speed = 1.0 + self.config.speed * rng.uniform(-1.0, 1.0)
-        waveform, phonemes, units = cut(item, frames, speed, rng)
+        waveform, phonemes, blendshapes = cut(item, frames, speed, rng)
         other = items[int(rng.integers(len(items)))].samples()
-        return augment(waveform, rng, other), phonemes, units
+        return augment(waveform, rng, other), phonemes, blendshapes
 
 
 def cut(
     item: SpeechItem, frames: int, speed: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns a random piece of an item, played ``speed`` times as fast, padded with silence.
+    """Returns a random stretch of an item, played ``speed`` times as fast, padded with silence.
 
     Returns:
-        waveform float32 [640 t], phonemes int64 [2 t], units float32 [t, 52].
+        waveform float32 [640 t], phonemes int64 [2 t], blendshapes float32 [t, 52].
     """
     needed = int(np.ceil(frames * speed)) + 1
     slack = len(item.blendshapes) - needed
@@ -211,9 +211,9 @@ def cut(
     times = start + np.arange(frames) * speed  # in frames of the item
     samples = np.arange(start * SAMPLES_PER_FRAME, (start + needed) * SAMPLES_PER_FRAME)
     inside = (samples >= 0) & (samples < len(item.waveform))
-    sound = np.zeros(len(samples), np.float32)
-    sound[inside] = item.samples()[samples[inside]]
-    waveform = change_speed(sound, speed, frames * SAMPLES_PER_FRAME)
+    stretch = np.zeros(len(samples), np.float32)
+    stretch[inside] = item.samples()[samples[inside]]
+    waveform = change_speed(stretch, speed, frames * SAMPLES_PER_FRAME)
     steps = np.round(2 * start + (np.arange(2 * frames) + 0.5) * speed - 0.5).astype(int)
     known = (steps >= 0) & (steps < len(item.phonemes))
     phonemes = np.zeros(2 * frames, np.int64)
@@ -221,8 +221,8 @@ def cut(
     low = np.clip(np.floor(times).astype(int), 0, len(item.blendshapes) - 1)
     high = np.clip(low + 1, 0, len(item.blendshapes) - 1)
     part = (times - np.floor(times))[:, None]
-    units = item.blendshapes[low] * (1.0 - part) + item.blendshapes[high] * part
-    return waveform, phonemes, units.astype(np.float32)
+    blendshapes = item.blendshapes[low] * (1.0 - part) + item.blendshapes[high] * part
+    return waveform, phonemes, blendshapes.astype(np.float32)
 
 
 def class_weights(corpus: SpeechCorpus, closure_weight: float) -> Tensor:
@@ -248,7 +248,7 @@ def _validator(
         truth: list[np.ndarray] = []
         for index in range(config.validation_clips):
             item = items[index % len(items)]
-            waveform, phonemes, units = cut(item, 100, 1.0, rng)
+            waveform, phonemes, blendshapes = cut(item, 100, 1.0, rng)
             if index % 2:
                 waveform = augment(waveform, rng)
             logits, curve = network(torch.from_numpy(waveform)[None])
@@ -257,7 +257,7 @@ def _validator(
             hits.append((named == phonemes)[speech])
             closure.append(np.isin(named, corpus.closures)[np.isin(phonemes, corpus.closures)])
             curves.append(curve[0].numpy())
-            truth.append(units[:, _MOUTH])
+            truth.append(blendshapes[:, _MOUTH])
         metrics = {
             "phoneme_accuracy": float(np.mean(np.concatenate(hits))),
             "closure_recall": float(np.mean(np.concatenate(closure))),

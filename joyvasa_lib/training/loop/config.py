@@ -6,18 +6,20 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import Field
-
-from joyvasa_lib.recipes import read_recipe, recipe, take_section
+from joyvasa_lib.recipes import (
+    Count,
+    NotNegative,
+    Positive,
+    Share,
+    Whole,
+    read_recipe,
+    recipe,
+    take_section,
+)
 
 Options = TypeVar("Options")
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 @recipe("loop")

@@ -26,7 +26,7 @@ class MotionBatch:
         motion: normalised channels [b, t, c].
         audio: encoder features [b, t, a].
         valid: float [b, t], 1 where there is truth.
-        closed: float [b, t], 1 where the lips touch on a bilabial sound.
+        closed: float [b, t], 1 where the lips touch on a bilabial phoneme.
         end: int64 [b, 2], frames of each window before it is cut off.
     """
 
@@ -86,19 +86,19 @@ class WindowSampler:
         copy = int(rng.integers(self.cache.copies))
         length = self.cache.length(which, copy)
         start = int(rng.integers(max(1, length - 2 * frames + 1)))
-        piece = self.cache.read(which, copy, start, start + 2 * frames)
+        excerpt = self.cache.read(which, copy, start, start + 2 * frames)
         valid = (start + np.arange(2 * frames) < length).astype(np.float32)
-        index = np.minimum(np.arange(2 * frames), len(piece.values) - 1)
-        values = with_extra_channels(piece.values[index], self.normalizer)
+        index = np.minimum(np.arange(2 * frames), len(excerpt.values) - 1)
+        values = with_extra_channels(excerpt.values[index], self.normalizer)
         motion = self.normalizer.normalize(values)
-        audio = piece.features[index].astype(np.float32)
+        audio = excerpt.features[index].astype(np.float32)
         end = np.array(
             [
                 rng.integers(1, frames) if rng.random() < chance else frames
                 for chance in self.config.truncate
             ]
         )
-        return motion, audio, valid, piece.closed[index] * valid, end
+        return motion, audio, valid, excerpt.closed[index] * valid, end
 
 
 def with_extra_channels(

@@ -33,8 +33,8 @@ _NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 """Entries of an encoder's configuration that say where it came from, not what it computes."""
 
 
-class Piece(NamedTuple):
-    """A stretch of a copy of a recording.
+class Excerpt(NamedTuple):
+    """Some frames of a copy of a recording.
 
     Attributes:
         features: float16 [t, a].
@@ -84,11 +84,11 @@ class FeatureCache:
         """Returns how many frames a copy of the recording ``index`` has."""
         return int(self._file(index, copy).get_slice("values").get_shape()[0])
 
-    def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Piece:
+    def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Excerpt:
         """Returns frames ``start`` to ``stop``, or as far as they go, of a copy of a recording."""
         file, length = self._file(index, copy), self.length(index, copy)
         stop = length if stop is None else min(stop, length)
-        return Piece(*(file.get_slice(name)[start:stop] for name in Piece._fields))
+        return Excerpt(*(file.get_slice(name)[start:stop] for name in Excerpt._fields))
 
     def _file(self, index: int, copy: int) -> Any:
         if (digest := self._digests.get(index)) is None:
@@ -110,7 +110,7 @@ class FeatureCache:
         frames = len(take.values)
         features = encode(self.encoder, waveform, frames)
         closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
-        parts = Piece(features, take.values, closed)._asdict()
+        parts = Excerpt(features, take.values, closed)._asdict()
         with atomic_path(path) as temporary:
             save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
 

@@ -38,12 +38,12 @@ from joyvasa_lib.training.motion.windows import Draws, Windows
 LIP_BLENDSHAPES = ("jawOpen", "mouthClose", "mouthPressLeft", "mouthPressRight", "mouthFunnel",
              "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft",
              "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")  # fmt: skip
-"""Units that close, open and round the lips."""
+"""Blendshapes that close, open and round the lips."""
 LIP_GAP = {"jawOpen": 1.0, "mouthClose": -1.0, "mouthLowerDownLeft": 0.3,
            "mouthLowerDownRight": 0.3, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15,
            "mouthFunnel": 0.2, "mouthPressLeft": -0.1, "mouthPressRight": -0.1,
            "mouthRollLower": -0.1, "mouthRollUpper": -0.1}  # fmt: skip
-"""Opening of the lips per unit, relative to the jaw's."""
+"""Opening of the lips by each blendshape, relative to the jaw's."""
 
 
 @dataclass(frozen=True)

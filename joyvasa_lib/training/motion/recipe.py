@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from joyvasa_lib.recipes import recipe
-from joyvasa_lib.training.loop.config import Count, NotNegative, Positive, Share, Whole
+from joyvasa_lib.recipes import Count, NotNegative, Positive, Share, Whole, recipe
 from joyvasa_lib.training.motion.losses import Criterion, LossWeights
 
 PLACES = ("data", "corpus", "audio_encoder", "initial", "preview_portrait")

@@ -22,8 +22,7 @@ from joyvasa_lib.portrait.liveportrait.motion_extractor import ExtractedMotion, 
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
-from joyvasa_lib.recipes import recipe, take_section
-from joyvasa_lib.training.loop.config import Count, Whole
+from joyvasa_lib.recipes import Count, Whole, recipe, take_section
 
 KEYPOINTS = LIVEPORTRAIT_21.keypoint_count
 SIDES_OF_M = 32

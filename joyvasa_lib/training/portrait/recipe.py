@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.recipes import recipe
-from joyvasa_lib.training.loop.config import Count, NotNegative, Whole
+from joyvasa_lib.recipes import Count, NotNegative, Whole, recipe
 from joyvasa_lib.training.portrait.losses.keypoints import LEAST_DISTANCE, MEAN_DEPTH
 
 Network = Literal["appearance_extractor", "motion_extractor", "warping", "generator"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from joyvasa_lib.recipes import recipe
-from joyvasa_lib.training.loop.config import Count, NotNegative
+from joyvasa_lib.recipes import Count, NotNegative, recipe
 
 Term = Literal["l1", "gradient", "ssim", "mask", "critic"]
 LOSS_WEIGHTS: dict[Term, float] = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare import piece_work
-from joyvasa_lib.datasets.prepare.piece_work import load_encoder
+from joyvasa_lib.datasets.prepare import segment_work
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
+from joyvasa_lib.datasets.prepare.segment_work import load_encoder
 from joyvasa_lib.face.crop import crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech
@@ -71,5 +71,5 @@ def quick_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(piece_work, "_work", made_up)
+    monkeypatch.setattr(segment_work, "_work", made_up)
     load_encoder("bundled")

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare import piece_work, videos
+from joyvasa_lib.datasets.prepare import segment_work, videos
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
 from joyvasa_lib.datasets.prepare.checks.voice import lip_sound
 from joyvasa_lib.datasets.prepare.clips import calmest, channels_of, make_clips
 from joyvasa_lib.datasets.prepare.face_runs import Run
-from joyvasa_lib.datasets.prepare.piece_work import STAGING, PieceJob, prepare_piece
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
+from joyvasa_lib.datasets.prepare.segment_work import STAGING, SegmentJob, prepare_segment
 from joyvasa_lib.datasets.prepare.videos import (
-    Piece,
+    Segment,
     VideoFile,
     find_files,
-    look_at_files,
-    pieces_of,
+    inspect_files,
+    segments_of,
 )
 from joyvasa_lib.datasets.prepared.clips import Clip, read_clip, read_header
 from joyvasa_lib.datasets.prepared.shards import decode_image, read_about
@@ -76,10 +76,12 @@ def clips_of(
     aperture = np.full(frames, 0.05)
     aperture[calm] = 0.0
     candidate = Candidate(make_run(frames, fps, aperture), 0, frames, 1.0)
-    piece = Piece(VideoFile("ann/a.mp4", "f" * 16, "ann", frames / fps, fps), 3, 360.0, 9.0, True)
+    segment = Segment(
+        VideoFile("ann/a.mp4", "f" * 16, "ann", frames / fps, fps), 3, 360.0, 9.0, True
+    )
     images = (np.full((HEIGHT, WIDTH, 3), 20 + 2 * i, np.uint8) for i in range(frames))
     sound = np.arange(round(frames / fps * SAMPLE_RATE)).astype(np.int16)
-    return list(make_clips(images, [candidate], sound, model, recipe, piece, None))
+    return list(make_clips(images, [candidate], sound, model, recipe, segment, None))
 
 
 def test_keypoint_motion_is_stored_as_extracted_and_the_calmest_crop_comes_first() -> None:
@@ -139,7 +141,7 @@ def test_the_calmest_frame_has_closed_lips_open_eyes_and_looks_ahead() -> None:
     assert calmest(Candidate(run, 30, 60, 1.0)) == 11
 
 
-# Whole pieces, with real files and real sound
+# Whole segments, with real files and real sound
 
 
 @dataclass
@@ -150,9 +152,9 @@ class Setting:
     waveform: NDArray[np.float32]
     video: VideoFile
 
-    def job(self, output: Path, piece: Piece, recipe: PrepareRecipe) -> PieceJob:
+    def job(self, output: Path, segment: Segment, recipe: PrepareRecipe) -> SegmentJob:
         (output / STAGING).mkdir(parents=True, exist_ok=True)
-        return PieceJob(self.folder, output, piece, recipe)
+        return SegmentJob(self.folder, output, segment, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +174,7 @@ def setting(
     with VideoWriter(folder / "a.mp4", (WIDTH, HEIGHT), 25, Speech(waveform)) as writer:
         for number in range(1000):
             writer.write(np.full((HEIGHT, WIDTH, 3), 30 + number % 200, np.uint8))
-    ((video, _),) = look_at_files(folder, find_files(folder, pytest.fail))
+    ((video, _),) = inspect_files(folder, find_files(folder, pytest.fail))
     assert video is not None
     return Setting(folder, waveform, video)
 
@@ -180,26 +182,26 @@ def setting(
 RECIPE = PrepareRecipe(crop=64, min_face=30.0, face_hz=0.0, head_hz=0.0)
 
 
-def test_pieces_of_a_long_video_hold_their_own_frames_and_sound(
+def test_segments_of_a_long_video_hold_their_own_frames_and_sound(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(videos, "PIECE_SECONDS", 10.0)
-    monkeypatch.setattr(piece_work, "load_encoder", lambda name: Keypoints())
+    monkeypatch.setattr(videos, "SEGMENT_SECONDS", 10.0)
+    monkeypatch.setattr(segment_work, "load_encoder", lambda name: Keypoints())
 
     def told(frames: Iterator[NDArray[np.uint8]], fps: float) -> tuple[list[Run], int]:
         count = sum(1 for _ in frames)
         return [make_run(count, fps)], count
 
-    monkeypatch.setattr(piece_work, "look", told)
-    pieces = pieces_of(setting.video)
-    assert len(pieces) == 4
+    monkeypatch.setattr(segment_work, "look", told)
+    segments = segments_of(setting.video)
+    assert len(segments) == 4
     original = load_speech(setting.folder / "a.mp4").waveform
-    for piece in pieces[1:3]:
-        job = setting.job(tmp_path, piece, RECIPE)
-        assert prepare_piece(job).clips == 1
+    for segment in segments[1:3]:
+        job = setting.job(tmp_path, segment, RECIPE)
+        assert prepare_segment(job).clips == 1
         (info,) = read_header(job.result).clips
         clip = read_clip(job.result, info, images=True)
-        assert (info.start, info.frames) == (piece.start, 250)
+        assert (info.start, info.frames) == (segment.start, 250)
         first = round(info.start * SAMPLE_RATE)
         part = original[first : first + len(clip.waveform)]
         assert np.abs(clip.waveform / 32768 - part).max() < 0.01
@@ -212,7 +214,7 @@ def test_pieces_of_a_long_video_hold_their_own_frames_and_sound(
 def test_lips_that_come_late_make_a_recording_out_of_step(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_ms: int, kept: bool
 ) -> None:
-    monkeypatch.setattr(piece_work, "load_encoder", lambda name: Keypoints())
+    monkeypatch.setattr(segment_work, "load_encoder", lambda name: Keypoints())
 
     def told(frames: Iterator[NDArray[np.uint8]], fps: float) -> tuple[list[Run], int]:
         count = sum(1 for _ in frames)
@@ -221,15 +223,15 @@ def test_lips_that_come_late_make_a_recording_out_of_step(
         noise = np.random.default_rng(0).normal(0, lips.std(), count)
         return [make_run(count, fps, lips + noise)], count
 
-    monkeypatch.setattr(piece_work, "look", told)
-    (piece,) = pieces_of(setting.video)
-    job = setting.job(tmp_path, piece, RECIPE)
-    prepare_piece(job)
-    verdicts = read_about(job.result)["verdicts"]
+    monkeypatch.setattr(segment_work, "look", told)
+    (segment,) = segments_of(setting.video)
+    job = setting.job(tmp_path, segment, RECIPE)
+    prepare_segment(job)
+    outcomes = read_about(job.result)["outcomes"]
     if kept:
-        assert {verdict["reason"] for verdict in verdicts} == {"kept"}
+        assert {outcome["reason"] for outcome in outcomes} == {"kept"}
         (info, *_) = read_header(job.result).clips
         assert info.lag_ms == pytest.approx(late_ms, abs=30)
     else:
-        assert {verdict["reason"] for verdict in verdicts} == {"out of step"}
-        assert f"lips +{late_ms}"[:6] in verdicts[0]["detail"]
+        assert {outcome["reason"] for outcome in outcomes} == {"out of step"}
+        assert f"lips +{late_ms}"[:6] in outcomes[0]["detail"]

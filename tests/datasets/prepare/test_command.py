@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import places
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
-from joyvasa_lib.datasets.prepare.piece_work import STAGING
+from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
+from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepared.index import INDEX
 from prepare_runs import OPTIONS, RECIPE, shards
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
 from joyvasa_lib.datasets.prepared.index import INDEX
@@ -112,8 +112,8 @@ def test_the_card_and_the_report_tell_what_there_is(made: tuple[Path, Prepared])
     assert "held out by person" in card
     lines = [json.loads(line) for line in (folder / "report.jsonl").read_text().splitlines()]
     assert [line["reason"] for line in lines] == ["kept"] * 3
-    assert [Verdict.from_dict(line) for line in lines] == [
-        Verdict.from_dict(verdict.to_dict()) for verdict in prepared.verdicts
+    assert [Outcome.from_dict(line) for line in lines] == [
+        Outcome.from_dict(outcome.to_dict()) for outcome in prepared.outcomes
     ]
 
 
@@ -137,7 +137,7 @@ def test_bad_videos_are_left_out_with_their_reasons(talk: Talk, tmp_path: Path) 
     silent.save(videos / "silent.mp4")
     (videos / "text.mov").write_text("not a video")
     prepared = prepare_videos(videos, tmp_path / "set", RECIPE)
-    reasons = {verdict.video: verdict.reason for verdict in prepared.verdicts}
+    reasons = {outcome.video: outcome.reason for outcome in prepared.outcomes}
     assert reasons.pop("noise.mp4") in (Reason.DAMAGED, Reason.UNREADABLE)
     assert reasons == {
         "good.mp4": Reason.KEPT,
@@ -147,7 +147,7 @@ def test_bad_videos_are_left_out_with_their_reasons(talk: Talk, tmp_path: Path) 
         "silent.mp4": Reason.NO_SPEECH,
         "text.mov": Reason.UNREADABLE,
     }
-    assert all(verdict.detail for verdict in prepared.verdicts if verdict.reason in (
+    assert all(outcome.detail for outcome in prepared.outcomes if outcome.reason in (
         Reason.UNREADABLE, Reason.DAMAGED, Reason.TOO_SHORT, Reason.NO_SPEECH))  # fmt: skip
     assert prepared.notes == ("There is only one clip, so none is held out.",)
 

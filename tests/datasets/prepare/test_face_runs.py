@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
+from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.face_runs import Run, look, sharpness
 from joyvasa_lib.evaluation.track import mean_face
 from joyvasa_lib.face.landmarks.detector import Face
@@ -19,7 +19,7 @@ from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.media.video import read_video
 
 FPS = 25.0
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 def face_at(x: float = 64.0, y: float = 64.0, size: float = 30.0) -> Face:
@@ -28,7 +28,7 @@ def face_at(x: float = 64.0, y: float = 64.0, size: float = 30.0) -> Face:
     return Face(np.concatenate([points[:, :2].min(0), points[:, :2].max(0)]), points, 1.0, SCHEME)
 
 
-def person(seed: int) -> Picture:
+def person(seed: int) -> Image:
     """An image [128, 128, 3] of soft patches, which no other seed resembles."""
     coarse = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), dtype=np.uint8)
     return cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_CUBIC)
@@ -42,21 +42,21 @@ class Told:
         self.now = -1
         self.looks = 0
 
-    def frames(self, images: list[Picture]) -> Iterator[Picture]:
-        for number, full_image in enumerate(images):
+    def frames(self, images: list[Image]) -> Iterator[Image]:
+        for number, image in enumerate(images):
             self.now = number
-            yield full_image
+            yield image
 
-    def detect(self, image: Picture) -> list[Face]:
+    def detect(self, image: Image) -> list[Face]:
         self.looks += 1
         face = self.faces[self.now]
         return [] if face is None else [face]
 
-    def follow(self, image: Picture, face: Face) -> Face | None:
+    def follow(self, image: Image, face: Face) -> Face | None:
         return self.faces[self.now]
 
 
-def seen(images: list[Picture], faces: list[Face | None] | None = None) -> list[Run]:
+def seen(images: list[Image], faces: list[Face | None] | None = None) -> list[Run]:
     told = Told(faces or [face_at()] * len(images))
     runs, count = look(told.frames(images), FPS, told)  # type: ignore[arg-type]
     assert count == len(images)
@@ -112,11 +112,11 @@ def test_nothing_is_found_where_there_is_no_face() -> None:
 
 
 def test_no_frame_is_kept() -> None:
-    alive: list[weakref.ref[Picture]] = []
+    alive: list[weakref.ref[Image]] = []
 
-    def frames(told: Told) -> Iterator[Picture]:
-        for full_image in told.frames([person(0)] * 80):
-            own = full_image.copy()
+    def frames(told: Told) -> Iterator[Image]:
+        for image in told.frames([person(0)] * 80):
+            own = image.copy()
             alive.append(weakref.ref(own))
             yield own
             del own
@@ -127,7 +127,7 @@ def test_no_frame_is_kept() -> None:
     assert len(alive) == 80
 
 
-def test_a_blurred_face_has_less_detail(astronaut: Picture) -> None:
+def test_a_blurred_face_has_less_detail(astronaut: Image) -> None:
     face = MediaPipeFaceDetector().detect(astronaut)[0]
     side = float(max(face.box[2:] - face.box[:2]))
     blurred = cv2.GaussianBlur(astronaut, (0, 0), 0.03 * side)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from joyvasa_lib.datasets.prepare import piece_work
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
-from joyvasa_lib.datasets.prepare.piece_work import STAGING, PieceJob
+from joyvasa_lib.datasets.prepare import segment_work
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.prepare import Progress, prepare_videos
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
+from joyvasa_lib.datasets.prepare.segment_work import STAGING, SegmentJob
 from joyvasa_lib.datasets.prepared.clips import Clip, read_header
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
 from joyvasa_lib.datasets.prepared.index import INDEX
@@ -188,14 +188,14 @@ def test_progress_runs_to_the_end(quick: None, quick_videos: Path, tmp_path: Pat
 def test_an_odd_error_in_one_video_does_not_end_the_run(
     quick_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def odd(job: PieceJob, model: object) -> tuple[list[Clip], list[Verdict]]:
-        if job.piece.video.name == "2.mkv":
+    def odd(job: SegmentJob, model: object) -> tuple[list[Clip], list[Outcome]]:
+        if job.segment.video.name == "2.mkv":
             raise ZeroDivisionError("by nothing")
         return made_up(job, model)
 
-    monkeypatch.setattr(piece_work, "_work", odd)
+    monkeypatch.setattr(segment_work, "_work", odd)
     prepared = prepare_videos(quick_videos, tmp_path / "set", QUICK)
-    (failed,) = (v for v in prepared.verdicts if v.reason is Reason.FAILED)
+    (failed,) = (v for v in prepared.outcomes if v.reason is Reason.FAILED)
     assert failed.video == "2.mkv"
     assert f"ZeroDivisionError: by nothing ({Path(__file__).name}:" in failed.detail
     assert prepared.clips == 15

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason, Verdict
+from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.videos import (
-    PIECE_SECONDS,
+    SEGMENT_SECONDS,
     VideoFile,
     find_files,
-    look_at_files,
+    inspect_files,
     person_of,
-    pieces_of,
+    segments_of,
 )
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, write_wav
@@ -41,9 +41,9 @@ def write_mute(path: Path) -> Path:
     return path
 
 
-def everything(folder: Path) -> tuple[dict[str, VideoFile], dict[str, Verdict], list[OSError]]:
+def everything(folder: Path) -> tuple[dict[str, VideoFile], dict[str, Outcome], list[OSError]]:
     unreadable: list[OSError] = []
-    found = list(look_at_files(folder, find_files(folder, unreadable.append)))
+    found = list(inspect_files(folder, find_files(folder, unreadable.append)))
     videos = {video.name: video for video, _ in found if video is not None}
     return videos, {v.video: v for _, v in found if v is not None}, unreadable
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     videos, refused, _ = everything(tmp_path)
     assert list(videos) == ["good.mkv"]
-    assert {name: verdict.reason for name, verdict in refused.items()} == {
+    assert {name: outcome.reason for name, outcome in refused.items()} == {
         "zz copy of good.mkv": Reason.DUPLICATE,
         "mute.mkv": Reason.NO_SOUND,
         "slow.mkv": Reason.SLOW_IMAGE,
@@ -140,13 +140,13 @@ def test_the_person_is_the_first_folder_or_the_file() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.04, 3.0, 119.0, 179.0, 181.0, 600.0, 3725.5])
-def test_pieces_cover_a_video_once(seconds: float) -> None:
+def test_segments_cover_a_video_once(seconds: float) -> None:
     video = VideoFile("a.mp4", "0" * 16, "a.mp4", seconds, 25.0)
-    pieces = pieces_of(video)
-    assert pieces[0].start == 0.0
-    for piece, following in pairwise(pieces):
-        assert piece.start + piece.seconds == following.start
-    assert pieces[-1].start + pieces[-1].seconds == pytest.approx(seconds)
-    assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
-    assert max(piece.seconds for piece in pieces) <= 1.5 * PIECE_SECONDS
-    assert len({piece.name for piece in pieces}) == len(pieces)
+    segments = segments_of(video)
+    assert segments[0].start == 0.0
+    for segment, following in pairwise(segments):
+        assert segment.start + segment.seconds == following.start
+    assert segments[-1].start + segments[-1].seconds == pytest.approx(seconds)
+    assert [segment.last for segment in segments] == [False] * (len(segments) - 1) + [True]
+    assert max(segment.seconds for segment in segments) <= 1.5 * SEGMENT_SECONDS
+    assert len({segment.name for segment in segments}) == len(segments)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 pytest.importorskip("accelerate")
 from joyvasa_lib import JoyVASAPipeline, Motion
 from joyvasa_lib.checkpoints.folder import CheckpointIndex, portrait_files, write_index
-from joyvasa_lib.datasets.prepare.piece_work import load_encoder
+from joyvasa_lib.datasets.prepare.segment_work import load_encoder
 from joyvasa_lib.errors import OutputError
 from joyvasa_lib.evaluation import FaceTracker, track_motion
 from joyvasa_lib.evaluation.curves import correlation

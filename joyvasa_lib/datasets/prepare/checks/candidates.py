@@ -1,6 +1,6 @@
-"""Which parts of the runs of a piece may become clips, and why the others may not.
+"""Which parts of the runs of a segment may become clips, and why the others may not.
 
-Axis legend: ``t`` frames of the piece, ``m`` mesh points.
+Axis legend: ``t`` frames of the segment, ``m`` mesh points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.verdicts import Reason
+from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.face_runs import Run
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.evaluation.curves import runs as runs_of
@@ -29,7 +29,7 @@ class Candidate:
 
     Attributes:
         run: of which.
-        first: number of its first frame in the piece.
+        first: number of its first frame in the segment.
         stop: number of the frame after its last.
         speech: share of frames in which somebody speaks.
     """
@@ -54,7 +54,7 @@ class Refusal:
     """Frames that do not become a clip.
 
     Attributes:
-        first: number of the first frame in the piece.
+        first: number of the first frame in the segment.
         stop: number of the frame after the last.
         reason: why.
         detail: the number that decided.
@@ -69,7 +69,7 @@ class Refusal:
 def choose(
     runs: Sequence[Run], speech: NDArray[np.bool_], recipe: PrepareRecipe, fps: float
 ) -> tuple[list[Candidate], list[Refusal]]:
-    """Goes through a piece; every frame is in exactly one candidate or refusal.
+    """Goes through a segment; every frame is in exactly one candidate or refusal.
 
     Args:
         runs: of one face each, in order.

@@ -1,8 +1,8 @@
-"""Whether lips and sound go together, told from a curve of each.
+"""Whether lips and audio match in time, measured from a curve of each.
 
 The opening of the lips is correlated with the loudness of what lips shape at all shifts. Shifts of
-more than a second, at which nothing but chance can agree, say how large chance is: the peak counts
-in those units. A few seconds of speech seldom suffice, and then nothing is claimed.
+more than a second, where any agreement is chance, tell the spread of chance: the peak is measured
+in deviations of it. A few seconds of speech seldom suffice, and then the lag is unknown.
 
 Axis legend: ``t`` frames, ``l`` shifts.
 """
@@ -26,18 +26,18 @@ _CERTAIN = 5.0
 _BETTER = 3.0
 """Deviations by which it must exceed what is reached without a shift to be called out of step."""
 _UNRELATED = 2.5
-"""Deviations below which, given time, lips and sound have nothing to do with each other."""
+"""Deviations below which, given time, lips and audio have no relation."""
 _ENOUGH = 90.0
 """Seconds of speech from which it is held against a recording that nothing agrees."""
 
 
 @dataclass(frozen=True)
 class Sync:
-    """How lips and sound go together.
+    """How lips and audio match in time.
 
     Attributes:
         seconds: of speech it rests on.
-        lag_ms: milliseconds by which the lips come after the sound; None where too little agrees.
+        lag_ms: milliseconds by which the lips come after the audio; None where too little agrees.
         agreement: correlation at that lag; the highest one where there is no lag.
         certainty: by how many deviations of chance the peak stands out.
         in_step: whether the two go together, as far as can be told.
@@ -90,9 +90,9 @@ def measure_sync(
     return Sync(seconds, lag, peak, certainty, not late)
 
 
-def _at_all_shifts(lips: Curve, sound: Curve, reach: int) -> Curve:
-    """Correlation [l] of lips with sound ``l`` frames earlier, wrapped around the ends."""
-    a, b, size = _standard(lips), _standard(sound), len(lips)
+def _at_all_shifts(lips: Curve, loudness: Curve, reach: int) -> Curve:
+    """Correlation [l] of lips with loudness ``l`` frames earlier, wrapped around the ends."""
+    a, b, size = _standard(lips), _standard(loudness), len(lips)
     full = np.fft.irfft(np.fft.rfft(a) * np.conj(np.fft.rfft(b)), size) / size
     return np.asarray(full[np.arange(-reach, reach + 1) % size])
 

@@ -1,4 +1,4 @@
-"""Where a voice is heard, and how strong the sounds are that the lips shape.
+"""Where there is a voice, and how strong the sounds are that the lips shape.
 
 Axis legend: ``t`` frames of the image, ``n`` samples at 16 kHz, ``w`` samples of a window.
 """
@@ -51,9 +51,9 @@ def speech_frames(waveform: Floats, n_frames: int, fps: float) -> NDArray[np.boo
     window = np.hanning(_WINDOW)
     own = _autocorrelation(window[None])[0]
     lags = slice(int(SAMPLE_RATE / _PITCH_HZ[1]), int(SAMPLE_RATE / _PITCH_HZ[0]) + 1)
-    for rows, sound in _windows(waveform, n_frames, fps):
-        loud[rows] = 10.0 * np.log10(np.square(sound).mean(axis=1) + 1e-12)
-        centred = (sound - sound.mean(axis=1, keepdims=True)) * window
+    for rows, samples in _windows(waveform, n_frames, fps):
+        loud[rows] = 10.0 * np.log10(np.square(samples).mean(axis=1) + 1e-12)
+        centred = (samples - samples.mean(axis=1, keepdims=True)) * window
         found = _autocorrelation(centred)
         shape = found / np.maximum(found[:, :1], 1e-12) / np.maximum(own / own[0], 1e-3)
         # Slow sounds resemble themselves at any short lag; a period is a likeness that returns.
@@ -67,7 +67,7 @@ def speech_frames(waveform: Floats, n_frames: int, fps: float) -> NDArray[np.boo
     return np.asarray(binary_dilation(voiced, np.ones(2 * reach + 1, dtype=bool)), dtype=bool)
 
 
-def lip_sound(waveform: Floats, n_frames: int, fps: float) -> Curve:
+def lip_loudness(waveform: Floats, n_frames: int, fps: float) -> Curve:
     """Loudness of what the lips shape, decibels [t]: the band from 1.2 to 3 kHz.
 
     It follows the opening of the lips more closely than the loudness of the whole sound does.
@@ -81,8 +81,8 @@ def lip_sound(waveform: Floats, n_frames: int, fps: float) -> Curve:
     window = np.hanning(_WINDOW)
     hertz = np.fft.rfftfreq(_TRANSFORM, 1.0 / SAMPLE_RATE)
     band = (hertz >= _LIP_BAND_HZ[0]) & (hertz < _LIP_BAND_HZ[1])
-    for rows, sound in _windows(waveform, n_frames, fps):
-        spectrum = np.fft.rfft(sound * window, _TRANSFORM, axis=1)[:, band]
+    for rows, samples in _windows(waveform, n_frames, fps):
+        spectrum = np.fft.rfft(samples * window, _TRANSFORM, axis=1)[:, band]
         level[rows] = 10.0 * np.log10(np.square(np.abs(spectrum)).mean(axis=1) + 1e-9)
     return np.maximum(level, np.quantile(level, 0.95) - _RANGE_DB) if n_frames else level
 

@@ -27,24 +27,26 @@ CORRELATED = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthPressLeft", "mouthC
 _MOUTH = [BLENDSHAPES.index(name) for name in CORRELATED]
 
 
-def unit(units: Floats, name: str) -> Floats:
+def curve(blendshapes: Floats, name: str) -> Floats:
     """Returns the curve [t] of a blendshape by name."""
-    return units[:, BLENDSHAPES.index(name)]
+    return blendshapes[:, BLENDSHAPES.index(name)]
 
 
-def lip_gap(units: Floats) -> Floats:
+def lip_gap(blendshapes: Floats) -> Floats:
     """Returns how far the lips are apart, in units of an open jaw, [t], at least 0."""
-    gap = unit(units, "jawOpen") - unit(units, "mouthClose")
+    gap = curve(blendshapes, "jawOpen") - curve(blendshapes, "mouthClose")
     for side in ("Left", "Right"):
-        gap = gap + 0.3 * unit(units, f"mouthLowerDown{side}")
-        gap = gap + 0.15 * unit(units, f"mouthUpperUp{side}")
-        gap = gap - 0.1 * unit(units, f"mouthPress{side}")
+        gap = gap + 0.3 * curve(blendshapes, f"mouthLowerDown{side}")
+        gap = gap + 0.15 * curve(blendshapes, f"mouthUpperUp{side}")
+        gap = gap - 0.1 * curve(blendshapes, f"mouthPress{side}")
     return np.maximum(gap, 0.0)
 
 
-def blinks(units: Floats, threshold: float = 0.5) -> list[int]:
-    """Returns the length in frames of each blink: runs in which the lids are mostly closed."""
-    closed = 0.5 * (unit(units, "eyeBlinkLeft") + unit(units, "eyeBlinkRight")) > threshold
+def blinks(blendshapes: Floats, threshold: float = 0.5) -> list[int]:
+    """Returns the length in frames of each blink: runs in which the eyelids are mostly closed."""
+    closed = (
+        0.5 * (curve(blendshapes, "eyeBlinkLeft") + curve(blendshapes, "eyeBlinkRight")) > threshold
+    )
     edges = np.flatnonzero(np.diff(np.concatenate([[0], closed.astype(int), [0]])))
     return [int(stop - start) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
@@ -98,7 +100,7 @@ def measure(
     if jump is not None:
         metrics["seam_jump"] = jump
     silent = np.concatenate(phonemes) == 0
-    jaw = np.concatenate([np.abs(np.diff(unit(u, "jawOpen"), prepend=u[0, 24])) for u in made])
+    jaw = np.concatenate([np.abs(np.diff(curve(u, "jawOpen"), prepend=u[0, 24])) for u in made])
     if silent.any() and (~silent).any():
         metrics["silent_jaw_speed"] = float(jaw[silent].mean() / (jaw[~silent].mean() + 1e-9))
     return metrics
@@ -107,7 +109,7 @@ def measure(
 def _agreement(made: Floats, truth: Floats) -> dict[str, float]:
     metrics = {}
     for name in CORRELATED:
-        a, b = unit(made, name), unit(truth, name)
+        a, b = curve(made, name), curve(truth, name)
         if b.std() > 1e-3 and a.std() > 1e-6:
             metrics[f"correlation/{name}"] = float(np.corrcoef(a, b)[0, 1])
     spread, true_spread = made[:, _MOUTH].std(0), truth[:, _MOUTH].std(0)
@@ -135,8 +137,8 @@ def _closures(
         hit: list[bool] = []
         base: list[bool] = []
         ratio: list[float] = []
-        for units, spoken in zip(curves, phonemes, strict=True):
-            gap = lip_gap(units)
+        for blendshapes, spoken in zip(curves, phonemes, strict=True):
+            gap = lip_gap(blendshapes)
             voiced = spoken != 0
             if not voiced.any():
                 continue
@@ -165,7 +167,7 @@ def _wrong_audio_gain(made: list[Floats], truth: list[Floats]) -> float:
 
 
 def _liveliness(curves: list[Floats], pose: list[Floats], seconds: float) -> dict[str, float]:
-    lengths = [length for units in curves for length in blinks(units)]
+    lengths = [length for blendshapes in curves for length in blinks(blendshapes)]
     ranges = [
         float(np.ptp(rotation[start : start + 250, 1]))
         for rotation in pose

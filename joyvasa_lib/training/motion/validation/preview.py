@@ -1,4 +1,4 @@
-"""A short video of the model in training: numbers do not show everything.
+"""A short video of the model in training, for what metrics do not show.
 
 Axis legend: ``n`` samples at 16 kHz.
 """
@@ -18,7 +18,7 @@ DEMO_PORTRAIT = Path(__file__).parents[3] / "demo_assets" / "astronaut.jpg"
 
 def render_preview(
     checkpoint: str | Path,
-    sound: NDArray[np.float32],
+    waveform: NDArray[np.float32],
     path: Path,
     portrait: str | Path = "",
     seconds: float = 4.0,
@@ -27,7 +27,7 @@ def render_preview(
 
     Args:
         checkpoint: folder of the checkpoint or the run.
-        sound: float32 [n], 16 kHz.
+        waveform: float32 [n], 16 kHz.
         path: video to write; its folder is made if missing.
         portrait: image; the package's demonstration portrait if not given.
         seconds: length.
@@ -41,7 +41,7 @@ def render_preview(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     pipe = JoyVASAPipeline.from_pretrained(checkpoint)
-    beginning = sound[: round(seconds * SAMPLE_RATE)]
+    beginning = waveform[: round(seconds * SAMPLE_RATE)]
     animation = pipe(
         portrait or DEMO_PORTRAIT, beginning, sample_rate=SAMPLE_RATE, paste_back=False
     )

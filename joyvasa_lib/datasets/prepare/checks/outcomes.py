@@ -41,7 +41,7 @@ class Reason(str, Enum):
 _MEANING = {
     Reason.KEPT: "in the set",
     Reason.UNREADABLE: "the file or folder cannot be opened, or is no video",
-    Reason.NO_IMAGE: "a sound file, or no moving image",
+    Reason.NO_IMAGE: "an audio file, or no moving image",
     Reason.NO_SOUND: "no audio track",
     Reason.SLOW_IMAGE: "too few frames a second to show lips closing",
     Reason.DUPLICATE: "the same content as another file",
@@ -55,13 +55,13 @@ _MEANING = {
     Reason.TOO_SHORT: "the rest of a recording, less than the shortest clip",
     Reason.TOO_SMALL: "the face has too few pixels",
     Reason.BLURRED: "the face shows no detail",
-    Reason.NO_SPEECH: "hardly any voice is heard",
-    Reason.OUT_OF_STEP: "lips and sound do not go together",
+    Reason.NO_SPEECH: "there is hardly any voice",
+    Reason.OUT_OF_STEP: "lips and audio do not match in time",
 }
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What became of a stretch.
 
     Attributes:
@@ -71,7 +71,7 @@ class Verdict:
         reason: why.
         detail: the number that decided, or the error.
         clip: name of the clip that it became.
-        piece: name of the piece of a video in which it was decided.
+        segment: name of the segment of a video in which it was decided.
     """
 
     video: str
@@ -80,7 +80,7 @@ class Verdict:
     reason: Reason
     detail: str = ""
     clip: str = ""
-    piece: str = ""
+    segment: str = ""
 
     @property
     def seconds(self) -> float:
@@ -90,18 +90,21 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         about = asdict(self)
+        about["piece"] = about.pop("segment")  # the file's name for it
         about |= {name: round(about[name], 3) for name in ("start", "stop")}
         return {**about, "reason": self.reason.value}
 
     @classmethod
-    def from_dict(cls, about: Mapping[str, Any]) -> Verdict:
+    def from_dict(cls, about: Mapping[str, Any]) -> Outcome:
         """The inverse of :meth:`to_dict`.
 
         Raises:
             ValueError: the reason is unknown.
             TypeError: a part is missing or unknown.
         """
-        return cls(**{**about, "reason": Reason(about.get("reason"))})
+        known = {**about, "reason": Reason(about.get("reason"))}
+        segment = known.pop("piece", "")
+        return cls(**known, segment=segment)
 
 
 @dataclass(frozen=True)
@@ -117,10 +120,10 @@ class Tally:
     seconds: float
 
 
-def tally(verdicts: Iterable[Verdict]) -> dict[Reason, Tally]:
+def tally(outcomes: Iterable[Outcome]) -> dict[Reason, Tally]:
     """Count and seconds of each reason that occurs, in the order of :class:`Reason`."""
     found: dict[Reason, Tally] = {}
-    for verdict in verdicts:
-        before = found.get(verdict.reason, Tally(0, 0.0))
-        found[verdict.reason] = Tally(before.count + 1, before.seconds + verdict.seconds)
+    for outcome in outcomes:
+        before = found.get(outcome.reason, Tally(0, 0.0))
+        found[outcome.reason] = Tally(before.count + 1, before.seconds + outcome.seconds)
     return {reason: found[reason] for reason in Reason if reason in found}
