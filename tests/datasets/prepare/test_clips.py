@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.prepare import segment_work, videos
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate
-from joyvasa_lib.datasets.prepare.checks.voice import lip_sound
+from joyvasa_lib.datasets.prepare.checks.voice import lip_loudness
 from joyvasa_lib.datasets.prepare.clips import calmest, channels_of, make_clips
 from joyvasa_lib.datasets.prepare.face_runs import Run
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
@@ -218,7 +218,7 @@ def test_lips_that_come_late_make_a_recording_out_of_step(
 
     def told(frames: Iterator[NDArray[np.uint8]], fps: float) -> tuple[list[Run], int]:
         count = sum(1 for _ in frames)
-        loudness = lip_sound(setting.waveform, count, fps)
+        loudness = lip_loudness(setting.waveform, count, fps)
         lips = 0.05 + 0.001 * np.roll(loudness - loudness.mean(), round(late_ms * fps / 1000))
         noise = np.random.default_rng(0).normal(0, lips.std(), count)
         return [make_run(count, fps, lips + noise)], count

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
-from joyvasa_lib.datasets.prepare.face_runs import Run, look, sharpness
+from joyvasa_lib.datasets.prepare.face_runs import Run, find_runs, sharpness
 from joyvasa_lib.evaluation.track import mean_face
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
@@ -58,7 +58,7 @@ class Told:
 
 def seen(images: list[Image], faces: list[Face | None] | None = None) -> list[Run]:
     told = Told(faces or [face_at()] * len(images))
-    runs, count = look(told.frames(images), FPS, told)  # type: ignore[arg-type]
+    runs, count = find_runs(told.frames(images), FPS, told)  # type: ignore[arg-type]
     assert count == len(images)
     return runs
 
@@ -99,7 +99,7 @@ def test_a_dissolve_to_another_person_ends_the_run_before_it_mixes() -> None:
 def test_a_lost_face_ends_a_run_and_is_looked_for_now_and_then() -> None:
     faces = [face_at()] * 30 + [None] * 40 + [face_at()] * 30
     told = Told(faces)
-    runs, _ = look(told.frames([person(0)] * 100), FPS, told)  # type: ignore[arg-type]
+    runs, _ = find_runs(told.frames([person(0)] * 100), FPS, told)  # type: ignore[arg-type]
     (first, second) = spans(runs)
     assert first == (0, 30, None, Reason.FACE_LOST)
     assert second[1:] == (100, Reason.FACE_LOST, None)
@@ -123,7 +123,7 @@ def test_no_frame_is_kept() -> None:
             assert sum(ref() is not None for ref in alive) <= 2
 
     told = Told([face_at()] * 80)
-    look(frames(told), FPS, told)  # type: ignore[arg-type]
+    find_runs(frames(told), FPS, told)  # type: ignore[arg-type]
     assert len(alive) == 80
 
 
@@ -148,9 +148,9 @@ def test_real_people_are_told_apart_and_each_is_one_person(real_inputs: Path) ->
     soft = (
         one + [cv2.addWeighted(one[-1], 1 - a, two[0], a, 0) for a in np.linspace(0, 1, 25)] + two
     )
-    runs, _ = look(iter(hard), FPS)
+    runs, _ = find_runs(iter(hard), FPS)
     assert spans(runs) == [(0, 50, None, Reason.CUT), (50, 100, Reason.CUT, None)]
-    runs, _ = look(iter(soft), FPS)
+    runs, _ = find_runs(iter(soft), FPS)
     assert len(runs) >= 2
     assert runs[0].stop <= 60
     assert runs[-1].stop == 125

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.prepare.checks.sync import measure_sync
-from joyvasa_lib.datasets.prepare.checks.voice import lip_sound, speech_frames
+from joyvasa_lib.datasets.prepare.checks.voice import lip_loudness, speech_frames
 from joyvasa_lib.media.audio import SAMPLE_RATE
 
 FPS = 25.0
@@ -45,12 +45,12 @@ def test_speech_begins_and_ends_where_the_voice_does(speech_like: Speak) -> None
     assert heard[55:90].all()
 
 
-def test_lip_sound_follows_the_band_of_second_formants() -> None:
+def test_lip_loudness_follows_the_band_of_second_formants() -> None:
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     swell = 0.55 + 0.45 * np.sin(2 * np.pi * 2 * time)
     inside = np.sin(2 * np.pi * 2000 * time) * swell
     outside = np.sin(2 * np.pi * 300 * time) * np.roll(swell, 4000)
-    level = lip_sound((0.1 * (inside + outside)).astype(np.float32), 50, FPS)
+    level = lip_loudness((0.1 * (inside + outside)).astype(np.float32), 50, FPS)
     middle = swell[(np.arange(50) * 640 + 320)]
     assert np.corrcoef(level, 20 * np.log10(middle))[0, 1] > 0.98
 
