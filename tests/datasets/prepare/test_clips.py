@@ -192,7 +192,7 @@ def test_segments_of_a_long_video_hold_their_own_frames_and_sound(
         count = sum(1 for _ in frames)
         return [make_run(count, fps)], count
 
-    monkeypatch.setattr(segment_work, "look", told)
+    monkeypatch.setattr(segment_work, "find_runs", told)
     segments = segments_of(setting.video)
     assert len(segments) == 4
     original = load_speech(setting.folder / "a.mp4").waveform
@@ -223,7 +223,7 @@ def test_lips_that_come_late_make_a_recording_out_of_step(
         noise = np.random.default_rng(0).normal(0, lips.std(), count)
         return [make_run(count, fps, lips + noise)], count
 
-    monkeypatch.setattr(segment_work, "look", told)
+    monkeypatch.setattr(segment_work, "find_runs", told)
     (segment,) = segments_of(setting.video)
     job = setting.job(tmp_path, segment, RECIPE)
     prepare_segment(job)
