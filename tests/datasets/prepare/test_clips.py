@@ -227,7 +227,7 @@ def test_lips_that_come_late_make_a_recording_out_of_step(
     (segment,) = segments_of(setting.video)
     job = setting.job(tmp_path, segment, RECIPE)
     prepare_segment(job)
-    outcomes = read_about(job.result)["outcomes"]
+    outcomes = read_about(job.result)["verdicts"]
     if kept:
         assert {outcome["reason"] for outcome in outcomes} == {"kept"}
         (info, *_) = read_header(job.result).clips
