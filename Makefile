@@ -12,7 +12,7 @@ DEV := $(VENV)/.stamp-dev
 export NO_MKDOCS_2_WARNING := 1
 
 .NOTPARALLEL:
-.PHONY: help venv demo test lint types imports docs unit format bench clean
+.PHONY: help venv demo test check quick lint types imports docs unit format bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,6 +25,8 @@ demo: $(RUNTIME) ## a talking video of a real portrait: out/demo.mp4
 	$(BIN)/joyvasa demo -o out/demo.mp4
 
 test: lint types imports docs unit ## everything continuous integration checks
+
+check: lint types imports quick ## an answer in two minutes: all but the docs and the slow tests
 
 lint: $(DEV) ## style and formatting
 	$(BIN)/ruff check .
@@ -41,6 +43,9 @@ docs: $(DEV) ## the documentation in site/, broken links are errors
 
 unit: $(DEV) ## the tests alone
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+quick: $(DEV) ## the quick tests alone
+	$(BIN)/python -m pytest -q -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 format: $(DEV) ## mend what can be mended without a person
 	$(BIN)/ruff check --fix .
