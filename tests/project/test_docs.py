@@ -264,7 +264,7 @@ def understand(command: Any, name: str, arguments: list[str], parent: Any = None
 
 
 def test_python_of_the_finetuning_page_runs(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("test_docs.joyvasa", lambda *_: None)
+    monkeypatch.setattr(f"{__name__}.joyvasa", lambda *_: None)
     names = run("docs/finetuning.md")
     recordings = names["Silence"]().recordings("train")  # type: ignore[operator]
     assert recordings[0].load().values.shape == (recordings[0].frames, 59)
