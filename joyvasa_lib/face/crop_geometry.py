@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.landmarks.sets import anchor_points, outline_points
+from joyvasa_lib.face.landmark_sets import anchor_points, outline_points
 from joyvasa_lib.face.sampling import upright_matrix
 
 Floats = NDArray[np.float64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.landmarks.sets import landmark_set, take
+from joyvasa_lib.face.landmark_sets import landmark_set, take
 from joyvasa_lib.rig.regions import Opening
 
 _EPSILON = 1e-6

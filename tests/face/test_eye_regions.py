@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.face.eye_regions import find_eye
+from joyvasa_lib.face.landmark_sets import landmark_set, take
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
-from joyvasa_lib.face.landmarks.sets import landmark_set, take
 
 Pixels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.segment_work import SegmentJob
 from joyvasa_lib.datasets.prepared.clips import Clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from joyvasa_lib._version import __version__
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason, tally
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason, tally
 from joyvasa_lib.datasets.prepared.index import PreparedIndex
 from joyvasa_lib.motion.data import FPS
 

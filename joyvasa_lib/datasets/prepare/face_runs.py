@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
+from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.evaluation.consistency import upright_face
 from joyvasa_lib.evaluation.track import FaceTrack, FaceTracker
 from joyvasa_lib.face.landmarks.detector import Face

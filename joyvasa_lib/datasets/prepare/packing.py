@@ -18,8 +18,8 @@ from typing import cast
 
 import numpy as np
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome
 from joyvasa_lib.datasets.prepare.clips import channels_of, layout_of
+from joyvasa_lib.datasets.prepare.outcomes import Outcome
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe, SplitBy
 from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepare.splitting import assign_splits, split_level

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason, Tally, tally
 from joyvasa_lib.datasets.prepare.data_card import data_card
 from joyvasa_lib.datasets.prepare.engines import Engine, run_jobs
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason, Tally, tally
 from joyvasa_lib.datasets.prepare.packing import (
     pack,
     read_report,

@@ -16,11 +16,11 @@ import numpy as np
 
 from joyvasa_lib.checkpoints.folder import resolve_checkpoint
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate, Refusal, choose
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.checks.sync import Sync, measure_sync
 from joyvasa_lib.datasets.prepare.checks.voice import Floats, lip_loudness, speech_frames
 from joyvasa_lib.datasets.prepare.clips import channels_of, make_clips
 from joyvasa_lib.datasets.prepare.face_runs import find_runs
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.videos import Segment
 from joyvasa_lib.datasets.prepared.clips import Clip, write_shard

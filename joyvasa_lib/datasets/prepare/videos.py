@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import LOWEST_FPS
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.media.probe import probe

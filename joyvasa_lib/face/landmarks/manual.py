@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.eye_regions import find_eye
-from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.face.landmarks.sets import (
+from joyvasa_lib.face.landmark_sets import (
     anchor_points,
     conversion_groups,
     convert_landmarks,
     landmark_set,
     take,
 )
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.rig.regions import Indices, LandmarkSet
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.face.landmark_sets import outline_points
 from joyvasa_lib.face.landmarks.blaze_face import Candidate, View, box_overlap, find_candidates
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.face_mesh import (
@@ -19,7 +20,6 @@ from joyvasa_lib.face.landmarks.face_mesh import (
     mean_mesh,
     place_of,
 )
-from joyvasa_lib.face.landmarks.sets import outline_points
 from joyvasa_lib.face.sampling import as_rgb
 
 SCHEME = "mediapipe468"

@@ -26,8 +26,8 @@ from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checks import checked_device
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_upright, crop_whole
+from joyvasa_lib.face.landmark_sets import landmark_set
 from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.sets import landmark_set
 from joyvasa_lib.face.paste_back import border_mask
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.media.files import atomic_folder

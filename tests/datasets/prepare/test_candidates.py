@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from joyvasa_lib.datasets.prepare.checks.candidates import Candidate, Refusal, choose
-from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.face_runs import Run
+from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.evaluation.track import FaceTrack

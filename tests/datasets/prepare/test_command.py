@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import places
-from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
+from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
 from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepared.index import INDEX

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
 from joyvasa_lib.datasets.prepared.index import INDEX

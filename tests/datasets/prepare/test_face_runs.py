@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.face_runs import Run, find_runs, sharpness
+from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.evaluation.track import mean_face
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from joyvasa_lib.datasets.prepare import segment_work
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.prepare import Progress, prepare_videos
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.datasets.prepare.segment_work import STAGING, SegmentJob

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Outcome, Reason
+from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.videos import (
     SEGMENT_SECONDS,
     VideoFile,

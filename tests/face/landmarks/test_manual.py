@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import crop_upright, crop_whole
+from joyvasa_lib.face.landmark_sets import anchor_points, convert_landmarks
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.face.landmarks.sets import anchor_points, convert_landmarks
 
 Pixels = NDArray[np.uint8]
 

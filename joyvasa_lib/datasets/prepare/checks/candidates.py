@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.checks.outcomes import Reason
 from joyvasa_lib.datasets.prepare.face_runs import Run
+from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.datasets.prepare.recipe import PrepareRecipe
 from joyvasa_lib.evaluation.curves import runs as runs_of
 

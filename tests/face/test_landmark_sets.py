@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import places
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
-from joyvasa_lib.face.landmarks.sets import (
+from joyvasa_lib.face.landmark_sets import (
     anchor_points,
     convert_landmarks,
     landmark_set,
     outline_points,
 )
+from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.rig.regions import LANDMARK_SETS
 
