@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OutputError,
     )
     from joyvasa_lib.motion import Motion, MotionSpace
+    from joyvasa_lib.motion.driving.options import DrivingOptions
     from joyvasa_lib.pipeline import JoyVASAPipeline
     from joyvasa_lib.portrait.encoded import EncodedPortrait
     from joyvasa_lib.portrait.model import Portrait, PortraitModel
@@ -37,6 +38,7 @@ __all__ = [
     "Animation",
     "Cancelled",
     "CheckpointError",
+    "DrivingOptions",
     "Emotion",
     "EmotionEditor",
     "EmotionTimeline",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOMES = {
     "Animation": "joyvasa_lib.animation",
+    "DrivingOptions": "joyvasa_lib.motion.driving.options",
     "Emotion": "joyvasa_lib.emotion.emotion",
     "EmotionEditor": "joyvasa_lib.emotion.editor",
     "EmotionTimeline": "joyvasa_lib.emotion.timeline",

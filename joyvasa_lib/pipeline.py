@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
+from joyvasa_lib.compat.choice import Compat
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
@@ -44,7 +45,6 @@ from joyvasa_lib.portrait.encoded import (
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.portrait.video_motion import open_frames, watch
 from joyvasa_lib.pretrained import (
-    Compat,
     Stages,
     load_checkpoint,
     load_motion_generator,
@@ -107,8 +107,8 @@ class JoyVASAPipeline:
     def from_pretrained(
         cls,
         source: str | os.PathLike[str] | None = None,
-        *,
         device: str | torch.device | None = None,
+        *,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool = False,

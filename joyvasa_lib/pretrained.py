@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from joyvasa_lib.checkpoints.folder import (
     BUNDLED,
@@ -26,6 +26,7 @@ from joyvasa_lib.checkpoints.folder import (
 from joyvasa_lib.checkpoints.hub import locate_checkpoint, upload_checkpoint
 from joyvasa_lib.checkpoints.official.files import find_official_files
 from joyvasa_lib.checks import checked_choice, checked_device
+from joyvasa_lib.compat.choice import COMPATS, Compat, generator_class, portrait_class
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.driving.options import DrivingOptions
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
 
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.motion.driving.keypoints import Subject
-    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
     from joyvasa_lib.portrait.model import PortraitModel
     from joyvasa_lib.speech.motion_generator import MotionGenerator
-
-Compat = Literal["joyvasa"]
-COMPATS = (None, "joyvasa")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +120,7 @@ def load_portrait_model(
     if read_index(folder).preset == "liveportrait":
         from joyvasa_lib.compat.joyvasa.portrait_model import was_saved_for_joyvasa
 
-        kind = _portrait_class("joyvasa" if was_saved_for_joyvasa(folder / PORTRAIT) else compat)
+        kind = portrait_class("joyvasa" if was_saved_for_joyvasa(folder / PORTRAIT) else compat)
         return kind.from_pretrained(folder, checked_device(device))
     if compat is not None:
         raise OptionError(
@@ -155,7 +152,7 @@ def load_motion_generator(
     """
     known = checked_device(device)
     if isinstance(source, Path):
-        source = _generator_class(compat).from_pretrained(source)
+        source = generator_class(compat).from_pretrained(source)
     return source.to(known)
 
 
@@ -185,10 +182,10 @@ def load_official(
     from joyvasa_lib.portrait.liveportrait.published import load_portrait_networks
     from joyvasa_lib.speech.published import load_motion_generator
 
-    generator = load_motion_generator(files, _generator_class(compat)) if with_speech else None
+    generator = load_motion_generator(files, generator_class(compat)) if with_speech else None
     networks = load_portrait_networks(files)
     whom: Subject = "animal" if subject == "animal" else "human"
-    model = _portrait_class(compat)(networks, checked_device(device), dtype, subject=whom)
+    model = portrait_class(compat)(networks, checked_device(device), dtype, subject=whom)
     landmarks = None
     if files.landmarks is not None and subject == "human":
         landmarks = LivePortraitLandmarks(files.landmarks, MediaPipeFaceDetector())
@@ -274,26 +271,6 @@ def push_checkpoint(
 
 def _is_replaceable(folder: Path) -> bool:
     return is_checkpoint(folder) and folder.resolve() != BUNDLED.resolve()
-
-
-def _portrait_class(compat: Compat | None) -> type[LivePortraitModel]:
-    if compat == "joyvasa":
-        from joyvasa_lib.compat.joyvasa.portrait_model import JoyVASAPortraitModel
-
-        return JoyVASAPortraitModel
-    from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
-
-    return LivePortraitModel
-
-
-def _generator_class(compat: Compat | None) -> type[MotionGenerator]:
-    if compat == "joyvasa":
-        from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
-
-        return JoyVASAMotionGenerator
-    from joyvasa_lib.speech.motion_generator import MotionGenerator
-
-    return MotionGenerator
 
 
 def _saved_driving(folder: Path, preset: str) -> DrivingOptions:

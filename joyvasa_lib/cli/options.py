@@ -13,10 +13,10 @@ from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.errors import MediaError, OptionError
 
 if TYPE_CHECKING:
+    from joyvasa_lib.compat.choice import Compat
     from joyvasa_lib.emotion.editor import EmotionEditor
     from joyvasa_lib.face.landmarks.detector import FaceDetector
     from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
-    from joyvasa_lib.pretrained import Compat
     from joyvasa_lib.speech.options import GenerationKwargs
 
 Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from fixtures.fill import stats
-from numpy.typing import NDArray
-from torch import nn
 
-from joyvasa_lib.checkpoints.folder import WEIGHTS
 from joyvasa_lib.compat.joyvasa.portrait_model import truncated_pixels
-from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError, OutputError
+from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
 from joyvasa_lib.motion.driving.options import DrivingOptions
-from joyvasa_lib.portrait.liveportrait.appearance_extractor import AppearanceFeatureExtractor
-from joyvasa_lib.portrait.liveportrait.driving_file import DrivingFile
 from joyvasa_lib.portrait.liveportrait.fast.renderer import fast_dtype, to_pixels
 from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
-from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks
 from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait
-from joyvasa_lib.portrait.liveportrait.stitching import RetargetingNetwork, StitchingNetwork
-from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from joyvasa_lib.portrait.model import Portrait
 from liveportrait_official import (
     appearance_extractor,
@@ -41,74 +30,7 @@ from liveportrait_official import (
     spade_generator,
     warping_network,
 )
-
-
-def crop_of(full_image: NDArray[np.uint8]) -> FaceCrop:
-    """An image that is a crop already, with 203 landmarks somewhere on it."""
-    rng = np.random.default_rng(0)
-    points = rng.uniform(0.2, 0.8, (203, 3)).astype(np.float32) * len(full_image)
-    face = Face(
-        np.array([0, 0, len(full_image), len(full_image)], np.float32),
-        points,
-        1.0,
-        "liveportrait203",
-    )
-    return FaceCrop(full_image, full_image, np.eye(3), face)
-
-
-@pytest.fixture(scope="module")
-def crop() -> FaceCrop:
-    """The parity material's image, every pixel four times: 512 x 512."""
-    pixels = parity("appearance_feature_extractor")["full/image_uint8"]
-    return crop_of(np.ascontiguousarray(pixels.repeat(2, axis=0).repeat(2, axis=1)))
-
-
-def small_networks() -> LivePortraitNetworks:
-    """The published structure with few channels and random weights."""
-    torch.manual_seed(0)
-    networks = LivePortraitNetworks(
-        appearance_extractor=AppearanceFeatureExtractor((4, 4, 8), 4, 16, 1),
-        motion_extractor=MotionExtractor((1, 1, 1, 1), (4, 8, 8, 8)),
-        warping=WarpingNetwork(21, 4, 16, 2, (2, 3, 4), 8),
-        generator=SpadeGenerator(8, 8, 1, (8, 4), 4, 2),
-        stitching=StitchingNetwork((126, 8, 65)),
-        lip_retargeting=RetargetingNetwork((65, 8, 63)),
-        eye_retargeting=RetargetingNetwork((66, 8, 63)),
-    )
-    for part in fields(networks):
-        network: nn.Module = getattr(networks, part.name)
-        network.eval().requires_grad_(False)
-    return networks
-
-
-@pytest.fixture(scope="module")
-def small() -> LivePortraitModel:
-    return LivePortraitModel(small_networks(), dtype=torch.float32)
-
-
-@pytest.fixture(scope="module")
-def portrait(small: LivePortraitModel, crop: FaceCrop) -> LivePortraitPortrait:
-    return small.encode(crop)
-
-
-def turning(frames: int, reference: str = "absolute") -> Motion:
-    """A head that turns while its keypoints wander."""
-    rng = np.random.default_rng(3)
-    steps = np.linspace(0.0, 1.0, frames)[:, None]
-    return Motion(
-        expression=0.02 * rng.standard_normal((frames, 21, 3)),
-        rotation=steps * [5.0, -20.0, 4.0] + [1.0, 2.0, 3.0],
-        translation=steps * [0.1, -0.05, 0.0],
-        scale=1.1 + 0.2 * steps,
-        fps=25.0,
-        space=LIVEPORTRAIT_21,
-        reference=reference,
-    )
-
-
-def frames_of(batches: Iterator[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(list(batches))
-
+from small_liveportrait import crop_of, frames_of, small_networks, turning
 
 # The published size
 
@@ -332,105 +254,3 @@ def test_an_option_of_blendshapes_and_another_preset_s_portrait_are_refused(
 def test_levels_are_rounded() -> None:
     image = torch.tensor([0.0, 0.999, 1.0, 1.5, -0.2]).view(1, 1, 1, 5).expand(-1, 3, -1, -1)
     assert to_pixels(image)[0, 0, :, 0].tolist() == [0, 255, 255, 255, 0]
-
-
-# Devices and folders
-
-
-def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(OptionError, match="Device 'warp:9' cannot be used here"):
-        LivePortraitModel(small_networks(), device="warp:9")
-    with pytest.raises(OptionError, match="dtype must be"):
-        LivePortraitModel(small_networks(), dtype=torch.int8)
-
-
-def test_a_saved_model_renders_the_same_frames_bit_for_bit(
-    small: LivePortraitModel, portrait: LivePortraitPortrait, crop: FaceCrop, tmp_path: Path
-) -> None:
-    options = DrivingOptions(regions="head", multiplier=1.25)
-    saved = LivePortraitModel(small.networks, dtype=torch.float32, subject="animal")
-    folder = tmp_path / "portrait"
-    saved.save_pretrained(folder, driving=options)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["portrait"]
-    loaded = LivePortraitModel.from_pretrained(folder, dtype=torch.float32)
-    assert loaded.subject == "animal"
-    assert DrivingFile.load(folder) == DrivingFile("animal", options)
-    for part in fields(loaded.networks):
-        ours = getattr(saved.networks, part.name).state_dict()
-        theirs = getattr(loaded.networks, part.name).state_dict()
-        assert ours.keys() == theirs.keys()
-        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    again = frames_of(loaded.render(loaded.encode(crop), turning(2)))
-    np.testing.assert_array_equal(again, frames_of(saved.render(portrait, turning(2))))
-
-
-def test_saving_replaces_a_folder_as_a_whole(small: LivePortraitModel, tmp_path: Path) -> None:
-    folder = tmp_path / "portrait"
-    small.save_pretrained(folder)
-    (folder / "generator" / "leftover.txt").write_text("old")
-    small.save_pretrained(folder, torch.bfloat16)
-    assert not (folder / "generator" / "leftover.txt").exists()
-    loaded = LivePortraitModel.from_pretrained(folder)
-    assert {p.dtype for p in loaded.networks.generator.parameters()} == {torch.float32}
-    with pytest.raises(OutputError, match="does not exist"):
-        small.save_pretrained(tmp_path / "no" / "portrait")
-    (folder / "holiday.jpg").write_text("sea")
-    with pytest.raises(OutputError, match="holds other things"):
-        small.save_pretrained(folder)
-    assert (folder / "holiday.jpg").read_text() == "sea"
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="is a file"):
-        small.save_pretrained(tmp_path / "file")
-
-
-def test_an_interrupted_saving_leaves_the_old_folder(
-    small: LivePortraitModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "portrait"
-    small.save_pretrained(folder)
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("joyvasa_lib.portrait.liveportrait.driving_file.DrivingFile.save", stop)
-    with pytest.raises(KeyboardInterrupt):
-        small.save_pretrained(folder)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["portrait"]
-    LivePortraitModel.from_pretrained(folder)
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (
-            lambda f: (f / "warping" / WEIGHTS).unlink(),
-            r"portrait has no networks .*warping/diffusion.*safetensors is missing",
-        ),
-        (lambda f: (f / "warping" / WEIGHTS).write_bytes(b"x" * 99), "safetensors does not load"),
-        (lambda f: (f / "generator" / "config.json").write_text("{"), "config.json does not load"),
-        (lambda f: (f / "driving.json").write_text('{"mode": "sideways"}'), "sideways"),
-        (lambda f: (f / "driving.json").write_text("[]"), "no driving options"),
-    ],
-)
-def test_a_damaged_folder_is_refused_with_the_file_s_name(
-    small: LivePortraitModel, tmp_path: Path, damage: object, said: str
-) -> None:
-    small.save_pretrained(tmp_path / "portrait")
-    assert callable(damage)
-    damage(tmp_path / "portrait")
-    with pytest.raises(CheckpointError, match=said):
-        LivePortraitModel.from_pretrained(tmp_path / "portrait")
-
-
-def test_weights_that_do_not_fit_the_configuration_are_named(
-    small: LivePortraitModel, tmp_path: Path
-) -> None:
-    small.save_pretrained(tmp_path / "portrait")
-    path = tmp_path / "portrait" / "stitching" / "config.json"
-    config = json.loads(path.read_text())
-    config["widths"] = [126, 9, 65]
-    path.write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"mlp\.0\.weight"):
-        LivePortraitModel.from_pretrained(tmp_path / "portrait")
-    with pytest.raises(CheckpointError, match="no checkpoint folder"):
-        LivePortraitModel.from_pretrained(tmp_path / "elsewhere")

@@ -82,7 +82,7 @@ def test_one_face_is_learned_and_follows_its_other_image(
 ) -> None:
     source = OneFace(HeadFrameMaker(HEADS).head(3))  # who turns far
     options = {
-        "steps": 100, "validate_every": 100, "validate_at_start": True, "learning_rate": 5e-3,
+        "steps": 140, "validate_every": 140, "validate_at_start": True, "learning_rate": 5e-3,
         "ema_decay": 0.9, "loss_weights": {"adversarial": 0.0, "matching": 0.0}, "colours": 0.0,
         "batch_size": 1,
     }  # fmt: skip
