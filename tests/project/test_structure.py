@@ -73,3 +73,14 @@ def test_every_folder_of_tests_is_a_folder_of_the_library() -> None:
         and not (PACKAGE / path.relative_to(places.TESTS)).is_dir()
     ]
     assert strange == []
+
+
+def test_the_page_on_architecture_names_what_is_there() -> None:
+    page = (places.ROOT / "docs" / "architecture.md").read_text("utf-8")
+    paths = re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", page)
+    assert len(paths) > 20
+    assert [path for path in paths if not (PACKAGE / path).exists()] == ["benchmarks/behaviour.py"]
+    rooms = {path.stem for path in PACKAGE.glob("[a-z]*") if path.suffix in ("", ".py")}
+    table = page.split("## Rooms")[1].split("##")[0]
+    unnamed = rooms - set(re.findall(r"`(\w+)`", table)) - {"demo_assets"}
+    assert unnamed == set()
