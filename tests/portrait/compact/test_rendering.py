@@ -145,14 +145,14 @@ def test_a_displacement_is_undone_by_its_inverse() -> None:
     np.testing.assert_allclose(found, -there, atol=0.03)
 
 
-def test_a_membrane_keeps_what_is_known_and_is_smooth_over_what_is_not() -> None:
+def test_a_harmonic_fill_keeps_known_colours_and_is_smooth_between_them() -> None:
     row, column = np.mgrid[:60, :80].astype(np.float32)
     ramp = np.stack([column, 2 * row, 100 + 0 * row], -1)
-    hold = np.ones((60, 80), np.float32)
-    hold[20:40, 25:55] = 0.0
+    weight = np.ones((60, 80), np.float32)
+    weight[20:40, 25:55] = 0.0
     spoilt = ramp.copy()
     spoilt[20:40, 25:55] = 255.0
-    found = harmonic_fill(spoilt, hold, 1.0)
+    found = harmonic_fill(spoilt, weight, 1.0)
     np.testing.assert_allclose(found[20:40, 25:55], ramp[20:40, 25:55], atol=6.0)
     np.testing.assert_allclose(found[5:15, 5:75], ramp[5:15, 5:75], atol=4.0)
     nothing = harmonic_fill(ramp, np.zeros((60, 80), np.float32), 1.0)

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
 from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, lash_colours
 from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
 from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
-from joyvasa_lib.portrait.compact.encode.follow_weights import displacement_reach
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.layers import (
     LOWER,

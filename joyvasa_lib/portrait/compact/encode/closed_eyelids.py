@@ -108,16 +108,16 @@ def paint_closed_eyelid(
     theirs = cv2.remap(
         appearance.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
-    strange = np.maximum(painted, _sampled(appearance.eye_matte, where) / 255.0)
-    hold = clean * np.clip(1.0 - 4.0 * strange, 0.0, 1.0)
-    hold *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
+    opacity = np.maximum(painted, _sampled(appearance.eye_matte, where) / 255.0)
+    weight = clean * np.clip(1.0 - 4.0 * opacity, 0.0, 1.0)
+    weight *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
     pixel = scale * finer
-    skin = harmonic_fill(warped, hold.astype(np.float32), 0.03 * pixel)
+    skin = harmonic_fill(warped, weight.astype(np.float32), 0.03 * pixel)
     skin = skin * _shading(lid)[..., None]
     skin += _grain(appearance.image, low, skin, scale, finer)
-    strange[triangle < 0] = 0.0
-    image = warped + strange[..., None] * (skin - warped)
-    line = _lash_line(rig, uv, eye, vertex, strange.shape, pixel)
+    opacity[triangle < 0] = 0.0
+    image = warped + opacity[..., None] * (skin - warped)
+    line = _lash_line(rig, uv, eye, vertex, opacity.shape, pixel)
     lashes = appearance.lashes[eye]
     line *= _LASHES * _lash_tone(lashes, skin, line) ** 0.5
     image = image + line[..., None] * (lashes - image)

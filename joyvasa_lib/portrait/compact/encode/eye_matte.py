@@ -27,7 +27,7 @@ _WINDOW = 0.7
 """Half side of the window around the eye, rig units."""
 _BEYOND = 0.16
 """Rig units beyond the eye's margin within which a differing pixel may still be the eye's."""
-_ALIKE, _STRANGE = 0.2, 0.4
+_ALIKE, _DIFFERENT = 0.2, 0.4
 """Difference from skin, relative to the eye's own, up to which a pixel is skin, and from which on
 it is the eye's."""
 _LEAST_CONTRAST = 30.0
@@ -77,19 +77,19 @@ def eye_matte(
         found = interpolate(triangle[window], moved, rig.triangles, known.astype(np.float32))
         clean, beyond, brow = np.moveaxis(found, -1, 0)
         image, shown = source_image[window].astype(np.float32), layer[window]
-        hold = clean * (shown == SKIN)
-        skin = harmonic_fill(image, hold.astype(np.float32), 0.03 * scale)
+        weight = clean * (shown == SKIN)
+        skin = harmonic_fill(image, weight.astype(np.float32), 0.03 * scale)
         difference = np.linalg.norm(image - skin, axis=-1).astype(np.float32)
         difference = cv2.GaussianBlur(difference, (0, 0), max(0.5, 0.012 * scale))
         eye = (shown == EYE).astype(np.float32)
         own = difference[eye > 0]
         contrast = max(float(np.percentile(own, 80)) if own.size else 0.0, _LEAST_CONTRAST)
-        strange = np.clip((difference / contrast - _ALIKE) / (_STRANGE - _ALIKE), 0.0, 1.0)
-        strange *= np.clip(3.0 * (1.0 - beyond), 0.0, 1.0) * (shown != OUTSIDE)
-        strange *= np.clip((brow - 0.5 * NEAR_BROW) / EDGE, 0.0, 1.0)
+        different = np.clip((difference / contrast - _ALIKE) / (_DIFFERENT - _ALIKE), 0.0, 1.0)
+        different *= np.clip(3.0 * (1.0 - beyond), 0.0, 1.0) * (shown != OUTSIDE)
+        different *= np.clip((brow - 0.5 * NEAR_BROW) / EDGE, 0.0, 1.0)
         reach = 2 * max(1, round(_RIM * scale)) + 1
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        both = cv2.dilate(np.maximum(strange, eye), disc)
+        both = cv2.dilate(np.maximum(different, eye), disc)
         both = cv2.GaussianBlur(both, (0, 0), max(0.7, 0.5 * _RIM * scale))
         matte[window] = np.maximum(matte[window], np.rint(255 * both).astype(np.uint8))
     return matte
