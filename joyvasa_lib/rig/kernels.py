@@ -5,7 +5,7 @@ All functions here are inlined into their callers and compiled with their option
 
 from __future__ import annotations
 
-from numba import njit
+from joyvasa_lib.rig.compiled import njit
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]

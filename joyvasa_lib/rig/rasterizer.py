@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.threads import for_each_frame
 
 Floats = NDArray[np.float32]

@@ -213,7 +213,7 @@ def test_an_output_that_cannot_be_written_is_refused(
         ("--steps", "0", "from 1 to"),
         ("--steps", "-3", "from 1 to"),
         ("--steps", "100000", "from 1 to"),
-        ("--seed", "-1", "whole number from 0"),
+        ("--seed", "-1", "whole number of at least 0"),
         ("--head-motion", "-2", "from 0 to"),
         ("--blink", "-1", "0"),
         ("--mouth", "nan", "finite|between|0"),

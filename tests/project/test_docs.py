@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import places
-from joyvasa_lib import EmotionTimeline, JoyVASAPipeline
+from joyvasa_lib import DrivingOptions, EmotionTimeline, JoyVASAPipeline
 from joyvasa_lib.checkpoints.official.sources import PARTS
 from joyvasa_lib.cli import app, main
+from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
 from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
@@ -125,10 +126,20 @@ def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
     assert (desk / "calm.mp4").is_file()
 
 
-def test_motion_is_drawn_in_other_ways(run: Runner) -> None:
+def test_motion_is_drawn_in_other_ways(
+    run: Runner, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_published = JoyVASAPipeline(
+        pipe.portrait_model, JoyVASAMotionGenerator.of(pipe.motion_generator)
+    )
+    asked: list[object] = []
+    monkeypatch.setattr(
+        JoyVASAPipeline, "from_official", lambda *_, **more: asked.append(more) or as_published
+    )
     names = run("docs/how-to/steps-and-windows.md")
     assert len(names["quick"]) == len(names["motion"]) == 10  # type: ignore[arg-type]
     assert len(names["published"]) == 13  # type: ignore[arg-type]
+    assert asked == [{"compat": "joyvasa"}]
 
 
 def test_emotions_are_added_on_every_way_the_page_names(
@@ -198,10 +209,13 @@ def test_what_the_page_on_official_checkpoints_says_is_there(
     monkeypatch.setattr(
         JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or pipe
     )
+    driven: list[DrivingOptions] = []
+    monkeypatch.setattr(JoyVASAPipeline, "drive", lambda *_, driving, **__: driven.append(driving))
     names: dict[str, object] = {}
     for code in (code for language, code in blocks if language == "python"):
         exec(compile(code, "official.md", "exec"), names)
     assert len(asked) == 2
+    assert driven == [DrivingOptions(multiplier=1.2)]
     assert (desk / "talking.mp4").is_file()
     commands = typer.main.get_command(app)
     lines = [line for language, code in blocks if not language for line in code.splitlines()]

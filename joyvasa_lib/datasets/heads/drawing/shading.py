@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import barycentric, bilinear
 
 Floats = NDArray[np.float32]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
+from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import barycentric
 
 Floats = NDArray[np.float32]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.layers import EYE, MIXED, OUTSIDE, SKIN
+from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import barycentric, bilinear
 from joyvasa_lib.rig.threads import for_each_frame
 

@@ -7,10 +7,10 @@ side of the image.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.render.lookup import Window
+from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import bilinear
 
 Floats = NDArray[np.float32]
