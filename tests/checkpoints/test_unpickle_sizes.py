@@ -14,6 +14,8 @@ from joyvasa_lib.checkpoints.unpickle import read_checkpoint
 from joyvasa_lib.errors import CheckpointError
 from pickles import opcodes, read_bytes, saved, text
 
+pytestmark = pytest.mark.slow
+
 HUGE = {
     "bytes of a terabyte": opcodes(b"\x8e" + struct.pack("<Q", 2**40)),
     "text of a terabyte": opcodes(b"\x8d" + struct.pack("<Q", 2**40)),

@@ -19,6 +19,8 @@ from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
 

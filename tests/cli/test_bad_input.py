@@ -28,6 +28,8 @@ from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import read_video
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
 KEPT = b"the video of yesterday"

@@ -15,6 +15,8 @@ from joyvasa_lib import Motion
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import VideoWriter, probe
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT, HELLO = places.DEMO / "astronaut.jpg", places.DEMO / "hello.flac"
 
 

@@ -20,6 +20,8 @@ from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import SYNTHETIC_IMAGE, load_image
 from joyvasa_lib.motion import BLENDSHAPES
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
 

@@ -17,6 +17,8 @@ from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.space import get_space
 
+pytestmark = pytest.mark.slow
+
 HELLO = places.DEMO / "hello.flac"
 
 

@@ -27,6 +27,8 @@ from official_motion import (
 )
 from watched_windows import drawn_noise, heard_features, in_pieces
 
+pytestmark = pytest.mark.slow
+
 SpeechLike = Callable[..., NDArray[np.float32]]
 WINDOWS = parity("windowed_generation")
 

@@ -21,6 +21,8 @@ from joyvasa_lib.emotion.maps.linear import LinearUnitMap
 from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, MotionSpace
 
+pytestmark = pytest.mark.slow
+
 # Edits that change nothing, and edits without speech
 
 

@@ -20,6 +20,8 @@ from joyvasa_lib.media.video import VideoWriter, read_video
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 
+pytestmark = pytest.mark.slow
+
 FPS, FRAMES, SIDE = 25.0, 50, 256
 
 

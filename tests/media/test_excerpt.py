@@ -14,6 +14,8 @@ from joyvasa_lib.media.excerpt import ExcerptReader
 from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter, read_video
 
+pytestmark = pytest.mark.slow
+
 FLASH = 2.0
 """Seconds at which the image turns white and the audio begins, for a tenth of a second."""
 

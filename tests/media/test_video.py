@@ -15,6 +15,8 @@ from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.probe import parse_description
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, VideoWriter, frame_count, probe, read_video
 
+pytestmark = pytest.mark.slow
+
 SIZE = (96, 64)
 
 

@@ -17,6 +17,8 @@ from joyvasa_lib.media import ffmpeg
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import VideoWriter, read_video
 
+pytestmark = pytest.mark.slow
+
 HELLO = places.DEMO / "hello.flac"
 QUICK = {"num_inference_steps": 1, "seed": 3}
 KEPT = b"the video of yesterday"

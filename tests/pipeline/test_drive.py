@@ -23,6 +23,8 @@ from joyvasa_lib.motion.driving.pose import relative_motion
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.rig.head_rig import bundled_rig
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
 N, FPS = 30, 25.0

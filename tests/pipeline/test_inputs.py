@@ -20,6 +20,8 @@ from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.motion import BLENDSHAPES
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT = places.DEMO / "astronaut.jpg"
 QUICK = {"num_inference_steps": 1, "seed": 3}
 

@@ -16,6 +16,8 @@ from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion import BLENDSHAPES, Motion, get_space
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 
 

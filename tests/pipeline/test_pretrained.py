@@ -20,6 +20,8 @@ from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT, HELLO = places.DEMO / "astronaut.jpg", places.DEMO / "hello.flac"
 
 

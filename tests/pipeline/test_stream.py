@@ -16,6 +16,8 @@ from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, OptionError
 from joyvasa_lib.media.audio import load_speech
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT = places.DEMO / "astronaut.jpg"
 QUICK = {"num_inference_steps": 1, "seed": 3}
 

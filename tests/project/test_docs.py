@@ -26,6 +26,8 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import probe
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 DEMO = ROOT / "joyvasa_lib" / "demo_assets"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

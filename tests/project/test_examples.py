@@ -18,6 +18,8 @@ from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.video import probe
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 EXAMPLES = ROOT / "examples"
 DEMO = places.DEMO

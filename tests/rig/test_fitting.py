@@ -18,6 +18,8 @@ from joyvasa_lib.rig.fitting import fit_head, similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float32]
 
 SCALE, PLACE = 62.0, np.array([128.0, 120.0, 0.0], np.float32)

@@ -24,6 +24,8 @@ from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, 
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 
+pytestmark = pytest.mark.slow
+
 SpeechLike = Callable[..., NDArray[np.float32]]
 PARITY = places.PARITY
 

@@ -19,6 +19,8 @@ from joyvasa_lib.speech.motion_generator import MotionGenerator
 from official_motion import official_generator, small_generator
 from watched_windows import drawn_noise, heard_features, in_pieces
 
+pytestmark = pytest.mark.slow
+
 SpeechLike = Callable[..., NDArray[np.float32]]
 
 

@@ -37,6 +37,8 @@ from official_motion import (
     parity,
 )
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = parity("stage2_functions")
 SCHEDULES = parity("diffusion_schedules")
 DENOISER = parity("denoising_net")

@@ -27,6 +27,8 @@ from official_motion import (
     weights,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def build(tensors: dict[str, Any], **args: Any) -> MotionGenerator:
     return motion_generator_from_joyvasa(tensors, {**SMALL_ARGS, **args}, template(), SMALL_ENCODER)

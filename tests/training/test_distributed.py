@@ -23,6 +23,8 @@ from portrait_sets import HEADS
 from portrait_sets import write_recipe as write_portrait_recipe
 from training_sets import write_encoder, write_prepared, write_recipe
 
+pytestmark = pytest.mark.slow
+
 HERE = places.TESTS / "support"
 # "multi_gpu" is accelerate's word for several processes, on the CPU where there is no GPU.
 LAUNCH = [

@@ -23,6 +23,8 @@ from joyvasa_lib.motion import get_space
 from joyvasa_lib.training.emotion.metrics import Explained, explained_variance
 from joyvasa_lib.training.emotion.train import train_emotion
 
+pytestmark = pytest.mark.slow
+
 PAIRS = {"heads": 5, "moments": 48, "seed": 11}
 NETWORK = {"width": 16, "layers": 1, "summaries": 4, "rank": 4}
 

@@ -22,6 +22,8 @@ from joyvasa_lib.media.video import probe
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.rig.head_rig import bundled_rig
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 FRAMES = 30
 STARTS = (3200, 16000, 28800)

@@ -21,6 +21,8 @@ from joyvasa_lib.speech.published import load_motion_generator
 from liveportrait_official import official_state, spade_generator
 from official_checkpoint import BASE
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = "JoyVASA/motion_generator/motion_generator_hubert_chinese.pt"
 TEMPLATE = "JoyVASA/motion_template/motion_template.pkl"
 STITCHING = "liveportrait/retargeting_models/stitching_retargeting_module.pth"

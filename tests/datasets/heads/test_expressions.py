@@ -25,6 +25,8 @@ from joyvasa_lib.emotion.action_units import FACE_COMPONENTS
 from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
+pytestmark = pytest.mark.slow
+
 BLINK = BLENDSHAPES.index("eyeBlinkLeft")
 
 

@@ -18,6 +18,8 @@ from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 from joyvasa_lib.portrait.compact.refine.patches import PATCH
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
+pytestmark = pytest.mark.slow
+
 SIZE = 128
 SCALE = 20.0
 

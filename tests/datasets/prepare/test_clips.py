@@ -33,6 +33,8 @@ from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import Motion, get_space
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 160, 128
 
 

@@ -18,6 +18,8 @@ from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepared.index import INDEX
 from prepare_runs import OPTIONS, RECIPE, shards
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "from joyvasa_lib.cli import main; main()"
 KILLED_AFTER_ONE_VIDEO = f"""
 import os, signal

@@ -20,6 +20,8 @@ from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import BLENDSHAPES
 from prepare_runs import FRAMES, RECIPE, SIDE, Talk
 
+pytestmark = pytest.mark.slow
+
 
 def curve(values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     return values[:, BLENDSHAPES.index(name)]

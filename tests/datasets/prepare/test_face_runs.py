@@ -18,6 +18,8 @@ from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.media.video import read_video
 
+pytestmark = pytest.mark.slow
+
 FPS = 25.0
 Image = NDArray[np.uint8]
 

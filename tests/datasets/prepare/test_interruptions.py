@@ -21,6 +21,8 @@ from joyvasa_lib.datasets.prepared.index import INDEX
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from prepare_runs import QUICK, made_up, shards
 
+pytestmark = pytest.mark.slow
+
 
 def announced(event: str, arguments: tuple[Any, ...]) -> str:
     """What a run tells: which file it is about to put in its place, or to remove for good."""

@@ -18,6 +18,8 @@ from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.ratios import eye_open_ratio
 
+pytestmark = pytest.mark.slow
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 

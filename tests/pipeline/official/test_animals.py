@@ -16,6 +16,8 @@ from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from official_pipeline import CAT_POINTS
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
 

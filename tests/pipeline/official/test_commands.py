@@ -18,6 +18,8 @@ from joyvasa_lib.errors import CheckpointError, OutputError
 from joyvasa_lib.media.video import probe, read_video
 from official_pipeline import CAT_POINTS, STEPS, template
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
 

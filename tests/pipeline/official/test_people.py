@@ -25,6 +25,8 @@ from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from official_pipeline import STEPS, template
 
+pytestmark = pytest.mark.slow
+
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
 

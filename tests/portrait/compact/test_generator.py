@@ -29,6 +29,8 @@ from joyvasa_lib.training.refiner.objective import GeneratorInTraining
 from joyvasa_lib.training.refiner.recipe import RefinerTraining
 from joyvasa_lib.training.refiner.train import measure, save_half
 
+pytestmark = pytest.mark.slow
+
 CONFIG = PortraitPairsConfig(frames=2, heads_per_shard=2, shards=1, valid_shards=1)
 
 

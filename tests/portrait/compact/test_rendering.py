@@ -20,6 +20,8 @@ from joyvasa_lib.portrait.compact.encode.palette import hue, luminance
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 
+pytestmark = pytest.mark.slow
+
 Pixels = NDArray[np.uint8]
 PORTRAIT = places.DEMO / "astronaut.jpg"
 

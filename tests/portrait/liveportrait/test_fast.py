@@ -30,6 +30,8 @@ from liveportrait_official import (
     warping_network,
 )
 
+pytestmark = pytest.mark.slow
+
 LIKE = torch.empty(0)
 
 

@@ -19,6 +19,8 @@ from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait
 from small_liveportrait import frames_of, small_networks, turning
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(OptionError, match="Device 'warp:9' cannot be used here"):

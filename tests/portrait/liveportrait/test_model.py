@@ -32,6 +32,8 @@ from liveportrait_official import (
 )
 from small_liveportrait import crop_of, frames_of, small_networks, turning
 
+pytestmark = pytest.mark.slow
+
 # The published size
 
 

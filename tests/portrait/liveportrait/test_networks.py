@@ -39,6 +39,8 @@ from liveportrait_official import (
     warping_network,
 )
 
+pytestmark = pytest.mark.slow
+
 DERIVED: dict[str, tuple[str, Any]] = {
     "third.norm": ("third", lambda x: F.leaky_relu(x, LEAKY_SLOPE)),
     "dense_motion_network.mask": ("mask_softmax", lambda x: x.softmax(1)),

@@ -18,6 +18,8 @@ from joyvasa_lib.portrait.liveportrait.motion_extractor import MotionExtractor
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 from liveportrait_official import assert_close, manifest, official_state, stitching_state
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, Any]
 
 BASE: dict[str, tuple[keys.Layout, type[nn.Module], Callable[[State], nn.Module]]] = {

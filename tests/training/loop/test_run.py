@@ -28,6 +28,8 @@ from training_sets import (
     write_prepared,
 )
 
+pytestmark = pytest.mark.slow
+
 CLOCK = {"minutes", "steps_per_second", "data_share"}
 
 

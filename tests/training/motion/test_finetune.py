@@ -33,6 +33,8 @@ from training_sets import (
     write_recipe,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_clip_is_learned_by_heart_and_only_with_its_own_sound(
     encoder: Path, tmp_path: Path, astronaut: NDArray[np.uint8]

@@ -27,6 +27,8 @@ from joyvasa_lib.training.portrait.recipe import (
 )
 from portrait_sets import SIZES, small
 
+pytestmark = pytest.mark.slow
+
 
 def test_sizes_that_do_not_fit_are_named() -> None:
     for sizes, word in (

@@ -62,6 +62,8 @@ from portrait_sets import (
 )
 from training_sets import metrics
 
+pytestmark = pytest.mark.slow
+
 
 class OneFace(FrameSource):
     """Two images of one head, for both splits."""

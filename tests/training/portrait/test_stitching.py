@@ -24,6 +24,8 @@ from joyvasa_lib.training.portrait.train import train_portrait
 from portrait_sets import small, weights_of
 from training_sets import metrics
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_probe_finds_a_linear_relation() -> None:
     torch.manual_seed(0)
