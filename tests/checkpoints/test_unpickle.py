@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from joyvasa_lib.checkpoints.unpickle import read_checkpoint
 from pickles import motion_checkpoint, opcodes, read_bytes, same, saved, text
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

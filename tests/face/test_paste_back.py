@@ -22,6 +22,8 @@ from joyvasa_lib.face.paste_back import (
     warp_to_image,
 )
 
+pytestmark = pytest.mark.slow
+
 PARITY = np.load(places.PARITY / "paste_back.npz")
 RNG = np.random.default_rng(0)
 Pixels = NDArray[np.uint8]

@@ -15,6 +15,8 @@ from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, iter_speech, load_speec
 from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.files import atomic_path
 
+pytestmark = pytest.mark.slow
+
 
 def sine(frequency: float, rate: int, seconds: float = 1.0, level: float = 0.5) -> np.ndarray:
     return (level * np.sin(2 * np.pi * frequency * np.arange(round(rate * seconds)) / rate)).astype(

@@ -10,6 +10,8 @@ import pytest
 from joyvasa_lib.errors import MissingDependencyError, MotionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion, get_space
 
+pytestmark = pytest.mark.slow
+
 
 def talking(n_frames: int = 50) -> Motion:
     activations = np.zeros((n_frames, 52))

@@ -39,6 +39,8 @@ from joyvasa_lib.pipeline import JoyVASAPipeline
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.training.emotion.metrics import linear_change, measure_change
 
+pytestmark = pytest.mark.slow
+
 SPACE = get_space()
 
 

@@ -16,6 +16,8 @@ from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 
+pytestmark = pytest.mark.slow
+
 Pixels = NDArray[np.uint8]
 
 # Of scikit-image's cat, read off the image by eye.

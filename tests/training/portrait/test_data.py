@@ -52,6 +52,8 @@ from portrait_sets import (
     write_prepared_heads,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_regions_show_what_lies_at_their_landmarks(pairs: PairSampler) -> None:
     batch = pairs(0)
