@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
 from joyvasa_lib.compat.choice import Compat
+from joyvasa_lib.concurrency import Loaded, in_background
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
@@ -102,6 +101,8 @@ class JoyVASAPipeline:
         self.driving = driving or DrivingOptions()
         self._device = device
         self._compat: Compat | None = None
+        self._generator = Loaded(self._load_generator)
+        self._unit_map = Loaded(self._load_unit_map)
 
     @classmethod
     def from_pretrained(
@@ -190,7 +191,7 @@ class JoyVASAPipeline:
     def _of(
         cls, stages: Stages, device: str | torch.device | None, compat: Compat | None
     ) -> JoyVASAPipeline:
-        Thread(target=stages.model.prepare, name="joyvasa-prepare").start()
+        in_background(stages.model.prepare, "joyvasa-prepare")
         pipe = cls(
             stages.model,
             stages.generator,
@@ -269,7 +270,7 @@ class JoyVASAPipeline:
     def _folder(self) -> Path | None:
         return self.checkpoint if isinstance(self.checkpoint, Path) else None
 
-    @cached_property
+    @property
     def motion_generator(self) -> MotionGenerator:
         """Stage two, loaded on first use.
 
@@ -277,6 +278,9 @@ class JoyVASAPipeline:
             CheckpointError: it is not part of what was loaded, or does not load.
             OptionError: the device is unknown or not there.
         """
+        return self._generator.value
+
+    def _load_generator(self) -> MotionGenerator:
         if self.checkpoint is None:
             raise CheckpointError(
                 "Only stage one was loaded, which cannot make motion from speech; load it "
@@ -746,7 +750,7 @@ class JoyVASAPipeline:
             self.portrait_model, encoded, motions, paste_back=paste_back, driving=rules
         )
 
-    @cached_property
+    @property
     def unit_map(self) -> UnitToExpression:
         """From action units to expression: the checkpoint's own map, or the space's linear one.
 
@@ -754,6 +758,9 @@ class JoyVASAPipeline:
             CheckpointError: the checkpoint's map is damaged.
             MotionError: nothing is known about the motion space.
         """
+        return self._unit_map.value
+
+    def _load_unit_map(self) -> UnitToExpression:
         space = self.portrait_model.space
         if isinstance(self.checkpoint, Path):
             return load_unit_map(self.checkpoint, space)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.concurrency import Lock
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS

@@ -9,16 +9,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
+from joyvasa_lib.concurrency import Loaded, processors
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="frames")
+MOST = 8
+"""Threads that are started at most."""
 
 
 def _threads() -> int:
-    return max(1, min(8, int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)))
+    return min(MOST, processors())
+
+
+def _new_pool() -> Loaded[ThreadPoolExecutor]:
+    return Loaded(lambda: ThreadPoolExecutor(_threads(), thread_name_prefix="frames"))
+
+
+_pool = _new_pool()
+
+
+def _renew_pool() -> None:
+    global _pool
+    _pool = _new_pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_pool)  # a forked child has none of the threads
 
 
 def for_each_frame(work: Callable[[int], None], frames: int) -> None:
@@ -31,4 +46,4 @@ def for_each_frame(work: Callable[[int], None], frames: int) -> None:
             work(index)
         return
     work(0)  # compiles, if that is still to be done, before the threads start
-    list(_pool().map(work, range(1, frames)))
+    list(_pool.value.map(work, range(1, frames)))

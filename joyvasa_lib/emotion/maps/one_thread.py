@@ -5,9 +5,11 @@ On a busy machine the map of action units took forty times as long on two thread
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+
+from joyvasa_lib.concurrency import Lock
 
 _lock = Lock()
 _inside = 0
@@ -35,3 +37,13 @@ def one_torch_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             torch.set_num_threads(_outside_threads)
+
+
+def _renew() -> None:
+    """A forked child has none of the threads that are inside a block."""
+    global _inside, _outside_threads
+    _inside, _outside_threads = 0, 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -6,7 +6,6 @@ arXiv 1907.05047), here the 256-pixel one, which finds faces from about a fortie
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.concurrency import processors
 from joyvasa_lib.face.sampling import sample, upright_matrix
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def onnx_session(name: str) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, min(2, int(os.environ.get("OMP_NUM_THREADS") or 2)))
+    options.intra_op_num_threads = min(2, processors())
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(
         str(_ASSETS / name), options, providers=["CPUExecutionProvider"]

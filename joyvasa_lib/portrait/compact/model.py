@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS, holds_only, resolve_portrait
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
+from joyvasa_lib.concurrency import Loaded
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.media.files import atomic_folder
@@ -71,6 +71,7 @@ class CompactPortraitModel(PortraitModel):
         self.rig = rig
         self.driver = HeadDriver(rig)
         self._generator = generator
+        self._refiner = Loaded(self._load_refiner)
 
     @classmethod
     def from_pretrained(
@@ -121,13 +122,16 @@ class CompactPortraitModel(PortraitModel):
             for name in (CONFIG, WEIGHTS):
                 shutil.copyfile(self._generator / name, temporary / "generator" / name)
 
-    @cached_property
+    @property
     def refiner(self) -> PatchRefiner | None:
         """What refines mouths and eyes of rendered frames; None without a generator.
 
         Raises:
             CheckpointError: the generator's folder cannot be used.
         """
+        return self._refiner.value
+
+    def _load_refiner(self) -> PatchRefiner | None:
         if self._generator is None:
             return None
         from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from torch import Tensor
 from joyvasa_lib.checkpoints.folder import resolve_portrait
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checks import checked_device
+from joyvasa_lib.concurrency import Lock
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.face.crop import FaceCrop, crop_upright, crop_whole
 from joyvasa_lib.face.landmark_sets import landmark_set
