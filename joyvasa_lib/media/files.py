@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from joyvasa_lib.errors import MediaError, OutputError
-
-LONGEST_STEM = 32
-"""Characters of the final name kept in the temporary one, so that it stays below 255 bytes."""
+from joyvasa_lib.media.unfinished import OLD, unfinished
 
 
 def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
@@ -94,8 +91,6 @@ def atomic_path(
     target = check_writable(path, overwrite=overwrite)
     if target.is_symlink():
         target = check_writable(target.resolve(), overwrite=overwrite)
-    name = f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}{target.suffix}"
-    temporary = target.with_name(name)
 
     def finish() -> None:
         if durable:
@@ -105,11 +100,13 @@ def atomic_path(
             temporary.chmod(target.stat().st_mode & 0o777)
         temporary.replace(target)
 
-    try:
-        with _put_in_place(target, lambda: temporary.touch(exist_ok=False), finish):
-            yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _unfinished(target) as start:
+        temporary = start.with_name(start.name + target.suffix)
+        try:
+            with _put_in_place(target, lambda: temporary.touch(exist_ok=False), finish):
+                yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -168,7 +165,8 @@ def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool])
     """Gives a temporary folder that becomes `path` when the block ends without an error.
 
     A folder of the same kind at `path` is replaced as a whole; on any error, KeyboardInterrupt
-    included, it stays as it was and the temporary one is removed.
+    included, it stays as it was and the temporary one is removed. What a killed process left behind
+    is removed by the next write beside it.
 
     Args:
         path: the folder to write.
@@ -182,8 +180,6 @@ def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool])
             be renamed.
     """
     target = check_folder(path, ours=ours)
-    name = f".{target.name[:LONGEST_STEM]}-{secrets.token_hex(6)}"
-    temporary, old = target.with_name(name), target.with_name(f"{name}-old")
 
     def finish() -> None:
         if target.exists():
@@ -195,12 +191,31 @@ def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool])
                 old.replace(target)
             raise
 
-    try:
-        with _put_in_place(target, temporary.mkdir, finish):
-            yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with _unfinished(target) as temporary:
+        old = temporary.with_name(temporary.name + OLD)
+        try:
+            with _put_in_place(target, temporary.mkdir, finish):
+                yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """Gives the beginning of the names of what is unfinished; see `unfinished`."""
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(unfinished(target))
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+        yield path
+
+
+def _cannot_write(target: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
+    )
 
 
 @contextmanager
@@ -211,9 +226,7 @@ def _put_in_place(
     try:
         start()
     except OSError as error:
-        raise OutputError(
-            f"Cannot write in the folder {target.parent} ({error.strerror}); choose another one"
-        ) from error
+        raise _cannot_write(target, error) from error
     try:
         yield
         try:

@@ -1,0 +1,107 @@
+"""Names of unfinished files and folders, and the removal of those whose process is gone.
+
+Beside an unfinished file or folder lies a lock file that its process holds locked. The system
+frees the lock when the process ends, however it ends and on whichever machine it ran, so what lies
+beside a free lock is left over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where leftovers stay
+    fcntl = None  # type: ignore[assignment]
+
+LONGEST_STEM = 32
+"""Characters of the final name kept in the unfinished one, so that it stays below 255 bytes."""
+LOCK = ".joyvasa-lock"
+OLD = "-old"
+"""Ending of a folder that is about to be replaced."""
+_UNFINISHED = re.compile(r"\..*-[0-9a-f]{12}", re.DOTALL)
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """Gives a hidden path beside ``target`` for whatever is not finished, and removes leftovers.
+
+    Every file or folder whose name begins with that of the path belongs to it. The block must have
+    removed them at its end.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    remove_leftovers(target.parent)
+    while True:
+        path = target.with_name(f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}")
+        lock = path.with_name(path.name + LOCK)
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(file, os.fsencode(target.name))
+            if _take(file) and not lock.exists():  # removed as a leftover before it was taken
+                os.close(file)
+                continue
+        except BaseException:
+            os.close(file)
+            lock.unlink(missing_ok=True)
+            raise
+        break
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            lock.unlink(missing_ok=True)
+        os.close(file)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes that are gone left unfinished in a folder.
+
+    A folder that was about to be replaced is put back if nothing has taken its place. What cannot
+    be removed is left.
+    """
+    with suppress(OSError):
+        for lock in [path for path in folder.iterdir() if path.name.endswith(LOCK)]:
+            if _UNFINISHED.fullmatch(lock.name.removesuffix(LOCK)):
+                with suppress(OSError):
+                    _remove(lock)
+
+
+def _remove(lock: Path) -> None:
+    if lock.is_symlink() or not lock.is_file():
+        return
+    file = os.open(lock, os.O_RDWR)
+    try:
+        if fcntl is None or not _take(file):
+            return
+        target = lock.with_name(Path(os.fsdecode(os.read(file, 1024))).name or lock.name)
+        start = lock.name.removesuffix(LOCK)
+        old = lock.with_name(start + OLD)
+        if old.is_dir() and not target.exists():
+            old.replace(target)
+        for path in [p for p in lock.parent.iterdir() if p.name.startswith(start) and p != lock]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        lock.unlink()
+    finally:
+        os.close(file)
+
+
+def _take(file: int) -> bool:
+    """Locks an open file; whether that succeeded."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held by another, or a file system without locks
+        return False
+    return True
