@@ -11,6 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from joyvasa_lib.checkpoints.folder import is_checkpoint
+from joyvasa_lib.media.files import check_folder
 from joyvasa_lib.training.loop.run import TrainingRun
 from joyvasa_lib.training.loop.run_folder import CHECKPOINT, PREVIEWS
 from joyvasa_lib.training.loop.work_ahead import WorkAhead
@@ -48,9 +50,15 @@ class CheckpointRun(ABC, Generic[B]):
             export_dir: folder of the checkpoint; ``generator`` in the run folder if not given.
             loader_threads: threads that make batches ahead.
             preview_every: validations between two previews; 0 for none.
+
+        Raises:
+            OutputError: ``export_dir`` cannot be written, or holds other things.
         """
         self.run, self.preview_every = run, preview_every
-        self.folder = Path(export_dir) if export_dir else run.folder / CHECKPOINT
+        self.folder = run.folder / CHECKPOINT
+        if export_dir:
+            Path(export_dir).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            self.folder = check_folder(export_dir, ours=is_checkpoint)
         self._validations = run.step // run.config.validate_every
         process = run.accelerator.process_index
 

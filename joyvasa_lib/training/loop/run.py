@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.training.loop.config import LoopConfig, learning_rate_factor
-from joyvasa_lib.training.loop.run_folder import STATE, RunFolder, settle
+from joyvasa_lib.training.loop.run_folder import TRACKED, RunFolder
 
 
 class TrainingRun:
@@ -207,8 +207,14 @@ class TrainingRun:
             known = {
                 k: v for k, v in asdict(self.config).items() if isinstance(v, int | float | str)
             }
-            after = {"tensorboard": {"purge_step": self.step + 1}} if self.step else {}
-            self.accelerator.init_trackers("tensorboard", known, after)
+            after = {TRACKED: {"purge_step": self.step + 1}} if self.step else {}
+            kinds, started = self.accelerator.log_with, []
+            for kind in kinds:  # a name is tensorboard's folder and other trackers' project
+                name = TRACKED if str(kind) == TRACKED else self.folder.resolve().name
+                self.accelerator.log_with = [kind]
+                self.accelerator.init_trackers(name, known, after)
+                started += self.accelerator.trackers
+            self.accelerator.log_with, self.accelerator.trackers = kinds, started
 
     def save(self) -> None:
         """Writes ``state.pt``; a kill at any moment leaves the old or the new one, whole."""
@@ -221,28 +227,28 @@ class TrainingRun:
             "ema": self.ema.state_dict(),
             "terms": {name: [float(x) for x in values] for name, values in self._terms.items()},
         }
-        partial = self.folder / f"{STATE}.partial"
-        torch.save(state, partial)
-        settle(partial, self.folder / STATE)
+        self.files.save_state(state)
 
     def resume(self) -> bool:
         """Loads ``state.pt`` if the folder has one; returns whether it had.
 
         Raises:
-            CheckpointError: the state belongs to another network.
+            CheckpointError: the state is damaged, or belongs to another network.
         """
-        path = self.folder / STATE
-        if not path.exists():
+        found = self.files.load_state(self.accelerator.device)
+        if found is None:
             return False
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        path, state = found
         try:
             self.accelerator.unwrap_model(self.network).load_state_dict(state["network"])
-        except RuntimeError as error:
-            raise CheckpointError(f"{path} belongs to another network: {error}") from error
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.ema.load_state_dict(state["ema"])
-        self._terms = state.get("terms", {})
-        self.step = int(state["step"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.ema.load_state_dict(state["ema"])
+            self._terms, self.step = state.get("terms", {}), int(state["step"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path} belongs to another network: {error}; use another run folder, or start "
+                "this one anew with --restart"
+            ) from error
         if self.accelerator.is_main_process:
             self.files.cut_metrics(self.step)
         return True
@@ -267,7 +273,7 @@ class TrainingRun:
         if self.accelerator.is_main_process and not self.files.goes_on(resume):
             self.files.clear()
         self.accelerator.wait_for_everyone()
-        if (self.folder / STATE).exists():
+        if self.files.goes_on(True):
             self.files.check_unchanged(options, free)
             self.resume()
         self.accelerator.wait_for_everyone()

@@ -7,6 +7,7 @@
 | ``data_card.json`` | what the run learns from |
 | ``metrics.jsonl`` | one JSON object a line: losses, validations |
 | ``state.pt`` | networks, optimiser, average, step: what :meth:`TrainingRun.resume` loads |
+| ``state.previous.pt`` | the one before, for when a disk has damaged that |
 | ``generator/`` | the averaged weights after the last validation, as a checkpoint folder |
 | ``README.md`` | model card |
 """
@@ -14,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -24,11 +26,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
-from joyvasa_lib.errors import OptionError
+from joyvasa_lib.errors import CheckpointError, OptionError, OutputError
+
+_log = logging.getLogger(__name__)
 
 CONFIG, COMMAND, METRICS, STATE = "config.yaml", "command.json", "metrics.jsonl", "state.pt"
+PREVIOUS = "state.previous.pt"
 DATA_CARD, CARD = "data_card.json", "README.md"
 TRACKED, PREVIEWS = "tensorboard", "previews"
 CHECKPOINT = "generator"
@@ -143,7 +149,53 @@ class RunFolder:
 
     def goes_on(self, resume: bool) -> bool:
         """Whether a run in this folder goes on; one killed before it saved anything starts anew."""
-        return resume and (self.path / STATE).exists()
+        return resume and any((self.path / name).exists() for name in (STATE, PREVIOUS))
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Writes ``state.pt`` and keeps the one before; a kill at any moment leaves one whole.
+
+        Raises:
+            OutputError: there is no room for it.
+        """
+        partial, path, previous = (self.path / n for n in (f"{STATE}.partial", STATE, PREVIOUS))
+        try:
+            torch.save(state, partial)
+            if path.exists():
+                path.replace(previous)
+            settle(partial, path)
+        except (OSError, RuntimeError) as error:  # torch's writer wraps what the system says
+            partial.unlink(missing_ok=True)
+            raise OutputError(
+                f"Cannot write {path} ({error}); free some space and start the run again, which "
+                "goes on from the state before"
+            ) from error
+
+    def load_state(self, device: torch.device) -> tuple[Path, dict[str, Any]] | None:
+        """The latest state that is whole, and its file; None where there is none at all.
+
+        Raises:
+            CheckpointError: every one there is damaged.
+        """
+        damaged = []
+        for path in (self.path / STATE, self.path / PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                state = torch.load(path, map_location=device, weights_only=True)
+                step = int(state["step"])
+            except Exception as error:  # whatever reading a damaged archive raises
+                damaged.append(f"{path} is damaged ({_first_line(error)})")
+                continue
+            if damaged:
+                _log.warning("%s; the run goes on from step %d, kept in %s",
+                             damaged[0], step, path)  # fmt: skip
+            return path, state
+        if damaged:
+            raise CheckpointError(
+                f"{' and '.join(damaged)}; restore it from a copy, or start the run anew with "
+                "--restart"
+            )
+        return None
 
     def clear(self) -> None:
         """Removes what belongs to a run that does not go on, so that another starts clean.
@@ -151,7 +203,7 @@ class RunFolder:
         The generator of its last validation stays until the new run has one. Features stay, too:
         they are known by their content.
         """
-        for name in (STATE, METRICS, COMMAND, DATA_CARD):
+        for name in (STATE, PREVIOUS, METRICS, COMMAND, DATA_CARD):
             (self.path / name).unlink(missing_ok=True)
         for name in (TRACKED, PREVIEWS):
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -227,6 +279,10 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _version(package: str) -> str:
