@@ -45,7 +45,8 @@ def unfinished(target: Path) -> Iterator[Path]:
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(file, os.fsencode(target.name))
-            if _take(file) and not lock.exists():  # removed as a leftover before it was taken
+            _take(file, waits=True)
+            if not lock.exists():  # removed as a leftover before it was taken
                 os.close(file)
                 continue
         except BaseException:
@@ -68,10 +69,10 @@ def remove_leftovers(folder: Path) -> None:
     be removed is left.
     """
     with suppress(OSError):
-        for lock in [path for path in folder.iterdir() if path.name.endswith(LOCK)]:
-            if _UNFINISHED.fullmatch(lock.name.removesuffix(LOCK)):
+        for name in os.listdir(folder):  # noqa: PTH208 - folders of prepared sets hold thousands
+            if name.endswith(LOCK) and _UNFINISHED.fullmatch(name.removesuffix(LOCK)):
                 with suppress(OSError):
-                    _remove(lock)
+                    _remove(folder / name)
 
 
 def _remove(lock: Path) -> None:
@@ -96,12 +97,12 @@ def _remove(lock: Path) -> None:
         os.close(file)
 
 
-def _take(file: int) -> bool:
-    """Locks an open file; whether that succeeded."""
+def _take(file: int, *, waits: bool = False) -> bool:
+    """Locks an open file, at once or when others have freed it; whether that succeeded."""
     if fcntl is None:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # held by another, or a file system without locks
         return False
     return True

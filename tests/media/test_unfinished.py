@@ -116,6 +116,50 @@ def test_two_writers_of_one_file_at_once_leave_one_whole_result(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
 
+def test_a_lock_that_is_removed_before_it_is_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, removed = os.write, []
+
+    def write_then_be_taken_for_a_leftover(file: int, data: bytes) -> int:
+        count = write(file, data)
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            remove_leftovers(tmp_path)
+        return count
+
+    monkeypatch.setattr(os, "write", write_then_be_taken_for_a_leftover)
+    with atomic_path(tmp_path / "out.txt") as path:
+        (lock,) = tmp_path.glob(f".*{LOCK}")
+        assert lock.name == path.stem + LOCK
+        assert removed == [removed[0]] != [lock]
+        path.write_text("whole")
+    assert (tmp_path / "out.txt").read_text() == "whole"
+
+
+def test_two_writers_of_one_folder_at_once_leave_one_whole_result(tmp_path: Path) -> None:
+    ready, failures = threading.Barrier(4), []
+
+    def put(letter: str) -> None:
+        try:
+            with atomic_folder(tmp_path / "made", ours=lambda _: True) as folder:
+                for name in ("a", "b"):
+                    (folder / name).write_text(letter)
+                ready.wait(20)
+        except OutputError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=put, args=(letter,)) for letter in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(failures) < len(threads)
+    assert len({path.read_text() for path in (tmp_path / "made").iterdir()}) == 1
+    assert len(list((tmp_path / "made").iterdir())) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "made"]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EXDEV])
 def test_a_disk_that_takes_nothing_leaves_the_old_file_and_nothing_else(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
