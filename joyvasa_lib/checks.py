@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from joyvasa_lib.errors import JoyVASAError, OptionError
@@ -105,6 +107,21 @@ def checked_choice(
     raise error(f"{name} must be one of {shown}, not {value!r}")
 
 
+def checked_path(name: str, value: Any, *, error: type[JoyVASAError] = OptionError) -> Path:
+    """Text or a path as a Path.
+
+    Raises:
+        JoyVASAError: of the kind ``error``: anything else; an empty text, too, which would be the
+            current folder.
+    """
+    if isinstance(value, str | os.PathLike) and os.fspath(value):
+        try:
+            return Path(value)
+        except TypeError:  # of bytes
+            pass
+    raise error(f"{name} must be given as a path, not {value!r}")
+
+
 def checked_device(device: Any = None) -> torch.device:
     """A torch device that is there.
 
@@ -124,7 +141,7 @@ def checked_device(device: Any = None) -> torch.device:
         if known.type == "meta":
             raise RuntimeError("it holds no numbers")
         torch.empty(0, device=known)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
         raise OptionError(
             f"Device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'"
         ) from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.animation import Animation
+from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.compat.choice import Compat
 from joyvasa_lib.concurrency import Loaded, in_background
 from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
@@ -30,7 +31,7 @@ from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.resampling import resampled_chunks
 from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.data import checked_fps
+from joyvasa_lib.motion.arguments import checked_fps
 from joyvasa_lib.motion.driving.extracted import from_rest
 from joyvasa_lib.motion.driving.options import ALL_REGIONS, DrivingOptions
 from joyvasa_lib.motion.performance import Performance, retime_pieces
@@ -264,6 +265,14 @@ class JoyVASAPipeline:
             message=commit_message,
         )
 
+    def _driving(self, driving: DrivingOptions | None) -> DrivingOptions:
+        """The driving options of a call."""
+        if driving is None:
+            return self.driving
+        if isinstance(driving, DrivingOptions):
+            return driving
+        raise OptionError(f"driving must be DrivingOptions, not {driving!r}")
+
     def _stage_two(self) -> tuple[MotionGenerator | None, str]:
         return (None if self.checkpoint is None else self.motion_generator), self.subject
 
@@ -358,7 +367,7 @@ class JoyVASAPipeline:
         """
         if isinstance(image, EncodedPortrait):
             return image
-        finder = detector or self.detector
+        finder = self.detector if detector is None else detector
         if not hasattr(finder, "detect"):
             raise OptionError(f"A detector has a method detect(image); {finder!r} has none")
         full_image = load_image(image)
@@ -493,7 +502,8 @@ class JoyVASAPipeline:
         recording = None if speech is None else _recording(speech, sample_rate)
         encoded = self.encode(portrait, face=face, detector=detector)
         still = Motion.neutral(0, space=performance.space)
-        rules = driving or self.driving
+        checked_choice("paste_back", paste_back, (True, False))
+        rules = self._driving(driving)
         self.portrait_model.render(  # checks now
             encoded.portrait, still, batch_size=batch_size, driving=rules
         )
@@ -744,7 +754,8 @@ class JoyVASAPipeline:
         motions = retime_pieces(generator.stream(samples, **generation), rate)
         if editor is not None:
             motions = editor.edit_pieces(motions)
-        rules = driving or self.driving
+        checked_choice("paste_back", paste_back, (True, False))
+        rules = self._driving(driving)
         self.portrait_model.check_driving(rules)
         return render_frames(
             self.portrait_model, encoded, motions, paste_back=paste_back, driving=rules

@@ -25,7 +25,7 @@ from joyvasa_lib.checkpoints.folder import (
 )
 from joyvasa_lib.checkpoints.hub import locate_checkpoint, upload_checkpoint
 from joyvasa_lib.checkpoints.official.files import find_official_files
-from joyvasa_lib.checks import checked_choice, checked_device
+from joyvasa_lib.checks import checked_choice, checked_device, checked_path
 from joyvasa_lib.compat.choice import COMPATS, Compat, generator_class, portrait_class
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_folder
@@ -66,7 +66,7 @@ def check_device(device: str | torch.device | None) -> None:
     Raises:
         OptionError: the device is unknown or not there.
     """
-    if device not in (None, "cpu"):
+    if device is not None and not (isinstance(device, str) and device == "cpu"):
         checked_device(device)
 
 
@@ -176,7 +176,9 @@ def load_official(
     """
     check_device(device)
     checked_choice("compat", compat, COMPATS)
-    files = find_official_files(Path(directory), subject, with_speech=with_speech)
+    files = find_official_files(
+        checked_path("directory", directory), subject, with_speech=with_speech
+    )
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
     from joyvasa_lib.portrait.liveportrait.published import load_portrait_networks

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from joyvasa_lib.checks import checked_path
 from joyvasa_lib.errors import CheckpointError, OutputError
 
 KINDS = ("*.safetensors", "*.json", "*.md")
@@ -41,7 +42,7 @@ def locate_checkpoint(
     """
     if source is None:
         return None
-    folder = Path(source).expanduser()
+    folder = checked_path("A checkpoint", source, error=CheckpointError).expanduser()
     if not isinstance(source, str) or folder.exists():
         return folder
     if not is_repository_name(source):

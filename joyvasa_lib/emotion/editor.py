@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from joyvasa_lib.checks import checked_float, checked_int
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
 from joyvasa_lib.emotion.curve import Curve, EmotionCurve
 from joyvasa_lib.emotion.editing.liveliness import Liveliness
@@ -84,6 +84,11 @@ class EmotionEditor:
             checked_float(name, getattr(self, name), least=0.0, most=HIGHEST_GAIN)
         checked_float("liveliness", self.liveliness, least=0.0, most=1.0)
         checked_int("seed", self.seed, least=0)
+        checked_choice("protect_speech", self.protect_speech, (True, False))
+        if self.mapping is not None and not isinstance(self.mapping, UnitToExpression):
+            raise OptionError(f"mapping must be a map of action units, not {self.mapping!r}")
+        if self.keypoints is not None:
+            object.__setattr__(self, "keypoints", _checked_keypoints(self.keypoints))
 
     def __call__(self, motion: Motion) -> Motion:
         """The motion with the emotion; the first frame begins at time 0 of a timeline.
@@ -179,6 +184,16 @@ class EmotionEditor:
                 f"of {space.name!r}"
             )
         return self.mapping
+
+
+def _checked_keypoints(values: Any) -> Floats:
+    try:
+        keypoints = np.asarray(values, np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise OptionError(f"keypoints must be numbers [k, 3], not {values!r}") from error
+    if keypoints.ndim != 2 or keypoints.shape[1] != 3 or not np.isfinite(keypoints).all():
+        raise OptionError(f"keypoints must be finite numbers [k, 3], not of {keypoints.shape}")
+    return keypoints
 
 
 EmotionSource: TypeAlias = EmotionCurve | EmotionEditor | str

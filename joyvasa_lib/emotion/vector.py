@@ -56,7 +56,10 @@ class EmotionVector(EmotionCurve):
         Raises:
             OptionError: another length, or a component that is not a number up to 1000.
         """
-        values = np.array(np.zeros(len(COMPONENTS)) if vector is None else vector, np.float64)
+        try:
+            values = np.array(np.zeros(len(COMPONENTS)) if vector is None else vector, np.float64)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"An emotion is a vector of numbers, not {vector!r}") from error
         if values.shape != (len(COMPONENTS),):
             raise OptionError(
                 f"An emotion is a vector of {len(COMPONENTS)} components, not of {values.shape}"

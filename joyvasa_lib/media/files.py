@@ -32,7 +32,7 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
             raise MediaError(f"There is no {kind} file {str(source)!r}; check the name")
         if source.stat().st_size == 0:
             raise MediaError(f"The {kind} file {source} is empty; give another one")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise MediaError(f"Cannot read the {kind} {str(path)!r} ({error}); check it") from error
     if not os.access(source, os.R_OK):
         raise MediaError(f"The {kind} file {source} may not be read; change its permissions")
@@ -58,7 +58,7 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> P
             raise OutputError(f"The folder {target.parent} does not exist; create it first")
         if target.exists() and not overwrite:
             raise OutputError(f"{target} already exists; choose another name or allow overwriting")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise OutputError(f"Cannot write to {str(path)!r} ({error}); choose another") from error
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise OutputError(f"The folder {target.parent} is not writable; choose another one")
@@ -153,7 +153,7 @@ def check_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool]) 
                 f"{target} is there already and holds other things than are written there; choose "
                 "another name, or remove it yourself"
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise OutputError(f"Cannot write to {str(path)!r} ({error}); choose another") from error
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise OutputError(f"The folder {target.parent} is not writable; choose another one")

@@ -17,6 +17,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import TIMELINE, Speech, write_wav
 from joyvasa_lib.media.clock import shared_clock
@@ -118,8 +119,7 @@ class VideoWriter:
         self.path = check_video_path(path, overwrite=overwrite)
         if not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS):
             raise OptionError(f"fps={fps} is not allowed; give more than 0, at most {HIGHEST_FPS}")
-        if crf not in range(52):
-            raise OptionError(f"crf={crf} is not allowed; give a whole number from 0 to 51")
+        crf = checked_int("crf", crf, least=0, most=51)
         if len(size) != 2 or min(size) < 2 or any(side != int(side) for side in size):
             raise OptionError(f"size={size} is not allowed; give (width, height) in pixels")
         self.size = (int(size[0]), int(size[1]))

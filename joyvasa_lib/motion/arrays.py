@@ -27,6 +27,7 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
         MotionError: ``values`` are not numbers.
     """
     try:
-        return read_only(values)
+        with np.errstate(over="ignore"):  # infinity, which callers refuse
+            return read_only(values)
     except (TypeError, ValueError) as error:
         raise MotionError(f"{name} is not an array of numbers: {error}") from error

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from joyvasa_lib.checks import checked_float
+from joyvasa_lib.checks import checked_choice, checked_int
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
+from joyvasa_lib.motion.arguments import MOST_FRAMES, checked_fps, checked_space
 from joyvasa_lib.motion.arrays import numbers
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
@@ -62,10 +63,8 @@ class MotionData:
     reference: Reference = "source"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.space, MotionSpace):
-            raise MotionError(f"space must be a MotionSpace, not {self.space!r}; see get_space()")
-        if self.reference not in ("source", "absolute"):
-            raise MotionError(f"reference must be 'source' or 'absolute', not {self.reference!r}")
+        checked_space(self.space)
+        checked_choice("reference", self.reference, ("source", "absolute"), error=MotionError)
         object.__setattr__(self, "fps", checked_fps(self.fps))
         arrays = {name: numbers(name, getattr(self, name)) for name in ARRAYS}
         n_frames = len(arrays["expression"]) if arrays["expression"].ndim else 0
@@ -97,9 +96,13 @@ class MotionData:
             n_frames: number of frames.
             space: the motion space; the compact one if None.
             fps: frames a second.
+
+        Raises:
+            MotionError: ``n_frames`` is no number of frames, or ``space`` or ``fps`` is none.
         """
-        space = space or get_space()
-        return cls.build(np.zeros((n_frames, space.keypoint_count, 3)), space=space, fps=fps)
+        kind = get_space() if space is None else checked_space(space)
+        count = checked_int("n_frames", n_frames, least=0, most=MOST_FRAMES, error=MotionError)
+        return cls.build(np.zeros((count, kind.keypoint_count, 3)), space=kind, fps=fps)
 
     @classmethod
     def build(
@@ -283,17 +286,10 @@ class MotionData:
         return replace(self, expression=self.expression + change)
 
     def _same_kind(self, other: MotionData) -> bool:
+        if not isinstance(other, MotionData):
+            raise MotionError(f"A motion is compared with a motion, not with {other!r}")
         return (self.space, self.fps, self.reference) == (other.space, other.fps, other.reference)
 
 
 MotionT = TypeVar("MotionT", bound=MotionData)
 """The kind of motion that an operation was given, and returns."""
-
-
-def checked_fps(fps: Any) -> float:
-    """``fps`` as a float.
-
-    Raises:
-        MotionError: it is not a positive number.
-    """
-    return checked_float("fps", fps, above=0.0, error=MotionError)

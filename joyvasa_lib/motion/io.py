@@ -17,7 +17,8 @@ from typing import cast
 
 import numpy as np
 
-from joyvasa_lib.errors import MotionError
+from joyvasa_lib.checks import checked_path
+from joyvasa_lib.errors import MotionError, OutputError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.data import ARRAYS, MotionData, MotionT, Reference
 from joyvasa_lib.motion.space import MotionSpace, get_space
@@ -34,7 +35,7 @@ def save_motion(motion: MotionData, path: str | Path) -> Path:
     """
     from safetensors.numpy import save_file
 
-    path = Path(path)
+    path = checked_path("A motion file", path, error=OutputError)
     tensors = {name: np.ascontiguousarray(getattr(motion, name)) for name in ARRAYS}
     metadata = {
         "format": FORMAT,
@@ -63,7 +64,7 @@ def load_motion(
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = checked_path("A motion file", path, error=MotionError)
     if not path.is_file():
         raise MotionError(f"There is no motion file {path}")
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checks import checked_float
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.data import ARRAYS, MotionData
 from joyvasa_lib.motion.editing import MotionEdit, checked_edit
@@ -91,10 +92,12 @@ class Motion(MotionData):
         Raises:
             MotionError: a negative time, or an end before the start.
         """
-        end = self.duration if end_s is None else end_s
-        if not 0.0 <= start_s < math.inf:
-            raise MotionError(f"The start must be seconds from the beginning, not {start_s}")
-        if end_s is not None and not start_s <= end_s:
+        start_s = checked_float("start_s", start_s, least=0.0, error=MotionError)
+        end = self.duration
+        if end_s is not None:
+            endless = isinstance(end_s, float) and end_s == math.inf
+            end = end_s if endless else checked_float("end_s", end_s, error=MotionError)
+        if end_s is not None and not start_s <= end:
             raise MotionError(f"The end, {end_s} s, does not lie after the start, {start_s} s")
         return self[round(start_s * self.fps) : round(min(end, self.duration) * self.fps)]
 
@@ -110,7 +113,11 @@ class Motion(MotionData):
         Raises:
             MotionError: nothing to join, different kinds, or a part shorter than its crossfades.
         """
-        return concatenate(list(motions), crossfade=crossfade)
+        try:
+            parts = list(motions)
+        except TypeError as error:
+            raise MotionError(f"Give the motions to join, not {motions!r}") from error
+        return concatenate(parts, crossfade=crossfade)
 
     def retime(
         self,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.data import checked_fps
+from joyvasa_lib.motion.arguments import checked_fps
 from joyvasa_lib.motion.editing import MotionEdit, checked_edit
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.operations.retiming import reach, resample

@@ -229,9 +229,9 @@ def get_space(name: str = COMPACT_SPACE_NAME) -> MotionSpace:
         MotionError: unknown name, or the built-in space's file is damaged.
     """
     with _lock:
-        if name == COMPACT_SPACE_NAME and name not in _registered:
+        if isinstance(name, str) and name == COMPACT_SPACE_NAME and name not in _registered:
             _registered[name] = load_space(COMPACT_SPACE_FILE, name)
-        if name not in _registered:
+        if not isinstance(name, str) or name not in _registered:
             known = ", ".join(sorted({*_registered, COMPACT_SPACE_NAME}))
             raise MotionError(
                 f"Unknown motion space {name!r}; known are {known}. "

@@ -15,7 +15,7 @@ from joyvasa_lib.face.landmarks.detector import FaceDetector
 from joyvasa_lib.face.tracking import SteadyCrop, follow_person
 from joyvasa_lib.media.video import read_video
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.motion.data import checked_fps
+from joyvasa_lib.motion.arguments import checked_fps
 from joyvasa_lib.motion.driving.extracted import fill_gaps
 from joyvasa_lib.portrait.model import PortraitModel
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.checks import checked_int
+from joyvasa_lib.errors import CheckpointError, MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
@@ -122,6 +123,12 @@ class MotionGenerator:
             OptionError: an option is unknown or out of range.
             MediaError: the waveform is empty, not one-dimensional or not finite.
         """
+        try:
+            waveform = np.asarray(waveform, np.float32)
+        except (TypeError, ValueError) as error:
+            raise MediaError(f"A waveform is float32 [n], not {type(waveform).__name__}") from error
+        if waveform.ndim != 1:
+            raise MediaError(f"A waveform is mono, [n]; got an array of {waveform.shape}")
         pieces = (waveform[start : start + PIECE] for start in range(0, len(waveform), PIECE))
         return Motion.concatenate(list(self.stream(pieces, options, **changes)))
 
@@ -167,6 +174,7 @@ class MotionGenerator:
             OptionError: an option is unknown or out of range.
         """
         make_options(options, **changes)
+        checked_int("samples", samples, least=0)
         return round(samples / SAMPLES_PER_FRAME)
 
     def check(

@@ -150,7 +150,7 @@ def test_a_frame_rate_that_is_none_is_refused(fps: object) -> None:
 
 
 def test_other_nonsense_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(MotionError, match="'source' or 'absolute'"):
+    with pytest.raises(MotionError, match="'source', 'absolute'"):
         Motion(**arrays(), fps=25, space=LIVEPORTRAIT_21, reference="moon")  # type: ignore[arg-type]
     with pytest.raises(MotionError, match="MotionSpace"):
         Motion(**arrays(), fps=25, space="compact-1")  # type: ignore[arg-type]

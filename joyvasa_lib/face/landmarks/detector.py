@@ -75,7 +75,7 @@ def face_rank(which: str | int) -> int:
     Raises:
         OptionError: ``which`` is neither ``"largest"`` nor a whole number from 0.
     """
-    if which == "largest":
+    if isinstance(which, str) and which == "largest":
         return 0
     written = isinstance(which, str) and which.isascii() and which.isdecimal()
     try:

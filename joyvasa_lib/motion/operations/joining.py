@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.data import ARRAYS, MotionData, MotionT
 from joyvasa_lib.motion.space import Floats
@@ -45,8 +46,10 @@ def concatenate(motions: Sequence[MotionT], *, crossfade: int = 0) -> MotionT:
     """
     if not motions:
         raise MotionError("There is no motion to concatenate")
-    if crossfade < 0:
-        raise MotionError(f"crossfade must be a number of frames, not {crossfade}")
+    crossfade = checked_int("crossfade", crossfade, least=0, error=MotionError)
+    for motion in motions:
+        if not isinstance(motion, MotionData):
+            raise MotionError(f"Only motions can be joined, not {motion!r}")
     for other in motions[1:]:
         require_same_kind(motions[0], other)
     joints = len(motions) - 1

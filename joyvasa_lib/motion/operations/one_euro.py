@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.checks import checked_float
 from joyvasa_lib.errors import MotionError
 
 Curves = NDArray[np.float64]
@@ -66,17 +67,12 @@ class OneEuroFilter:
         beta: float = 1.0,
         derivative_cutoff: float = 1.0,
     ) -> None:
-        for name, value, least in (
-            ("fps", fps, 1e-9),
-            ("min_cutoff", min_cutoff, 1e-9),
-            ("derivative_cutoff", derivative_cutoff, 1e-9),
-            ("beta", beta, 0.0),
-        ):
-            if not (math.isfinite(value) and value >= least):
-                raise MotionError(f"{name} of a one-euro filter must be positive, not {value}")
-        self.fps = float(fps)
-        self.min_cutoff = float(min_cutoff)
-        self.beta = float(beta)
+        self.fps = checked_float("fps", fps, least=1e-9, error=MotionError)
+        self.min_cutoff = checked_float("min_cutoff", min_cutoff, least=1e-9, error=MotionError)
+        self.beta = checked_float("beta", beta, least=0.0, error=MotionError)
+        derivative_cutoff = checked_float(
+            "derivative_cutoff", derivative_cutoff, least=1e-9, error=MotionError
+        )
         self._alpha_speed = float(_smoothing_factor(derivative_cutoff, fps))
         self._raw: Curves | None = None
         self._speed: Curves | None = None

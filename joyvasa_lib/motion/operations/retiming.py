@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.checks import checked_int
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import MotionError
-from joyvasa_lib.motion.data import MotionT, checked_fps
+from joyvasa_lib.motion.arguments import MOST_FRAMES, checked_fps
+from joyvasa_lib.motion.data import MotionT
 
 Curves = NDArray[np.float32] | NDArray[np.float64]
 
@@ -56,9 +57,11 @@ def retime(
         raise MotionError("retime needs fps=..., n_frames=..., or both")
     rate = motion.fps if fps is None else checked_fps(fps)
     if n_frames is None:
-        count, step = round(motion.duration * rate), motion.fps / rate
+        frames = checked_float("duration * fps", motion.duration * rate, most=MOST_FRAMES,
+                               error=MotionError)  # fmt: skip
+        count, step = round(frames), motion.fps / rate
     else:
-        count = checked_int("n_frames", n_frames, least=1, error=MotionError)
+        count = checked_int("n_frames", n_frames, least=1, most=MOST_FRAMES, error=MotionError)
         step = len(motion) / count
     if count == len(motion) and step == 1.0:
         return replace(motion, fps=rate)
@@ -99,10 +102,7 @@ def resample(
     Raises:
         MotionError: no input frames, a step that is not positive, or unknown interpolation.
     """
-    if interpolation not in _KERNELS:
-        raise MotionError(
-            f"interpolation must be one of {', '.join(_KERNELS)}, not {interpolation!r}"
-        )
+    checked_choice("interpolation", interpolation, _KERNELS, error=MotionError)
     if len(curves) == 0 and n_frames > 0:
         raise MotionError("A motion without frames cannot be retimed")
     if not (math.isfinite(step) and step > 0):

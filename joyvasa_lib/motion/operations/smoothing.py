@@ -6,13 +6,14 @@ Axis legend: ``t`` frames, ``c`` channels. All filters treat channels independen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.data import MotionT
 from joyvasa_lib.motion.operations.one_euro import low_pass, one_euro
@@ -34,8 +35,7 @@ def exponential(curves: ArrayLike, *, alpha: float = 0.3) -> Curves:
         MotionError: ``alpha`` outside its range.
     """
     x = np.asarray(curves, dtype=np.float64)
-    if not 0.0 < alpha <= 1.0:
-        raise MotionError(f"alpha must lie in (0, 1], not {alpha}")
+    alpha = checked_float("alpha", alpha, above=0.0, most=1.0, error=MotionError)
     if len(x) == 0:
         return x
     return low_pass(x, np.full((len(x), 1), alpha), x[0])
@@ -43,7 +43,7 @@ def exponential(curves: ArrayLike, *, alpha: float = 0.3) -> Curves:
 
 def trailing_median(curves: ArrayLike, *, window: int = 3) -> Curves:
     """Median of each frame and up to ``window - 1`` before it (fewer at the start), [t, c]."""
-    x = _whole_frames(curves, window)
+    x, window = _whole_frames(curves, window)
     ramp = [np.median(x[: i + 1], axis=0) for i in range(min(window - 1, len(x)))]
     if len(x) < window:
         return np.asarray(ramp).reshape(x.shape)
@@ -53,7 +53,7 @@ def trailing_median(curves: ArrayLike, *, window: int = 3) -> Curves:
 
 def trailing_mean(curves: ArrayLike, *, window: int = 10) -> Curves:
     """Mean of each frame and up to ``window - 1`` before it (fewer at the start), [t, c]."""
-    x = _whole_frames(curves, window)
+    x, window = _whole_frames(curves, window)
     total = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, axis=0)])
     end = np.arange(1, len(x) + 1)
     start = np.maximum(end - window, 0)
@@ -74,7 +74,9 @@ def savitzky_golay(curves: ArrayLike, *, window: int = 7, order: int = 3) -> Cur
     from scipy.signal import savgol_filter
 
     x = np.asarray(curves, dtype=np.float64)
-    if window < 1 or window % 2 == 0 or not 0 <= order < window:
+    window = checked_int("window", window, least=1, error=MotionError)
+    order = checked_int("order", order, least=0, error=MotionError)
+    if window % 2 == 0 or order >= window:
         raise MotionError(
             f"window must be odd and greater than order; got window={window}, order={order}"
         )
@@ -101,7 +103,8 @@ def whittaker(curves: ArrayLike, *, fps: float, cutoff: float = 5.0) -> Curves:
     from scipy.linalg import solveh_banded
 
     x = np.asarray(curves, dtype=np.float64)
-    if not 0.0 < cutoff < fps / 2:
+    cutoff = checked_float("cutoff", cutoff, above=0.0, error=MotionError)
+    if not cutoff < fps / 2:
         raise MotionError(f"cutoff must lie between 0 and {fps / 2:g} Hz at {fps:g} fps: {cutoff}")
     if len(x) < 3:
         return x
@@ -156,8 +159,7 @@ def smooth_motion(
     Raises:
         MotionError: unknown method, part or option, or an option outside its range.
     """
-    if method not in _METHODS:
-        raise MotionError(f"Unknown smoothing {method!r}; it is one of {', '.join(_METHODS)}")
+    checked_choice("The smoothing method", method, _METHODS, error=MotionError)
     function, needs_fps, allowed = _METHODS[method]
     if unknown := sorted(set(options) - set(allowed)):
         raise MotionError(
@@ -165,8 +167,10 @@ def smooth_motion(
         )
     if isinstance(parts, str):
         parts = (parts,)
-    if wrong := [part for part in parts if part not in _PARTS]:
-        raise MotionError(f"Unknown part {wrong[0]!r}; a motion has 'expression' and 'pose'")
+    if not isinstance(parts, Collection) or isinstance(parts, np.ndarray):
+        raise MotionError(f"parts must be 'expression', 'pose' or both, not {parts!r}")
+    for part in parts:
+        checked_choice("A part of a motion", part, _PARTS, error=MotionError)
     if needs_fps:
         options["fps"] = motion.fps
     smoothed: dict[str, Any] = {}
@@ -179,7 +183,8 @@ def smooth_motion(
     return replace(motion, **smoothed)
 
 
-def _whole_frames(curves: ArrayLike, window: int) -> Curves:
-    if window < 1:
-        raise MotionError(f"window must be at least one frame, not {window}")
-    return np.asarray(curves, dtype=np.float64)
+def _whole_frames(curves: ArrayLike, window: int) -> tuple[Curves, int]:
+    """The curves, and the window at most as long as they are, which changes nothing."""
+    x = np.asarray(curves, dtype=np.float64)
+    frames = checked_int("window", window, least=1, error=MotionError)
+    return x, min(frames, len(x) + 1)

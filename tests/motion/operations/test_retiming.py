@@ -96,7 +96,7 @@ def test_nonsense_is_refused() -> None:
         motion.retime()
     with pytest.raises(MotionError, match="-5"):
         motion.retime(fps=-5)
-    with pytest.raises(MotionError, match="at least 1, not 0"):
+    with pytest.raises(MotionError, match="from 1 to .*, not 0"):
         motion.retime(n_frames=0)
     with pytest.raises(MotionError, match="cubic, linear"):
         motion.retime(fps=30, interpolation="spline")  # type: ignore[arg-type]

@@ -203,10 +203,10 @@ def test_a_turn_past_180_degrees_is_smoothed_as_one_turn() -> None:
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("magic", {}, "'magic'.*one-euro"),
+        ("magic", {}, "one-euro.*'magic'"),
         ("ema", {"window": 3}, "no option 'window'; it has alpha"),
-        ("ema", {"alpha": 0.0}, r"\(0, 1\], not 0"),
-        ("mean", {"window": 0}, "at least one frame"),
+        ("ema", {"alpha": 0.0}, r"above 0 and at most 1, not 0"),
+        ("mean", {"window": 0}, "window.*at least 1, not"),
         ("savgol", {"window": 4}, "odd"),
         ("whittaker", {"cutoff": 20.0}, r"12\.5 Hz"),
         ("one-euro", {"min_cutoff": 0.0}, "min_cutoff"),
@@ -221,5 +221,5 @@ def test_a_wrong_method_or_option_is_refused_with_what_is_allowed(
 
 
 def test_an_unknown_part_is_refused() -> None:
-    with pytest.raises(MotionError, match=r"'ears'.*'expression' and 'pose'"):
+    with pytest.raises(MotionError, match=r"'expression', 'pose', not 'ears'"):
         noisy_motion(10)[1].smooth(parts=("ears",))
