@@ -18,6 +18,11 @@ from joyvasa_lib.errors import CheckpointError
 
 T = TypeVar("T")
 
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Names under which training scripts keep the state dict."""
+PREFIXES = ("_orig_mod.", "module.", "model.")
+"""What ``torch.compile``, data parallelism and wrapping classes put before every name."""
+
 
 def read_state(path: Path) -> Mapping[str, Any]:
     """The state dict in a file of ``torch.save`` or safetensors.
@@ -33,7 +38,23 @@ def read_state(path: Path) -> Mapping[str, Any]:
             f"{path} holds a {type(content).__name__}, not a dictionary of tensors; give the file "
             "as published"
         )
-    return content
+    return unwrapped(content)
+
+
+def unwrapped(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A state dict without what training scripts and ``torch.compile`` put around it.
+
+    That is a dictionary with the state dict beside an optimiser's state, and a common beginning of
+    all names.
+    """
+    for name in WRAPPERS:
+        inner = state.get(name)
+        if isinstance(inner, Mapping) and inner:
+            return unwrapped(inner)
+    for prefix in PREFIXES:
+        if state and all(isinstance(key, str) and key.startswith(prefix) for key in state):
+            return unwrapped({key.removeprefix(prefix): value for key, value in state.items()})
+    return state
 
 
 def read_generator(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -50,7 +71,9 @@ def read_generator(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
             f"holds {found}; give the file as published"
         )
     args = content.get("args")
-    return content["model"], args if isinstance(args, Mapping) else vars(args) if args else {}
+    return unwrapped(content["model"]), args if isinstance(args, Mapping) else vars(
+        args
+    ) if args else {}
 
 
 def read_template(path: Path) -> Mapping[str, Any]:
