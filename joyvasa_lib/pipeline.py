@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     import torch
     from typing_extensions import Unpack
 
+    from joyvasa_lib.emotion.editor import EditorKwargs
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
     from joyvasa_lib.speech.motion_generator import MotionGenerator
     from joyvasa_lib.speech.options import GenerationKwargs
@@ -680,7 +681,7 @@ class JoyVASAPipeline:
         *,
         face: str | int = "largest",
         detector: FaceDetector | None = None,
-        **options: Any,
+        **options: Unpack[EditorKwargs],
     ) -> EmotionEditor:
         """The editor of an emotion, with this checkpoint's map from action units to expression.
 
@@ -689,7 +690,9 @@ class JoyVASAPipeline:
             portrait: see :meth:`__call__`; its proportions are the map's, the mean face's if None.
             face: see :meth:`__call__`.
             detector: see :meth:`__call__`.
-            **options: of :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
+            **options: ``strength``, ``protect_speech``, ``upper``, ``lower``, ``liveliness``,
+                ``seed``, ``mapping`` and ``keypoints`` of
+                :class:`~joyvasa_lib.emotion.editor.EmotionEditor`.
 
         Raises:
             OptionError: the emotion is none, or an option is unknown or out of range.

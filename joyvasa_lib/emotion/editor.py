@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from joyvasa_lib.errors import MotionError, OptionError
 from joyvasa_lib.motion import BLENDSHAPES, REGIONS, Motion, MotionSpace
 from joyvasa_lib.motion.space import Floats
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 LOWER_REGIONS = ("mouth", "jaw")
 """Regions of the lower face, which speech moves too; the others are the upper face."""
 HIGHEST_GAIN = 2.0
@@ -36,6 +39,19 @@ HIGHEST_GAIN = 2.0
 _LOWER = np.array([UNIT_OF[name].region in LOWER_REGIONS for name in COMPONENTS])
 _MOVES_MOUTH = arkit_matrix()[:, [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]].any(axis=1)
 _HEAD = np.array([UNIT_OF[name].region == "head" for name in COMPONENTS])
+
+
+class EditorKwargs(TypedDict, total=False):
+    """Keyword arguments of every call that makes an editor: see :class:`EmotionEditor`."""
+
+    strength: float
+    protect_speech: bool
+    upper: float
+    lower: float
+    liveliness: float
+    seed: int
+    mapping: UnitToExpression | None
+    keypoints: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +216,7 @@ EmotionSource: TypeAlias = EmotionCurve | EmotionEditor | str
 """An emotion, a timeline, an editor, or the text of an emotion."""
 
 
-def make_editor(emotion: EmotionSource, **options: Any) -> EmotionEditor:
+def make_editor(emotion: EmotionSource, **options: Unpack[EditorKwargs]) -> EmotionEditor:
     """An editor of any emotion source, with options.
 
     Raises:
