@@ -24,7 +24,6 @@ from joyvasa_lib.checkpoints.folder import (
     write_index,
 )
 from joyvasa_lib.checkpoints.hub import locate_checkpoint, upload_checkpoint
-from joyvasa_lib.checkpoints.official.files import find_official_files
 from joyvasa_lib.checks import checked_choice, checked_device, checked_path
 from joyvasa_lib.compat.choice import COMPATS, Compat, generator_class, portrait_class
 from joyvasa_lib.errors import OptionError
@@ -174,6 +173,8 @@ def load_official(
         CheckpointError: files are missing, there twice, damaged, unsafe or of other networks.
         OptionError: another subject, or the device, dtype or compat cannot be used.
     """
+    from joyvasa_lib.checkpoints.official.files import find_official_files
+
     check_device(device)
     checked_choice("compat", compat, COMPATS)
     files = find_official_files(

@@ -30,6 +30,17 @@ def test_importing_the_package_loads_no_other_package_and_says_nothing() -> None
     assert done.stderr == ""
 
 
+def test_videos_are_measured_prepared_and_followed_without_torch() -> None:
+    rooms = "joyvasa_lib.pipeline, joyvasa_lib.evaluation.evaluate"
+    code = f"import sys, joyvasa_lib.datasets.prepare.segment_work, {rooms}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "joyvasa_lib.portrait.model" in loaded
+    assert not loaded & {"torch", "diffusers", "transformers"}
+
+
 def test_the_version_is_that_of_the_project_file() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     written = re.search(r'^version = "(.+)"$', project, flags=re.MULTILINE)
