@@ -1,21 +1,33 @@
-"""Ways to run a command in this process, with the bundled checkpoint loaded once."""
+"""Ways to run a command in this process; the bundled checkpoint is loaded, a face read, once."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+import places
 from command_line import Joyvasa, Outcome, Refused, Run
+from encoded_once import encode_once
 from joyvasa_lib import JoyVASAPipeline
 from joyvasa_lib.cli import app, main
+from joyvasa_lib.media.audio import load_speech, write_wav
+
+
+@pytest.fixture(scope="package")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """0.24 s of the demonstration sentence, 6 frames: a WAV file."""
+    waveform = load_speech(places.DEMO / "hello.flac").waveform[8000:11840]
+    return write_wav(tmp_path_factory.mktemp("recordings") / "words.wav", waveform)
 
 
 @pytest.fixture
 def loaded(pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that ask for the bundled checkpoint, on any device, get it without loading."""
+    encode_once(monkeypatch)
     load = JoyVASAPipeline.from_pretrained
 
     def once(source: Any = None, **options: Any) -> JoyVASAPipeline:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import places
+from encoded_once import encode_once
 from joyvasa_lib import DrivingOptions, EmotionTimeline, JoyVASAPipeline
 from joyvasa_lib.checkpoints.official.sources import PARTS
 from joyvasa_lib.cli import app, main
@@ -25,6 +26,7 @@ from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import probe
+from unrefined import unrefined
 
 pytestmark = pytest.mark.slow
 
@@ -33,22 +35,21 @@ DEMO = ROOT / "joyvasa_lib" / "demo_assets"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def words() -> NDArray[np.float32]:
-    """0.4 s of the demonstration sentence."""
-    return load_speech(DEMO / "hello.flac").waveform[8000:14400]
+FRAMES = 6
+SECONDS = FRAMES / 25
+"""What the pages are given to say: a piece of the demonstration sentence."""
 
 
 @pytest.fixture(scope="module")
-def pipe() -> JoyVASAPipeline:
-    return JoyVASAPipeline.from_pretrained()
+def waveform() -> NDArray[np.float32]:
+    return load_speech(DEMO / "hello.flac").waveform[8000 : 8000 + FRAMES * 640]
 
 
 @pytest.fixture
 def desk(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: NDArray[np.float32],
+    waveform: NDArray[np.float32],
     astronaut: NDArray[np.uint8],
 ) -> Path:
     """A folder with the files that the pages speak of; the working directory."""
@@ -59,7 +60,7 @@ def desk(
         portrait.save(tmp_path / name)
     Image.new("RGB", (320, 200), "green").save(tmp_path / "landscape.jpg")
     for name in ("speech.wav", "lecture.mp3", "speech/hello.wav"):
-        write_wav(tmp_path / name, words)  # ffmpeg goes by the content, not by the name
+        write_wav(tmp_path / name, waveform)  # ffmpeg goes by the content, not by the name
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -92,17 +93,30 @@ def run_page(
 Runner = Callable[..., dict[str, object]]
 
 
+@pytest.fixture(scope="module")
+def quick_pipe(pipe: JoyVASAPipeline) -> JoyVASAPipeline:
+    """What the pages run with, but for the first screens, which take the whole checkpoint."""
+    return unrefined(pipe)
+
+
 @pytest.fixture
-def run(desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """Runs a page with the pipeline loaded once for all pages."""
-    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_, **__: pipe)
-    return lambda page, **names: run_page(ROOT / page, {"pipe": pipe, **names}, monkeypatch)
+def run(desk: Path, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """Runs a page with the pipeline loaded, and a face read, once for all pages."""
+    encode_once(monkeypatch)
+
+    def run(page: str, pipe: JoyVASAPipeline = quick_pipe, **names: object) -> dict[str, object]:
+        monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_, **__: pipe)
+        return run_page(ROOT / page, {"pipe": pipe, **names}, monkeypatch)
+
+    return run
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_the_first_screen_makes_a_video(run: Runner, desk: Path, page: str) -> None:
-    run(page)
-    assert probe(desk / "talking.mp4").duration == pytest.approx(0.4, abs=0.04)
+def test_the_first_screen_makes_a_video(
+    run: Runner, desk: Path, pipe: JoyVASAPipeline, page: str
+) -> None:
+    run(page, pipe)
+    assert probe(desk / "talking.mp4").duration == pytest.approx(SECONDS, abs=0.04)
 
 
 def test_the_tutorial_runs(
@@ -110,7 +124,7 @@ def test_the_tutorial_runs(
 ) -> None:
     monkeypatch.setattr("joyvasa_lib.cli.doctor.examine", lambda: ({}, []))
     names = run("docs/tutorial.md")
-    assert len(names["slower"]) == 12  # type: ignore[arg-type]
+    assert len(names["slower"]) == 8  # type: ignore[arg-type]
     assert probe(desk / "talking.mp4").has_audio
     assert "No face was found" in capsys.readouterr().out
 
@@ -129,18 +143,18 @@ def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
 
 
 def test_motion_is_drawn_in_other_ways(
-    run: Runner, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+    run: Runner, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_published = JoyVASAPipeline(
-        pipe.portrait_model, JoyVASAMotionGenerator.of(pipe.motion_generator)
+        quick_pipe.portrait_model, JoyVASAMotionGenerator.of(quick_pipe.motion_generator)
     )
     asked: list[object] = []
     monkeypatch.setattr(
         JoyVASAPipeline, "from_official", lambda *_, **more: asked.append(more) or as_published
     )
     names = run("docs/how-to/steps-and-windows.md")
-    assert len(names["quick"]) == len(names["motion"]) == 10  # type: ignore[arg-type]
-    assert len(names["published"]) == 13  # type: ignore[arg-type]
+    assert len(names["quick"]) == len(names["motion"]) == FRAMES  # type: ignore[arg-type]
+    assert len(names["published"]) == FRAMES + 3  # type: ignore[arg-type]
     assert asked == [{"compat": "joyvasa"}]
 
 
@@ -165,11 +179,11 @@ def test_the_timeline_on_the_page_is_read_as_a_file(tmp_path: Path) -> None:
 
 
 def test_long_speech_is_streamed_frame_by_frame(
-    run: Runner, desk: Path, words: NDArray[np.float32]
+    run: Runner, waveform: NDArray[np.float32]
 ) -> None:
     shown: list[NDArray[np.uint8]] = []
     sent: list[NDArray[np.float32]] = []
-    pieces = [words[:3000], words[3000:]]
+    pieces = [waveform[:2000], waveform[2000:]]
     run(
         "docs/how-to/long-speech.md",
         microphone_chunks=pieces,
@@ -177,8 +191,8 @@ def test_long_speech_is_streamed_frame_by_frame(
         show=shown.append,
         send=sent.append,
     )
-    assert len(shown) == 2 * 10
-    assert sum(map(len, sent)) == 10
+    assert len(shown) == 2 * FRAMES
+    assert sum(map(len, sent)) == FRAMES
 
 
 def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) -> None:
@@ -190,11 +204,11 @@ def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) 
 
 
 def test_a_portrait_is_driven_in_every_way_the_page_names(
-    run: Runner, desk: Path, pipe: JoyVASAPipeline
+    run: Runner, desk: Path, quick_pipe: JoyVASAPipeline
 ) -> None:
-    portrait = pipe.encode("portrait.jpg")
-    acted = pipe.generate_motion("speech.wav")[:6]
-    pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
+    portrait = quick_pipe.encode("portrait.jpg")
+    acted = quick_pipe.generate_motion("speech.wav")[:6]
+    quick_pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
     names = run("docs/how-to/reenactment.md")
     assert len(names["motion"]) == 6  # type: ignore[arg-type]
     assert probe(desk / "driven.mp4").has_audio
@@ -203,13 +217,13 @@ def test_a_portrait_is_driven_in_every_way_the_page_names(
 
 
 def test_what_the_page_on_official_checkpoints_says_is_there(
-    desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+    desk: Path, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / "docs" / "how-to" / "official.md").read_text(encoding="utf-8")
     blocks = FENCE.findall(text)
     asked: list[object] = []
     monkeypatch.setattr(
-        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or pipe
+        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or quick_pipe
     )
     driven: list[DrivingOptions] = []
     monkeypatch.setattr(JoyVASAPipeline, "drive", lambda *_, driving, **__: driven.append(driving))
@@ -284,4 +298,4 @@ def test_python_of_the_finetuning_page_runs(run: Runner, monkeypatch: pytest.Mon
     names = run("docs/finetuning.md")
     recordings = names["Silence"]().recordings("train")  # type: ignore[operator]
     assert recordings[0].load().values.shape == (recordings[0].frames, 59)
-    assert probe("talking.mp4").duration == pytest.approx(0.4, abs=0.04)
+    assert probe("talking.mp4").duration == pytest.approx(SECONDS, abs=0.04)
