@@ -25,11 +25,14 @@ EXAMPLES = ROOT / "examples"
 DEMO = places.DEMO
 
 
+FRAMES = 6
+
+
 @pytest.fixture(scope="module")
-def one_second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first spoken second of the demonstration sentence."""
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A piece of the demonstration sentence, as long as six frames."""
     path = tmp_path_factory.mktemp("recordings") / "speech.wav"
-    samples = load_speech(DEMO / "hello.flac").waveform[4000:20000]
+    samples = load_speech(DEMO / "hello.flac").waveform[8000 : 8000 + FRAMES * 640]
     wavfile.write(path, 16000, np.round(samples * 32767).astype(np.int16))
     return path
 
@@ -40,12 +43,12 @@ def run(name: str, *arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
-    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("JOYVASA_SPEECH", str(one_second))
+    monkeypatch.setenv("JOYVASA_SPEECH", str(recording))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
     nbclient.NotebookClient(
@@ -62,10 +65,10 @@ def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
     ]
     assert sum("<video" in data.get("text/html", "") for data in shown) == 1
     assert any("image/png" in data for data in shown)  # the plotted curves
-    assert len(Motion.load(tmp_path / "speech.safetensors")) == 25
+    assert len(Motion.load(tmp_path / "speech.safetensors")) == FRAMES
     video = probe(tmp_path / "surprised.mp4")
     assert video.size == (512, 512)
-    assert video.duration == pytest.approx(1.0, abs=0.04)
+    assert video.duration == pytest.approx(FRAMES / 25, abs=0.04)
 
 
 def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
@@ -75,8 +78,8 @@ def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     pytest.importorskip("peft")
-    monkeypatch.setenv("JOYVASA_SECONDS", "1.2")
-    monkeypatch.setenv("JOYVASA_STEPS", "6")
+    monkeypatch.setenv("JOYVASA_SECONDS", "1.04")
+    monkeypatch.setenv("JOYVASA_STEPS", "2")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(EXAMPLES / "finetune_motion.ipynb", as_version=4)
@@ -88,7 +91,7 @@ def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
     ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     text = "".join(output.get("text", "") for output in outputs)
-    assert [text.count(f"step {step:4d}: amplitude") for step in (0, 3, 6)] == [1, 1, 1]
+    assert [text.count(f"step {step:4d}: amplitude") for step in (0, 1, 2)] == [1, 1, 1]
     shown = [output["data"] for output in outputs if "data" in output]
     assert sum("image/png" in data for data in shown) == 2
     assert sum("<video" in data.get("text/html", "") for data in shown) == 1
@@ -122,20 +125,20 @@ def test_the_notebook_is_stored_without_outputs(name: str) -> None:
 
 
 def test_the_quickstart_writes_both_takes(
-    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "talking.mp4"
-    run("quickstart.py", DEMO / "astronaut.jpg", one_second, output, monkeypatch=monkeypatch)
+    run("quickstart.py", DEMO / "astronaut.jpg", recording, output, monkeypatch=monkeypatch)
     for path in (output, tmp_path / "talking-calm.mp4"):
-        assert probe(path).duration == pytest.approx(1.0, abs=0.04)
+        assert probe(path).duration == pytest.approx(FRAMES / 25, abs=0.04)
 
 
 def test_streamed_frames_last_as_long_as_their_recording(
-    one_second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "streamed.mp4"
-    run("stream.py", DEMO / "astronaut.jpg", one_second, output, monkeypatch=monkeypatch)
-    assert probe(output).duration == pytest.approx(1.0, abs=0.04)
+    run("stream.py", DEMO / "astronaut.jpg", recording, output, monkeypatch=monkeypatch)
+    assert probe(output).duration == pytest.approx(FRAMES / 25, abs=0.04)
 
 
 def test_the_image_of_the_readme_is_a_strip_of_five_different_moments() -> None:
