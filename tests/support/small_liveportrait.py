@@ -35,12 +35,15 @@ def crop_of(full_image: NDArray[np.uint8]) -> FaceCrop:
 
 
 def small_networks() -> LivePortraitNetworks:
-    """The published structure with few channels and random weights."""
+    """The published structure with few channels, a small volume and random weights.
+
+    F and M see 64 pixels; the volume is 8 deep with sides of 16, and frames have 128 pixels.
+    """
     torch.manual_seed(0)
     networks = LivePortraitNetworks(
-        appearance_extractor=AppearanceFeatureExtractor((4, 4, 8), 4, 16, 1),
+        appearance_extractor=AppearanceFeatureExtractor((4, 4, 8), 4, 8, 1, image_side=64),
         motion_extractor=MotionExtractor((1, 1, 1, 1), (4, 8, 8, 8)),
-        warping=WarpingNetwork(21, 4, 16, 2, (2, 3, 4), 8),
+        warping=WarpingNetwork(21, 4, 8, 2, (2, 3, 4), 8),
         generator=SpadeGenerator(8, 8, 1, (8, 4), 4, 2),
         stitching=StitchingNetwork((126, 8, 65)),
         lip_retargeting=RetargetingNetwork((65, 8, 63)),

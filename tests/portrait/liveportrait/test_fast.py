@@ -30,8 +30,6 @@ from liveportrait_official import (
     warping_network,
 )
 
-pytestmark = pytest.mark.slow
-
 LIKE = torch.empty(0)
 
 
@@ -206,13 +204,24 @@ def test_instance_norm_is_of_each_image_s_own_channels() -> None:
 # The published size
 
 
+@pytest.fixture(scope="module")
+def published_warping() -> FastWarping:
+    return FastWarping(warping_network(), LIKE)
+
+
+@pytest.fixture(scope="module")
+def published_generator() -> FastGenerator:
+    return FastGenerator(spade_generator(), LIKE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "full"])
-def test_fast_warping_is_the_reference_s(size: str) -> None:
+def test_fast_warping_is_the_reference_s(published_warping: FastWarping, size: str) -> None:
     known = parity("warping_module")
     driving, source = (torch.from_numpy(known[f"kp_{name}"]) for name in ("driving", "source"))
     with torch.inference_mode():
-        fast = FastWarping(warping_network(), LIKE)
-        warped = fast(fast.prepare(official_volume(size), source), driving)
+        prepared = published_warping.prepare(official_volume(size), source)
+        warped = published_warping(prepared, driving)
     assert_close(warped.occlusion, known[f"{size}/occlusion_map"], 1e-5)
     if size == "small":
         assert_close(warped.deformation, known["small/deformation"], 1e-5)
@@ -223,12 +232,15 @@ def test_fast_warping_is_the_reference_s(size: str) -> None:
         assert_close(warped.feature[:, ::8, ::2, ::2], known["full/out_strided"], 5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "full"])
-def test_the_fast_generator_s_image_is_the_reference_s(size: str) -> None:
+def test_the_fast_generator_s_image_is_the_reference_s(
+    published_generator: FastGenerator, size: str
+) -> None:
     known, side = parity("spade_generator"), {"small": 16, "full": 64}[size]
     feature = torch.from_numpy(det_array(f"G/feature/{size}", (1, 256, side, side), 1.5))
     with torch.inference_mode():
-        image = FastGenerator(spade_generator(), LIKE)(feature.permute(0, 2, 3, 1).contiguous())
+        image = published_generator(feature.permute(0, 2, 3, 1).contiguous())
     if size == "small":
         assert_close(image, known["small/image"], 1e-5)
     else:

@@ -19,8 +19,6 @@ from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait
 from small_liveportrait import frames_of, small_networks, turning
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(OptionError, match="Device 'warp:9' cannot be used here"):
@@ -29,6 +27,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         LivePortraitModel(small_networks(), dtype=torch.int8)
 
 
+@pytest.mark.slow
 def test_a_saved_model_renders_the_same_frames_bit_for_bit(
     small: LivePortraitModel, portrait: LivePortraitPortrait, crop: FaceCrop, tmp_path: Path
 ) -> None:
