@@ -209,8 +209,10 @@ def test_a_head_rig_comes_back_bit_for_bit(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused_before_any_file_is_read(
     device: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("resolve_checkpoint", "find_official_files", "locate_checkpoint"):
+    for name in ("resolve_checkpoint", "locate_checkpoint"):
         monkeypatch.setattr(f"joyvasa_lib.pretrained.{name}", pytest.fail)
+    official = "joyvasa_lib.checkpoints.official.files.find_official_files"
+    monkeypatch.setattr(official, pytest.fail)
 
     with pytest.raises(OptionError, match=f"Device '{device}' cannot be used here"):
         JoyVASAPipeline.from_pretrained(device=device)
