@@ -1,22 +1,18 @@
 """One training step of one or several processes; run by ``test_distributed.py``.
 
-python distributed_step.py OUTPUT ACCUMULATION [RECIPE RUN PORTRAIT_RECIPE PORTRAIT_RUN]
+python distributed_step.py OUTPUT ACCUMULATION [RECIPE RUN]
 
 Writes the gradients of four rows, however they are spread over processes and accumulated batches.
-Then it trains motion, and portrait networks, as the recipes say.
 """
 
 from __future__ import annotations
 
-import runpy
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
@@ -95,7 +91,7 @@ def objective() -> RowObjective:
     return RowObjective(network, normalizer, ObjectiveOptions(WEIGHTS, own_previous=0.5))
 
 
-def main(output: Path, accumulation: int) -> None:
+def main(output: Path, accumulation: int, recipe: Path | None = None, run_dir: str = "") -> None:
     torch.set_num_threads(1)
     loop = LoopConfig(gradient_accumulation=accumulation, gradient_clip=1e9)
     run = TrainingRun(output.with_suffix(".run"), objective(), loop)
@@ -115,19 +111,11 @@ def main(output: Path, accumulation: int) -> None:
 
     run.optimizer.optimizer.register_step_pre_hook(keep)
     run._update(StepLoss(run, WorkAhead(rows, 0)))
+    if recipe is not None:
+        from joyvasa_lib.training.motion.train import train_motion
 
-
-def train(recipe: str, run: str, portrait_recipe: str, portrait_run: str) -> None:
-    from joyvasa_lib.training.motion.train import train_motion
-
-    # The end of a run parts the processes, which are needed once more.
-    with patch.object(Accelerator, "end_training"):
-        train_motion(recipe, run)
-    sys.argv[1:] = ["--config", portrait_recipe, "--run", portrait_run]
-    runpy.run_module("joyvasa_lib.training.portrait", run_name="__main__")  # exits with its code
+        train_motion(recipe, run_dir)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
-    if len(sys.argv) > 3:
-        train(*sys.argv[3:])
+    main(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:4]), *sys.argv[4:5])

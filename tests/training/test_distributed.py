@@ -49,47 +49,37 @@ def agree(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
     return worst < 1e-5 * largest
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes made: one step's gradients, a run of motion, a run of portraits."""
-    folder = tmp_path_factory.mktemp("distributed")
-    data = write_prepared(folder / "data", [60, 70], [30])
-    recipe = write_recipe(
-        folder / "recipe.yaml", data, write_encoder(folder / "encoder"), steps=2,
-        gradient_accumulation=2, validation_seconds=1.0,
-    )  # fmt: skip
-    write_head_frames(folder / "heads", HEADS)
-    portrait = write_portrait_recipe(folder / "portrait.yaml", folder / "heads", critic_from=1)
-    arguments = [folder / "two.safetensors", 1, recipe, folder / "motion", portrait,
-                 folder / "portrait"]  # fmt: skip
+def launch(processes: int, *arguments: object) -> None:
+    accelerated(processes, HERE / "distributed_step.py", *arguments)
+
+
+def accelerated(processes: int, *arguments: object) -> None:
     environment = {
         **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path),
         "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
     done = subprocess.run(
-        [*LAUNCH, "2", str(HERE / "distributed_step.py"), *map(str, arguments)], env=environment,
-        capture_output=True, text=True,
+        [*LAUNCH, str(processes), *map(str, arguments)], env=environment, capture_output=True,
+        text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder
 
 
-def test_two_processes_give_the_gradients_of_one_large_batch(
-    expected: dict[str, torch.Tensor], folder: Path
+def test_two_processes_and_two_batches_give_the_gradients_of_one_large_batch(
+    expected: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    assert agree(load_file(folder / "two.safetensors"), expected)
-
-
-@pytest.mark.parametrize(
-    ("run", "network"), [("motion", "denoiser"), ("portrait", "portrait/warping")]
-)
-def test_two_processes_train_validate_once_and_write_one_run(
-    folder: Path, run: str, network: str
-) -> None:
-    lines = [json.loads(x) for x in (folder / run / "metrics.jsonl").read_text().splitlines()]
+    data = write_prepared(tmp_path / "data", [60, 70], [30])
+    recipe = write_recipe(
+        tmp_path / "recipe.yaml", data, write_encoder(tmp_path / "encoder"), steps=2,
+        gradient_accumulation=2, validation_seconds=1.0,
+    )  # fmt: skip
+    launch(2, tmp_path / "two.safetensors", 1, recipe, tmp_path / "run")
+    assert agree(load_file(tmp_path / "two.safetensors"), expected)
+    # The same two processes trained, validated once, and wrote one run.
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 2]
-    assert json.loads((folder / run / "command.json").read_text())["processes"] == 2
-    assert (folder / run / "generator" / network / "config.json").is_file()
+    assert json.loads((tmp_path / "run" / "command.json").read_text())["processes"] == 2
+    assert (tmp_path / "run" / "generator" / "denoiser" / "config.json").is_file()
 
 
 def test_accumulated_batches_give_the_gradients_of_one_large_batch(
@@ -112,3 +102,14 @@ def test_the_mean_of_the_batches_own_gradients_would_not_do(
         for name, parameter in model.named_parameters():
             sums[name] += parameter.grad / 2
     assert not agree(sums, expected)
+
+
+def test_two_processes_train_portrait_networks_and_write_one_run(tmp_path: Path) -> None:
+    write_head_frames(tmp_path / "heads", HEADS)
+    recipe = write_portrait_recipe(tmp_path / "portrait.yaml", tmp_path / "heads", critic_from=1)
+    module = "joyvasa_lib.training.portrait"
+    accelerated(2, "-m", module, "--config", recipe, "--run", tmp_path / "run")
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 2]
+    assert json.loads((tmp_path / "run" / "command.json").read_text())["processes"] == 2
+    assert (tmp_path / "run" / "generator" / "portrait" / "warping" / "config.json").is_file()
