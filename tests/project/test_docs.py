@@ -178,9 +178,7 @@ def test_the_timeline_on_the_page_is_read_as_a_file(tmp_path: Path) -> None:
     assert EmotionTimeline.load(tmp_path / "mood.yaml").at(2.5)["AU4"] == 0.1
 
 
-def test_long_speech_is_streamed_frame_by_frame(
-    run: Runner, waveform: NDArray[np.float32]
-) -> None:
+def test_long_speech_is_streamed_frame_by_frame(run: Runner, waveform: NDArray[np.float32]) -> None:
     shown: list[NDArray[np.uint8]] = []
     sent: list[NDArray[np.float32]] = []
     pieces = [waveform[:2000], waveform[2000:]]
