@@ -19,7 +19,7 @@ from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.checks import checked_int
-from joyvasa_lib.errors import CheckpointError, MediaError
+from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
@@ -31,7 +31,7 @@ from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
-from joyvasa_lib.speech.streaming import MotionStream, SpeechStream
+from joyvasa_lib.speech.streaming import MotionStream, SpeechStream, check_waveform
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -123,12 +123,7 @@ class MotionGenerator:
             OptionError: an option is unknown or out of range.
             MediaError: the waveform is empty, not one-dimensional or not finite.
         """
-        try:
-            waveform = np.asarray(waveform, np.float32)
-        except (TypeError, ValueError) as error:
-            raise MediaError(f"A waveform is float32 [n], not {type(waveform).__name__}") from error
-        if waveform.ndim != 1:
-            raise MediaError(f"A waveform is mono, [n]; got an array of {waveform.shape}")
+        waveform = check_waveform(waveform)
         pieces = (waveform[start : start + PIECE] for start in range(0, len(waveform), PIECE))
         return Motion.concatenate(list(self.stream(pieces, options, **changes)))
 

@@ -141,11 +141,18 @@ def check_waveform(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the samples as float32 [n].
 
     Raises:
-        MediaError: wrong number of axes, or a sample is not finite.
+        MediaError: no numbers, wrong number of axes, or a sample is not finite.
     """
-    samples = np.asarray(waveform, np.float32)
+    try:
+        samples = np.asarray(waveform, np.float32)
+    except (TypeError, ValueError) as error:
+        raise MediaError(
+            f"Speech must be one row of samples, float32 [n], not {type(waveform).__name__}"
+        ) from error
     if samples.ndim != 1:
-        raise MediaError(f"Speech must be one row of samples, not an array of {samples.shape}")
+        raise MediaError(
+            f"Speech must be one row of samples, not an array of {samples.shape}; give one channel"
+        )
     if not np.isfinite(samples).all():
         raise MediaError("The speech holds samples that are not finite (NaN or infinite)")
     return samples

@@ -278,7 +278,7 @@ def test_options_and_keyword_arguments_mean_the_same(
         (np.zeros(0, np.float32), "empty"),
         (np.zeros(200, np.float32), "shorter"),
         (np.full(16000, np.nan, np.float32), "finite"),
-        (np.zeros((2, 16000), np.float32), "is mono"),
+        (np.zeros((2, 16000), np.float32), "one row"),
     ],
 )
 def test_bad_speech_is_explained(

@@ -71,9 +71,9 @@ def read_generator(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
             f"holds {found}; give the file as published"
         )
     args = content.get("args")
-    return unwrapped(content["model"]), args if isinstance(args, Mapping) else vars(
-        args
-    ) if args else {}
+    if not isinstance(args, Mapping):
+        args = vars(args) if args else {}
+    return unwrapped(content["model"]), args
 
 
 def read_template(path: Path) -> Mapping[str, Any]:
