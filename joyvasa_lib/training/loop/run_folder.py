@@ -183,6 +183,8 @@ class RunFolder:
             try:
                 state = torch.load(path, map_location=device, weights_only=True)
                 step = int(state["step"])
+            except (MemoryError, torch.OutOfMemoryError):
+                raise  # says nothing about the file
             except Exception as error:  # whatever reading a damaged archive raises
                 damaged.append(f"{path} is damaged ({_first_line(error)})")
                 continue
