@@ -197,7 +197,7 @@ def test_no_frames_or_audio_that_fails_is_an_error_and_leaves_no_file(tmp_path: 
         ("a", {}, ".mp4, .mov, .mkv"),
         ("a.mp4", {"fps": 0}, "fps=0"),
         ("a.mp4", {"fps": float("nan")}, "fps=nan"),
-        ("a.mp4", {"crf": 60}, "crf=60"),
+        ("a.mp4", {"crf": 60}, "crf must be a whole number from 0 to 51, not 60"),
         ("a.mp4", {"size": (0, 64)}, "size=(0, 64)"),
         ("a.mp4", {"overwrite": False}, "already exists"),
         ("no/a.mp4", {}, "does not exist"),
