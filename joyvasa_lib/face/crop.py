@@ -17,11 +17,14 @@ from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.sampling import as_rgb, sample
+from joyvasa_lib.media.budgets import budgets
 
 SMALLEST, LARGEST = 256, 1024
 """Sides between which a crop keeps the image's own pixels."""
 _FEWEST_PIXELS = 24
 """A face smaller than this shows neither lips nor eyelids."""
+_WIDEST = 8
+"""Largest side of a square over the image's longer one: 6 for a face that fills it, and room."""
 _ROOM = 1.25
 """Least side of a square over the extent of all landmarks of a video."""
 
@@ -243,6 +246,11 @@ def check_croppable(face: Face, size: int | None, scale: float = 2.3) -> None:
         raise OptionError(f"The crop scale must lie between 1.2 and 6, not {scale}")
     if size is not None and size < 64:
         raise OptionError(f"The crop size must be at least 64 pixels, not {size}")
+    if size is not None and size**2 > budgets().image_pixels:
+        raise OptionError(
+            f"A crop of {size}x{size} pixels is above the budget of {budgets().image_pixels} "
+            "(image_pixels); give a smaller size"
+        )
     if not np.isfinite(face.landmarks).all():
         raise NoFaceError("The face's landmarks hold a number that is not finite")
     extent = float(max(np.ptp(face.landmarks[:, :2], axis=0)))
@@ -258,6 +266,11 @@ def _cut(
 ) -> FaceCrop:
     pixels = as_rgb(full_image)
     side = square.side
+    if side > _WIDEST * max(pixels.shape[:2]) or side**2 > budgets().image_pixels:
+        raise NoFaceError(
+            f"The square around the face is {side} pixels wide in an image of "
+            f"{pixels.shape[1]}x{pixels.shape[0]}; give a face that lies in the image"
+        )
     size = size or int(np.clip(side, SMALLEST, LARGEST))
     rows = np.clip(np.arange(square.top, square.top + side), 0, pixels.shape[0] - 1)
     columns = np.clip(np.arange(square.left, square.left + side), 0, pixels.shape[1] - 1)

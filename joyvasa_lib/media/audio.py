@@ -17,9 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.media.budgets import budgets
 from joyvasa_lib.media.clock import shared_clock
-from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
-from joyvasa_lib.media.files import atomic_path, check_readable
+from joyvasa_lib.media.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.files import atomic_path, check_readable, is_still_image
+from joyvasa_lib.media.mixdown import mixdown_filter
+from joyvasa_lib.media.probe import parse_description
 from joyvasa_lib.media.resampling import mono_at_rate
 from joyvasa_lib.media.tensors import is_tensor
 
@@ -40,12 +43,6 @@ SILENCE = 10 ** (-80 / 20)
 
 LOUDEST_FLOAT = 4.0
 """Peak of float samples above which they cannot be meant for [-1, 1] and a little overshoot."""
-
-TIMELINE = "aresample=async=1:first_pts=0"
-"""ffmpeg filter: gaps and a late start become silence, so that sample n is at n / rate seconds."""
-
-MIXDOWN = f"{TIMELINE}:rematrix_maxval=1,aformat=channel_layouts=mono:sample_fmts=flt"
-"""ffmpeg filter: the mean of the channels; without the maximum ffmpeg mixes floats 3 dB hotter."""
 
 Waveform: TypeAlias = npt.NDArray[np.float32]
 SpeechSource: TypeAlias = "str | os.PathLike[str] | npt.NDArray[Any] | torch.Tensor | Speech"
@@ -227,14 +224,26 @@ def _from_file(path: Path) -> Speech:
 
 def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     """Pieces of `chunk` samples of a file's first audio stream."""
-    command = [*input_arguments(path), "-map", "0:a:0", "-af", MIXDOWN]
-    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1", *shared_clock(path, "image")]
+    if is_still_image(path):
+        raise MediaError(f"{path} is an image, not a recording; give an audio file")
+    text = describe(path)
+    info = parse_description(text)
+    if info is not None and not info.has_audio:
+        raise MediaError(f"The video {path} has no sound; give a recording or a video with sound")
+    command = [*input_arguments(path), "-map", "0:a:0", "-af", mixdown_filter(path, text)]
+    command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
+    command += shared_clock(path, "image", description=text)
+    longest = budgets().audio_seconds
     total, peak = 0, 0.0
     with FFmpeg(command, drain=True) as ffmpeg:
         while data := ffmpeg.stdout.read(4 * chunk):
             block = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
             peak = max(peak, _check_block(block, str(path)))
             total += len(block)
+            if total > longest * SAMPLE_RATE:
+                raise MediaError(
+                    f"{path} lasts more than {longest} s (audio_seconds); give a shorter recording"
+                )
             yield np.clip(block, -1.0, 1.0)
         if ffmpeg.finish() != 0 or total == 0:
             raise MediaError(

@@ -17,19 +17,22 @@ from joyvasa_lib.media.probe import parse_description
 _OWN_CLOCKS = re.compile(r"^Input #0, (?:mpeg|mpegts)[,\s]", re.MULTILINE)
 
 
-def shared_clock(path: Path, unread: Literal["image", "audio"], source: int = 0) -> list[str]:
+def shared_clock(
+    path: Path, unread: Literal["image", "audio"], source: int = 0, description: str | None = None
+) -> list[str]:
     """Arguments of a discarded output that makes ffmpeg count time from the file's beginning.
 
     Args:
         path: the file.
         unread: the stream that ffmpeg is not asked for otherwise.
         source: the file's place among ffmpeg's inputs.
+        description: what `describe` says about the file, where that is known.
 
     Returns:
         Arguments for the end of ffmpeg's command; none where the container has one clock or the
         file has no such stream.
     """
-    text = describe(path)
+    text = describe(path) if description is None else description
     info = parse_description(text)
     if info is None or not _OWN_CLOCKS.search(text):
         return []

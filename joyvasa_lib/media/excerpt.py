@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.audio import MIXDOWN, SAMPLE_RATE
-from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.audio import SAMPLE_RATE
+from joyvasa_lib.media.ffmpeg import FFmpeg, image_arguments, input_arguments
 from joyvasa_lib.media.files import check_readable
+from joyvasa_lib.media.mixdown import MIXDOWN
 from joyvasa_lib.media.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 
 _INDEXED = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
@@ -97,7 +98,7 @@ class ExcerptReader:
             image = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
             audio = [f"atrim=start={skipped!r}", f"asetpts=PTS-{skipped!r}/TB"]
         image += [constant_rate(self.fps), _as_shown(self.longest)]
-        command = [*jump, *input_arguments(self.path)]
+        command = [*jump, *image_arguments(), *input_arguments(self.path)]
         command += ["-map", "0:v:0", "-vf", ",".join(image), *length, *PPM_OUTPUT]
         command += ["-map", "0:a:0", "-af", ",".join([*audio, MIXDOWN]), *length]
         command += ["-ar", str(SAMPLE_RATE), "-f", "s16le", f"file:{self._audio_file}"]

@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from joyvasa_lib.errors import MissingDependencyError
+from joyvasa_lib.media.budgets import budgets
 
 QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
 LONGEST_REASON = 200
+CONTAINERS_READ = (
+    *("mov", "matroska", "avi", "flv", "mpeg", "mpegts", "asf", "ogg", "mxf", "nut", "rm", "wtv"),
+    *("dv", "ivf", "gif", "apng", "h264", "hevc", "obu", "m4v", "mpegvideo"),
+    *("yuv4mpegpipe", "wav", "w64", "aiff", "caf", "au", "voc", "nistsphere", "flac", "mp3", "aac"),
+    *("loas", "ac3", "eac3", "dts", "truehd", "amr", "amrnb", "amrwb", "gsm", "qcp", "ape", "mpc"),
+    *("mpc8", "tak", "tta", "wv", "dsf", "sox", "webp_anim"),
+)
+"""ffmpeg's demuxers that hold their own data; playlists and lists, which name files, are not."""
 _CONTEXT = re.compile(r"\[[^\]]*@ 0x[0-9a-fA-F]+\]\s*")
 
 
@@ -36,14 +45,27 @@ def input_arguments(path: Path) -> list[str]:
     """Arguments that open a local file and nothing else.
 
     The `file:` prefix keeps names that start with a dash or hold a colon from being read as
-    options or protocols; the whitelist keeps a playlist from fetching addresses.
+    options or protocols. Playlists, concat lists, image sequences and the like are refused,
+    because they make ffmpeg open what they name; no protocol but a file's is open to the rest.
     """
-    return ["-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    allowed = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(CONTAINERS_READ)]
+    return [*allowed, "-i", f"file:{path}"]
+
+
+def image_arguments() -> list[str]:
+    """Arguments before an input whose images are decoded: none above the budget for videos."""
+    return ["-max_pixels", str(budgets().video_pixels)]
 
 
 def describe(path: Path) -> str:
     """What `ffmpeg -i` writes about a file; it names the file's streams, or why there are none."""
-    command = [ffmpeg_path(), "-nostdin", "-hide_banner", *input_arguments(path)]
+    command = [
+        ffmpeg_path(),
+        "-nostdin",
+        "-hide_banner",
+        *image_arguments(),
+        *input_arguments(path),
+    ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return done.stderr.decode("utf-8", errors="replace")
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from joyvasa_lib.errors import MediaError, OutputError
 from joyvasa_lib.media.unfinished import OLD, unfinished
 
+_STILL_STARTS = (b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
+
 
 def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
     """Returns `path` as a Path once it is an ordinary, readable file that is not empty.
@@ -28,6 +31,10 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
         if source.is_dir():
             article = "an" if kind[0] in "aeiou" else "a"
             raise MediaError(f"{source} is a folder; give {article} {kind} file")
+        if "://" in os.fspath(path) and not source.exists():
+            raise MediaError(f"{str(path)!r} is an address; download it and give the {kind} file")
+        if source.exists() and not source.is_file():
+            raise MediaError(f"{source} is a pipe, socket or device; give an ordinary {kind} file")
         if not source.is_file():
             raise MediaError(f"There is no {kind} file {str(source)!r}; check the name")
         if source.stat().st_size == 0:
@@ -37,6 +44,19 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
     if not os.access(source, os.R_OK):
         raise MediaError(f"The {kind} file {source} may not be read; change its permissions")
     return source
+
+
+def is_still_image(path: Path) -> bool:
+    """Whether a file begins as a still image does; a GIF may move and counts as a video."""
+    with path.open("rb") as file:
+        start = file.read(65536)  # an animation says so before its first frame
+    if start[4:8] == b"ftyp":
+        return start[8:12] in _STILL_BRANDS
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP" and b"ANIM" not in start
+    if start.startswith(b"\x89PNG"):
+        return b"acTL" not in start
+    return start.startswith(_STILL_STARTS)
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
+from joyvasa_lib.media.budgets import budgets
 from joyvasa_lib.media.files import atomic_path, check_readable
 from joyvasa_lib.media.pixels import image_from_array, to_eight_bits
 from joyvasa_lib.media.tensors import is_tensor, to_numpy
@@ -26,9 +27,6 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any
 
 SMALLEST_SIDE = 64
 """Pixels; a face in less has no mouth to move."""
-
-MOST_PIXELS = 200_000_000
-"""Above this an image is refused before it is decoded: it would take over 600 MB."""
 
 BACKGROUND = (128, 128, 128, 255)
 """Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
@@ -47,14 +45,16 @@ WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _EXIF_DESCRIPTION = 0x010E
 _REDUCIBLE = {"L", "RGB", "LA", "RGBA", "CMYK", "YCbCr"}
 _TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
-_pillow_limit_lock = threading.Lock()
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+logger = logging.getLogger(__name__)
 
 
 def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     """Gives any image as 8-bit RGB, upright, opaque and of a workable size.
 
     Images are turned as their EXIF orientation says. Transparent parts are composited over mid-grey
-    (128, 128, 128). 16-bit images keep their upper 8 bits' worth by rounding. An animation
+    (128, 128, 128). Colours of an embedded profile, as Display P3, become sRGB. 16-bit images keep their upper 8 bits' worth by rounding. An animation
     gives its first frame. A side longer than `max_side` is scaled down to it, keeping the aspect
     ratio.
 
@@ -68,8 +68,8 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         uint8 [h, w, 3] RGB, a copy.
 
     Raises:
-        MediaError: the source is missing, not an image, damaged, above 200 megapixels, below
-            64 pixels a side, or holds numbers outside its range.
+        MediaError: the source is missing, not an image, damaged, above the budget
+            `image_pixels` (200 megapixels), below 64 pixels a side, or holds numbers outside its range.
         OptionError: `max_side` is below 64.
     """
     if max_side < SMALLEST_SIDE:
@@ -123,9 +123,7 @@ def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = N
 
 def _load_file(path: Path, max_side: int) -> Pixels:
     try:
-        with _pillow_without_limit():
-            full_image = Image.open(path, formats=_known_formats())
-        with full_image:
+        with _open(path) as full_image:
             _check_size(full_image.size, str(path))
             # JPEG alone can be decoded at 1/2, 1/4 or 1/8, for less work and memory.
             full_image.draft(None, _fitted(full_image.size, 2 * max_side))
@@ -133,6 +131,12 @@ def _load_file(path: Path, max_side: int) -> Pixels:
     except MediaError:
         raise
     except UnidentifiedImageError as error:
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
+            raise MediaError(
+                f"{path} is a HEIC image, which is not read; export it as JPEG or PNG"
+            ) from error
         raise MediaError(
             f"{path} is not an image of a known format; convert it to PNG or JPEG"
         ) from error
@@ -145,6 +149,7 @@ def _load_file(path: Path, max_side: int) -> Pixels:
 def _load_image(full_image: Image.Image, name: str, max_side: int) -> Pixels:
     """The steps from any Pillow image to pixels; each leaves an ordinary one as it is."""
     _check_size(full_image.size, name)
+    profile = full_image.info.get("icc_profile")
     full_image = _upright(full_image)
     if full_image.mode not in _REDUCIBLE:
         full_image = _eight_bits(full_image, name)
@@ -152,6 +157,8 @@ def _load_image(full_image: Image.Image, name: str, max_side: int) -> Pixels:
     if size != full_image.size:
         _refuse_tiny(size, name, f" once its longer side is brought down to {max_side}")
         full_image = full_image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if profile:
+        full_image = _in_srgb(full_image, profile, name)
     if full_image.mode in _TRANSPARENT or "transparency" in full_image.info:
         layer = full_image.convert("RGBA")
         full_image = Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
@@ -164,6 +171,24 @@ def _eight_bits(full_image: Image.Image, name: str) -> Image.Image:
         return Image.fromarray(to_eight_bits(np.asarray(full_image), name))
     transparent = full_image.mode in _TRANSPARENT or "transparency" in full_image.info
     return full_image.convert("RGBA" if transparent else "RGB")
+
+
+def _in_srgb(full_image: Image.Image, profile: bytes, name: str) -> Image.Image:
+    """Colours by an embedded profile to sRGB; a profile of sRGB itself changes nothing."""
+    if full_image.mode not in {"RGB", "RGBA", "CMYK"}:
+        return full_image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return full_image
+        mode = "RGBA" if full_image.mode == "RGBA" else "RGB"
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        target = ImageCms.createProfile("sRGB")
+        changed = ImageCms.profileToProfile(full_image, source, target, intent, mode)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        logger.warning("The colour profile of %s is unusable and was ignored: %s", name, error)
+        return full_image
+    return full_image if changed is None else changed
 
 
 def _upright(full_image: Image.Image) -> Image.Image:
@@ -185,9 +210,10 @@ def _fitted(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
-    if width * height > MOST_PIXELS:
+    most = budgets().image_pixels
+    if width * height > most:
         raise MediaError(
-            f"{name} has {width}x{height} pixels, above {MOST_PIXELS // 1_000_000} megapixels; "
+            f"{name} has {width}x{height} pixels, above {most / 1e6:g} megapixels; "
             "make it smaller first"
         )
     _refuse_tiny(size, name)
@@ -207,12 +233,30 @@ def _known_formats() -> list[str]:
     return [name for name in SAFE_FORMATS if name in Image.OPEN]
 
 
-@contextmanager
-def _pillow_without_limit() -> Iterator[None]:
-    """Lets Pillow read the size of an image beyond its own limit; ours is checked right after."""
-    with _pillow_limit_lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def _open(path: Path) -> Image.Image:
+    """What `Image.open` gives, without its limit, which is the host's and not ours to change.
+
+    Ours is checked before anything is decoded.
+
+    Raises:
+        UnidentifiedImageError: no format that is read fits the file.
+    """
+    file = path.open("rb")
+    try:
+        start = file.read(16)
+        for name in _known_formats():
+            factory, accepts = Image.OPEN[name]
+            accepted = True if accepts is None else accepts(start)
+            if not accepted or isinstance(accepted, str):
+                continue
+            file.seek(0)
+            try:
+                full_image = factory(file, str(path))
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue
+            full_image._exclusive_fp = True  # closed together with the image
+            return full_image
+        raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
+    except BaseException:
+        file.close()
+        raise

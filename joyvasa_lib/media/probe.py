@@ -9,12 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from joyvasa_lib.errors import MediaError
+from joyvasa_lib.media.budgets import budgets
 from joyvasa_lib.media.ffmpeg import FFmpeg, describe, input_arguments
-from joyvasa_lib.media.files import check_readable
+from joyvasa_lib.media.files import check_readable, is_still_image
 
 _STREAM = re.compile(r"^  Stream #0:\d+.*?: (Video|Audio): (.*)$")
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _SIZE = re.compile(r", (\d+)x(\d+)[ ,\[]")
+_PIXEL_SHAPE = re.compile(r"\bSAR (\d+):(\d+) DAR")
 _RATES = (re.compile(r"([\d.]+)(k?) fps\b"), re.compile(r"([\d.]+)(k?) tbr\b"))
 _ROTATION = re.compile(r"display ?matrix: rotation of (-?[\d.]+) degrees", re.IGNORECASE)
 _COMMENT = re.compile(r"^    comment +: (.*(?:\n +: .*)*)", re.MULTILINE | re.IGNORECASE)
@@ -33,6 +35,7 @@ class MediaInfo:
         has_audio: whether there is an audio stream.
         n_frames: images in the video stream, where they were counted.
         comment: the comment in the file's metadata.
+        square_pixels: whether the image's pixels are stored square; `size` is as they are shown.
     """
 
     duration: float | None
@@ -41,6 +44,7 @@ class MediaInfo:
     has_audio: bool
     n_frames: int | None = None
     comment: str | None = None
+    square_pixels: bool = True
 
 
 def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaInfo:
@@ -55,6 +59,8 @@ def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaI
         MediaError: there is no such file, or it is neither audio nor video.
     """
     source = check_readable(path, "media")
+    if is_still_image(source):
+        raise MediaError(f"{source} is a still image; give a video or an audio file here")
     info = parse_description(describe(source))
     if info is None:
         raise MediaError(f"{source} is neither an audio nor a video file; give another one")
@@ -68,7 +74,7 @@ def parse_description(text: str) -> MediaInfo | None:
     head, *streams = re.split(r"^(?=  Stream #)", text, flags=re.MULTILINE)
     if "Input #0" not in head:
         return None
-    has_audio, fps, size = False, None, None
+    has_audio, fps, size, square = False, None, None, True
     for stream in streams:
         found = _STREAM.match(stream.split("\n", 1)[0])
         if found is None:
@@ -77,6 +83,7 @@ def parse_description(text: str) -> MediaInfo | None:
             has_audio = True
         elif size is None and "(attached pic)" not in found[2]:
             size, fps = _shown_size(stream), _rate(found[2])
+            square = _pixel_shape(stream) == 1
     if size is None and not has_audio:
         return None
     time, comment = _DURATION.search(head), _COMMENT.search(head)
@@ -86,17 +93,42 @@ def parse_description(text: str) -> MediaInfo | None:
         size=size,
         has_audio=has_audio,
         comment=re.sub(r"\n +: ", "\n", comment[1]) if comment else None,
+        square_pixels=square,
     )
 
 
+def check_frame(size: tuple[int, int], name: str) -> None:
+    """Refuses frames above the budget for videos.
+
+    Raises:
+        MediaError: there are more pixels.
+    """
+    most = budgets().video_pixels
+    if size[0] * size[1] > most:
+        raise MediaError(
+            f"{name} has {size[0]}x{size[1]} pixels, above the {most} allowed (video_pixels); "
+            "make it smaller first"
+        )
+
+
 def _shown_size(stream: str) -> tuple[int, int] | None:
-    """(width, height) after the turn that the stream's display matrix asks for."""
+    """(width, height) in square pixels after the turn that the display matrix asks for."""
     found, turn = _SIZE.search(stream), _ROTATION.search(stream)
     if found is None:
         return None
     width, height = int(found[1]), int(found[2])
     sideways = turn is not None and round(float(turn[1]) / 90) % 2 == 1
-    return (height, width) if sideways else (width, height)
+    shape = _pixel_shape(stream)
+    if sideways:
+        width, height, shape = height, width, 1 / shape
+    return max(1, round(width * shape)), height
+
+
+def _pixel_shape(stream: str) -> Fraction:
+    """Width of a pixel over its height; 1 where the file does not tell."""
+    found = _PIXEL_SHAPE.search(stream)
+    known = found is not None and int(found[1]) > 0 and int(found[2]) > 0
+    return Fraction(int(found[1]), int(found[2])) if found and known else Fraction(1)
 
 
 def _rate(line: str) -> float | None:

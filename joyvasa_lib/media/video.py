@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
-from joyvasa_lib.media.audio import TIMELINE, Speech, write_wav
+from joyvasa_lib.media.audio import Speech, write_wav
 from joyvasa_lib.media.clock import shared_clock
 from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.files import atomic_path, check_writable
+from joyvasa_lib.media.mixdown import TIMELINE
 from joyvasa_lib.media.probe import MediaInfo, probe
 from joyvasa_lib.media.video_reader import VideoReader, read_video
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.clock import shared_clock
-from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.ffmpeg import FFmpeg, image_arguments, input_arguments
 from joyvasa_lib.media.files import check_readable
-from joyvasa_lib.media.probe import probe
+from joyvasa_lib.media.probe import check_frame, probe
 
 PPM_OUTPUT = ("-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1")
 """Arguments for frames as PPM images on standard output: each states its own size."""
@@ -30,16 +30,20 @@ class VideoReader:
         fps: frames a second; frame i is what is shown at i / fps seconds of the file, whose audio
             counts from the same beginning; also where the file's own frame times are uneven.
         size: (width, height) pixels of the frames, after the turn that the file asks for.
+        square_pixels: whether the file's pixels are square; others are scaled in width to be so.
     """
 
     path: Path
     fps: float
     size: tuple[int, int]
+    square_pixels: bool = True
 
     def __iter__(self) -> Generator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
-        command = [*input_arguments(self.path), "-map", "0:v:0", "-an"]
-        command += ["-vf", constant_rate(self.fps), *PPM_OUTPUT, *shared_clock(self.path, "audio")]
+        command = [*image_arguments(), *input_arguments(self.path), "-map", "0:v:0", "-an"]
+        shown = [] if self.square_pixels else ["scale={}:{}".format(*self.size), "setsar=1"]
+        filters = ",".join([constant_rate(self.fps), *shown])
+        command += ["-vf", filters, *PPM_OUTPUT, *shared_clock(self.path, "audio")]
         with FFmpeg(command, drain=True) as ffmpeg:
             yield from decoded_frames(ffmpeg, self.path)
 
@@ -55,7 +59,8 @@ def read_video(path: str | os.PathLike[str]) -> VideoReader:
     info = probe(source)
     if info.size is None or info.fps is None:
         raise MediaError(f"{source} holds no moving image; give a video file")
-    return VideoReader(source, info.fps, info.size)
+    check_frame(info.size, str(source))
+    return VideoReader(source, info.fps, info.size, info.square_pixels)
 
 
 def constant_rate(fps: float) -> str:
@@ -97,6 +102,7 @@ def read_ppm(stream: BinaryIO) -> npt.NDArray[np.uint8] | None:
     if not header[2]:
         return None
     width, height = map(int, header[1].split())
+    check_frame((width, height), "A frame of the video")
     data = stream.read(width * height * 3)
     if len(data) < width * height * 3:
         return None

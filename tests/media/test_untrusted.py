@@ -1,0 +1,177 @@
+"""Files made to open others, to fill the memory, or that are not what they are given as."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
+from joyvasa_lib.face.crop import PixelSquare, crop_square
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.media.audio import load_speech, write_wav
+from joyvasa_lib.media.budgets import Budgets, set_budgets
+from joyvasa_lib.media.ffmpeg import FFmpeg
+from joyvasa_lib.media.image import load_image
+from joyvasa_lib.media.video import VideoWriter, probe, read_video
+
+TONE = 0.5 * np.sin(2 * np.pi * 220 * np.arange(16000) / 16000)
+
+
+@pytest.fixture(autouse=True)
+def _own_budgets():
+    yield
+    set_budgets(None)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "video.mp4"
+    with VideoWriter(path, (64, 128), 25) as writer:
+        writer.write(np.full((5, 128, 64, 3), 90, np.uint8))
+    return path
+
+
+def _playlists(secret: Path) -> dict[str, str]:
+    return {
+        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",
+        "list.txt": f"ffconcat version 1.0\nfile '{secret}'\n",
+        "list.sdp": "v=0\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+    }
+
+
+@pytest.mark.parametrize("suffix", ["", ".wav", ".mp4"])
+@pytest.mark.parametrize("name", ["list.m3u8", "list.txt", "list.sdp"])
+def test_a_file_that_names_another_does_not_open_it(tmp_path: Path, name: str, suffix: str) -> None:
+    secret = write_wav(tmp_path / "secret.wav", TONE)
+    playlist = tmp_path / (name + suffix)
+    playlist.write_text(_playlists(secret)[name])
+    with pytest.raises(MediaError, match="list"):
+        load_speech(playlist)
+    with pytest.raises(MediaError, match="list"):
+        read_video(playlist)
+
+
+def test_a_name_that_looks_like_an_image_sequence_names_itself(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a001.png")
+    (tmp_path / "a%03d.png").write_bytes(b"no image")
+    with pytest.raises(MediaError, match="%03d"):
+        read_video(tmp_path / "a%03d.png")
+
+
+@pytest.mark.parametrize("name", ["-i.wav", "pipe:0.wav", "subfile,,start,0,end,9,,:x.wav"])
+def test_a_name_like_an_option_or_protocol_is_a_name(tmp_path: Path, name: str) -> None:
+    path = write_wav(tmp_path / name, TONE)
+    assert len(load_speech(path)) == 16000
+
+
+@pytest.mark.parametrize("load", [load_image, load_speech, read_video])
+def test_pipes_devices_and_addresses_are_refused_at_once(tmp_path: Path, load) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(MediaError, match="pipe, socket or device"):
+            load(path)
+    with pytest.raises(MediaError, match="is an address; download it"):
+        load("https://example.org/a.mp4")
+
+
+def test_a_video_above_the_budget_is_refused_before_decoding(video: Path) -> None:
+    set_budgets(Budgets(video_pixels=64 * 128))
+    assert len(list(read_video(video))) == 5
+    opened = read_video(video)
+    set_budgets(Budgets(video_pixels=64 * 128 - 1))
+    with pytest.raises(MediaError, match="64x128 pixels, above the 8191"):
+        read_video(video)
+    with pytest.raises(MediaError, match="damaged after 0 frames"):
+        list(opened)
+
+
+def test_a_recording_above_the_budget_is_refused(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "long.wav", np.tile(TONE, 3))
+    set_budgets(Budgets(audio_seconds=3))
+    assert load_speech(path).duration == 3
+    set_budgets(Budgets(audio_seconds=2))
+    with pytest.raises(MediaError, match="more than 2 s"):
+        load_speech(path)
+
+
+def test_budgets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOYVASA_MAX_IMAGE_PIXELS", "4095")
+    with pytest.raises(MediaError, match="64x64 pixels, above"):
+        load_image(np.zeros((64, 64, 3), np.uint8))
+    monkeypatch.setenv("JOYVASA_MAX_IMAGE_PIXELS", "many")
+    with pytest.raises(OptionError, match="JOYVASA_MAX_IMAGE_PIXELS.*'many'"):
+        load_image(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("side", [10_378, 10**7])
+def test_a_square_far_beyond_the_image_takes_no_memory(side: int) -> None:
+    points = np.random.default_rng(0).uniform(0, 200, (5, 3)).astype(np.float32)
+    face = Face(landmarks=points, score=1.0)
+    tracemalloc.start()
+    with pytest.raises(NoFaceError, match=f"{side} pixels wide in an image of 512x512"):
+        crop_square(np.zeros((512, 512, 3), np.uint8), face, PixelSquare(-2000, -2000, side))
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+
+
+def test_the_hosts_own_limit_of_pillow_is_not_touched(tmp_path: Path, monkeypatch) -> None:
+    Image.new("RGB", (100, 100), (1, 2, 3)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert load_image(tmp_path / "a.png").shape == (100, 100, 3)
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_what_is_given_for_something_else_is_named(tmp_path: Path, video: Path) -> None:
+    for name in ("a.png", "a.jpg", "a.webp", "a.bmp", "a.tif"):
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
+        with pytest.raises(MediaError, match="is a still image"):
+            read_video(tmp_path / name)
+        with pytest.raises(MediaError, match="is an image, not a recording"):
+            load_speech(tmp_path / name)
+    with pytest.raises(MediaError, match="has no sound"):
+        load_speech(video)
+    (tmp_path / "a.heic").write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(100))
+    with pytest.raises(MediaError, match="HEIC image.*JPEG or PNG"):
+        load_image(tmp_path / "a.heic")
+
+
+def _stereo(path: Path, left: np.ndarray, right: np.ndarray) -> Path:
+    arguments = ["-f", "f32le", "-ar", "16000", "-ac", "2", "-i", "pipe:0", "-y", f"file:{path}"]
+    with FFmpeg(arguments, feed=True) as ffmpeg:
+        ffmpeg.stdin.write(np.stack([left, right], 1).astype("<f4").tobytes())
+        assert ffmpeg.finish() == 0
+    return path
+
+
+def test_channels_in_opposite_phase_do_not_cancel(tmp_path: Path) -> None:
+    found = load_speech(_stereo(tmp_path / "a.wav", 0.5 * TONE, -TONE * 0.51)).waveform
+    np.testing.assert_allclose(found, -0.51 * TONE, atol=1e-3)
+    found = load_speech(_stereo(tmp_path / "b.wav", TONE, 0 * TONE)).waveform
+    np.testing.assert_allclose(found, TONE / 2, atol=1e-3)
+
+
+def test_frames_of_wide_pixels_come_out_square(tmp_path: Path, video: Path) -> None:
+    wide = tmp_path / "wide.mp4"
+    with FFmpeg(["-i", f"file:{video}", "-vf", "setsar=2", f"file:{wide}"]) as ffmpeg:
+        assert ffmpeg.finish() == 0
+    assert read_video(wide).size == (128, 128) == probe(wide).size
+    assert [frame.shape for frame in read_video(wide)] == [(128, 128, 3)] * 5
+
+
+def test_a_broken_colour_profile_is_ignored_and_srgb_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, profile in (("srgb", srgb), ("broken", b"no profile")):
+        Image.fromarray(image).save(tmp_path / f"{name}.png", icc_profile=profile)
+        with caplog.at_level(logging.WARNING):
+            np.testing.assert_array_equal(load_image(tmp_path / f"{name}.png"), image)
+    assert "broken.png" in caplog.text and "srgb.png" not in caplog.text
