@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.sampling import as_rgb, sample
-from joyvasa_lib.media.budgets import budgets
 
 SMALLEST, LARGEST = 256, 1024
 """Sides between which a crop keeps the image's own pixels."""

@@ -1,7 +1,6 @@
 """Media: images, audio and videos, between files and arrays.
 
 `audio` gives 16 kHz mono speech, `image` gives RGB images, `video` writes and reads videos,
-`probe` tells what a file holds, and `files` makes files appear whole or not at all. ffmpeg comes
-with the imageio-ffmpeg package; `ffmpeg` alone starts it. Import from the submodules: this
-package itself loads nothing.
+`decoding` is what ffmpeg reads, and `files` makes files appear whole or not at all. ffmpeg comes
+with the imageio-ffmpeg package. Import from the submodules: this package itself loads nothing.
 """

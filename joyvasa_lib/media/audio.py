@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError, OptionError
-from joyvasa_lib.media.budgets import budgets
-from joyvasa_lib.media.clock import shared_clock
-from joyvasa_lib.media.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.decoding.clock import shared_clock
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.decoding.mixdown import mixdown_filter
+from joyvasa_lib.media.decoding.probe import parse_description
 from joyvasa_lib.media.files import atomic_path, check_readable, is_still_image
-from joyvasa_lib.media.mixdown import mixdown_filter
-from joyvasa_lib.media.probe import parse_description
 from joyvasa_lib.media.resampling import mono_at_rate
 from joyvasa_lib.media.tensors import is_tensor
 

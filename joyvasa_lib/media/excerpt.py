@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE
-from joyvasa_lib.media.ffmpeg import FFmpeg, image_arguments, input_arguments
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.decoding.mixdown import MIXDOWN
+from joyvasa_lib.media.decoding.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 from joyvasa_lib.media.files import check_readable
-from joyvasa_lib.media.mixdown import MIXDOWN
-from joyvasa_lib.media.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 
 _INDEXED = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
 """Containers in which ffmpeg finds a time exactly; others are decoded from their beginning."""
@@ -98,7 +98,7 @@ class ExcerptReader:
             image = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
             audio = [f"atrim=start={skipped!r}", f"asetpts=PTS-{skipped!r}/TB"]
         image += [constant_rate(self.fps), _as_shown(self.longest)]
-        command = [*jump, *image_arguments(), *input_arguments(self.path)]
+        command = [*jump, *input_arguments(self.path)]
         command += ["-map", "0:v:0", "-vf", ",".join(image), *length, *PPM_OUTPUT]
         command += ["-map", "0:a:0", "-af", ",".join([*audio, MIXDOWN]), *length]
         command += ["-ar", str(SAMPLE_RATE), "-f", "s16le", f"file:{self._audio_file}"]

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
-from joyvasa_lib.media.budgets import budgets
 from joyvasa_lib.media.files import atomic_path, check_readable
 from joyvasa_lib.media.pixels import image_from_array, to_eight_bits
 from joyvasa_lib.media.tensors import is_tensor, to_numpy
@@ -54,9 +54,9 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
     """Gives any image as 8-bit RGB, upright, opaque and of a workable size.
 
     Images are turned as their EXIF orientation says. Transparent parts are composited over mid-grey
-    (128, 128, 128). Colours of an embedded profile, as Display P3, become sRGB. 16-bit images keep their upper 8 bits' worth by rounding. An animation
-    gives its first frame. A side longer than `max_side` is scaled down to it, keeping the aspect
-    ratio.
+    (128, 128, 128). Colours of an embedded profile, such as Display P3, become sRGB. 16-bit images
+    keep their upper 8 bits' worth by rounding. An animation gives its first frame. A side longer
+    than `max_side` is scaled down to it, keeping the aspect ratio.
 
     Args:
         source: an image file; a Pillow image; or an array or tensor [h, w], [h, w, c] or
@@ -69,7 +69,8 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
 
     Raises:
         MediaError: the source is missing, not an image, damaged, above the budget
-            `image_pixels` (200 megapixels), below 64 pixels a side, or holds numbers outside its range.
+            `image_pixels` (200 megapixels), below 64 pixels a side, or holds numbers outside its
+            range.
         OptionError: `max_side` is below 64.
     """
     if max_side < SMALLEST_SIDE:

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import Speech, write_wav
-from joyvasa_lib.media.clock import shared_clock
-from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.decoding.clock import shared_clock
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.decoding.mixdown import TIMELINE
+from joyvasa_lib.media.decoding.probe import MediaInfo, probe
+from joyvasa_lib.media.decoding.video_reader import VideoReader, read_video
 from joyvasa_lib.media.files import atomic_path, check_writable
-from joyvasa_lib.media.mixdown import TIMELINE
-from joyvasa_lib.media.probe import MediaInfo, probe
-from joyvasa_lib.media.video_reader import VideoReader, read_video
 
 __all__ = [
     "CONTAINERS",

@@ -12,7 +12,7 @@ import pytest
 from joyvasa_lib.errors import JoyVASAError, MediaError, OptionError, OutputError
 from joyvasa_lib.media import resampling
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, iter_speech, load_speech, write_wav
-from joyvasa_lib.media.ffmpeg import ffmpeg_path
+from joyvasa_lib.media.decoding.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.files import atomic_path
 
 pytestmark = pytest.mark.slow

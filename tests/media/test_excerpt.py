@@ -10,8 +10,8 @@ import pytest
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, load_speech, write_wav
+from joyvasa_lib.media.decoding.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.excerpt import ExcerptReader
-from joyvasa_lib.media.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter, read_video
 
 pytestmark = pytest.mark.slow

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from joyvasa_lib.budgets import Budgets, set_budgets
 from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
 from joyvasa_lib.face.crop import PixelSquare, crop_square
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.media.audio import load_speech, write_wav
-from joyvasa_lib.media.budgets import Budgets, set_budgets
-from joyvasa_lib.media.ffmpeg import FFmpeg
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.video import VideoWriter, probe, read_video
 
@@ -56,6 +56,59 @@ def test_a_file_that_names_another_does_not_open_it(tmp_path: Path, name: str, s
         load_speech(playlist)
     with pytest.raises(MediaError, match="list"):
         read_video(playlist)
+
+
+def _alias(name: str) -> bytes:
+    """An entry of a QuickTime data reference: the samples lie in another file (Apple's alias)."""
+    path = name.encode() + b"\0" * (len(name) % 2)
+    record = bytes(10) + b"\0" + bytes(27) + bytes(12) + b"\0" + bytes(63) + bytes(16)
+    record += struct.pack(">HH", 1, 1) + bytes(16)  # one level up, one level down: beside it
+    record += struct.pack(">HH", 2, len(path)) + path + struct.pack(">HH", 0xFFFF, 0)
+    return struct.pack(">I", 12 + len(record)) + b"alis" + bytes(4) + record
+
+
+def _referring(video: Path, name: str) -> bytes:
+    """The video without its samples, which it says are in the file `name`."""
+    data = bytearray(video.read_bytes()[: video.read_bytes().index(b"mdat") - 4])
+    own, entry = data.index(b"url \0\0\0\1") - 4, _alias(name)
+    data[own : own + 12] = entry
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        at = data.index(kind) - 4
+        size = struct.unpack_from(">I", data, at)[0]
+        struct.pack_into(">I", data, at, size + len(entry) - 12)
+    return bytes(data)
+
+
+def test_a_video_whose_samples_are_in_another_file_does_not_open_it(
+    tmp_path: Path, video: Path
+) -> None:
+    path = tmp_path / "referring.mov"
+    path.write_bytes(_referring(video, video.name))
+    with pytest.raises(MediaError, match="damaged after 0 frames"):
+        list(read_video(path))
+    # ffmpeg would, if it were asked to:
+    arguments = ["-enable_drefs", "1", *input_arguments(path), "-f", "rawvideo", "pipe:1"]
+    with FFmpeg(arguments, drain=True) as ffmpeg:
+        assert len(ffmpeg.stdout.read()) == 5 * 64 * 128 * 3 // 2
+
+
+@pytest.mark.parametrize("start", ["", "<?xml version='1.0'?>\n"])
+def test_drawings_and_subtitles_are_neither_images_nor_videos(tmp_path: Path, start: str) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "other.png")
+    drawing = tmp_path / "a.svg"
+    drawing.write_text(
+        f'{start}<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">'
+        f'<image href="file://{tmp_path}/other.png" width="64" height="64"/></svg>'
+    )
+    subtitles = tmp_path / "a.srt"
+    subtitles.write_text("1\n00:00:00,000 --> 00:00:09,000\nHello\n")
+    for path in (drawing, subtitles):
+        with pytest.raises(MediaError, match="not an image of a known format"):
+            load_image(path)
+        with pytest.raises(MediaError, match="neither an audio nor a video"):
+            read_video(path)
+        with pytest.raises(MediaError, match="holds no audio"):
+            load_speech(path)
 
 
 def test_a_name_that_looks_like_an_image_sequence_names_itself(tmp_path: Path) -> None:
@@ -113,7 +166,8 @@ def test_budgets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("side", [10_378, 10**7])
 def test_a_square_far_beyond_the_image_takes_no_memory(side: int) -> None:
     points = np.random.default_rng(0).uniform(0, 200, (5, 3)).astype(np.float32)
-    face = Face(landmarks=points, score=1.0)
+    box = np.float32([0, 0, 200, 200])
+    face = Face(box, points, 1.0, "points5")
     tracemalloc.start()
     with pytest.raises(NoFaceError, match=f"{side} pixels wide in an image of 512x512"):
         crop_square(np.zeros((512, 512, 3), np.uint8), face, PixelSquare(-2000, -2000, side))

@@ -11,8 +11,8 @@ import pytest
 
 from joyvasa_lib.errors import JoyVASAError, MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, load_speech, write_wav
-from joyvasa_lib.media.ffmpeg import ffmpeg_path
-from joyvasa_lib.media.probe import parse_description
+from joyvasa_lib.media.decoding.ffmpeg import ffmpeg_path
+from joyvasa_lib.media.decoding.probe import parse_description
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, VideoWriter, frame_count, probe, read_video
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import Cancelled, EncodedPortrait, JoyVASAError, JoyVASAPipeline
-from joyvasa_lib.media import ffmpeg
 from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.media.decoding import ffmpeg
 from joyvasa_lib.media.video import VideoWriter, read_video
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from pathlib import Path
 from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import LOWEST_FPS
 from joyvasa_lib.errors import JoyVASAError, MediaError
-from joyvasa_lib.media.probe import probe
+from joyvasa_lib.media.decoding.probe import probe
 
 SUFFIXES = (
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",

@@ -16,7 +16,7 @@ from joyvasa_lib.datasets.prepare.segment_work import load_encoder
 from joyvasa_lib.face.crop import crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech
-from joyvasa_lib.media.ffmpeg import ffmpeg_path
+from joyvasa_lib.media.decoding.ffmpeg import ffmpeg_path
 from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel

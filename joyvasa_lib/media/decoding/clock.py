@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from joyvasa_lib.media.ffmpeg import describe
-from joyvasa_lib.media.probe import parse_description
+from joyvasa_lib.media.decoding.ffmpeg import describe
+from joyvasa_lib.media.decoding.probe import parse_description
 
 _OWN_CLOCKS = re.compile(r"^Input #0, (?:mpeg|mpegts)[,\s]", re.MULTILINE)
 

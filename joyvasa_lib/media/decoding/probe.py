@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.budgets import budgets
-from joyvasa_lib.media.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
 from joyvasa_lib.media.files import check_readable, is_still_image
 
 _STREAM = re.compile(r"^  Stream #0:\d+.*?: (Video|Audio): (.*)$")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from joyvasa_lib.media.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
 
 TIMELINE = "aresample=async=1:first_pts=0"
 """ffmpeg filter: gaps and a late start become silence, so that sample n is at n / rate seconds."""

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MissingDependencyError
-from joyvasa_lib.media.budgets import budgets
 
 QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
 LONGEST_REASON = 200
@@ -47,25 +47,15 @@ def input_arguments(path: Path) -> list[str]:
     The `file:` prefix keeps names that start with a dash or hold a colon from being read as
     options or protocols. Playlists, concat lists, image sequences and the like are refused,
     because they make ffmpeg open what they name; no protocol but a file's is open to the rest.
+    Images above the budget for videos are not decoded.
     """
     allowed = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(CONTAINERS_READ)]
-    return [*allowed, "-i", f"file:{path}"]
-
-
-def image_arguments() -> list[str]:
-    """Arguments before an input whose images are decoded: none above the budget for videos."""
-    return ["-max_pixels", str(budgets().video_pixels)]
+    return [*allowed, "-max_pixels", str(budgets().video_pixels), "-i", f"file:{path}"]
 
 
 def describe(path: Path) -> str:
     """What `ffmpeg -i` writes about a file; it names the file's streams, or why there are none."""
-    command = [
-        ffmpeg_path(),
-        "-nostdin",
-        "-hide_banner",
-        *image_arguments(),
-        *input_arguments(path),
-    ]
+    command = [ffmpeg_path(), "-nostdin", "-hide_banner", *input_arguments(path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return done.stderr.decode("utf-8", errors="replace")
 

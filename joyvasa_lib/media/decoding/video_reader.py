@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
-from joyvasa_lib.media.clock import shared_clock
-from joyvasa_lib.media.ffmpeg import FFmpeg, image_arguments, input_arguments
+from joyvasa_lib.media.decoding.clock import shared_clock
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.decoding.probe import check_frame, probe
 from joyvasa_lib.media.files import check_readable
-from joyvasa_lib.media.probe import check_frame, probe
 
 PPM_OUTPUT = ("-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1")
 """Arguments for frames as PPM images on standard output: each states its own size."""
@@ -40,7 +40,7 @@ class VideoReader:
 
     def __iter__(self) -> Generator[npt.NDArray[np.uint8]]:
         """Yields uint8 [h, w, 3] RGB; each iteration decodes from the start."""
-        command = [*image_arguments(), *input_arguments(self.path), "-map", "0:v:0", "-an"]
+        command = [*input_arguments(self.path), "-map", "0:v:0", "-an"]
         shown = [] if self.square_pixels else ["scale={}:{}".format(*self.size), "setsar=1"]
         filters = ",".join([constant_rate(self.fps), *shown])
         command += ["-vf", filters, *PPM_OUTPUT, *shared_clock(self.path, "audio")]
