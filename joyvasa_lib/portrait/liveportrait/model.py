@@ -35,12 +35,9 @@ from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion, MotionSpace
 from joyvasa_lib.motion.driving.keypoints import Subject
 from joyvasa_lib.motion.driving.options import KEYPOINT_OPTIONS, DrivingOptions
 from joyvasa_lib.motion.space import Floats
+from joyvasa_lib.nn.dtypes import fast_dtype
 from joyvasa_lib.portrait.liveportrait.driving_file import DrivingFile
-from joyvasa_lib.portrait.liveportrait.fast.renderer import (
-    FastRenderer,
-    fast_dtype,
-    to_pixels,
-)
+from joyvasa_lib.portrait.liveportrait.fast.renderer import FastRenderer, to_pixels
 from joyvasa_lib.portrait.liveportrait.motion_reader import read_motion, source_keypoints
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks, is_saved
 from joyvasa_lib.portrait.liveportrait.portrait import LivePortraitPortrait, drive_portrait

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from joyvasa_lib.datasets.heads.patch_pairs import (
@@ -105,6 +106,32 @@ def test_a_head_at_rest_keeps_every_byte_of_the_image(
     np.testing.assert_array_equal(refined, source_image)
     moved = refine(source_image.copy(), pairs.vertices[:1], appearance, fit.scale)
     assert (moved != source_image).any()
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_the_networks_compute_in_bfloat16_where_the_processor_has_it_to_nearly_the_same_frame(
+    head: tuple[PairMaker, HeadPairs], monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    maker, pairs = head
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has})
+    generator = small()
+    for network in (generator.mouth, generator.eye):
+        torch.nn.init.normal_(network.out.weight, std=0.3)
+    computed: list[torch.dtype] = []
+    generator.mouth.out.register_forward_hook(lambda _, __, made: computed.append(made.dtype))
+    refine = PatchRefiner(maker.rig, generator)
+    appearance, scale = pairs.portrait.appearance, pairs.portrait.fit.scale
+
+    def refined() -> NDArray[np.uint8]:
+        frames = appearance.image[None].copy()
+        return refine(frames, pairs.vertices[:1], appearance, scale)
+
+    made = refined()
+    assert computed == [torch.bfloat16 if has else torch.float32]
+    refine.dtype = torch.float32
+    change = made.astype(int) - appearance.image
+    assert np.abs(change).max() > 10
+    assert np.abs(made.astype(int) - refined()).max() <= 0.05 * np.abs(change).max() + 1
 
 
 def test_patches_pasted_back_land_where_they_were_cut(head: tuple[PairMaker, HeadPairs]) -> None:

@@ -11,7 +11,8 @@ from fixtures.fill import stats
 
 from joyvasa_lib.compat.joyvasa.portrait_model import truncated_pixels
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.portrait.liveportrait.fast.renderer import fast_dtype, to_pixels
+from joyvasa_lib.nn.dtypes import fast_dtype
+from joyvasa_lib.portrait.liveportrait.fast.renderer import to_pixels
 from joyvasa_lib.portrait.liveportrait.fast.warping import WarpSource
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from joyvasa_lib.portrait.liveportrait.networks import LivePortraitNetworks

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.modules import load_module
+from joyvasa_lib.nn.dtypes import fast_dtype
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.palette import LUMA
 from joyvasa_lib.portrait.compact.refine.generator import PatchGenerator
@@ -39,6 +40,7 @@ class PatchRefiner:
         """
         self._cutter = PatchCutter(rig)
         self.generator = generator.float().eval().to(memory_format=torch.channels_last)
+        self.dtype = fast_dtype(torch.device("cpu"))
 
     @classmethod
     def from_pretrained(cls, rig: HeadRig, folder: str | Path) -> PatchRefiner:
@@ -83,7 +85,8 @@ class PatchRefiner:
         network = kind.partition("_")[0]
         stacked = np.concatenate([composite, source, guides], -1).transpose(0, 3, 1, 2)
         inputs = torch.from_numpy(stacked).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = self.dtype is torch.bfloat16
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             made = self.generator(inputs, torch.from_numpy(gate[:, None]), network)
         own, light = inputs[:, :3], inputs.new_tensor(LUMA)[:, None, None]
         before, after = ((image * light).sum(1, keepdim=True) for image in (own, made.image))

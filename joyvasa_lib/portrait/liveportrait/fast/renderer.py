@@ -14,15 +14,6 @@ from joyvasa_lib.portrait.liveportrait.generator import SpadeGenerator
 from joyvasa_lib.portrait.liveportrait.warping import WarpingNetwork
 
 
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it faster than float32, else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    half = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
-    return torch.bfloat16 if device.type == "cpu" and half else torch.float32
-
-
 class FastRenderer:
     """Frames of one portrait after another, with all weights ready for one device and dtype."""
 
