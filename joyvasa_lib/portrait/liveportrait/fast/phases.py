@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -69,11 +70,21 @@ def axis_phases(factor: int, distinct: int) -> list[AxisPhase]:
     return phases
 
 
-def collected(weight: Tensor, y: AxisPhase, x: AxisPhase) -> Tensor:
-    """Kernel [o, c, ..., rows seen, columns seen] with its taps summed, from [o, c, ..., 3, 3]."""
-    rows = torch.tensor(y.collect, dtype=torch.float64, device=weight.device)
-    columns = torch.tensor(x.collect, dtype=torch.float64, device=weight.device)
-    return torch.einsum("...yx,ay,bx->...ab", weight.double(), rows, columns)
+def tap_planes(weight: Tensor) -> Tensor:
+    """[3, 3, o, ..., c] float64: the kernel [o, c, ..., 3, 3] tap by tap, each in one piece."""
+    others = range(2, weight.ndim - 2)
+    return weight.double().permute(-2, -1, 0, *others, 1).contiguous()
+
+
+def collected(planes: Tensor, y: AxisPhase, x: AxisPhase) -> Tensor:
+    """Kernel [o, c, ..., rows seen, columns seen] with taps summed, of :func:`tap_planes`."""
+    kernel = planes.new_zeros(len(y.collect), len(x.collect), *planes.shape[2:])
+    for row, taps_y in enumerate(y.collect):
+        for column, taps_x in enumerate(x.collect):
+            for i, j in product(range(3), range(3)):
+                if taps_y[i] and taps_x[j]:
+                    kernel[row, column] += planes[i, j]
+    return kernel.permute(2, -1, *range(3, kernel.ndim - 1), 0, 1)
 
 
 class HaloGrid:
@@ -131,8 +142,9 @@ class PhaseConv:
         phases = axis_phases(factor, distinct)
         if self.outputs < factor:  # equal ones are computed once
             phases = [phases[0], phases[1], phases[-1]]
+        planes = tap_planes(weight)
         self.phases = [
-            (y, x, row.start, column.start, channels_last(collected(weight, row, column).to(like)))
+            (y, x, row.start, column.start, channels_last(collected(planes, row, column).to(like)))
             for y, row in enumerate(phases)
             for x, column in enumerate(phases)
         ]

@@ -30,7 +30,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from joyvasa_lib.portrait.liveportrait.fast.mask import SlicedConv3d, SpectralConv3d
-from joyvasa_lib.portrait.liveportrait.fast.phases import axis_phases, channels_last, collected
+from joyvasa_lib.portrait.liveportrait.fast.phases import (
+    axis_phases,
+    channels_last,
+    collected,
+    tap_planes,
+)
 from joyvasa_lib.portrait.liveportrait.fast.translation import translated
 from joyvasa_lib.portrait.liveportrait.layers import ConvBlock3d, coordinate_grid
 from joyvasa_lib.portrait.liveportrait.warping import (
@@ -97,8 +102,9 @@ class FoldedUpConv:
         """Folds and sums the taps of the four phases in double precision."""
         weight, bias = fold_batch_norm(block.conv, block.norm)
         self.bias, self.outputs = bias.to(like), len(bias)
+        planes = tap_planes(weight)
         self.phases = [
-            (y, x, channels_last(collected(weight, row, column).to(like)))
+            (y, x, channels_last(collected(planes, row, column).to(like)))
             for y, row in enumerate(axis_phases(2, 1))
             for x, column in enumerate(axis_phases(2, 1))
         ]
