@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,27 +45,37 @@ def run(name: str, *arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> N
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
-def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
-    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """A Python of its own, as a notebook is given; one for both, as starting it takes longest."""
+    manager = pytest.importorskip("jupyter_client").KernelManager(kernel_name="python3")
+    pytest.importorskip("ipykernel")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    manager.start_kernel(env=environment)
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def run_notebook(name: str, kernel: Any, folder: Path, **environment: str) -> list[Any]:
+    """Runs every cell in a folder and an empty namespace; returns the outputs of all cells."""
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    monkeypatch.setenv("JOYVASA_SPEECH", str(recording))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
-    nbclient.NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    shown = [
-        output["data"]
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if "data" in output
-    ]
+    start = f"""%reset -f
+import os
+os.chdir({str(folder)!r})
+os.environ.update({environment!r})
+del os"""
+    notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(start))
+    nbclient.NotebookClient(notebook, km=kernel, timeout=None).execute()
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
+    recording: Path, tmp_path: Path, kernel: Any
+) -> None:
+    outputs = run_notebook("quickstart", kernel, tmp_path, JOYVASA_SPEECH=str(recording))
+    shown = [output["data"] for output in outputs if "data" in output]
     assert sum("<video" in data.get("text/html", "") for data in shown) == 1
     assert any("image/png" in data for data in shown)  # the plotted curves
     assert len(Motion.load(tmp_path / "speech.safetensors")) == FRAMES
@@ -71,25 +84,10 @@ def test_the_notebook_runs_from_top_to_bottom_and_shows_a_video(
     assert video.duration == pytest.approx(FRAMES / 25, abs=0.04)
 
 
-def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
+def test_the_finetuning_notebook_tunes_on_videos_that_it_makes(tmp_path: Path, kernel: Any) -> None:
     pytest.importorskip("peft")
-    monkeypatch.setenv("JOYVASA_SECONDS", "1.04")
-    monkeypatch.setenv("JOYVASA_STEPS", "2")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(EXAMPLES / "finetune_motion.ipynb", as_version=4)
-    nbclient.NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    short = {"JOYVASA_SECONDS": "1.04", "JOYVASA_STEPS": "2"}
+    outputs = run_notebook("finetune_motion", kernel, tmp_path, **short)
     text = "".join(output.get("text", "") for output in outputs)
     assert [text.count(f"step {step:4d}: amplitude") for step in (0, 1, 2)] == [1, 1, 1]
     shown = [output["data"] for output in outputs if "data" in output]
