@@ -246,10 +246,9 @@ def check_croppable(face: Face, size: int | None, scale: float = 2.3) -> None:
         raise OptionError(f"The crop scale must lie between 1.2 and 6, not {scale}")
     if size is not None and size < 64:
         raise OptionError(f"The crop size must be at least 64 pixels, not {size}")
-    if size is not None and size**2 > budgets().image_pixels:
+    if size is not None and size > budgets().crop_side:
         raise OptionError(
-            f"A crop of {size}x{size} pixels is above the budget of {budgets().image_pixels} "
-            "(image_pixels); give a smaller size"
+            f"The crop size must be at most {budgets().crop_side} pixels (crop_side), not {size}"
         )
     if not np.isfinite(face.landmarks).all():
         raise NoFaceError("The face's landmarks hold a number that is not finite")
@@ -266,10 +265,15 @@ def _cut(
 ) -> FaceCrop:
     pixels = as_rgb(full_image)
     side = square.side
-    if side > _WIDEST * max(pixels.shape[:2]) or side**2 > budgets().image_pixels:
+    if side > _WIDEST * max(pixels.shape[:2]):
         raise NoFaceError(
             f"The square around the face is {side} pixels wide in an image of "
             f"{pixels.shape[1]}x{pixels.shape[0]}; give a face that lies in the image"
+        )
+    if side > budgets().crop_side:
+        raise NoFaceError(
+            f"The square around the face is {side} pixels wide, more than the "
+            f"{budgets().crop_side} allowed (crop_side); make the image smaller first"
         )
     size = size or int(np.clip(side, SMALLEST, LARGEST))
     rows = np.clip(np.arange(square.top, square.top + side), 0, pixels.shape[0] - 1)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import logging
 import os
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
-from joyvasa_lib.budgets import budgets
-from joyvasa_lib.errors import MediaError, OptionError, OutputError
+from joyvasa_lib.errors import JoyVASAError, MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import atomic_path, check_readable
+from joyvasa_lib.media.image_files import check_pixels, open_image
 from joyvasa_lib.media.pixels import image_from_array, to_eight_bits
 from joyvasa_lib.media.tensors import is_tensor, to_numpy
 
@@ -31,12 +30,6 @@ SMALLEST_SIDE = 64
 BACKGROUND = (128, 128, 128, 255)
 """Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
 
-SAFE_FORMATS = (
-    *("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF"),
-    *("AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX", "SGI"),
-)
-"""Pillow formats that are plain pixels; EPS is left out because it starts Ghostscript."""
-
 SYNTHETIC_IMAGE = "This image is synthetic: a portrait changed with joyvasa_lib."
 """Note for images that show a face as it never was."""
 
@@ -45,7 +38,6 @@ WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _EXIF_DESCRIPTION = 0x010E
 _REDUCIBLE = {"L", "RGB", "LA", "RGBA", "CMYK", "YCbCr"}
 _TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +63,7 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         MediaError: the source is missing, not an image, damaged, above the budget
             `image_pixels` (200 megapixels), below 64 pixels a side, or holds numbers outside its
             range.
+        MissingDependencyError: it is a HEIC image and the extra ``heic`` is not installed.
         OptionError: `max_side` is below 64.
     """
     if max_side < SMALLEST_SIDE:
@@ -124,23 +117,12 @@ def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = N
 
 def _load_file(path: Path, max_side: int) -> Pixels:
     try:
-        with _open(path) as full_image:
-            _check_size(full_image.size, str(path))
+        with open_image(path) as full_image:
             # JPEG alone can be decoded at 1/2, 1/4 or 1/8, for less work and memory.
             full_image.draft(None, _fitted(full_image.size, 2 * max_side))
             return _load_image(full_image, str(path), max_side)
-    except MediaError:
+    except JoyVASAError:
         raise
-    except UnidentifiedImageError as error:
-        with path.open("rb") as file:
-            start = file.read(12)
-        if start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS:
-            raise MediaError(
-                f"{path} is a HEIC image, which is not read; export it as JPEG or PNG"
-            ) from error
-        raise MediaError(
-            f"{path} is not an image of a known format; convert it to PNG or JPEG"
-        ) from error
     except Exception as error:  # Pillow's readers raise almost anything on damaged files.
         raise MediaError(
             f"The image {path} is damaged ({error}); give another one or export it again"
@@ -210,13 +192,7 @@ def _fitted(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    most = budgets().image_pixels
-    if width * height > most:
-        raise MediaError(
-            f"{name} has {width}x{height} pixels, above {most / 1e6:g} megapixels; "
-            "make it smaller first"
-        )
+    check_pixels(size, name)
     _refuse_tiny(size, name)
 
 
@@ -226,38 +202,3 @@ def _refuse_tiny(size: tuple[int, int], name: str, after: str = "") -> None:
             f"{name} has only {size[0]}x{size[1]} pixels{after}; "
             f"give at least {SMALLEST_SIDE} a side"
         )
-
-
-def _known_formats() -> list[str]:
-    """The safe formats that this Pillow was built with."""
-    Image.init()
-    return [name for name in SAFE_FORMATS if name in Image.OPEN]
-
-
-def _open(path: Path) -> Image.Image:
-    """What `Image.open` gives, without its limit, which is the host's and not ours to change.
-
-    Ours is checked before anything is decoded.
-
-    Raises:
-        UnidentifiedImageError: no format that is read fits the file.
-    """
-    file = path.open("rb")
-    try:
-        start = file.read(16)
-        for name in _known_formats():
-            factory, accepts = Image.OPEN[name]
-            accepted = True if accepts is None else accepts(start)
-            if not accepted or isinstance(accepted, str):
-                continue
-            file.seek(0)
-            try:
-                full_image = factory(file, str(path))
-            except (SyntaxError, IndexError, TypeError, struct.error):
-                continue
-            full_image._exclusive_fp = True  # closed together with the image
-            return full_image
-        raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
-    except BaseException:
-        file.close()
-        raise

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.decoding.clock import shared_clock
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
@@ -82,11 +83,17 @@ def decoded_frames(
         start: seconds of the video at the first frame, for the message.
 
     Raises:
-        MediaError: after the last frame, where ffmpeg failed or gave none.
+        MediaError: after the last frame, where ffmpeg failed or gave none; or there are more
+            frames than the budget allows.
     """
-    count = 0
+    count, most = 0, budgets().video_frames
     while (frame := read_ppm(ffmpeg.stdout)) is not None:
         count += 1
+        if count > most:
+            raise MediaError(
+                f"The video {path} has more than the {most} frames allowed (video_frames); give a "
+                "shorter one"
+            )
         yield frame
     if ffmpeg.finish() != 0 or count == 0:
         place = f" from second {start:g}" if start else ""
