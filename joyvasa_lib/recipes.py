@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic.dataclasses import is_pydantic_dataclass
 
+from joyvasa_lib.documents import DocumentError, parse_yaml, read_yaml
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 Options = TypeVar("Options")
@@ -89,10 +88,10 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
             assignment.
     """
     try:
-        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
+        found = read_yaml(Path(path))
+    except OSError as error:
         raise OptionError(f"Cannot read the recipe {path} ({error}); check the path") from error
-    except yaml.YAMLError as error:
+    except DocumentError as error:
         raise OptionError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
         raise OptionError(
@@ -103,7 +102,10 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
         section, dot, key = name.strip().partition(".")
         if not (assigned and dot and section and key):
             raise OptionError(f"{change!r} changes nothing; write section.key=value")
-        found.setdefault(section, {})[key] = yaml.load(value, _Loader)
+        try:
+            found.setdefault(section, {})[key] = parse_yaml(value)
+        except DocumentError as error:
+            raise OptionError(f"{change!r} is not valid YAML: {error}") from error
     return found
 
 
@@ -148,14 +150,3 @@ def _refusal(section: str, kind: type[Any], error: ValidationError) -> JoyVASAEr
             wanted = wanted.format(**problem.get("ctx", {}))
             told.append(f"{name} must {wanted}, not {problem['input']!r}")
     return OptionError("; ".join(told))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but ``1e-4`` is a number, as in YAML 1.2."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)

@@ -108,6 +108,7 @@ class DataUnpickler(pickle._Unpickler):
         """
         try:
             made = super().load()
+            self.budget.check_unfolded(made)
             _refuse_names(made)
         except EOFError as error:
             raise Damaged("it has no end") from error

@@ -7,7 +7,6 @@ on the CPU. Every tensor must be there, of the right shape and finite, and nothi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS
 from joyvasa_lib.checkpoints.int8 import pack, unpack
 from joyvasa_lib.checkpoints.tensors import read_tensors
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -61,7 +61,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
         return {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in config.items()

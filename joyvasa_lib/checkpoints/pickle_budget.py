@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pickle
 import reprlib
-from collections.abc import Iterable
+from argparse import Namespace
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import numpy as np
+
+from joyvasa_lib.budgets import budgets
 
 BASE_MEMORY = 16 * 2**20
 """Bytes that the objects of any pickle, however short, may take."""
 MEMORY_PER_BYTE = 64
-"""Further bytes for each byte of the pickle; driving templates are charged 20 to 30."""
-MOST_MEMORY = 2 * 2**30
-"""Bytes that the objects of no pickle may exceed; an hour of motion is charged 1.4 GB."""
+"""Further bytes for each byte of the pickle; driving templates are charged 20 to 30. The budget
+``pickle_memory`` is the most for any pickle."""
 
 OBJECT_COST = 200
 """Bytes of an object that a named class makes, beside its contents."""
@@ -26,6 +30,8 @@ _OPCODE_COSTS = {
     **dict.fromkeys((pickle.EMPTY_SET, pickle.FROZENSET, pickle.DICT), 240),
     **dict.fromkeys((pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE), ENTRY_COST),
 }
+
+_TOO_MUCH = "objects of more memory than a file of its size needs"
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother = 2, 80, 80
@@ -47,7 +53,8 @@ class MemoryBudget:
     """
 
     def __init__(self, size: int) -> None:
-        self._left = min(BASE_MEMORY + MEMORY_PER_BYTE * size, MOST_MEMORY)
+        self._whole = min(BASE_MEMORY + MEMORY_PER_BYTE * size, budgets().pickle_memory)
+        self._left = self._whole
 
     def spend(self, cost: int) -> None:
         """Takes ``cost`` bytes from what is left, before they are allocated.
@@ -57,7 +64,7 @@ class MemoryBudget:
         """
         self._left -= cost
         if self._left < 0:
-            raise Refused("objects of more memory than a file of its size needs")
+            raise Refused(_TOO_MUCH)
 
     def spend_on_copies(self, values: Iterable[Any]) -> None:
         """Takes the bytes that copies of the values need, without what their items refer to.
@@ -66,6 +73,34 @@ class MemoryBudget:
             Refused: less is left.
         """
         self.spend(sum(map(_copy_cost, values)))
+
+    def check_unfolded(self, value: Any) -> None:
+        """Refuses a value that is above the whole budget once every reference in it is a copy.
+
+        A list may hold one object a million times; whoever makes an array of it copies the object
+        as often.
+
+        Raises:
+            Refused: it is larger, or holds itself.
+        """
+        costs: dict[int, int] = {}
+        open_values: set[int] = set()
+        stack = [(value, False)]
+        while stack:
+            item, done = stack.pop()
+            inner = _inside(item)
+            if done:
+                open_values.discard(id(item))
+                cost = OBJECT_COST + sum(costs[id(x)] if _inside(x) else _size(x) for x in inner)
+                if cost > self._whole:
+                    raise Refused(_TOO_MUCH)
+                costs[id(item)] = cost
+            elif id(item) in open_values:
+                raise Refused(f"a {type(item).__name__} that holds itself")
+            elif inner and id(item) not in costs:
+                open_values.add(id(item))
+                stack.append((item, True))
+                stack += [(x, False) for x in inner if _inside(x)]
 
 
 def opcode_cost(opcode: int) -> int:
@@ -84,3 +119,21 @@ def _copy_cost(value: Any) -> int:
     if isinstance(value, str):
         return 4 * len(value)
     return ENTRY_COST * len(value) if isinstance(value, list | tuple | dict) else 0
+
+
+def _inside(value: Any) -> Collection[Any]:
+    """What a container holds, without the keys, which are counted with their entry."""
+    if isinstance(value, Namespace):
+        value = vars(value)
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _size(value: Any) -> int:
+    """Bytes of an object that holds no others, and its place in one that does."""
+    if isinstance(value, bytes | bytearray | str):
+        return _OTHER_COST + _copy_cost(value)
+    if isinstance(value, np.ndarray):
+        return OBJECT_COST + value.nbytes
+    return _OTHER_COST

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from joyvasa_lib.budgets import budgets
 from joyvasa_lib.checkpoints.file_kind import file_kind
 from joyvasa_lib.errors import CheckpointError
 
@@ -13,6 +15,29 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 64
 """Bytes to which torch's CPU allocator aligns memory."""
+
+
+def open_tensors(path: str | os.PathLike[str], framework: Literal["pt", "numpy"]) -> Any:
+    """An open safetensors file, as ``safe_open`` gives, once its header is known to be short.
+
+    Args:
+        path: the file.
+        framework: ``"pt"`` for torch tensors, ``"numpy"`` for arrays.
+
+    Raises:
+        OSError: the file cannot be read.
+        SafetensorError: it is damaged, or its header is above the budget.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    most = budgets().safetensors_header
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > most:
+        raise SafetensorError(
+            f"its header has {length} bytes, more than the {most} allowed (safetensors_header)"
+        )
+    return safe_open(path, framework=framework)
 
 
 def read_tensors(
@@ -27,10 +52,10 @@ def read_tensors(
     Raises:
         CheckpointError: the file is missing, damaged or of another kind.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework=framework) as file:
+        with open_tensors(path, framework) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
     except (OSError, ValueError, SafetensorError) as error:

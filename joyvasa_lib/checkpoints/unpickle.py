@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from joyvasa_lib.budgets import budgets
+from joyvasa_lib.checkpoints import archives
 from joyvasa_lib.checkpoints.data_unpickler import BoundedReader, DataUnpickler, Name
 from joyvasa_lib.checkpoints.file_kind import PICKLE, TORCH_ZIP, file_kind
 from joyvasa_lib.checkpoints.pickle_budget import Damaged, Refused, short_repr
@@ -23,10 +24,6 @@ from joyvasa_lib.errors import CheckpointError
 if TYPE_CHECKING:
     import torch
 
-LARGEST_PICKLE = 256 * 2**20
-"""Bytes of a pickle itself, numbers of NumPy arrays included, storages of tensors not."""
-_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error)
-"""What ``zipfile`` raises for damaged archives: names that are no UTF-8, unknown versions."""
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 
@@ -59,7 +56,7 @@ def read_checkpoint(path: str | os.PathLike[str], *, outline: bool = False) -> A
             "run. Files with anything but tensors, arrays and plain values are not read; get a "
             "safetensors file from whoever made it"
         ) from error
-    except (Damaged, EOFError, OSError, *_ZIP_ERRORS) as error:
+    except (Damaged, EOFError, OSError, *archives.FAULTS) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise CheckpointError(
             f"{source} is damaged or cut short ({reason}); download it again"
@@ -80,7 +77,7 @@ def _load_torch(reader: BoundedReader, persistent: Callable[[Any], torch.Tensor]
 
 def _read_zip(path: Path, outline: bool) -> Any:
     size = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
+    with archives.open_archive(path) as archive:
         entries: dict[str, zipfile.ZipInfo] = {}
         for entry in archive.infolist():
             if entry.filename in entries:
@@ -111,7 +108,7 @@ def _read_zip(path: Path, outline: bool) -> Any:
             return _numbers(bytearray(_entry(archive, entry, size)), dtype)
 
         load = _persistent(storage, left)
-        data = _entry(archive, entries[f"{root}data.pkl"], min(size, LARGEST_PICKLE))
+        data = _entry(archive, entries[f"{root}data.pkl"], min(size, budgets().pickle_bytes))
         return _load_torch(BoundedReader(io.BytesIO(data), len(data)), load)
 
 
@@ -176,8 +173,9 @@ def _read_stream(path: Path, outline: bool) -> Any:
         first_bytes = file.read(32)
         file.seek(0)
         if not _is_legacy(first_bytes):
-            if size > LARGEST_PICKLE:
-                raise Refused(f"a pickle of {size} bytes, above {LARGEST_PICKLE}")
+            most = budgets().pickle_bytes
+            if size > most:
+                raise Refused(f"a pickle of {size} bytes, above the {most} allowed (pickle_bytes)")
             return _load(reader)
         if _load(reader) != _LEGACY_MAGIC or _load(reader) != _LEGACY_VERSION:
             raise Damaged("another version of the stream of torch.save")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,8 +146,10 @@ class FaceOptions:
             return ManualFaceDetector(box=numbers)
         if self.landmarks is None:
             return ManualFaceDetector(whole_image=True)
+        from joyvasa_lib.documents import read_json
+
         try:
-            points = json.loads(self.landmarks.read_text())
+            points = read_json(self.landmarks)
             return ManualFaceDetector(landmarks=points, result=result)
         except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
             raise MediaError(

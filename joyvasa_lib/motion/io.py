@@ -17,6 +17,7 @@ from typing import cast
 
 import numpy as np
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.checks import checked_path
 from joyvasa_lib.errors import MotionError, OutputError
 from joyvasa_lib.media.files import atomic_path
@@ -62,13 +63,13 @@ def load_motion(
     Raises:
         MotionError: no such file, not a motion file, damaged, of a newer version or another space.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     path = checked_path("A motion file", path, error=MotionError)
     if not path.is_file():
         raise MotionError(f"There is no motion file {path}")
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path, "numpy") as file:
             metadata = file.metadata() or {}
             names = set(file.keys())
             arrays = {name: file.get_tensor(name) for name in ARRAYS if name in names}

@@ -7,7 +7,6 @@ in units of the canonical keypoints.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.concurrency import Lock
+from joyvasa_lib.documents import parse_json
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.arrays import read_only
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
@@ -267,13 +268,13 @@ def load_space(path: Path, name: str) -> MotionSpace:
     Raises:
         MotionError: the file is missing, damaged or of another kind.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with open_tensors(path, "numpy") as file:
             basis = file.get_tensor("basis")
             vertex = file.get_tensor("keypoint_vertex")
-            names = json.loads((file.metadata() or {}).get("face_units", "null")) or BLENDSHAPES
+            names = parse_json((file.metadata() or {}).get("face_units", "null")) or BLENDSHAPES
     except (OSError, SafetensorError, ValueError) as error:
         raise MotionError(f"Cannot read the motion space {name!r} from {path}: {error}") from error
     if basis.ndim != 3:

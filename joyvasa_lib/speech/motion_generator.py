@@ -5,7 +5,6 @@ Axis legend: ``n`` samples at 16 kHz, ``T`` diffusion steps of training.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.checks import checked_int
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
@@ -241,7 +241,7 @@ class MotionGenerator:
         folder = resolve_checkpoint(found, portrait=False)
         path = folder / "scheduler" / SCHEDULER_FILE
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = read_json(path)
             betas, prediction_type = about["trained_betas"], about["prediction_type"]
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"No usable scheduler configuration at {path}.") from error

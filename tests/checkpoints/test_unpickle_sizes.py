@@ -51,7 +51,7 @@ def test_a_memo_index_of_a_billion_takes_no_table(tmp_path: Path) -> None:
 def test_a_pickle_of_too_many_objects_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("joyvasa_lib.checkpoints.pickle_budget.MOST_MEMORY", 100_000)
+    monkeypatch.setenv("JOYVASA_MAX_PICKLE_MEMORY", "100000")
     data = opcodes(b"]" * 2000)  # one byte each, but a list of 56 bytes in memory
     with pytest.raises(CheckpointError, match="contains objects of more memory"):
         read_bytes(tmp_path, data)

@@ -7,7 +7,6 @@ sets have the same names: what lies below ``liveportrait_animals`` is the animal
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Any
 from joyvasa_lib.checkpoints.file_kind import SAFETENSORS, file_kind
 from joyvasa_lib.checkpoints.folder import SUBJECTS
 from joyvasa_lib.checkpoints.official.liveportrait import recognise
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.checkpoints.unpickle import read_checkpoint
 from joyvasa_lib.checks import checked_choice
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError
 
 BASE = {
@@ -231,10 +232,10 @@ def _keys(content: Any) -> list[str]:
 
 
 def _safetensors_keys(path: Path) -> list[str]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             return list(file.keys())
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); download it again") from error
@@ -243,7 +244,7 @@ def _safetensors_keys(path: Path) -> list[str]:
 def _read_json(path: Path) -> dict[str, Any]:
     """A configuration, which must be readable: its encoder would be built by other sizes."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is no readable configuration ({error}); download it again, or take it away if "

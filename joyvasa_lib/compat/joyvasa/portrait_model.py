@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from joyvasa_lib.compat.joyvasa.crop import (
     stretch_to_square,
 )
 from joyvasa_lib.compat.joyvasa.driving import drive_as_joyvasa, published_options
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.motion import Motion
@@ -109,7 +109,7 @@ def truncated_pixels(image: Tensor) -> Tensor:
 def was_saved_for_joyvasa(folder: Path) -> bool:
     """Whether an earlier version saved networks to be run as the published code does."""
     try:
-        about = json.loads((folder / DRIVING).read_text(encoding="utf-8"))
+        about = read_json(folder / DRIVING)
         return bool(about.get("compat") == "joyvasa")
     except (OSError, ValueError, AttributeError):
         return False  # loading the model says what is wrong

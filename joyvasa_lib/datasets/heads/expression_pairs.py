@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.datasets.heads.expressions import TrueHead
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
+from joyvasa_lib.documents import parse_json
 from joyvasa_lib.emotion.action_units import ACTION_UNITS, COMPONENTS, FACE_COMPONENTS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.emotion.unit_effects import arkit_matrix
@@ -151,8 +153,8 @@ def save_pairs(pairs: ExpressionPairs, config: ExpressionPairsConfig, path: Path
 def load_pairs(config: ExpressionPairsConfig, path: Path) -> ExpressionPairs | None:
     """Pairs that :func:`save_pairs` wrote; None if there are none, or not of this recipe."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            if json.loads((file.metadata() or {}).get("config", "{}")) != asdict(config):
+        with open_tensors(path, "numpy") as file:
+            if parse_json((file.metadata() or {}).get("config", "{}")) != asdict(config):
                 return None
             return ExpressionPairs(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError):

@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tqdm import tqdm
@@ -31,6 +30,7 @@ from joyvasa_lib.datasets.heads.shape import (
     smooth_noise,
     swell,
 )
+from joyvasa_lib.documents import DocumentError, read_yaml
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.media.image import save_image
@@ -233,8 +233,8 @@ def read_pairs_config(path: Path) -> PortraitPairsConfig:
         OptionError: the file cannot be read or has a key that the recipe does not know.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")).get("heads", {})
-    except (OSError, AttributeError, yaml.YAMLError) as error:
+        values = read_yaml(path).get("heads", {})
+    except (OSError, AttributeError, DocumentError) as error:
         raise OptionError(f"{path} is not a readable YAML recipe: {error}") from error
     known = {f.name for f in fields(PortraitPairsConfig)}
     if unknown := sorted(set(values) - known):

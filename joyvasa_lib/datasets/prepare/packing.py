@@ -34,6 +34,7 @@ from joyvasa_lib.datasets.prepared.index import (
 )
 from joyvasa_lib.datasets.prepared.shards import opened, read_about
 from joyvasa_lib.datasets.prepared.statistics import Moments
+from joyvasa_lib.documents import parse_json
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.data import FPS
@@ -69,7 +70,7 @@ def read_report(folder: Path) -> list[Outcome]:
         return []
     try:
         lines = path.read_text("utf-8").splitlines()
-        return [Outcome.from_dict(json.loads(line)) for line in lines if line]
+        return [Outcome.from_dict(parse_json(line)) for line in lines if line]
     except (OSError, ValueError, TypeError) as error:
         raise MediaError(f"{path} is damaged ({error}); prepare into a new folder") from error
 

@@ -42,6 +42,7 @@ from joyvasa_lib.datasets.prepare.videos import (
     segments_of,
 )
 from joyvasa_lib.datasets.prepared.index import PreparedIndex
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import write_text
 
@@ -233,7 +234,7 @@ def _begin(folder: Path, recipe: PrepareRecipe) -> None:
     path = folder / RECIPE
     if path.exists():
         try:
-            made = json.loads(path.read_text("utf-8"))
+            made = read_json(path)
         except (OSError, ValueError) as error:
             raise OptionError(f"{path} is damaged ({error}); choose another folder") from error
         recipe.check_same(made, str(folder))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from joyvasa_lib.datasets.prepared.statistics import Moments
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.data import FPS
@@ -138,7 +139,7 @@ class PreparedIndex:
         """
         path = Path(folder) / INDEX
         try:
-            about = json.loads(path.read_text("utf-8"))
+            about = read_json(path)
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}")
             if about["version"] > VERSION:

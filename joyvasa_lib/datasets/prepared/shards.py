@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
+from joyvasa_lib.documents import parse_json
 from joyvasa_lib.errors import MediaError, OutputError
 from joyvasa_lib.media.files import atomic_path
 
@@ -56,11 +58,11 @@ def read_about(path: Path) -> dict[str, Any]:
     Raises:
         MediaError: the file is missing, damaged or not of this kind.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER])
+        with open_tensors(path, "numpy") as file:
+            about: dict[str, Any] = parse_json((file.metadata() or {})[_HEADER])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise MediaError(f"{path} is not a readable shard: {error!r}; prepare it again") from error
     return about
@@ -73,10 +75,10 @@ def opened(path: Path) -> Any:
     Raises:
         MediaError: it cannot be opened.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        return safe_open(path, framework="numpy")
+        return open_tensors(path, "numpy")
     except (OSError, SafetensorError) as error:
         raise MediaError(f"{path} is not a readable shard: {error}; prepare it again") from error
 

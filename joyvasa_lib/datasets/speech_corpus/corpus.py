@@ -23,6 +23,7 @@ from joyvasa_lib.datasets.speech_corpus.head_motion import HeadMotionStyle
 from joyvasa_lib.datasets.speech_corpus.phonemes import CLOSURES, PHONEME_CLASSES, TimedPhoneme
 from joyvasa_lib.datasets.speech_corpus.pseudo_text import LANGUAGES, write_utterance
 from joyvasa_lib.datasets.speech_corpus.voices import JoeVoice, KokoroVoices, Spoken
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.resampling import mono_at_rate
@@ -124,7 +125,7 @@ def _check_recipe(folder: Path, wanted: dict[str, Any]) -> None:
     path = folder / "corpus.json"
     if not path.exists():
         return
-    made = json.loads(path.read_text("utf-8")).get("config", {})
+    made = read_json(path).get("config", {})
     for key in wanted.keys() - {"train", "valid"}:
         if made.get(key) != wanted[key]:
             raise OptionError(

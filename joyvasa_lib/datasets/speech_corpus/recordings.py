@@ -5,7 +5,6 @@ Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``s`` steps at 50 H
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints import archives
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError
 
 
@@ -71,7 +72,7 @@ class SpeechCorpus:
         """
         self.folder = Path(folder)
         try:
-            index = json.loads((self.folder / "corpus.json").read_text())
+            index = read_json(self.folder / "corpus.json")
             self.phonemes: tuple[str, ...] = tuple(index["phonemes"])
             self.closures: list[int] = [self.phonemes.index(name) for name in index["closures"]]
         except (OSError, ValueError, KeyError) as error:
@@ -89,17 +90,25 @@ class SpeechCorpus:
         return self._items[split]
 
     def refresh(self) -> None:
-        """Reads files that have appeared since."""
+        """Reads files that have appeared since.
+
+        Raises:
+            MediaError: one is damaged, or above a budget.
+        """
         for path in sorted(self.folder.glob("*-*.npz")):
             split = path.name.split("-")[0]
             if path.stem in self._seen or split not in self._items or ".tmp" in path.name:
                 continue
-            with np.load(path, allow_pickle=False) as file:
-                item = SpeechItem(
-                    path.stem,
-                    file["waveform"],
-                    file["values"],
-                    file["phonemes"].astype(np.int64),
-                )
-            self._items[split].append(item)
+            self._items[split].append(_read_item(path))
             self._seen.add(path.stem)
+
+
+def _read_item(path: Path) -> SpeechItem:
+    try:
+        with archives.open_archive(path) as archive:
+            archives.check_unpacked(archive)
+        with np.load(path, allow_pickle=False) as file:
+            phonemes = file["phonemes"].astype(np.int64)
+            return SpeechItem(path.stem, file["waveform"], file["values"], phonemes)
+    except (OSError, KeyError, EOFError, MemoryError, *archives.FAULTS) as error:
+        raise MediaError(f"{path} is no readable recording ({error}); remove it") from error

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from joyvasa_lib.documents import DocumentError, read_json, read_yaml
 from joyvasa_lib.emotion.keyframes.curve import Keyframe, KeyframeCurve
 from joyvasa_lib.emotion.notation import print_emotion
 from joyvasa_lib.errors import OptionError
@@ -31,14 +32,11 @@ def load_keyframes(path: str | os.PathLike[str]) -> KeyframeCurve:
         MediaError: there is no such file, or it may not be read.
         OptionError: the file does not hold a timeline; the message says where.
     """
-    import yaml
-
     source = check_readable(path, "timeline")
     try:
         # YAML does not allow tabs for indentation, JSON does.
-        text = source.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if source.suffix == ".json" else yaml.safe_load(text)
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        content = read_json(source) if source.suffix == ".json" else read_yaml(source)
+    except (OSError, DocumentError) as error:
         raise OptionError(
             f"{source} cannot be read as a timeline: {' '.join(str(error).split())}"
         ) from error

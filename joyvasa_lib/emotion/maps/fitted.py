@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.checks import checked_float
+from joyvasa_lib.documents import parse_json
 from joyvasa_lib.emotion.action_units import FACE_COMPONENTS, resolve_components
 from joyvasa_lib.emotion.maps.linear import LinearUnitMap
 from joyvasa_lib.errors import CheckpointError, MotionError
@@ -135,13 +137,13 @@ class EmotionBasis(LinearUnitMap):
             CheckpointError: no such file, or it is damaged, of another kind or a newer version.
             MotionError: its motion space is not known.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
 
         path = Path(path)
         if not path.is_file():
             raise CheckpointError(f"There is no basis file {path}")
         try:
-            with safe_open(path, framework="numpy") as file:
+            with open_tensors(path, "numpy") as file:
                 about = file.metadata() or {}
                 if about.get("format") != FORMAT or set(file.keys()) != {"basis"}:
                     raise CheckpointError(
@@ -154,9 +156,9 @@ class EmotionBasis(LinearUnitMap):
                         f"up to {VERSION}: upgrade joyvasa-lib"
                     )
                 basis = file.get_tensor("basis")
-            fit = json.loads(about["fit"])
+            fit = parse_json(about["fit"])
             report = BasisFit(**{**fit, "explained_by_clip": tuple(fit["explained_by_clip"])})
-            units = tuple(json.loads(about["units"]))
+            units = tuple(parse_json(about["units"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a readable basis: {error}") from error
         try:

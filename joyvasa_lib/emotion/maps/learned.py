@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from joyvasa_lib.checkpoints.folder import WEIGHTS
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.emotion.action_units import COMPONENTS
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
 from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
@@ -168,7 +169,7 @@ def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
     if not folder.is_dir():
         return None
     try:
-        about = json.loads((folder / MAP_FILE).read_text(encoding="utf-8"))
+        about = read_json(folder / MAP_FILE)
         kind, units = about["map"], tuple(about.get("units", ()))
         of_space = about.get("space", space.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.onnx_file import check_onnx
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError, OptionError
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
@@ -127,6 +128,7 @@ def _load_models(zoo: ModuleType, files: list[Path], providers: list[str]) -> di
     """The pack's networks by task; of several for one task the first by name."""
     models: dict[str, Any] = {}
     for file in files:
+        check_onnx(file)
         try:
             model = zoo.get_model(str(file), providers=providers)
         except Exception as error:  # onnxruntime's own exceptions have no common base

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.onnx_file import check_onnx
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
 from joyvasa_lib.face.landmarks.detector import Face, FaceDetector
@@ -77,6 +78,7 @@ def _load(path: Path) -> InferenceSession:
         raise CheckpointError(
             f"{path} is not there; bring landmark.onnx from the official LivePortrait files"
         )
+    check_onnx(path)
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions have no common base

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion.data import FPS, Reference
 from joyvasa_lib.motion.motion import Motion
@@ -159,7 +160,7 @@ class MotionNormalizer:
         """
         path = Path(folder) / FILE_NAME
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = read_json(path)
             offset, scale = (np.asarray(about[key], np.float32) for key in ("offset", "scale"))
             reference = about.get("reference", "source")
             normalizer = cls(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import nn
 
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
 from joyvasa_lib.checkpoints.modules import check_finite, load_module
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 
 COMPACT = "compact-wav2vec2"
@@ -60,7 +60,7 @@ def load_network(folder: Path) -> nn.Module:
     """
     config = folder / "config.json"
     try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        kind = read_json(config).get("model_type")
     except (OSError, ValueError) as error:
         raise CheckpointError(f"No readable audio encoder configuration at {config}.") from error
     if kind not in KINDS:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.motion import Motion
@@ -105,10 +106,9 @@ def _read_csv(path: Path) -> dict[str, NDArray[np.float64]]:
 
 def _read_tensors(path: Path) -> dict[str, NDArray[np.float64]]:
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     try:
-        tensors = load_file(path)
+        with open_tensors(path, "numpy") as file:
+            return {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise MediaError(f"{path} is not a readable table of action units: {error}") from error
-    return {name: values.astype(np.float64) for name, values in tensors.items()}

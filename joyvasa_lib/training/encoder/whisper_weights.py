@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError, OptionError
 from joyvasa_lib.speech.encoders.whisper import WhisperFrameConfig, WhisperFrameEncoder
 
@@ -72,7 +73,7 @@ def _from_folder(folder: Path, layers: int) -> dict[str, Tensor]:
     wanted = ("conv1.", "conv2.", *(f"layers.{i}." for i in range(layers)))
     prefix = "model.encoder."
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             return {
                 key.removeprefix(prefix): file.get_tensor(key).float()
                 for key in file.keys()  # noqa: SIM118 - not a dict

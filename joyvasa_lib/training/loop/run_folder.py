@@ -29,6 +29,7 @@ from typing import Any
 import torch
 import yaml
 
+from joyvasa_lib.documents import DocumentError, parse_json, read_json, read_yaml
 from joyvasa_lib.errors import CheckpointError, OptionError, OutputError
 
 _log = logging.getLogger(__name__)
@@ -94,8 +95,8 @@ class RunFolder:
             OptionError: an option has another value than when the run was started; it is named.
         """
         try:
-            before = yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+            before = read_yaml(self.path / CONFIG)
+        except (OSError, DocumentError):
             return
         old, new = flatten(before), flatten(config)
         allowed = FREE_TO_CHANGE | set(free)
@@ -113,7 +114,7 @@ class RunFolder:
     def read(self, name: str) -> dict[str, Any]:
         """Returns a JSON file of the folder; an empty dictionary where there is none."""
         try:
-            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+            found = read_json(self.path / name)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -124,7 +125,7 @@ class RunFolder:
         path = self.path / METRICS
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             try:
-                lines.append(json.loads(line))
+                lines.append(parse_json(line))
             except ValueError:
                 continue
         return lines

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.training.encoder.augmentation import augment
@@ -120,7 +120,7 @@ class FeatureCache:
 
 @lru_cache(maxsize=OPEN_FILES)
 def _opened(path: Path) -> Any:
-    return safe_open(path, framework="numpy")
+    return open_tensors(path, "numpy")
 
 
 def fingerprint_of_take(take: Take) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from torch import Tensor
 
+from joyvasa_lib.checkpoints.tensors import read_tensors
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
 
@@ -68,7 +68,7 @@ class PatchPairs:
             raise OptionError(
                 f"{folder} holds no {split} shards; make them with: joyvasa datasets heads"
             )
-        shards = [load_file(path) for path in paths]
+        shards = [read_tensors(path, "numpy")[0] for path in paths]
         self._arrays: dict[str, list[dict[str, NDArray[np.generic]]]] = {
             kind: [
                 {name: shard[f"{kind}/{name}"] for name in ("images", "guides", "gate")}

@@ -10,7 +10,6 @@ Axis legend: ``s`` side of an image, ``m`` = 468 points of the face mesh.
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from joyvasa_lib.datasets.heads.frames import INDEX as HEADS_INDEX
 from joyvasa_lib.datasets.prepared.dataset import PreparedSet
 from joyvasa_lib.datasets.prepared.index import INDEX as PREPARED_INDEX
 from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_about
+from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.evaluation.track import in_head_frame
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME
@@ -236,7 +236,7 @@ def check_frames(source: FrameSource, where: str = "the source") -> None:
 def _about_heads(folder: Path) -> dict[str, Any] | None:
     """The index of a set of rendered heads; None where there is none."""
     try:
-        about = json.loads((folder / HEADS_INDEX).read_text("utf-8"))
+        about = read_json(folder / HEADS_INDEX)
     except (OSError, ValueError):
         return None
     return about if isinstance(about, dict) and about.get("format") == HEADS_FORMAT else None

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.training.image_losses import gradient_l1, weighted_l1, weighted_ssim
 from joyvasa_lib.training.portrait.losses.portrait import perceptual_distance
@@ -86,7 +86,8 @@ class VggFeatures(nn.Module):
         """
         file = _only_file(Path(path).expanduser())
         try:
-            weights = load_file(file)
+            with open_tensors(file, "pt") as tensors:
+                weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"{file} is no readable safetensors file ({error}); save VGG-19's state dict with "
