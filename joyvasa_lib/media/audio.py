@@ -20,7 +20,7 @@ from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.media.decoding.clock import shared_clock
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
-from joyvasa_lib.media.decoding.mixdown import mixdown_filter
+from joyvasa_lib.media.decoding.mixdown import mixdown, mono_blocks
 from joyvasa_lib.media.decoding.probe import parse_description
 from joyvasa_lib.media.files import atomic_path, check_readable, is_still_image
 from joyvasa_lib.media.resampling import mono_at_rate
@@ -230,14 +230,14 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     info = parse_description(text)
     if info is not None and not info.has_audio:
         raise MediaError(f"The video {path} has no sound; give a recording or a video with sound")
-    command = [*input_arguments(path), "-map", "0:a:0", "-af", mixdown_filter(path, text)]
+    mix, channels = mixdown(text)
+    command = [*input_arguments(path), "-map", "0:a:0", "-af", mix]
     command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
     command += shared_clock(path, "image", description=text)
     longest = budgets().audio_seconds
     total, peak = 0, 0.0
     with FFmpeg(command, drain=True) as ffmpeg:
-        while data := ffmpeg.stdout.read(4 * chunk):
-            block = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
+        for block in mono_blocks(ffmpeg.stdout, channels, chunk, SAMPLE_RATE):
             peak = max(peak, _check_block(block, str(path)))
             total += len(block)
             if total > longest * SAMPLE_RATE:

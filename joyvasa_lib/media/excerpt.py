@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE
-from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
-from joyvasa_lib.media.decoding.mixdown import MIXDOWN
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
+from joyvasa_lib.media.decoding.mixdown import HEARD, chosen_channel, mixdown
 from joyvasa_lib.media.decoding.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 from joyvasa_lib.media.files import check_readable
 
@@ -59,6 +59,7 @@ class ExcerptReader:
         self._stack = ExitStack()
         self._folder: Path | None = None
         self._ffmpeg: FFmpeg | None = None
+        self._channels = 1
 
     def __enter__(self) -> ExcerptReader:
         with ExitStack() as stack:
@@ -79,9 +80,12 @@ class ExcerptReader:
     def waveform(self) -> npt.NDArray[np.int16]:
         """The audio [n], 16 kHz mono, from the first frame on; complete after the last frame."""
         try:
-            return np.fromfile(self._audio_file, dtype="<i2").astype(np.int16, copy=False)
+            samples = np.fromfile(self._audio_file, dtype="<i2").astype(np.int16, copy=False)
         except OSError as error:
             raise MediaError(f"{self.path} gave no audio; give a video with audio") from error
+        whole = samples[: len(samples) // self._channels * self._channels]
+        columns = whole.reshape(-1, self._channels)
+        return np.ascontiguousarray(columns[:, chosen_channel(columns[: HEARD * SAMPLE_RATE])])
 
     @property
     def _audio_file(self) -> Path:
@@ -98,9 +102,10 @@ class ExcerptReader:
             image = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
             audio = [f"atrim=start={skipped!r}", f"asetpts=PTS-{skipped!r}/TB"]
         image += [constant_rate(self.fps), _as_shown(self.longest)]
+        mix, self._channels = mixdown(describe(self.path))
         command = [*jump, *input_arguments(self.path)]
         command += ["-map", "0:v:0", "-vf", ",".join(image), *length, *PPM_OUTPUT]
-        command += ["-map", "0:a:0", "-af", ",".join([*audio, MIXDOWN]), *length]
+        command += ["-map", "0:a:0", "-af", ",".join([*audio, mix]), *length]
         command += ["-ar", str(SAMPLE_RATE), "-f", "s16le", f"file:{self._audio_file}"]
         return command
 

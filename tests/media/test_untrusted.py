@@ -213,21 +213,6 @@ def test_what_is_given_for_something_else_is_named(tmp_path: Path, video: Path) 
         load_speech(video)
 
 
-def _stereo(path: Path, left: np.ndarray, right: np.ndarray) -> Path:
-    arguments = ["-f", "f32le", "-ar", "16000", "-ac", "2", "-i", "pipe:0", "-y", f"file:{path}"]
-    with FFmpeg(arguments, feed=True) as ffmpeg:
-        ffmpeg.stdin.write(np.stack([left, right], 1).astype("<f4").tobytes())
-        assert ffmpeg.finish() == 0
-    return path
-
-
-def test_channels_in_opposite_phase_do_not_cancel(tmp_path: Path) -> None:
-    found = load_speech(_stereo(tmp_path / "a.wav", 0.5 * TONE, -TONE * 0.51)).waveform
-    np.testing.assert_allclose(found, -0.51 * TONE, atol=1e-3)
-    found = load_speech(_stereo(tmp_path / "b.wav", TONE, 0 * TONE)).waveform
-    np.testing.assert_allclose(found, TONE / 2, atol=1e-3)
-
-
 def test_frames_of_wide_pixels_come_out_square(tmp_path: Path, video: Path) -> None:
     wide = tmp_path / "wide.mp4"
     with FFmpeg(["-i", f"file:{video}", "-vf", "setsar=2", f"file:{wide}"]) as ffmpeg:

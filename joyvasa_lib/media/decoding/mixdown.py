@@ -1,66 +1,110 @@
-"""Which filter makes a recording mono.
+"""How the channels of a recording become one.
 
-The mean of the channels, unless they cancel: two in opposite phase, as a swapped cable records
-them, have a mean of silence. Then the loudest channel alone is taken.
+ffmpeg mixes them, unless they cancel: two in opposite phase, as a swapped cable records them, have
+a mean of silence. Then the loudest channel alone is taken. Both come out of one decoding, so that
+nothing is decoded to find out.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
-
 TIMELINE = "aresample=async=1:first_pts=0"
 """ffmpeg filter: gaps and a late start become silence, so that sample n is at n / rate seconds."""
 
-MIXDOWN = f"{TIMELINE}:rematrix_maxval=1,aformat=channel_layouts=mono:sample_fmts=flt"
-"""ffmpeg filter: the mean of the channels; without the maximum ffmpeg mixes floats 3 dB hotter."""
+_TO_MONO = "rematrix_maxval=1,aformat=channel_layouts=mono:sample_fmts=flt"
+"""The mean of the channels; without the maximum ffmpeg mixes floats 3 dB hotter."""
 
 CANCELLED = 0.01
-"""Energy of the mean over that of the channels, -20 dB, below which the channels cancel."""
+"""Energy of the mixdown over that of the channels, -20 dB, below which the channels cancel."""
 
-_HEARD = 30
+HEARD = 30
 """Seconds from the beginning that are compared; the choice holds for the whole recording."""
-_MONO = re.compile(r"Stream #0:\d+.*?: Audio: .*\b(?:mono|1 channels)\b")
+
+_LAYOUT = re.compile(r"Stream #0:\d+.*?: Audio: .*?\b\d+ Hz, ([^,]+),")
+_COUNTS = {"stereo": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "hexadecagonal": 16}
+_NUMBERED = re.compile(r"\d+(?:\.\d+)+")
 
 
-def loudest_if_cancelling(samples: npt.NDArray[Any]) -> int | None:
-    """The loudest channel of samples [n, channels] whose mean is nearly silent; else None."""
-    if samples.shape[1] < 2 or not len(samples) or not np.isfinite(samples).all():
-        return None
-    wide = samples.astype(np.float64)
-    energies = (wide**2).mean(0)
-    if (wide.mean(1) ** 2).mean() >= CANCELLED * energies.mean():
-        return None
-    return int(energies.argmax())
-
-
-def mixdown_filter(path: Path, description: str) -> str:
-    """The ffmpeg filter that makes a file's first audio stream mono float.
+def mixdown(description: str) -> tuple[str, int]:
+    """The ffmpeg filter for a file's first audio stream, and how many channels it gives.
 
     Args:
-        path: the file.
-        description: what `describe` says about it.
+        description: what `describe` says about the file.
+
+    Returns:
+        The filter, to float samples: the first channel is the mixdown; of several channels each
+        follows it.
     """
-    audio = re.search(r"^.*Stream #0:\d+.*?: Audio: .*$", description, re.MULTILINE)
-    if audio is None or _MONO.search(audio[0]):
-        return MIXDOWN
-    command = [*input_arguments(path), "-map", "0:a:0", "-t", str(_HEARD), "-af", TIMELINE]
-    command += ["-ar", "16000", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-    with FFmpeg(command, drain=True) as ffmpeg:
-        data = ffmpeg.stdout.read()
-    start = data.find(b"data") + 8
-    channels = int.from_bytes(data[22:24], "little")
-    if start < 8 or channels < 2:
-        return MIXDOWN
-    usable = (len(data) - start) // (4 * channels) * channels
-    samples = np.frombuffer(data, "<f4", usable, start).reshape(-1, channels)
-    loudest = loudest_if_cancelling(samples)
-    if loudest is None:
-        return MIXDOWN
-    return f"{TIMELINE},pan=mono|c0=c{loudest},aformat=sample_fmts=flt"
+    found = _LAYOUT.search(description)
+    layout = found[1] if found else "mono"
+    channels = _count(layout)
+    if channels < 2:
+        return f"{TIMELINE}:{_TO_MONO}", 1
+    # The mixdown is called front left, the lowest of all places: amerge puts it first.
+    return (
+        f"{TIMELINE},aformat=channel_layouts={layout}:sample_fmts=flt,asplit[whole][channels];"
+        f"[whole]aresample={_TO_MONO},channelmap=map=0:channel_layout=FL[mix];"
+        "[mix][channels]amerge",
+        1 + channels,
+    )
+
+
+def mono_blocks(
+    stream: BinaryIO, channels: int, chunk: int, rate: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Reads what the filter gives, as float32 samples, and gives one channel.
+
+    Args:
+        stream: ffmpeg's output.
+        channels: the number that :func:`mixdown` gave.
+        chunk: samples in a block.
+        rate: samples a second.
+
+    Yields:
+        float32 [chunk]; the last block may be shorter.
+    """
+    blocks = _blocks(stream, channels, chunk)
+    held: list[npt.NDArray[np.float32]] = []
+    if channels > 1:
+        for block in blocks:
+            held.append(block)
+            if sum(map(len, held)) >= HEARD * rate:
+                break
+    taken = chosen_channel(np.concatenate(held)[: HEARD * rate]) if held else 0
+    for part in (held, blocks):
+        for block in part:
+            yield np.ascontiguousarray(block[:, taken])
+
+
+def chosen_channel(samples: npt.NDArray[Any]) -> int:
+    """0, the mixdown, or the loudest of the channels where they cancel in it.
+
+    Args:
+        samples: [n, 1 + channels], the mixdown and the channels.
+    """
+    if samples.shape[1] < 2 or not len(samples) or not np.isfinite(samples).all():
+        return 0
+    energies = (samples.astype(np.float64) ** 2).mean(0)
+    if energies[0] >= CANCELLED * energies[1:].mean():
+        return 0
+    return 1 + int(energies[1:].argmax())
+
+
+def _blocks(stream: BinaryIO, channels: int, chunk: int) -> Iterator[npt.NDArray[np.float32]]:
+    while data := stream.read(4 * channels * chunk):
+        usable = len(data) // (4 * channels) * channels
+        yield np.frombuffer(data, "<f4", usable).astype(np.float32).reshape(-1, channels)
+
+
+def _count(layout: str) -> int:
+    """Channels of a layout by its name in ffmpeg; 1 for one that is not known."""
+    name = layout.split("(")[0]
+    if _NUMBERED.fullmatch(name):
+        return sum(map(int, name.split(".")))
+    return _COUNTS.get(name, 1)
