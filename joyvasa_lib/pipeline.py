@@ -25,9 +25,15 @@ from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.output_size import (
+    MAX_SIZE,
+    checked_max_size,
+    fit_face,
+    tell_scaled,
+)
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, SpeechSource, load_speech
-from joyvasa_lib.media.image import load_image
+from joyvasa_lib.media.image import LARGEST_KEPT, load_image
 from joyvasa_lib.media.resampling import resampled_chunks
 from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import Motion
@@ -310,6 +316,7 @@ class JoyVASAPipeline:
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
         driving: DrivingOptions | None = None,
+        max_size: int | None = MAX_SIZE,
         **generation: Unpack[GenerationKwargs],
     ) -> Animation:
         """Makes the portrait speak.
@@ -325,6 +332,8 @@ class JoyVASAPipeline:
             emotion: how the person feels: text such as ``"happiness:0.7"``, an
                 :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
             driving: how motion is combined with what the portrait shows; :attr:`driving` if None.
+            max_size: pixels of a frame's longer side; larger frames are scaled down to it, with a
+                line in the log. None keeps every image's own size.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
                 ``head_motion`` and the other fields of
                 :class:`~joyvasa_lib.speech.options.GenerationOptions`.
@@ -339,10 +348,19 @@ class JoyVASAPipeline:
             MotionError: ``fps`` is not a positive number.
         """
         recording = _recording(speech, sample_rate)
-        encoded = self.encode(portrait, face=face, detector=detector)
+        kept = checked_max_size(max_size)
+        within = _of_image(paste_back, kept)
+        encoded = self.encode(portrait, face=face, detector=detector, max_size=within)
         editor = None if emotion is None else self.editor(emotion, encoded)
         performance = self.perform(recording, fps=fps, emotion=editor, **generation)
-        return self.render(encoded, performance, recording, paste_back=paste_back, driving=driving)
+        return self.render(
+            encoded,
+            performance,
+            recording,
+            paste_back=paste_back,
+            driving=driving,
+            max_size=kept,
+        )
 
     def encode(
         self,
@@ -350,6 +368,7 @@ class JoyVASAPipeline:
         *,
         face: str | int = "largest",
         detector: FaceDetector | None = None,
+        max_size: int | None = LARGEST_KEPT,
     ) -> EncodedPortrait:
         """Finds the face of an image and encodes it, once for any number of renderings.
 
@@ -359,19 +378,25 @@ class JoyVASAPipeline:
             face: which face: ``"largest"``, or the rank by size from 0.
             detector: finds the face; the pipeline's own by default. Another is, for example,
                 :class:`~joyvasa_lib.face.landmarks.manual.ManualFaceDetector`.
+            max_size: pixels of the longer side; a larger image is scaled down to it once its face
+                is found, with a line in the log, unless the face would be too small to animate.
+                None keeps its own size.
 
         Raises:
             MediaError: the image cannot be read.
             NoFaceError: there is no face, or not the one that was asked for; the message says how
                 to give it by hand.
-            OptionError: ``face`` is neither ``"largest"`` nor a rank, or the detector is none.
+            OptionError: ``face`` is neither ``"largest"`` nor a rank, the detector is none, or
+                ``max_size`` is neither None nor a whole number of at least 64.
         """
         if isinstance(image, EncodedPortrait):
             return image
         finder = self.detector if detector is None else detector
         if not hasattr(finder, "detect"):
             raise OptionError(f"A detector has a method detect(image); {finder!r} has none")
-        full_image = load_image(image)
+        most = checked_max_size(max_size)
+        by_hand = isinstance(finder, ManualFaceDetector)  # in the image's own pixels
+        full_image = load_image(image, None if by_hand or most is None else max(most, LARGEST_KEPT))
         faces = finder.detect(full_image)
         if not faces:
             height, width = full_image.shape[:2]
@@ -383,6 +408,7 @@ class JoyVASAPipeline:
         chosen = select_face(faces, face)
         if self.landmarks is not None and detector is None:
             chosen = self.landmarks.refine(full_image, chosen)
+        full_image, chosen = fit_face(full_image, chosen, most)
         whole = isinstance(detector, ManualFaceDetector) and detector.whole_image
         crop = self.portrait_model.crop(full_image, chosen, whole=whole)
         return EncodedPortrait(self.portrait_model.encode(crop), crop)
@@ -477,6 +503,7 @@ class JoyVASAPipeline:
         paste_back: bool = True,
         batch_size: int = 8,
         driving: DrivingOptions | None = None,
+        max_size: int | None = MAX_SIZE,
     ) -> Animation:
         """The portrait under a motion, or under a performance while it is made, lazily.
 
@@ -491,26 +518,31 @@ class JoyVASAPipeline:
             paste_back: whether frames are the whole image or the square around the face.
             batch_size: frames rendered together.
             driving: see :meth:`__call__`.
+            max_size: see :meth:`__call__`.
 
         Raises:
             MediaError: the image or the recording cannot be used.
             NoFaceError: there is no face, or not the one that was asked for.
             MotionError: the motion is none, or of another space.
-            OptionError: ``batch_size`` is not a whole number from 1, or this portrait model cannot
-                honour a driving option.
+            OptionError: ``batch_size`` is not a whole number from 1, ``max_size`` not one from 64,
+                or this portrait model cannot honour a driving option.
         """
         performance = Performance.of(motion)
         recording = None if speech is None else _recording(speech, sample_rate)
-        encoded = self.encode(portrait, face=face, detector=detector)
+        kept = checked_max_size(max_size)
+        within = _of_image(paste_back, kept)
+        encoded = self.encode(portrait, face=face, detector=detector, max_size=within)
         still = Motion.neutral(0, space=performance.space)
         checked_choice("paste_back", paste_back, (True, False))
         rules = self._driving(driving)
         self.portrait_model.render(  # checks now
             encoded.portrait, still, batch_size=batch_size, driving=rules
         )
+        size = encoded.frame_size(paste_back, kept)
+        tell_scaled("Every frame", encoded.frame_size(paste_back, None), size)
         return Animation(
             performance,
-            encoded.frame_size(paste_back),
+            size,
             recording,
             lambda: render_frames(
                 self.portrait_model,
@@ -519,6 +551,7 @@ class JoyVASAPipeline:
                 paste_back=paste_back,
                 batch_size=batch_size,
                 driving=rules,
+                max_size=kept,
             ),
         )
 
@@ -578,6 +611,7 @@ class JoyVASAPipeline:
         fps: float | None = None,
         batch_size: int = 8,
         driving: DrivingOptions | None = None,
+        max_size: int | None = MAX_SIZE,
         progress: Callable[[int], None] | None = None,
     ) -> Animation:
         """Makes the portrait do what another person does.
@@ -598,6 +632,7 @@ class JoyVASAPipeline:
                 frames also their own rate, which must be given.
             batch_size: frames rendered together.
             driving: see :meth:`__call__`.
+            max_size: see :meth:`__call__`.
             progress: called with the number of driving frames done after each. Raise
                 :class:`~joyvasa_lib.errors.Cancelled` in it to stop.
 
@@ -610,6 +645,8 @@ class JoyVASAPipeline:
             OptionError: an option's value is not allowed, or nothing of the kind drives.
         """
         rate = None if fps is None else checked_fps(fps)
+        kept = checked_max_size(max_size)
+        within = _of_image(paste_back, kept)
         if isinstance(motion, str | os.PathLike):
             path = Path(motion)
             found = load_motion_file(path)
@@ -617,7 +654,8 @@ class JoyVASAPipeline:
                 speech = path
             motion = path if found is None else found
         if not isinstance(motion, Motion | Performance):
-            portrait = self.encode(portrait, face=face, detector=detector)  # before the long work
+            # before the long work
+            portrait = self.encode(portrait, face=face, detector=detector, max_size=within)
             motion = self.extract_motion(motion, fps=fps, face=driving_face, progress=progress)
         if isinstance(motion, Motion):
             self.portrait_model.check_space(motion.space)
@@ -636,6 +674,7 @@ class JoyVASAPipeline:
             paste_back=paste_back,
             batch_size=batch_size,
             driving=driving,
+            max_size=kept,
         )
 
     def edit(
@@ -718,6 +757,7 @@ class JoyVASAPipeline:
         fps: float = 25.0,
         emotion: EmotionSource | None = None,
         driving: DrivingOptions | None = None,
+        max_size: int | None = MAX_SIZE,
         **generation: Unpack[GenerationKwargs],
     ) -> Iterator[Frames]:
         """Frames while speech arrives, with bounded latency and memory.
@@ -735,6 +775,7 @@ class JoyVASAPipeline:
             fps: frames a second.
             emotion: see :meth:`__call__`; where it moves the mouth frames come 0.6 seconds later.
             driving: see :meth:`__call__`.
+            max_size: see :meth:`__call__`.
             **generation: see :meth:`__call__`; ``window_frames`` sets the latency.
 
         Returns:
@@ -752,7 +793,9 @@ class JoyVASAPipeline:
         samples = resampled_chunks(chunks, given, SAMPLE_RATE)
         generator = self.motion_generator
         generator.check(**generation)
-        encoded = self.encode(portrait, face=face, detector=detector)
+        kept = checked_max_size(max_size)
+        within = _of_image(paste_back, kept)
+        encoded = self.encode(portrait, face=face, detector=detector, max_size=within)
         editor = None if emotion is None else self.editor(emotion, encoded)
         motions = retime_pieces(generator.stream(samples, **generation), rate)
         if editor is not None:
@@ -760,8 +803,15 @@ class JoyVASAPipeline:
         checked_choice("paste_back", paste_back, (True, False))
         rules = self._driving(driving)
         self.portrait_model.check_driving(rules)
+        size = encoded.frame_size(paste_back, kept)
+        tell_scaled("Every frame", encoded.frame_size(paste_back, None), size)
         return render_frames(
-            self.portrait_model, encoded, motions, paste_back=paste_back, driving=rules
+            self.portrait_model,
+            encoded,
+            motions,
+            paste_back=paste_back,
+            driving=rules,
+            max_size=kept,
         )
 
     @property
@@ -785,3 +835,8 @@ def _recording(speech: SpeechSource, sample_rate: int | None) -> Speech:
     """The speech; samples whose rate is not given have the library's own, 16 kHz."""
     in_memory = not isinstance(speech, str | os.PathLike | Speech)
     return load_speech(speech, SAMPLE_RATE if in_memory and sample_rate is None else sample_rate)
+
+
+def _of_image(paste_back: bool, max_size: int | None) -> int | None:
+    """The size that an image is encoded with: that of frames, but not where only crops are seen."""
+    return max_size if paste_back or max_size is None else LARGEST_KEPT

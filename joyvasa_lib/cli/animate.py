@@ -48,14 +48,16 @@ def animate(
     editor = emotions.editor(generation.seed)
     pipe = model.load()
     speech = load_speech(audio)
-    encoded = faces.encode(pipe, portrait)
+    encoded = faces.encode(pipe, portrait, video.of_image)
     ready = time.perf_counter()
     performance = pipe.perform(
         speech, fps=fps, **generation.keywords(pipe, model.compat)
     ).with_gains(blink=blink, mouth=mouth, brows=brows)
     if editor is not None:
         performance = performance.edit(pipe.editor(editor, encoded))
-    animation = pipe.render(encoded, performance, speech, paste_back=video.full)
+    animation = pipe.render(
+        encoded, performance, speech, paste_back=video.full, max_size=video.largest
+    )
     video.save(animation, reporting)
     timings = {
         "encode": ready - started,

@@ -49,7 +49,7 @@ def drive(
     faces.detector()
     speech = None if audio is None else load_speech(audio)
     pipe = model.load(with_speech=False)
-    encoded = faces.encode(pipe, portrait)
+    encoded = faces.encode(pipe, portrait, video.of_image)
     with reporting.progress(_frames_in(driving), "watching") as advance:
         animation = pipe.drive(
             encoded,
@@ -58,6 +58,7 @@ def drive(
             driving_face=driving_face,
             paste_back=video.full,
             fps=fps,
+            max_size=video.largest,
             progress=advance,
         )
     watched = time.perf_counter()

@@ -106,16 +106,23 @@ class FaceOptions:
         bool, typer.Option("--square", help="The image is a square crop of the face already.")
     ] = False
 
-    def encode(self, pipe: JoyVASAPipeline, image: Path) -> EncodedPortrait:
+    def encode(
+        self, pipe: JoyVASAPipeline, image: Path, max_size: int | None = 4096
+    ) -> EncodedPortrait:
         """The portrait.
 
         LivePortrait's animals are cropped by the points as given.
+
+        Args:
+            pipe: what encodes it.
+            image: the file.
+            max_size: pixels of the longer side that the image is scaled down to; None for any.
 
         Raises:
             JoyVASAError: as :meth:`detector`, or there is no such face.
         """
         detector = self.detector("given" if pipe.subject == "animal" else "mesh")
-        return pipe.encode(image, face=self.face, detector=detector)
+        return pipe.encode(image, face=self.face, detector=detector, max_size=max_size)
 
     def detector(self, result: str = "mesh") -> FaceDetector | None:
         """The detector of a face given by hand; None where none is given.

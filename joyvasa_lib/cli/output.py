@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from joyvasa_lib.checks import checked_float
+from joyvasa_lib.checks import checked_float, checked_int
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,13 +71,38 @@ class VideoOutput:
 
     output: Annotated[Path, typer.Option("--output", "-o", help=".mp4, .mov or .mkv")]
     full: Full = True
+    max_size: Annotated[
+        str,
+        typer.Option(
+            help="Pixels of a frame's longer side; larger frames are scaled down to it. 0 or none "
+            "keeps every image's own size."
+        ),
+    ] = "1920"
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
+
+    @property
+    def largest(self) -> int | None:
+        """Pixels of a frame's longer side, None for no limit.
+
+        Raises:
+            OptionError: it is neither ``none`` nor a whole number of at least 64, or 0.
+        """
+        written = self.max_size.strip().lower()
+        if written in ("0", "none"):
+            return None
+        whole = written.isascii() and written.isdigit() and len(written) < 10
+        return checked_int("--max-size", int(written) if whole else self.max_size, least=64)
+
+    @property
+    def of_image(self) -> int | None:
+        """Pixels of the longer side of the image that frames are made from, None for any."""
+        return self.largest if self.full or self.largest is None else 4096
 
     def check(self, fps: float | None) -> None:
         """Refuses what cannot be written, before the long work.
 
         Raises:
-            OptionError: unknown suffix, or a rate out of range.
+            OptionError: unknown suffix, or a rate or size out of range.
             OutputError: a file cannot be put there.
         """
         from joyvasa_lib.media.files import check_writable
@@ -85,6 +110,7 @@ class VideoOutput:
 
         if fps is not None:
             checked_float("--fps", fps, least=1, most=120)
+        _ = self.largest
         check_video_path(self.output)
         if self.motion_out is not None:
             check_writable(self.motion_out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,9 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[Any
 SMALLEST_SIDE = 64
 """Pixels; a face in less has no mouth to move."""
 
+LARGEST_KEPT = 4096
+"""Pixels of the longer side that an image keeps by default."""
+
 BACKGROUND = (128, 128, 128, 255)
 """Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
 
@@ -42,7 +46,7 @@ _TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
 logger = logging.getLogger(__name__)
 
 
-def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
+def load_image(source: ImageSource, max_side: int | None = LARGEST_KEPT) -> Pixels:
     """Gives any image as 8-bit RGB, upright, opaque and of a workable size.
 
     Images are turned as their EXIF orientation says. Transparent parts are composited over mid-grey
@@ -54,7 +58,7 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         source: an image file; a Pillow image; or an array or tensor [h, w], [h, w, c] or
             [c, h, w] with 1 to 4 channels in RGB order, of uint8, uint16, bool, or floats in
             [0, 1].
-        max_side: pixels of the longer side, at least 64.
+        max_side: pixels of the longer side, at least 64; None for any.
 
     Returns:
         uint8 [h, w, 3] RGB, a copy.
@@ -66,6 +70,8 @@ def load_image(source: ImageSource, max_side: int = 4096) -> Pixels:
         MissingDependencyError: it is a HEIC image and the extra ``heic`` is not installed.
         OptionError: `max_side` is below 64.
     """
+    if max_side is None:
+        max_side = sys.maxsize
     if max_side < SMALLEST_SIDE:
         raise OptionError(f"max_side={max_side} is not allowed; give at least {SMALLEST_SIDE}")
     if isinstance(source, str | os.PathLike):

@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.output_size import (
+    MAX_SIZE,
+    checked_max_size,
+    fit_crop,
+    fitted_size,
+    scaled,
+)
 from joyvasa_lib.face.paste_back import PasteBack
 from joyvasa_lib.media.image import ImageSource
 from joyvasa_lib.motion import Motion
@@ -31,22 +38,39 @@ class EncodedPortrait:
     portrait: Portrait
     crop: FaceCrop
 
-    def frame_size(self, paste_back: bool) -> tuple[int, int]:
-        """Width and height of rendered frames in pixels: of the whole image, or of the crop."""
-        if not paste_back:
-            return self.portrait.size, self.portrait.size
+    def frame_size(self, paste_back: bool, max_size: int | None = MAX_SIZE) -> tuple[int, int]:
+        """Width and height of rendered frames in pixels: of the whole image, or of the crop.
+
+        Args:
+            paste_back: whether frames are the whole image or the square around the face.
+            max_size: pixels of the longer side that frames are scaled to if theirs is longer;
+                None for no limit.
+
+        Raises:
+            OptionError: ``max_size`` is neither None nor a whole number of at least 64.
+        """
         height, width = self.crop.full_image.shape[:2]
-        return width, height
+        size = (width, height) if paste_back else (self.portrait.size, self.portrait.size)
+        return fitted_size(size, checked_max_size(max_size))
 
 
 PortraitSource: TypeAlias = "ImageSource | EncodedPortrait"
 """What a pipeline takes as a portrait: an image, or what it encoded from one."""
 
 
-def paste_back_of(model: PortraitModel, encoded: EncodedPortrait) -> PasteBack:
-    """What puts rendered crops of a portrait back into its image."""
+def paste_back_of(
+    model: PortraitModel, encoded: EncodedPortrait, size: tuple[int, int] | None = None
+) -> PasteBack:
+    """What puts rendered crops of a portrait back into its image.
+
+    Args:
+        model: what encoded the portrait.
+        encoded: the portrait.
+        size: width and height that the image is scaled to; its own if None.
+    """
     unchanged = "source" if model.keeps_source else "frame"
-    return PasteBack(encoded.crop, encoded.portrait.mask, unchanged)
+    crop = encoded.crop if size is None else fit_crop(encoded.crop, size)
+    return PasteBack(crop, encoded.portrait.mask, unchanged)
 
 
 def render_frames(
@@ -57,6 +81,7 @@ def render_frames(
     paste_back: bool = True,
     batch_size: int = 8,
     driving: DrivingOptions | None = None,
+    max_size: int | None = MAX_SIZE,
 ) -> Iterator[Frames]:
     """Frames of a portrait under consecutive pieces of one motion, one after the other.
 
@@ -68,11 +93,13 @@ def render_frames(
         paste_back: whether frames are the whole image or the square around the face.
         batch_size: frames rendered together.
         driving: how the motion is combined with what the portrait shows.
+        max_size: see :meth:`EncodedPortrait.frame_size`.
 
     Yields:
         [h, w, 3] uint8 RGB.
     """
-    paste = paste_back_of(model, encoded) if paste_back else None
+    size = encoded.frame_size(paste_back, max_size)
+    paste = paste_back_of(model, encoded, size) if paste_back else None
     reference: Motion | None = None  # rest of the whole performance, not of each piece
     for motion in motions:
         if reference is None and len(motion) and motion.reference == "absolute":
@@ -82,4 +109,4 @@ def render_frames(
         )
         for batch in batches:
             for frame in batch:
-                yield frame if paste is None else paste(frame)
+                yield scaled(frame, size) if paste is None else paste(frame)

@@ -19,6 +19,7 @@ from PIL import Image
 import places
 from encoded_once import encode_once
 from joyvasa_lib import DrivingOptions, EmotionTimeline, JoyVASAPipeline
+from joyvasa_lib.budgets import Budgets, budgets, set_budgets
 from joyvasa_lib.checkpoints.official.sources import PARTS
 from joyvasa_lib.cli import app, main
 from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
@@ -199,6 +200,26 @@ def test_a_batch_that_was_stopped_goes_on_where_it_was(run: Runner, desk: Path) 
     before = finished.stat().st_mtime_ns
     run("docs/how-to/batch.md")
     assert finished.stat().st_mtime_ns == before
+
+
+def test_budgets_are_set_as_the_page_says(
+    run: Runner, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("docs/how-to/untrusted-files.md")
+    try:
+        assert budgets() == Budgets(
+            image_pixels=24_000_000, video_pixels=1920 * 1080, audio_seconds=120
+        )
+    finally:
+        set_budgets(None)
+
+
+def test_the_page_names_every_budget_with_its_default() -> None:
+    page = (ROOT / "docs" / "how-to" / "untrusted-files.md").read_text("utf-8")
+    units = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+)(?: (KiB|MiB|GiB))?", page, re.MULTILINE)
+    found = {name: int(n.replace(",", "")) * units.get(unit, 1) for name, n, unit in rows}
+    assert found == vars(Budgets())
 
 
 def test_a_portrait_is_driven_in_every_way_the_page_names(
