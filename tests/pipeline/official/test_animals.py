@@ -15,6 +15,7 @@ from joyvasa_lib.errors import CheckpointError, NoFaceError
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
 from official_pipeline import CAT_POINTS
+from small_liveportrait import turning
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +28,12 @@ def animals(official_folder: Path) -> JoyVASAPipeline:
     return JoyVASAPipeline.from_official(official_folder, "animal", "cpu", with_speech=False)
 
 
+@pytest.fixture(scope="module")
+def spoken() -> Motion:
+    """A motion of LivePortrait's keypoints; that it is spoken makes no difference here."""
+    return turning(3)
+
+
 HAND: dict[str, Callable[[], ManualFaceDetector]] = {
     "box": lambda: ManualFaceDetector(box=(140, 60, 330, 260)),
     "nine points": lambda: ManualFaceDetector(landmarks=CAT_POINTS, result="given"),
@@ -34,13 +41,13 @@ HAND: dict[str, Callable[[], ManualFaceDetector]] = {
 }
 
 
+@pytest.mark.usefixtures("keypoints_for_images")
 @pytest.mark.parametrize("way", HAND)
 def test_an_animal_given_by_hand_is_animated(
     animals: JoyVASAPipeline,
     cat: NDArray[np.uint8],
     spoken: Motion,
     way: str,
-    request: pytest.FixtureRequest,
 ) -> None:
     full_image = cat[:300, 60:360] if way == "square" else cat
     encoded = animals.encode(full_image, detector=HAND[way]())
@@ -50,8 +57,6 @@ def test_an_animal_given_by_hand_is_animated(
         np.testing.assert_allclose(crop.matrix[:2, :2], np.eye(2) * 512 / 300)
     if way == "nine points":  # cropped by the points themselves, as the published pipeline does
         assert crop.face.scheme == "animal9"
-    if way != "nine points":
-        request.getfixturevalue("keypoints_for_images")
     frame = next(animals.render(encoded, spoken[:1]).frames())
     assert frame.shape == full_image.shape
     assert (frame != full_image).any()

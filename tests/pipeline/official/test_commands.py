@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import places
-from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib import EncodedPortrait, JoyVASAPipeline, Motion
 from joyvasa_lib.cli import app
 from joyvasa_lib.errors import CheckpointError, OutputError
 from joyvasa_lib.media.video import probe, read_video
 from official_pipeline import CAT_POINTS, STEPS, template
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("loaded_once")]
 
 DEMO = places.DEMO
 ASTRONAUT, HELLO = DEMO / "astronaut.jpg", DEMO / "hello.flac"
@@ -28,6 +28,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_the_commands_take_published_files_and_nine_points(
     official_folder: Path, cat: NDArray[np.uint8], words: Path, tmp_path: Path
 ) -> None:
@@ -50,7 +51,11 @@ def test_the_commands_take_published_files_and_nine_points(
 
 @pytest.mark.usefixtures("keypoints_for_images")
 def test_the_published_code_s_numbers_come_from_one_option(
-    pipe: JoyVASAPipeline, converted: Path, words: Path, tmp_path: Path
+    pipe: JoyVASAPipeline,
+    encoded: EncodedPortrait,
+    converted: Path,
+    words: Path,
+    tmp_path: Path,
 ) -> None:
     options = ("--checkpoint", converted, "--compat", "joyvasa", "--device", "cpu", "--crop")
     output = tmp_path / "talk.mp4"
@@ -67,7 +72,7 @@ def test_the_published_code_s_numbers_come_from_one_option(
     result = run("drive", ASTRONAUT, template(tmp_path), "-o", output, *options)
     assert result.exit_code == 0, (result.output, result.exception)
     wanted = list(published_code.drive(ASTRONAUT, template(tmp_path), paste_back=False).frames())
-    others = list(pipe.drive(ASTRONAUT, template(tmp_path), paste_back=False).frames())
+    others = list(pipe.drive(encoded, template(tmp_path), paste_back=False).frames())
     found = [frame.astype(int) for frame in read_video(output)]
     for frame, ours, default in zip(found, wanted, others, strict=True):
         assert np.abs(frame - ours).mean() < 0.5 * np.abs(frame - default).mean()
