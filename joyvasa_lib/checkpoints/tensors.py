@@ -17,6 +17,11 @@ ALIGNMENT = 64
 """Bytes to which torch's CPU allocator aligns memory."""
 
 
+_NUMPY_TYPES = {
+    *("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "C64"),
+}
+
+
 def open_tensors(path: str | os.PathLike[str], framework: Literal["pt", "numpy"]) -> Any:
     """An open safetensors file, as ``safe_open`` gives, once its header is known to be short.
 
@@ -26,7 +31,8 @@ def open_tensors(path: str | os.PathLike[str], framework: Literal["pt", "numpy"]
 
     Raises:
         OSError: the file cannot be read.
-        SafetensorError: it is damaged, or its header is above the budget.
+        SafetensorError: it is damaged, its header is above the budget, or it has tensors of a type
+            that NumPy lacks where arrays are asked for.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -37,7 +43,15 @@ def open_tensors(path: str | os.PathLike[str], framework: Literal["pt", "numpy"]
         raise SafetensorError(
             f"its header has {length} bytes, more than the {most} allowed (safetensors_header)"
         )
-    return safe_open(path, framework=framework)
+    opened = safe_open(path, framework=framework)
+    if framework == "numpy":
+        for name in opened.keys():  # noqa: SIM118 - not a dict
+            kind = opened.get_slice(name).get_dtype()
+            if kind not in _NUMPY_TYPES:
+                raise SafetensorError(
+                    f"its tensor {name!r} is of type {kind}, which NumPy lacks; save it as F32"
+                )
+    return opened
 
 
 def read_tensors(

@@ -230,20 +230,20 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     info = parse_description(text)
     if info is not None and not info.has_audio:
         raise MediaError(f"The video {path} has no sound; give a recording or a video with sound")
+    longest = budgets().audio_seconds
+    if info is not None and info.duration is not None and info.duration > 2 * longest:  # an estimate
+        raise _too_long(path)
     mix, channels = mixdown(text)
     command = [*input_arguments(path), "-map", "0:a:0", "-af", mix]
     command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
     command += shared_clock(path, "image", description=text)
-    longest = budgets().audio_seconds
     total, peak = 0, 0.0
     with FFmpeg(command, drain=True) as ffmpeg:
         for block in mono_blocks(ffmpeg.stdout, channels, chunk, SAMPLE_RATE):
             peak = max(peak, _check_block(block, str(path)))
             total += len(block)
             if total > longest * SAMPLE_RATE:
-                raise MediaError(
-                    f"{path} lasts more than {longest} s (audio_seconds); give a shorter recording"
-                )
+                raise _too_long(path)
             yield np.clip(block, -1.0, 1.0)
         if ffmpeg.finish() != 0 or total == 0:
             raise MediaError(
@@ -253,6 +253,11 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
         if reason := ffmpeg.reason():
             logger.warning("Parts of %s are damaged and were left out: %s", path, reason)
     _check_whole(total, peak, str(path))
+
+
+def _too_long(path: Path) -> MediaError:
+    most = budgets().audio_seconds
+    return MediaError(f"{path} lasts more than {most} s (audio_seconds); give a shorter recording")
 
 
 def _check_block(block: Waveform, name: str) -> float:

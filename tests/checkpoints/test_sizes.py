@@ -98,6 +98,17 @@ def test_a_header_of_safetensors_has_a_budget(tmp_path: Path) -> None:
         Motion.load(path)
 
 
+@pytest.mark.parametrize(("kind", "length"), [("BF16", 4), ("F8_E4M3", 2), ("F4", 1)])
+def test_types_that_numpy_lacks_are_named(tmp_path: Path, kind: str, length: int) -> None:
+    about = {"dtype": kind, "shape": [2], "data_offsets": [0, length]}
+    path = _header(tmp_path / "a.safetensors", {"scale": about}, bytes(length))
+    with pytest.raises(MotionError, match=f"tensor 'scale' is of type {kind}, which NumPy lacks"):
+        Motion.load(path)
+    with pytest.raises(CheckpointError, match="which NumPy lacks"):
+        read_tensors(path, "numpy")
+    assert read_tensors(path)[0]["scale"].numel() >= 1
+
+
 def test_a_list_of_many_members_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
     with zipfile.ZipFile(path, "w") as archive:

@@ -154,6 +154,16 @@ def test_a_recording_above_the_budget_is_refused(tmp_path: Path) -> None:
         load_speech(path)
 
 
+def test_a_recording_that_says_it_is_too_long_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_wav(tmp_path / "long.wav", np.tile(TONE, 5))
+    set_budgets(Budgets(audio_seconds=2))
+    monkeypatch.setattr("joyvasa_lib.media.audio.FFmpeg", None)
+    with pytest.raises(MediaError, match="more than 2 s"):
+        load_speech(path)
+
+
 def test_budgets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOYVASA_MAX_IMAGE_PIXELS", "4095")
     with pytest.raises(MediaError, match="64x64 pixels, above"):
