@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from joyvasa_lib.checkpoints.build_limits import check_buildable
 from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS
 from joyvasa_lib.checkpoints.int8 import pack, unpack
 from joyvasa_lib.checkpoints.tensors import read_tensors
@@ -22,6 +23,11 @@ from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+_FAULTS = (
+    *(TypeError, ValueError, RuntimeError, LookupError, AttributeError),
+    *(ArithmeticError, MemoryError),
+)
+"""What networks raise for configurations that are not theirs."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -42,13 +48,14 @@ def load_module(
     """
     folder = Path(folder)
     config = read_config(folder)
+    stored, _ = read_tensors(folder / weights)
     try:
+        check_buildable(build, config, stored)
         network = build(**config)
-    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+    except _FAULTS as error:
         raise CheckpointError(
             f"{folder / CONFIG} does not load ({error}); save or download it again"
         ) from error
-    stored, _ = read_tensors(folder / weights)
     fill_module(network, unpack(stored), str(folder / weights))
     return network.eval()
 

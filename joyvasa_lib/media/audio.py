@@ -231,7 +231,7 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     if info is not None and not info.has_audio:
         raise MediaError(f"The video {path} has no sound; give a recording or a video with sound")
     longest = budgets().audio_seconds
-    if info is not None and info.duration is not None and info.duration > 2 * longest:  # an estimate
+    if info is not None and (info.duration or 0.0) > 2 * longest:  # it may be an estimate
         raise _too_long(path)
     mix, channels = mixdown(text)
     command = [*input_arguments(path), "-map", "0:a:0", "-af", mix]
