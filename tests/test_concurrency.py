@@ -87,14 +87,20 @@ def test_the_quota_of_a_control_group_is_the_smallest_of_it_and_those_above(
 
 def test_what_two_threads_ask_for_at_once_is_loaded_once() -> None:
     calls = []
+    asking = threading.Semaphore(0)
 
     def load() -> object:
         calls.append(1)
-        time.sleep(0.05)
+        for _ in range(8):
+            asking.acquire()
         return object()
 
+    def ask() -> None:
+        asking.release()
+        seen.append(loaded.value)
+
     loaded, seen = Loaded(load), []
-    threads = [threading.Thread(target=lambda: seen.append(loaded.value)) for _ in range(8)]
+    threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -234,7 +240,8 @@ def test_work_in_the_background_ends_with_the_program() -> None:
         "        stop_at_exit()\n"
         "in_background(work, 'work')\n"
     )
+    # The limit is for work that never ends.
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=600
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -20,7 +20,7 @@ from joyvasa_lib.media.unfinished import LOCK, remove_leftovers
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks of Unix")
 
 WRITER = """
-import sys, time
+import os, sys
 from pathlib import Path
 from joyvasa_lib.media import files
 
@@ -28,7 +28,8 @@ target, moment = Path(sys.argv[1]), sys.argv[2]
 
 def stay(*_):
     print("ready", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until it is killed, or nobody is left to do that
+    os._exit(1)
 
 if moment == "between renames":
     rename = Path.replace
@@ -51,7 +52,10 @@ with files.atomic_folder(target, ours=lambda _: True) as folder:
 def start(target: Path, moment: str) -> subprocess.Popen[str]:
     """A process that has come to a moment of its writing."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(target), moment], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, str(target), moment],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

@@ -47,7 +47,6 @@ def run(folder: Path, temporary: Path, program: str = PROGRAM) -> list[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
