@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from hypothesis import settings
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 import places
+from made_once import made_once
 
 if TYPE_CHECKING:
     from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
@@ -120,19 +120,10 @@ def real_inputs() -> Path:
 
 @pytest.fixture(scope="session")
 def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LivePortrait's and JoyVASA's files as published, with pseudo-weights (1 GB); read-only.
-
-    One folder for all processes that test side by side: the first that needs it writes it.
-    """
+    """LivePortrait's and JoyVASA's files as published, with pseudo-weights (1 GB); read-only."""
     from official_checkpoint import write_official
 
-    place = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        place = place.parent
-    with FileLock(place / "official.lock"):
-        if not (place / "official").is_dir():
-            write_official(place / "official.partial").rename(place / "official")
-    return place / "official"
+    return made_once(tmp_path_factory, "official", write_official)
 
 
 @pytest.fixture(scope="session")
