@@ -21,6 +21,7 @@ from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
 from joyvasa_lib.media.decoding.mixdown import HEARD, chosen_channel, mixdown
+from joyvasa_lib.media.decoding.probe import check_frame, parse_description
 from joyvasa_lib.media.decoding.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 from joyvasa_lib.media.files import check_readable
 
@@ -102,7 +103,11 @@ class ExcerptReader:
             image = [f"trim=start={skipped!r}", f"setpts=PTS-{skipped!r}/TB"]
             audio = [f"atrim=start={skipped!r}", f"asetpts=PTS-{skipped!r}/TB"]
         image += [constant_rate(self.fps), _as_shown(self.longest)]
-        mix, self._channels = mixdown(describe(self.path))
+        description = describe(self.path)
+        info = parse_description(description)
+        if info is not None and info.size is not None:
+            check_frame(info.size, str(self.path))
+        mix, self._channels = mixdown(description)
         command = [*jump, *input_arguments(self.path)]
         command += ["-map", "0:v:0", "-vf", ",".join(image), *length, *PPM_OUTPUT]
         command += ["-map", "0:a:0", "-af", ",".join([*audio, mix]), *length]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from joyvasa_lib.errors import MediaError, OutputError
 from joyvasa_lib.media.unfinished import OLD, unfinished
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How an address begins; one slash, because a Path has only one left, and no drive of Windows."""
 _STILL_STARTS = (b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
 
@@ -31,7 +34,7 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
         if source.is_dir():
             article = "an" if kind[0] in "aeiou" else "a"
             raise MediaError(f"{source} is a folder; give {article} {kind} file")
-        if "://" in os.fspath(path) and not source.exists():
+        if _ADDRESS.match(str(path)) and not source.exists():
             raise MediaError(f"{str(path)!r} is an address; download it and give the {kind} file")
         if source.exists() and not source.is_file():
             raise MediaError(f"{source} is a pipe, socket or device; give an ordinary {kind} file")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from joyvasa_lib.errors import JoyVASAError, MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import atomic_path, check_readable
@@ -39,7 +39,17 @@ SYNTHETIC_IMAGE = "This image is synthetic: a portrait changed with joyvasa_lib.
 
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
-_EXIF_DESCRIPTION = 0x010E
+_EXIF_DESCRIPTION, _EXIF_ORIENTATION = 0x010E, 0x0112
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
 _REDUCIBLE = {"L", "RGB", "LA", "RGBA", "CMYK", "YCbCr"}
 _TRANSPARENT = {"LA", "PA", "RGBA", "La", "RGBa"}
 
@@ -139,7 +149,8 @@ def _load_image(full_image: Image.Image, name: str, max_side: int) -> Pixels:
     """The steps from any Pillow image to pixels; each leaves an ordinary one as it is."""
     _check_size(full_image.size, name)
     profile = full_image.info.get("icc_profile")
-    full_image = _upright(full_image)
+    full_image.load()  # some formats turn themselves
+    turn = _turn(full_image)
     if full_image.mode not in _REDUCIBLE:
         full_image = _eight_bits(full_image, name)
     size = _fitted(full_image.size, max_side)
@@ -151,7 +162,11 @@ def _load_image(full_image: Image.Image, name: str, max_side: int) -> Pixels:
     if full_image.mode in _TRANSPARENT or "transparency" in full_image.info:
         layer = full_image.convert("RGBA")
         full_image = Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
-    return np.array(full_image.convert("RGB"))
+    if full_image.mode != "RGB":
+        full_image = full_image.convert("RGB")
+    if turn is not None:  # at last, when the image is as small as it becomes
+        full_image = full_image.transpose(turn)
+    return np.array(full_image)
 
 
 def _eight_bits(full_image: Image.Image, name: str) -> Image.Image:
@@ -180,12 +195,12 @@ def _in_srgb(full_image: Image.Image, profile: bytes, name: str) -> Image.Image:
     return full_image if changed is None else changed
 
 
-def _upright(full_image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; an unreadable EXIF block says nothing."""
+def _turn(full_image: Image.Image) -> Image.Transpose | None:
+    """What makes an image upright, as EXIF says; an unreadable EXIF block says nothing."""
     try:
-        return ImageOps.exif_transpose(full_image)
+        return _TURNS.get(full_image.getexif().get(_EXIF_ORIENTATION))
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError):
-        return full_image
+        return None
 
 
 def _fitted(size: tuple[int, int], max_side: int) -> tuple[int, int]:

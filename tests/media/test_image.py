@@ -59,6 +59,21 @@ def test_images_stand_upright_whatever_their_exif_orientation(
     np.testing.assert_array_equal(load_image(tmp_path / "a.png"), full_image)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_a_lying_image_that_is_scaled_stands_upright_too(tmp_path: Path, suffix: str) -> None:
+    y, x = np.mgrid[0:160, 0:240]
+    standing = np.stack([x, y, np.full_like(x, 60)], axis=2).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.fromarray(np.ascontiguousarray(np.rot90(standing)))
+    lying.save(tmp_path / f"a{suffix}", exif=exif, quality=95)
+    for most, size in ((None, (160, 240, 3)), (120, (80, 120, 3))):
+        loaded = load_image(tmp_path / f"a{suffix}", most)
+        assert loaded.shape == size
+        expected = load_image(standing, most)
+        assert np.abs(loaded.astype(int) - expected).mean() < 3
+
+
 def test_transparent_parts_show_mid_grey(tmp_path: Path, full_image: np.ndarray) -> None:
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
     alpha[:40], alpha[40:60] = 0, 128

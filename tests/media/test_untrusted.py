@@ -18,6 +18,7 @@ from joyvasa_lib.face.crop import PixelSquare, crop_square
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
+from joyvasa_lib.media.excerpt import ExcerptReader
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.video import VideoWriter, probe, read_video
 
@@ -130,8 +131,10 @@ def test_pipes_devices_and_addresses_are_refused_at_once(tmp_path: Path, load) -
     for path in (tmp_path / "fifo", Path("/dev/zero")):
         with pytest.raises(MediaError, match="pipe, socket or device"):
             load(path)
-    with pytest.raises(MediaError, match="is an address; download it"):
-        load("https://example.org/a.mp4")
+    for address in ("https://example.org/a.mp4", "rtmp://example.org/a", "file:///etc/passwd"):
+        for path in (address, Path(address)):
+            with pytest.raises(MediaError, match="is an address; download it"):
+                load(path)
 
 
 def test_a_video_above_the_budget_is_refused_before_decoding(video: Path) -> None:
@@ -143,6 +146,11 @@ def test_a_video_above_the_budget_is_refused_before_decoding(video: Path) -> Non
         read_video(video)
     with pytest.raises(MediaError, match="damaged after 0 frames"):
         list(opened)
+    with (
+        pytest.raises(MediaError, match="64x128 pixels, above the 8191"),
+        ExcerptReader(video, fps=25),
+    ):
+        pass
 
 
 def test_a_recording_above_the_budget_is_refused(tmp_path: Path) -> None:
