@@ -27,14 +27,15 @@ class TooLarge(ValueError):
 
 
 def check_buildable(
-    build: Callable[..., nn.Module], config: Mapping[str, Any], stored: Mapping[str, Any]
+    build: Callable[..., nn.Module], config: Mapping[str, Any], tensors: int, numbers: int
 ) -> None:
     """Refuses a configuration that takes much more memory or time than its weights warrant.
 
     Args:
         build: makes the network of the configuration's values, given by name.
         config: the values.
-        stored: the tensors that the network is going to hold, by name.
+        tensors: how many the network is going to hold.
+        numbers: how many there are in them.
 
     Raises:
         TooLarge: it does.
@@ -44,8 +45,7 @@ def check_buildable(
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int | float) and abs(number) > LARGEST_NUMBER:
                 raise TooLarge(f"{name} is {number}, above {LARGEST_NUMBER}")
-    numbers = sum(value.numel() for value in stored.values() if isinstance(value, Tensor))
-    with torch.device("meta"), _Limit(numbers + _SPARE_NUMBERS, _STEPS * len(stored)):
+    with torch.device("meta"), _Limit(numbers + _SPARE_NUMBERS, _STEPS * tensors):
         build(**config)
 
 

@@ -50,7 +50,7 @@ def load_module(
     config = read_config(folder)
     stored, _ = read_tensors(folder / weights)
     try:
-        check_buildable(build, config, stored)
+        check_buildable(build, config, len(stored), sum(t.numel() for t in stored.values()))
         network = build(**config)
     except _FAULTS as error:
         raise CheckpointError(

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from joyvasa_lib.checkpoints.build_limits import check_buildable
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
-from joyvasa_lib.checkpoints.modules import check_finite, load_module
+from joyvasa_lib.checkpoints.modules import check_finite, load_module, read_config
 from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 
@@ -22,6 +23,8 @@ KINDS = (WHISPER, COMPACT, *RAW_WAVEFORM)
 """Values of ``model_type`` in a ``config.json``."""
 HEADS = ("lm_head.", "quantizer.", "project_q.", "project_hid.", "projector.", "classifier.")
 """Prefixes of the tensors in published files that features do not need."""
+_MOST_TENSORS = 2000
+"""Of a published encoder; the large ones have 420."""
 
 
 def empty_network(config: Mapping[str, Any]) -> nn.Module:
@@ -126,6 +129,12 @@ def _load_transformers(folder: Path, kind: str) -> nn.Module:
 
     network: Any = HubertModel if kind == "hubert" else Wav2Vec2Model
     with _silence():
+        check_buildable(
+            lambda **config: network(network.config_class.from_dict(config)),
+            read_config(folder),
+            _MOST_TENSORS,
+            sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        )
         loaded, report = network.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )

@@ -136,6 +136,20 @@ def test_wav2vec2_and_hubert_folders_load(tmp_path: Path) -> None:
         assert features.shape == (1, 100, 8)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "values", [{"num_hidden_layers": 2**23}, {"hidden_size": 2**20}, {"vocab_size": 10**30}]
+)
+def test_a_published_configuration_of_a_larger_network_is_refused_before_it_is_built(
+    tmp_path: Path, values: dict[str, int]
+) -> None:
+    AudioEncoder(empty_network({"model_type": "hubert", **TINY})).save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    with pytest.raises(CheckpointError, match="do not load"):
+        AudioEncoder.from_pretrained(tmp_path)
+
+
 def test_a_published_folder_may_hold_heads_but_must_hold_the_network(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
     from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
