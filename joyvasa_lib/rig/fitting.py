@@ -140,8 +140,9 @@ def fit_head(
     points = points[used]
 
     mean = rig.mean[vertex].astype(np.float64)
-    id_basis = rig.identity[:, vertex].astype(np.float64)
-    blendshape_basis = rig.blendshapes[:, vertex].astype(np.float64)
+    # Indexing lays vertices first; products of these would copy them every time.
+    id_basis = np.ascontiguousarray(rig.identity[:, vertex], np.float64)
+    blendshape_basis = np.ascontiguousarray(rig.blendshapes[:, vertex], np.float64)
     free = np.array([name not in _NOT_FITTED for name in BLENDSHAPES])
     n_id = len(id_basis) if identity is None else 0
     w_id = np.zeros(len(id_basis)) if identity is None else np.asarray(identity, np.float64)
