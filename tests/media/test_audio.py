@@ -177,7 +177,7 @@ def unusable_files(folder: Path) -> dict[str, tuple[Path, str]]:
     nan = convert(short, folder / "nan.wav", *raw, "-c:a", "pcm_f32le")
     return {
         "missing": (folder / "missing.wav", "no audio file"),
-        "address": (Path("https://example.org/a.wav"), "no audio file"),
+        "address": (Path("https://example.org/a.wav"), "is an address"),
         "folder": (folder, "is a folder"),
         "empty": (folder / "empty.wav", "is empty"),
         "noise mp3": (folder / "noise.mp3", "damaged"),
