@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     with FileLock(place / f"{name}.lock"):
         if not (place / name).is_dir():
             unfinished = place / f"{name}.partial"
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a process that could not make it
             unfinished.mkdir()
             make(unfinished)
             unfinished.rename(place / name)
