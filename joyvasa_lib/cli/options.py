@@ -100,7 +100,7 @@ class FaceOptions:
     box: Annotated[str, typer.Option(help="Face by hand: left,top,right,bottom pixels.")] = ""
     landmarks: Annotated[
         Path | None,
-        typer.Option(help="Face by hand: JSON list of 5, 9, 68 or 468 points x, y."),
+        typer.Option(help="Face by hand: JSON list of 5, 9, 68, 468 or 478 points x, y."),
     ] = None
     square: Annotated[
         bool, typer.Option("--square", help="The image is a square crop of the face already.")
@@ -161,7 +161,7 @@ class FaceOptions:
         except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
             raise MediaError(
                 f"Cannot read landmarks from {self.landmarks} ({error}); it must hold a JSON list "
-                "of 5, 9, 68 or 468 [x, y] points"
+                "of 5, 9, 68, 468 or 478 [x, y] points"
             ) from error
 
 

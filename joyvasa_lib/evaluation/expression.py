@@ -83,7 +83,7 @@ def measure_face(landmarks: NDArray[np.floating]) -> FaceMeasures:
     """Measures the expression of a face.
 
     Args:
-        landmarks: [468, 3] MediaPipe mesh points in pixels.
+        landmarks: [468 or 478, 3] MediaPipe mesh points in pixels.
     """
     own, _ = in_head_frame(np.asarray(landmarks, dtype=np.float64))
 
@@ -147,7 +147,7 @@ def lips_parted(
     Args:
         before: [h, w, 3] uint8 RGB.
         after: an image of the same size with another expression.
-        landmarks: [468, 3] MediaPipe mesh points of ``before`` in pixels.
+        landmarks: [468 or 478, 3] MediaPipe mesh points of ``before`` in pixels.
     """
     mesh = np.asarray(landmarks, dtype=np.float64)
     corners = mesh[list(MOUTH_CORNERS), :2]

@@ -106,7 +106,7 @@ class FaceTracker:
         self._bones: list[NDArray[np.float32]] = []
 
     def see(self, frame: NDArray[np.uint8], face: Face | None) -> None:
-        """Takes the next frame [h, w, 3] RGB with its face of 468 landmarks, if it has one."""
+        """Takes the next frame [h, w, 3] RGB with its face of 478 landmarks, if it has one."""
         self._eyes.see(frame, face)
         still = bony_points()
         if face is None:
@@ -174,10 +174,10 @@ def in_head_frame(landmarks: Curve) -> tuple[Curve, Curve]:
     """Removes the head's motion from mesh points.
 
     Args:
-        landmarks: [468, 3] in pixels.
+        landmarks: [n, 3] in pixels, the 468 mesh points first.
 
     Returns:
-        The points [468, 3] in distances of the outer eye corners, in the coordinates of the mean
+        The points [n, 3] in distances of the outer eye corners, in the coordinates of the mean
         face, and the head's rotation [3, 3] for row vectors.
     """
     still = bony_points()

@@ -28,7 +28,7 @@ def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     Near 0 is closed, 0.3 is usual.
 
     Args:
-        landmarks: [..., n, 2 or 3] of a set with eyelids: 203, 468 or 68 points; z is not used.
+        landmarks: [..., n, 2 or 3] of a set with eyelids: 203, 478, 468 or 68 points; z is not used.
         scheme: the set's name; by default the one with this number of points.
 
     Raises:
@@ -37,7 +37,7 @@ def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     points, marks = _points(landmarks, scheme)
     if marks.eyes is None:
         raise OptionError(
-            f"Landmarks {marks.name} have no eyelids; use mediapipe468, liveportrait203 or ibug68"
+            f"Landmarks {marks.name} have no eyelids; use mediapipe478, liveportrait203 or ibug68"
         )
     return np.stack([_ratio(points, eye) for eye in marks.eyes], -1)
 
@@ -46,7 +46,7 @@ def lip_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     """[..., 1] how far the lips are apart, over the width of the mouth.
 
     Args:
-        landmarks: [..., n, 2 or 3] of a set with inner lips: 203, 468, 68 or 9 points.
+        landmarks: [..., n, 2 or 3] of a set with inner lips: 203, 478, 468, 68 or 9 points.
         scheme: the set's name; by default the one with this number of points.
 
     Raises:
@@ -55,7 +55,7 @@ def lip_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     points, marks = _points(landmarks, scheme)
     if marks.mouth is None:
         raise OptionError(
-            f"Landmarks {marks.name} have no inner lips; use mediapipe468, liveportrait203, "
+            f"Landmarks {marks.name} have no inner lips; use mediapipe478, liveportrait203, "
             "ibug68 or animal9"
         )
     return _ratio(points, marks.mouth)[..., None]

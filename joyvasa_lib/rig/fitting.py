@@ -1,4 +1,4 @@
-"""Fits the head rig to 468 face-mesh landmarks: the compact preset's motion extractor.
+"""Fits the head rig to the landmarks of a face: the compact preset's motion extractor.
 
 Weak-perspective camera with row vectors: ``image = scale * (shape @ R) + translation``. Pose has
 a closed form (Procrustes); identity and blendshapes are linear given the pose, so the fit
@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import lip_parting, spread_residuals
+from joyvasa_lib.rig.expectation import expectable
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.regions import LIPS
+from joyvasa_lib.rig.regions import IRISES, LIPS
 
 _DEPTH_WEIGHT = 0.25
 """Weight of z against x and y: MediaPipe infers depth from one image, less surely than the rest."""
 _IDENTITY_PRIOR, _BLENDSHAPE_PRIOR = 0.010, 0.025
 """Ridge on identity and on activations in rig units per landmark. Ambiguous shapes go to identity,
 whose prior is weaker, so that a neutral face is fitted as neutral."""
+_EXPECTED_PRIOR = 0.06
+"""Ridge, in the same unit, that pulls activations to what scores suggest."""
 _MOST_IDENTITY = 3.0
 """Standard deviations within which identity weights are kept."""
 _JAW_PRIOR = 4.0
@@ -30,6 +33,8 @@ _JAW_PRIOR = 4.0
 taken to show the chin unless the lips part."""
 _MOST_ROUNDS = 12
 """Most changes of the active set in a bounded fit."""
+_IRIS_WEIGHT = 2.0
+"""Weight of the centre of an iris against the other landmarks."""
 _LIP_WEIGHT = 2.0
 """Weight of the landmarks of the lips against the others: speech is read from them."""
 _NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
@@ -110,11 +115,30 @@ def _box_least_squares(
     return x
 
 
+def _correspondence(
+    rig: HeadRig, points: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+    """Vertices [n], weights [n] and places [n, 3] of the landmarks that the rig knows."""
+    used = rig.landmark_weight > 0
+    weight = rig.landmark_weight[used].astype(np.float64)
+    weight[np.isin(np.flatnonzero(used), LIPS)] *= _LIP_WEIGHT
+    vertex, mesh = rig.landmark_vertex[used], points[: len(used)][used]
+    if len(points) == len(used):
+        return vertex, weight, mesh
+    centres = points[[iris[0] for iris in IRISES]]
+    return (
+        np.concatenate([vertex, rig.iris_vertex]),
+        np.concatenate([weight, np.full(len(centres), _IRIS_WEIGHT)]),
+        np.concatenate([mesh, centres]),
+    )
+
+
 def fit_head(
     rig: HeadRig,
     landmarks: NDArray[np.float32],
     *,
     identity: Floats | None = None,
+    expected: Floats | None = None,
     iterations: int = 8,
     correct: bool = True,
 ) -> HeadFit:
@@ -122,8 +146,11 @@ def fit_head(
 
     Args:
         rig: the head model.
-        landmarks: [468, 3] MediaPipe mesh points in pixels, z in the same scale, smaller nearer.
+        landmarks: [468 or 478, 3] MediaPipe mesh points in pixels, z in the same scale, smaller
+            nearer; the last ten of 478 are the irises, whose centres tell the gaze.
         identity: [64] known identity weights (other frames of one person); fitted when None.
+        expected: [52] activations that the fit prefers where landmarks leave a choice, such as
+            :func:`~joyvasa_lib.rig.expectation.expected_blendshapes` of scores; 0 by default.
         iterations: alternations of pose and shape.
         correct: whether ``shape`` gets the smooth correction onto the landmarks.
 
@@ -131,13 +158,15 @@ def fit_head(
         NoFaceError: the landmarks are not finite or collapse to a point.
     """
     points = np.asarray(landmarks, dtype=np.float64)
-    if points.shape != (468, 3) or not np.isfinite(points).all() or np.ptp(points[:, :2]) < 8:
-        raise NoFaceError("The face landmarks are unusable: 468 finite points of a face are needed")
-    used = rig.landmark_weight > 0
-    vertex = rig.landmark_vertex[used]
-    weight = rig.landmark_weight[used].astype(np.float64)
-    weight[np.isin(np.flatnonzero(used), LIPS)] *= _LIP_WEIGHT
-    points = points[used]
+    if (
+        points.shape not in ((468, 3), (478, 3))
+        or not np.isfinite(points).all()
+        or np.ptp(points[:, :2]) < 8
+    ):
+        raise NoFaceError(
+            "The face landmarks are unusable: 468 or 478 finite points of a face are needed"
+        )
+    vertex, weight, points = _correspondence(rig, points)
 
     mean = rig.mean[vertex].astype(np.float64)
     # Indexing lays vertices first; products of these would copy them every time.
@@ -155,8 +184,13 @@ def fit_head(
     blendshape_prior = np.full(len(BLENDSHAPES), _BLENDSHAPE_PRIOR)
     if identity is None:
         blendshape_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
+    preferred = np.zeros(len(BLENDSHAPES))
+    if expected is not None:
+        preferred[:] = expected
+        blendshape_prior[expectable()] = _EXPECTED_PRIOR
     prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), blendshape_prior[free]])
-    prior = prior * np.sqrt(len(vertex))
+    prior = prior**2 * len(vertex)
+    pull = prior * np.concatenate([np.zeros(n_id), preferred[free]])
     lower = np.concatenate([np.full(n_id, -_MOST_IDENTITY), np.zeros(int(free.sum()))])
     upper = np.concatenate([np.full(n_id, _MOST_IDENTITY), np.full(int(free.sum()), 1.0)])
     for _ in range(iterations):
@@ -174,7 +208,7 @@ def fit_head(
         rows = (columns @ rotation).reshape(len(columns), -1).T * row_weight[:, None]
         right = (target @ rotation).ravel() * row_weight
         solution = _box_least_squares(
-            rows.T @ rows + np.diag(prior**2), rows.T @ right, lower, upper
+            rows.T @ rows + np.diag(prior), rows.T @ right + pull, lower, upper
         )
         if identity is None:
             w_id = solution[:n_id]
@@ -187,9 +221,10 @@ def fit_head(
     shape = rig.shape(w_id.astype(np.float32), np.zeros(len(w_blendshape), np.float32))
     parting = np.zeros_like(shape)
     if correct:
-        flat = difference * np.array([1.0, 1.0, 0.0])
-        canonical = (flat @ rotation.T) / scale
-        shape = shape + spread_residuals(rig, vertex, canonical * np.minimum(weight, 1.0)[:, None])
+        skin = ~np.isin(vertex, rig.iris_vertex)
+        flat = difference[skin] * np.array([1.0, 1.0, 0.0])
+        canonical = (flat @ rotation.T) / scale * np.minimum(weight[skin], 1.0)[:, None]
+        shape = shape + spread_residuals(rig, vertex[skin], canonical)
         expressed = shape + np.tensordot(w_blendshape, rig.blendshapes, 1)
         seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
         parting = lip_parting(rig, expressed, seen)

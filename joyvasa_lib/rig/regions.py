@@ -1,6 +1,9 @@
 """Every index table of face landmarks and of the head rig's parts, once.
 
-Points of the mesh are those of MediaPipe's face mesh (Kartynnik et al. 2019, arXiv 1907.06724).
+Over 300 lines because one place for all tables is what it is for.
+
+Points of the mesh are those of MediaPipe's face mesh (Kartynnik et al. 2019, arXiv 1907.06724); the
+ten after its 468 are the irises' (Grishchenko et al. 2020, arXiv 2006.10962).
 Contours of eyelids, brows and lips follow the connections that MediaPipe publishes with it; other
 groups were chosen by their position on the mesh. A table of another mark-up has its name.
 
@@ -132,6 +135,8 @@ EYES = (LEFT_EYE, RIGHT_EYE)
 EYE_CORNERS = ((33, 133), (362, 263))
 """Corners of the right and of the left eye, each from the image's left."""
 OUTER_EYE_CORNERS = (33, 263)
+IRISES = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
+"""Points of the left and of the right iris, the centre first."""
 INNER_BROWS, OUTER_BROWS = (55, 107, 285, 336), (70, 105, 300, 334)
 """Ends of the brows at the nose, and their outer halves, right then left."""
 
@@ -194,23 +199,37 @@ MESH_TO_IBUG68 = (
     61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91,  # lips, outside
     78, 81, 13, 311, 308, 402, 14, 178,  # lips, inside
 )
-# fmt: on
 """The mesh point nearest to each of the 68 points of iBUG 300-W (Sagonas et al. 2013)."""
+SCORED_POINTS = (
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
+    66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,
+    144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172,
+    173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283,
+    284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324,
+    332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385,
+    386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
+    473, 474, 475, 476, 477,
+)
+"""Points from which MediaPipe's network scores blendshapes, in its order."""
+# fmt: on
 LIP_OUTLINES = MESH_TO_IBUG68[48:]
 """Twenty points of the lips: outer contour, then inner contour."""
 
 # Other mark-ups. Points that crops and ratios use are those of LivePortrait's published code (arXiv
 # 2407.03168). Left and right are the image's.
 _SETS = (
-    LandmarkSet(
-        "mediapipe468",
-        468,
-        left_eye=(*EYE_CORNERS[0], RIGHT_EYE.upper_middle[0], RIGHT_EYE.lower_middle[0]),
-        right_eye=(*EYE_CORNERS[1], LEFT_EYE.upper_middle[0], LEFT_EYE.lower_middle[0]),
-        lips=MOUTH_CORNERS,
-        eyes=(RIGHT_EYE.opening, LEFT_EYE.opening),
-        mouth=Opening((13,), (14,), (61,), (291,)),
-        outline=MESH_TO_IBUG68,
+    *(
+        LandmarkSet(
+            name,
+            count,
+            left_eye=(*EYE_CORNERS[0], RIGHT_EYE.upper_middle[0], RIGHT_EYE.lower_middle[0]),
+            right_eye=(*EYE_CORNERS[1], LEFT_EYE.upper_middle[0], LEFT_EYE.lower_middle[0]),
+            lips=MOUTH_CORNERS,
+            eyes=(RIGHT_EYE.opening, LEFT_EYE.opening),
+            mouth=Opening((13,), (14,), (61,), (291,)),
+            outline=MESH_TO_IBUG68,
+        )
+        for name, count in (("mediapipe478", 478), ("mediapipe468", 468))
     ),
     LandmarkSet(
         "liveportrait203",
@@ -263,13 +282,19 @@ _SETS = (
 LANDMARK_SETS: dict[str, LandmarkSet] = {one.name: one for one in _SETS}
 """All known mark-ups by name."""
 
+_OF_MESH: dict[str, tuple[Indices, ...]] = {
+    "ibug68": tuple((point,) for point in MESH_TO_IBUG68),
+    "animal9": (*((362,), (263,), (33,), (133,), (4,)), *((61,), (291,), (13,), (14,))),
+    "five": (*EYE_CORNERS, (NOSE_TIP,), (61,), (291,)),
+}
+
 CONVERSIONS: dict[tuple[str, str], tuple[Indices, ...]] = {
-    ("mediapipe468", "ibug68"): tuple((point,) for point in MESH_TO_IBUG68),
-    ("mediapipe468", "animal9"): (
-        *((362,), (263,), (33,), (133,), (4,)),
-        *((61,), (291,), (13,), (14,)),
-    ),
-    ("mediapipe468", "five"): (*EYE_CORNERS, (NOSE_TIP,), (61,), (291,)),
+    ("mediapipe478", "mediapipe468"): tuple((point,) for point in range(468)),
+    **{
+        (mesh, target): points
+        for mesh in ("mediapipe478", "mediapipe468")
+        for target, points in _OF_MESH.items()
+    },
     ("ibug68", "animal9"): (
         *((42,), (45,), (36,), (39,), (30,)),
         *((48,), (54,), (62,), (66,)),

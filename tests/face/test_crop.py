@@ -23,7 +23,7 @@ from joyvasa_lib.face.crop import (
 from joyvasa_lib.face.crop_geometry import apply_matrix, face_square, source_size
 from joyvasa_lib.face.landmark_sets import outline_points
 from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
+from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.face.sampling import as_rgb, sample, upright_matrix
 
 FIXTURES = places.PARITY

@@ -15,7 +15,7 @@ from joyvasa_lib.face.landmark_sets import (
     landmark_set,
     outline_points,
 )
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
+from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.rig.regions import LANDMARK_SETS
 

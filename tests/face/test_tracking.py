@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop_geometry import apply_matrix
 from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
+from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.tracking import SteadyCrop, follow_person
 

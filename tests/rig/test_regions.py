@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
+from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.regions import (
     CHEEKS,

@@ -1,4 +1,4 @@
-"""The mean face mesh: the mean of what MediaPipe's mesh network finds on rendered heads.
+"""The mean face mesh: the mean of what MediaPipe's landmarker finds on rendered heads.
 
 Axis legend: ``n`` heads and their mirror images.
 """
@@ -28,7 +28,7 @@ _ROUNDS = 4
 
 
 def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> NDArray[np.float32]:
-    """[468, 3] the mean mesh: frontal, mirror-symmetric, mean 0, mean square radius 1.
+    """[478, 3] the mean mesh: frontal, mirror-symmetric, mean 0, mean square radius 1.
 
     Args:
         heads: rendered heads, all different, looking ahead with closed mouths.
@@ -51,7 +51,7 @@ def mean_face_mesh(heads: int = 60, seed: int = 0, progress: bool = False) -> ND
 
 
 def _aligned_mean(meshes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Generalised Procrustes mean [468, 3] of meshes [n, 468, 3]."""
+    """Generalised Procrustes mean [478, 3] of meshes [n, 478, 3]."""
     mean = _unit(np.mean([_unit(mesh) for mesh in meshes], axis=0))
     for _ in range(_ROUNDS):
         fitted = []
@@ -68,12 +68,12 @@ def _unit(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _partners(mesh: NDArray[np.float64]) -> NDArray[np.intp]:
-    """[468] number of each point's mirror image: the cheapest one-to-one assignment."""
+    """[478] number of each point's mirror image: the cheapest one-to-one assignment."""
     distance = np.linalg.norm(mesh[:, None] - mesh[None] * [-1.0, 1.0, 1.0], axis=-1)
     return np.asarray(linear_sum_assignment(distance**2)[1])
 
 
 def _symmetric(mesh: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The mesh [468, 3] made exactly mirror-symmetric."""
+    """The mesh [478, 3] made exactly mirror-symmetric."""
     pairs = _partners(mesh)
     return _unit((mesh + mesh[pairs] * [-1.0, 1.0, 1.0]) / 2).astype(np.float32)

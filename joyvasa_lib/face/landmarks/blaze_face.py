@@ -51,7 +51,7 @@ class Candidate:
     score: float
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def onnx_session(name: str) -> InferenceSession:
     """One of the bundled networks, loaded once."""
     import onnxruntime

@@ -21,13 +21,16 @@ class Face:
         box: [4] left, top, right, bottom in image pixels.
         landmarks: [n, 3] x, y in image pixels and z in the same scale, smaller is nearer.
         score: confidence in [0, 1].
-        scheme: name of the landmark set, e.g. ``"mediapipe468"``.
+        scheme: name of the landmark set, e.g. ``"mediapipe478"``.
+        spread: [n] distance in image pixels by which looks at the face from squares of different
+            sizes disagree about a landmark; None where it is not known.
     """
 
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     score: float
     scheme: str
+    spread: NDArray[np.float32] | None = None
 
     @property
     def area(self) -> float:

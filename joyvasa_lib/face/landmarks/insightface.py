@@ -27,7 +27,7 @@ _LICENCE = (
     "use the bundled detector"
 )
 _LANDMARKS = "landmark_2d_106"
-_RESULTS = ("insightface106", "mediapipe468")
+_RESULTS = ("insightface106", "mediapipe478")
 
 
 class InsightFaceDetector:
@@ -39,7 +39,7 @@ class InsightFaceDetector:
             the user's to keep: non-commercial research only.
         min_score: confidence, in (0, 1), below which nothing counts as a face.
         detection_size: side of the detector's input in pixels, a multiple of 32.
-        result: ``"insightface106"``, or ``"mediapipe468"`` to lay the bundled mesh on the faces
+        result: ``"insightface106"``, or ``"mediapipe478"`` to lay the bundled mesh on the faces
             that were found, which the bundled preset needs.
         providers: execution providers of onnxruntime.
 
@@ -88,7 +88,7 @@ class InsightFaceDetector:
         self._landmarks.prepare(gpu)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces with 106 or 468 landmarks, largest first.
+        """Faces with 106 or 478 landmarks, largest first.
 
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
@@ -101,7 +101,7 @@ class InsightFaceDetector:
         boxes, _ = self._detector.detect(bgr)
         faces = []
         for row in np.asarray(boxes, dtype=np.float32).reshape(-1, 5):
-            if self.result == "mediapipe468":
+            if self.result == "mediapipe478":
                 mesh = MediaPipeFaceDetector().landmarks(rgb, row[:4])
                 faces.append(Face(mesh.box, mesh.landmarks, float(row[4]), mesh.scheme))
                 continue

@@ -17,12 +17,13 @@ from joyvasa_lib.face.landmark_sets import (
     take,
 )
 from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.rig.regions import Indices, LandmarkSet
 
 _BENT = ("five", "animal9", "ibug68")
 """Sets to which the mesh can be fitted."""
+_MESHES = ("mediapipe468", SCHEME)
 _SMALLEST_BOX = 8.0
 _SMALLEST_EYES = 4.0
 """Least distance between the eyes, in pixels, of five or nine points."""
@@ -50,11 +51,12 @@ class ManualFaceDetector:
             there whatever its confidence.
         landmarks: points in pixels, ``[n, 2]``: 5 (the eyes, the tip of the nose, the corners of
             the mouth); 9 (two corners of each eye, the nose, the corners of the mouth, the upper
-            and the lower lip); 68 iBUG points; 468 mesh points, these also ``[468, 3]``. Of 5 and
+            and the lower lip); 68 iBUG points; 468 mesh points, or 478 with irises, these also
+            ``[n, 3]``. Of 5 and
             9 points left and right may be exchanged: the face stands upright on its mouth. Where
             they are not a person's, the eyelids follow the eyes that the image shows.
         whole_image: the image is a square crop already, with the face in its middle.
-        result: ``"mesh"`` for 468 landmarks, which the bundled preset needs; ``"given"`` for the
+        result: ``"mesh"`` for the mesh of landmarks that the bundled preset needs; ``"given"`` for the
             landmarks as they are, which crops as the official animal pipeline does.
 
     Raises:
@@ -103,11 +105,11 @@ class ManualFaceDetector:
         _check_inside(image, points[:, :2].mean(0))
         if self.result == "given":
             return [_face(points, self._set.name)]
-        if self._set.name == "mediapipe468":
+        if self._set.name in _MESHES:
             if points.shape[1] == 2:
-                depth = mesh.landmarks(image, _bounds(points)).landmarks[:, 2:]
+                depth = mesh.landmarks(image, _bounds(points)).landmarks[: len(points), 2:]
                 points = np.concatenate([points, depth], 1)
-            return [_face(points, "mediapipe468")]
+            return [_face(points, self._set.name)]
         return [_lay_mesh(mesh, image, points[:, :2], self._set)]
 
 
@@ -123,11 +125,11 @@ def _checked_box(box: ArrayLike) -> Points:
 
 def _checked_landmarks(landmarks: ArrayLike) -> tuple[Points, LandmarkSet]:
     points = _numbers(landmarks, "landmarks")
-    counts = {landmark_set(name).count: name for name in (*_BENT, "mediapipe468")}
+    counts = {landmark_set(name).count: name for name in (*_BENT, *_MESHES)}
     if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) not in counts:
         raise NoFaceError(
             "Face landmarks are 5 points (eyes, nose, mouth corners), 9 (eye corners, nose, mouth "
-            f"corners, lips), 68 or 468 [x, y] points, not an array of shape {points.shape}"
+            f"corners, lips), 68, 468 or 478 [x, y] points, not an array of shape {points.shape}"
         )
     marks = landmark_set(counts[len(points)])
     if marks.name in ("five", "animal9"):
@@ -219,12 +221,12 @@ def _lay_mesh(
     points = face.landmarks.astype(np.float64)
     # The whole face by eyes, nose and mouth, then the details of each by all points.
     rough = np.asarray(convert_landmarks(given, "five", marks.name), dtype=np.float64)
-    five = conversion_groups("mediapipe468", "five")
+    five = conversion_groups(SCHEME, "five")
     points = _bend(_affine(points, five, rough), five, rough, _REACH * float(np.hypot(*eyes)))
     if marks.name != "five":
-        groups = conversion_groups("mediapipe468", marks.name)
+        groups = conversion_groups(SCHEME, marks.name)
         points = _bend(points, groups, given, _FINE_REACH * float(np.hypot(*eyes)))
-    found = _face(points.astype(np.float32), "mediapipe468", face.score)
+    found = _face(points.astype(np.float32), SCHEME, face.score)
     return found if marks.eyes else _with_own_eyes(found, image, marks.name == "animal9")
 
 
@@ -232,7 +234,7 @@ def _with_own_eyes(face: Face, image: NDArray[np.uint8], corners_given: bool) ->
     """The mesh with its eyelids around the eyes that the image shows, unless it is a person's.
 
     Args:
-        face: a face of 468 landmarks.
+        face: a face of 478 landmarks.
         image: the image, RGB with grey and alpha allowed.
         corners_given: the corners of the eyes stay as they are, not only the middle between them.
     """
@@ -244,7 +246,7 @@ def _with_own_eyes(face: Face, image: NDArray[np.uint8], corners_given: bool) ->
     down = np.array([-axis[1], axis[0]])
     groups: list[Indices] = []
     wanted: list[Floats] = []
-    for eye in landmark_set("mediapipe468").eyes or ():
+    for eye in landmark_set(SCHEME).eyes or ():
         start, end = (take(points[:, :2], ids) for ids in (eye.start, eye.end))
         middle = (start + end) / 2
         found = find_eye(as_rgb(image), middle, right - left)

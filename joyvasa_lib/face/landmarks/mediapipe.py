@@ -1,4 +1,4 @@
-"""The bundled face detector: MediaPipe's detector and 468-point mesh in onnxruntime."""
+"""The bundled face detector: MediaPipe's detector and 478-point landmarker in onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from joyvasa_lib.errors import OptionError
 from joyvasa_lib.face.landmark_sets import outline_points
 from joyvasa_lib.face.landmarks.blaze_face import Candidate, View, box_overlap, find_candidates
 from joyvasa_lib.face.landmarks.detector import Face
-from joyvasa_lib.face.landmarks.face_mesh import (
+from joyvasa_lib.face.landmarks.face_landmarker import (
     CERTAIN,
     PRESENT,
-    MeshFit,
-    fit_mesh,
-    fit_mesh_either_way,
+    LandmarkFit,
+    fit_from_several_squares,
+    fit_landmarks,
+    fit_landmarks_either_way,
     mean_mesh,
     place_of,
 )
 from joyvasa_lib.face.sampling import as_rgb
 
-SCHEME = "mediapipe468"
+SCHEME = "mediapipe478"
 _AROUND = 1.5
-"""Side of the mesh's first square over that of a box from brows to chin."""
+"""Side of the landmarker's first square over that of a box from brows to chin."""
 _LARGE = 1024
 """Longest side in pixels from which an image is searched in tiles, half as large, too."""
 _SMALL = 0.125
@@ -51,7 +52,7 @@ class MediaPipeFaceDetector:
         self.min_score = min_score
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces with 468 landmarks, largest first; the score says how sure each is.
+        """Faces with 478 landmarks, largest first; the score says how sure each is.
 
         An image in which nothing is found for certain is looked at again: tilted, with a margin
         around it (a face that fills the frame), in overlapping tiles (a small face in a large
@@ -82,9 +83,9 @@ class MediaPipeFaceDetector:
     def landmarks(
         self, image: NDArray[np.uint8], box: NDArray[np.floating], roll_degrees: float = 0.0
     ) -> Face:
-        """The 468 landmarks of the face in a given box, whatever their confidence.
+        """The 478 landmarks of the face in a given box, whatever their confidence.
 
-        Where the mesh does not recognise a face there, or moves to another place, the mean
+        Where the network does not recognise a face there, or moves to another place, the mean
         face is put into the box, with a score of 0.1 at most.
 
         Args:
@@ -98,7 +99,7 @@ class MediaPipeFaceDetector:
         box = np.asarray(box, dtype=np.float64)
         centre, roll = (box[:2] + box[2:]) / 2, float(np.deg2rad(roll_degrees))
         side = float(max(box[2:] - box[:2]))
-        fit = fit_mesh(as_rgb(image), centre, _AROUND * side, roll)
+        fit = fit_landmarks(as_rgb(image), centre, _AROUND * side, roll)
         outline = outline_points(fit.points, SCHEME)
         bounds = np.concatenate([outline.min(0), outline.max(0)])
         if fit.presence >= PRESENT and box_overlap(box, bounds[None])[0] >= _SAME_FACE:
@@ -112,7 +113,7 @@ class MediaPipeFaceDetector:
 
         Args:
             image: [h, w, 3] uint8 RGB, the next frame; grey and alpha are allowed.
-            face: the face in the frame before, with 468 landmarks.
+            face: the face in the frame before, with 478 landmarks.
 
         Raises:
             MediaError: it is not an image of 8-bit pixels.
@@ -120,15 +121,37 @@ class MediaPipeFaceDetector:
         """
         if face.scheme != SCHEME:
             raise OptionError(f"A face is followed by its {SCHEME} landmarks, not {face.scheme}")
-        place = place_of(MeshFit(face.landmarks, 0.0))
-        fit = fit_mesh(as_rgb(image), place.centre, place.side, place.roll, fewest=2)
+        pixels = as_rgb(image)
+        place = place_of(LandmarkFit(face.landmarks, 0.0))
+        fit = fit_landmarks(pixels, place.centre, place.side, place.roll, fewest=1)
+        if PRESENT <= fit.presence < CERTAIN:
+            fit = fit_from_several_squares(pixels, fit)
         return _face(fit) if fit.presence >= PRESENT else None
+
+    def look_closely(self, image: NDArray[np.uint8], face: Face) -> Face:
+        """A face of a still image, read from squares of several sizes: the best of them.
+
+        Takes a third of a second. The result says how far the squares disagree.
+
+        Args:
+            image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
+            face: a face that this detector found.
+
+        Raises:
+            MediaError: it is not an image of 8-bit pixels.
+            OptionError: the face has other landmarks.
+        """
+        if face.scheme != SCHEME:
+            raise OptionError(f"A face is read by its {SCHEME} landmarks, not {face.scheme}")
+        presence = float(np.log(face.score / max(1.0 - face.score, 1e-9)))
+        fit = fit_from_several_squares(as_rgb(image), LandmarkFit(face.landmarks, presence))
+        return Face(fit.box, fit.points, face.score, SCHEME, fit.spread)
 
 
 class _Found:
     """A face while others are being looked for."""
 
-    def __init__(self, fit: MeshFit, confidence: float) -> None:
+    def __init__(self, fit: LandmarkFit, confidence: float) -> None:
         self.fit = fit
         self.face = Face(fit.box, fit.points, confidence * fit.score, SCHEME)
 
@@ -148,12 +171,12 @@ class _Found:
 
 def _look_at(image: NDArray[np.uint8], candidate: Candidate) -> _Found | None:
     side = _AROUND * candidate.side
-    fit = fit_mesh_either_way(image, candidate.centre, side, candidate.roll)
+    fit = fit_landmarks_either_way(image, candidate.centre, side, candidate.roll)
     return _Found(fit, candidate.score) if fit.presence >= PRESENT else None
 
 
 def _add(found: list[_Found], new: _Found | None) -> None:
-    """Adds a face; of two meshes on one face the one with the higher presence is kept."""
+    """Adds a face; of two on one face the one with the higher presence is kept."""
     if new is None:
         return
     same = [one for one in found if box_overlap(new.face.box, one.face.box[None])[0] >= _SAME_FACE]
@@ -185,7 +208,7 @@ def _tiles(height: int, width: int, side: float) -> list[View]:
     return [View(np.array([x, y]), side) for y in places[1] for x in places[0]]
 
 
-def _face(fit: MeshFit) -> Face:
+def _face(fit: LandmarkFit) -> Face:
     return Face(fit.box, fit.points, fit.score, SCHEME)
 
 
@@ -200,4 +223,4 @@ def _laid_into(box: NDArray[np.floating], roll: float, score: float) -> Face:
     points = np.concatenate(
         [flat + (box[:2] + box[2:]) / 2, mesh[:, 2:] * np.sqrt(np.prod(factors))], 1
     ).astype(np.float32)
-    return Face(MeshFit(points, 0.0).box, points, score, SCHEME)
+    return Face(LandmarkFit(points, 0.0).box, points, score, SCHEME)

@@ -36,7 +36,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
-from joyvasa_lib.portrait.compact.motion_reader import read_motion
+from joyvasa_lib.portrait.compact.motion_reader import expected_expression, read_motion
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
@@ -156,14 +156,16 @@ class CompactPortraitModel(PortraitModel):
         """Fits the rig and reads the image; about half a second.
 
         Raises:
-            NoFaceError: the crop has no 468 landmarks.
+            NoFaceError: the crop has no landmarks of MediaPipe's mesh, with or without irises.
         """
-        if crop.landmarks.shape[0] != 468:
+        landmarks = crop.landmarks
+        if len(landmarks) not in (468, 478):
             raise NoFaceError(
-                f"The compact preset needs MediaPipe's 468 landmarks, not {len(crop.landmarks)}; "
+                f"The compact preset needs the 478 landmarks of MediaPipe, not {len(landmarks)}; "
                 "use MediaPipeFaceDetector or ManualFaceDetector"
             )
-        return self.portrait_of(fit_head(self.rig, crop.landmarks), crop.image)
+        fit = fit_head(self.rig, landmarks, expected=expected_expression(landmarks))
+        return self.portrait_of(fit, crop.image)
 
     def portrait_of(self, fit: HeadFit, source_image: Frames) -> CompactPortrait:
         """The portrait of an image [s, s, 3] whose fit is known."""

@@ -10,14 +10,23 @@ import numpy as np
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.eyes import EyeWatch
+from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.keypoints import rotation_angles
 from joyvasa_lib.rig.calibration import BLINK
+from joyvasa_lib.rig.expectation import expected_blendshapes
 from joyvasa_lib.rig.fitting import fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
 _OPEN_EYE, _CLOSED_EYE = 0.3, 0.8
 """Closure seen in the pixels of an eye below which it counts as open, and above which as closed."""
+
+
+def expected_expression(landmarks: Floats) -> Floats | None:
+    """[52] activations that the scores of a face suggest; None where it has no irises."""
+    if len(landmarks) != 478:
+        return None
+    return expected_blendshapes(blendshape_scores(landmarks))
 
 
 def read_motion(rig: HeadRig, crops: Iterator[FaceCrop], fps: float, space: MotionSpace) -> Motion:
@@ -49,7 +58,13 @@ def read_motion(rig: HeadRig, crops: Iterator[FaceCrop], fps: float, space: Moti
         first = first or crop
         eyes.see(crop.image, replace(crop.face, landmarks=crop.landmarks))
         landmarks = replace(crop, matrix=first.matrix).landmarks
-        fit = fit_head(rig, landmarks, identity=identity, correct=False)
+        fit = fit_head(
+            rig,
+            landmarks,
+            identity=identity,
+            expected=expected_expression(landmarks),
+            correct=False,
+        )
         identity = fit.identity if identity is None else identity
         shift = (fit.translation - first.size / 2) / fit.scale
         blendshapes.append(fit.blendshapes)

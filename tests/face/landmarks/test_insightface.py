@@ -216,6 +216,6 @@ def test_a_wrong_or_missing_landmark_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "landmark.onnx").write_bytes(b"no network")
     with pytest.raises(CheckpointError, match="cannot be read as an ONNX network"):
         LivePortraitLandmarks(tmp_path / "landmark.onnx", detector)
-    mesh = BUNDLED / "mediapipe_face_mesh_468.onnx"
+    mesh = BUNDLED / "mediapipe_face_landmarks_478.onnx"
     with pytest.raises(CheckpointError, match="is not LivePortrait's landmark network: it takes"):
         LivePortraitLandmarks(mesh, detector)

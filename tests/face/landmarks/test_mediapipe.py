@@ -14,7 +14,7 @@ from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
 from joyvasa_lib.face.landmark_sets import anchor_points
 from joyvasa_lib.face.landmarks.blaze_face import anchors, box_overlap, merge_boxes
 from joyvasa_lib.face.landmarks.detector import Face, FaceDetector, select_face
-from joyvasa_lib.face.landmarks.face_mesh import mean_mesh
+from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.ratios import eye_open_ratio
 

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from joyvasa_lib.face.crop_geometry import FaceSquare, apply_matrix, face_square
-from joyvasa_lib.face.landmarks.mediapipe import SCHEME
 from joyvasa_lib.face.ratios import eye_open_ratio, lip_open_ratio
 from joyvasa_lib.face.sampling import sample
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.training.portrait.data.face_regions import in_crop_units
-from joyvasa_lib.training.portrait.data.frame_source import Frame, FrameSource, Split
+from joyvasa_lib.training.portrait.data.frame_source import MESH, Frame, FrameSource, Split
 
 _HELD_OUT_SEED = 5
 
@@ -113,7 +112,7 @@ class PairSampler:
             first, second = random.choice(clips[which].frames, 2, replace=False)
             pair = [self.source.frame(clips[which].name, int(i)) for i in (first, second)]
             if self.framing == "upright":
-                square = face_square(pair[0].landmarks, SCHEME)
+                square = face_square(pair[0].landmarks, MESH)
                 pair = [reframed(frame, square, self.side) for frame in pair]
             shown = (self._parts(frame) for frame in pair)
             rows.append([part for both in zip(*shown, strict=True) for part in both])

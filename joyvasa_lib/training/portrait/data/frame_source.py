@@ -28,12 +28,12 @@ from joyvasa_lib.datasets.prepared.shards import decode_image, opened, read_abou
 from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.evaluation.track import in_head_frame
-from joyvasa_lib.face.landmarks.mediapipe import SCHEME
 from joyvasa_lib.motion.keypoints import rotation_angles
 
 Split = Literal["train", "valid"]
 SPLITS: tuple[Split, Split] = ("train", "valid")
-MESH_POINTS = 468
+MESH, MESH_POINTS = "mediapipe468", 468
+"""Mark-up of the landmarks, and their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +138,12 @@ class PreparedFrames(FrameSource):
             MediaError: it cannot be read, or its landmarks are not the face mesh's.
         """
         landmarks = self.set.landmarks(clip, index)
-        if len(landmarks) != MESH_POINTS:
+        if len(landmarks) < MESH_POINTS:  # the irises may follow
             raise MediaError(
-                f"Clip {clip} has {len(landmarks)} landmarks, not the {MESH_POINTS} of {SCHEME}; "
-                "prepare the set with joyvasa prepare"
+                f"Clip {clip} has {len(landmarks)} landmarks, not the {MESH_POINTS} of the face "
+                "mesh; prepare the set with joyvasa prepare"
             )
+        landmarks = landmarks[:MESH_POINTS]
         _, turn = in_head_frame(landmarks.astype(np.float64))
         rotation = np.asarray(rotation_angles(turn), np.float32)
         return Frame(self.set.image(clip, index), landmarks, rotation)
