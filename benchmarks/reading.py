@@ -3,8 +3,8 @@
     python benchmarks/reading.py [--folder PORTRAITS] [--only NAME ...] [--frames 72]
 
 Jaw, blink, brows up and down, smile, pucker and gaze are acted one after the other and then
-together, rendered, and read from the frames as ``extract_motion`` does. A reading is right where its
-correlation with what was acted is high and its size (slope over what was acted) near 1.
+together, rendered, and read from the frames as ``extract_motion`` does. A reading is right where
+its correlation with what was acted is high and its size (slope over what was acted) near 1.
 """
 
 from __future__ import annotations

@@ -30,12 +30,14 @@ class Animation:
         size: width and height of the frames in pixels.
         speech: the recording that the video gets, or None.
         render: makes the iterator over frames [h, w, 3] uint8 RGB.
+        warnings: what makes a good result doubtful, one sentence each; they are logged, too.
     """
 
     performance: Performance
     size: tuple[int, int]
     speech: Speech | None
     render: Callable[[], Iterator[Frames]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def motion(self) -> Motion:

@@ -5,6 +5,7 @@ Over 300 lines because every public call documents its arguments, its errors and
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -31,6 +32,7 @@ from joyvasa_lib.face.output_size import (
     fit_face,
     tell_scaled,
 )
+from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.face.sampling import as_rgb
 from joyvasa_lib.media.audio import SAMPLE_RATE, Speech, SpeechSource, load_speech
 from joyvasa_lib.media.image import LARGEST_KEPT, load_image
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
 __all__ = ["EncodedPortrait", "JoyVASAPipeline", "PortraitSource"]
 
 Frames = NDArray[np.uint8]
+
+_log = logging.getLogger(__name__)
 
 
 class JoyVASAPipeline:
@@ -405,13 +409,16 @@ class JoyVASAPipeline:
                 "visible face, or give the face's box or landmarks by hand"
                 + (" (nine points for an animal)" if self.subject == "animal" else "")
             )
-        chosen = select_face(faces, face)
+        reading = read_face(full_image, select_face(faces, face), finder)
+        for warning in reading.warnings:
+            _log.warning("%s", warning)
+        chosen = reading.face
         if self.landmarks is not None and detector is None:
             chosen = self.landmarks.refine(full_image, chosen)
         full_image, chosen = fit_face(full_image, chosen, most)
         whole = isinstance(detector, ManualFaceDetector) and detector.whole_image
         crop = self.portrait_model.crop(full_image, chosen, whole=whole)
-        return EncodedPortrait(self.portrait_model.encode(crop), crop)
+        return EncodedPortrait(self.portrait_model.encode(crop), crop, reading.warnings)
 
     def generate_motion(
         self,
@@ -553,6 +560,7 @@ class JoyVASAPipeline:
                 driving=rules,
                 max_size=kept,
             ),
+            encoded.warnings,
         )
 
     def extract_motion(

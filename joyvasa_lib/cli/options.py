@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from joyvasa_lib.checks import checked_choice
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.compat.choice import Compat
@@ -106,6 +106,10 @@ class FaceOptions:
         bool, typer.Option("--square", help="The image is a square crop of the face already.")
     ] = False
 
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop where the face cannot be read reliably.")
+    ] = False
+
     def encode(
         self, pipe: JoyVASAPipeline, image: Path, max_size: int | None = 4096
     ) -> EncodedPortrait:
@@ -120,9 +124,13 @@ class FaceOptions:
 
         Raises:
             JoyVASAError: as :meth:`detector`, or there is no such face.
+            NoFaceError: the face cannot be read reliably, and ``strict`` asks for that.
         """
         detector = self.detector("given" if pipe.subject == "animal" else "mesh")
-        return pipe.encode(image, face=self.face, detector=detector, max_size=max_size)
+        encoded = pipe.encode(image, face=self.face, detector=detector, max_size=max_size)
+        if self.strict and encoded.warnings:
+            raise NoFaceError(" ".join(encoded.warnings))
+        return encoded
 
     def detector(self, result: str = "mesh") -> FaceDetector | None:
         """The detector of a face given by hand; None where none is given.

@@ -154,6 +154,7 @@ class VideoOutput:
                 "seconds": animation.duration,
                 "size": list(animation.size),
                 "face_score": round(encoded.crop.face.score, 3),
+                "warnings": list(animation.warnings),
                 "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
             },
         )

@@ -68,8 +68,8 @@ def anchor_points(
 def outline_points(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[Any]:
     """The points [..., m, 2] that bound the face from brows to chin, without the forehead.
 
-    Only the meshes of 468 and 478 have a forehead; of all other sets these are all points, so that squares
-    around any human set are alike.
+    Only the meshes of 468 and 478 have a forehead; of all other sets these are all points, so that
+    squares around any human set are alike.
 
     Raises:
         OptionError: the set is unknown, or has another number of points.

@@ -28,7 +28,8 @@ def eye_open_ratio(landmarks: ArrayLike, scheme: str | None = None) -> NDArray[n
     Near 0 is closed, 0.3 is usual.
 
     Args:
-        landmarks: [..., n, 2 or 3] of a set with eyelids: 203, 478, 468 or 68 points; z is not used.
+        landmarks: [..., n, 2 or 3] of a set with eyelids: 203, 478, 468 or 68 points; z is not
+            used.
         scheme: the set's name; by default the one with this number of points.
 
     Raises:

@@ -33,10 +33,12 @@ class EncodedPortrait:
     Attributes:
         portrait: what the portrait model made of the crop.
         crop: the crop, the image it was cut from, and the face.
+        warnings: what makes a good result doubtful, one sentence each.
     """
 
     portrait: Portrait
     crop: FaceCrop
+    warnings: tuple[str, ...] = ()
 
     def frame_size(self, paste_back: bool, max_size: int | None = MAX_SIZE) -> tuple[int, int]:
         """Width and height of rendered frames in pixels: of the whole image, or of the crop.

@@ -24,7 +24,7 @@ _DEPTH_WEIGHT = 0.25
 _IDENTITY_PRIOR, _BLENDSHAPE_PRIOR = 0.010, 0.025
 """Ridge on identity and on activations in rig units per landmark. Ambiguous shapes go to identity,
 whose prior is weaker, so that a neutral face is fitted as neutral."""
-_EXPECTED_PRIOR = 0.06
+_EXPECTED_PRIOR = 0.10
 """Ridge, in the same unit, that pulls activations to what scores suggest."""
 _MOST_IDENTITY = 3.0
 """Standard deviations within which identity weights are kept."""

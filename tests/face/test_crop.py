@@ -41,7 +41,7 @@ def face_at(x: float, y: float, height: float, roll: float = 0.0) -> Face:
     cos, sin = np.cos(roll), np.sin(roll)
     points[:, :2] = points[:, :2] @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe468")
+    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe478")
 
 
 def smooth_image(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint8]:
@@ -271,7 +271,7 @@ def test_a_face_that_is_too_small_or_nowhere_is_refused() -> None:
         crop_face(smooth_image(), face_at(190, 160, 15))
     points = np.full((468, 3), np.nan, np.float32)
     with pytest.raises(NoFaceError, match="not finite"):
-        crop_whole(smooth_image(), Face(np.zeros(4, np.float32), points, 1.0, "mediapipe468"))
+        crop_whole(smooth_image(), Face(np.zeros(4, np.float32), points, 1.0, "mediapipe478"))
 
 
 def test_what_is_no_image_is_refused() -> None:

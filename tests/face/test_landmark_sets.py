@@ -38,7 +38,7 @@ def test_ratios_are_the_reference_s(case: str) -> None:
     ("scheme", "eye", "mouth"),
     [
         ("liveportrait203", (24, 36, 30, 42), (48, 66, 90, 102)),
-        ("mediapipe468", (362, 263, 386, 374), (61, 291, 13, 14)),
+        ("mediapipe478", (362, 263, 386, 374), (61, 291, 13, 14)),
     ],
 )
 def test_a_ratio_is_height_over_width(
@@ -88,7 +88,7 @@ def test_a_set_is_found_by_name_and_by_count() -> None:
     for name, one in LANDMARK_SETS.items():
         assert landmark_set(name) is landmark_set(one.count) is one
     assert landmark_set(150).name == "liveportrait101"
-    with pytest.raises(OptionError, match=r"named 'dlib' is known; use one of mediapipe468"):
+    with pytest.raises(OptionError, match=r"named 'dlib' is known; use one of mediapipe478"):
         landmark_set("dlib")
     with pytest.raises(OptionError, match="of 7 points is known"):
         landmark_set(7)

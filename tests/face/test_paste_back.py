@@ -35,7 +35,7 @@ def face_at(x: float, y: float, height: float, roll: float = 0.0) -> Face:
     cos, sin = np.cos(roll), np.sin(roll)
     points[:, :2] = points[:, :2] @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe468")
+    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe478")
 
 
 def noise(*shape: int) -> Pixels:

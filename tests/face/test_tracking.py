@@ -25,7 +25,7 @@ def face_at(x: float, y: float, height: float) -> Face:
     points = mesh * height / np.ptp(mesh[:, 1])
     points[:, :2] += [x, y]
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe468")
+    return Face(box.astype(np.float32), points.astype(np.float32), 1.0, "mediapipe478")
 
 
 class Script:

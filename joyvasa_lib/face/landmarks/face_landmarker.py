@@ -26,10 +26,11 @@ Floats = NDArray[np.floating]
 
 COUNT = 478
 """Landmarks of a face."""
-PRESENT, CERTAIN = 2.2, 9.0
+PRESENT, CERTAIN = 3.0, 9.0
 """Logits from which there is a face, and from which it surely is one."""
 _BEYOND_DOUBT = 14.0
-"""Logit from which it surely is not upside down."""
+"""Logit from which it surely is not upside down: a profile on its head reaches 12, the profile
+itself 4."""
 _ASSETS = Path(__file__).parent / "assets"
 _SIDE = 256
 """Input side of the network."""
@@ -38,6 +39,10 @@ _SCALE = 1.5
 _SCALES = (1.3, 1.5, 1.8, 2.2)
 """Such sides to try on a still image. A square cut around landmarks that end above the chin hides
 the chin from the next look; a wider one shows it."""
+_WIDE = 1.8
+"""Scale of the second look at each frame of a video."""
+_LARGER = 1.2
+"""Factor on a square that did not show a face."""
 _LOOKS = 3
 """Looks taken from each of these squares: the first and two at the network's own scale."""
 _MOVED, _TURNED = 0.02, 0.03
@@ -90,8 +95,8 @@ def fit_landmarks(
     centre: Floats,
     side: float,
     roll: float,
-    fewest: int = 2,
-    most: int = 5,
+    fewest: int = 3,
+    most: int = 6,
 ) -> LandmarkFit:
     """The landmarks of a face, looked at again on crops cut by its own landmarks.
 
@@ -109,31 +114,62 @@ def fit_landmarks(
 def fit_landmarks_either_way(
     image: NDArray[np.uint8], centre: Floats, side: float, roll: float
 ) -> LandmarkFit:
-    """As :func:`fit_landmarks`, for a face that may be upside down to what ``roll`` says."""
+    """As :func:`fit_landmarks`, for a face that may be upside down to what ``roll`` says.
+
+    Where neither way shows a face for certain, both are tried on a larger square.
+    """
     fit = fit_landmarks(image, centre, side, roll)
-    if fit.presence < _BEYOND_DOUBT:
-        turned = fit_landmarks(image, centre, side, roll + np.pi)
-        if turned.presence >= max(CERTAIN, fit.presence):
-            return turned
+    if fit.presence >= _BEYOND_DOUBT:
+        return fit
+    for larger in (1.0, _LARGER):
+        ways = [(larger * side, roll + np.pi)]
+        if larger > 1.0:
+            ways.append((larger * side, roll))
+        for other_side, other_roll in ways:
+            other = fit_landmarks(image, centre, other_side, other_roll)
+            least = CERTAIN if other_roll == roll else _BEYOND_DOUBT
+            if other.presence >= max(least, fit.presence):
+                fit = other
+        if fit.presence >= CERTAIN:
+            break
     return fit
 
 
 def fit_from_several_squares(image: NDArray[np.uint8], fit: LandmarkFit) -> LandmarkFit:
     """The best of looks from squares of several sizes, and how far they disagree.
 
-    The look with the highest presence is kept; it is never lower than that of the given fit.
+    The look with the highest presence is kept.
 
     Args:
         image: [h, w, 3] uint8 RGB.
         fit: landmarks that show where the face is.
     """
-    fits = [
-        _settle(image, place_of(fit, scale), fewest=_LOOKS, most=_LOOKS) for scale in _SCALES
-    ]
+    fits = [_settle(image, place_of(fit, scale), fewest=_LOOKS, most=_LOOKS) for scale in _SCALES]
     best = max([fit, *fits], key=lambda one: one.presence)
     apart = np.stack([one.points[:, :2] - best.points[:, :2] for one in fits])
     spread = np.sqrt(np.square(apart).sum(-1).mean(0))
     return LandmarkFit(best.points, best.presence, spread.astype(np.float32))
+
+
+def fit_in_video(image: NDArray[np.uint8], before: LandmarkFit) -> LandmarkFit:
+    """The landmarks of a face in the next frame of a video.
+
+    The mean of looks from two squares: the network's noise, which a face of few pixels makes large,
+    differs between them. Where the face is doubtful, squares of several sizes are tried.
+
+    Args:
+        image: [h, w, 3] uint8 RGB.
+        before: the landmarks of the frame before.
+    """
+    fit = _settle(image, place_of(before), fewest=1, most=5)
+    if fit.presence < CERTAIN:
+        return fit_from_several_squares(image, fit) if fit.presence >= PRESENT else fit
+    wide = _look(image, place_of(fit, _WIDE))
+    if wide.presence < CERTAIN:
+        return fit
+    return LandmarkFit(
+        np.asarray((fit.points + wide.points) / 2, np.float32), min(fit.presence, wide.presence)
+    )
 
 
 def place_of(fit: LandmarkFit, scale: float = _SCALE) -> _Place:
@@ -184,7 +220,8 @@ def _look(image: NDArray[np.uint8], place: _Place) -> LandmarkFit:
     )
     local = points.reshape(COUNT, 3).astype(np.float64)
     inverse = np.linalg.inv(matrix)
-    flat = local[:, :2] @ inverse[:2, :2].T + inverse[:2, 2]
+    # The network counts from the corner of the first pixel, this library from its centre.
+    flat = (local[:, :2] - 0.5) @ inverse[:2, :2].T + inverse[:2, 2]
     depth = local[:, 2:] * (side / _SIDE)
     found = np.concatenate([flat, depth], 1).astype(np.float32)
     return LandmarkFit(found, float(presence.ravel()[0]))

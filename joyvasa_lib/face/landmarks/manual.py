@@ -56,8 +56,8 @@ class ManualFaceDetector:
             9 points left and right may be exchanged: the face stands upright on its mouth. Where
             they are not a person's, the eyelids follow the eyes that the image shows.
         whole_image: the image is a square crop already, with the face in its middle.
-        result: ``"mesh"`` for the mesh of landmarks that the bundled preset needs; ``"given"`` for the
-            landmarks as they are, which crops as the official animal pipeline does.
+        result: ``"mesh"`` for the mesh of landmarks that the bundled preset needs; ``"given"`` for
+            the landmarks as they are, which crops as the official animal pipeline does.
 
     Raises:
         NoFaceError: none or several are given, or their shape or numbers are unusable.

@@ -16,10 +16,10 @@ from joyvasa_lib.face.landmarks.face_landmarker import (
     PRESENT,
     LandmarkFit,
     fit_from_several_squares,
+    fit_in_video,
     fit_landmarks,
     fit_landmarks_either_way,
     mean_mesh,
-    place_of,
 )
 from joyvasa_lib.face.sampling import as_rgb
 
@@ -32,6 +32,8 @@ _SMALL = 0.125
 """Side of a face, in sides of the image, below which there may be a crowd."""
 _SAME_FACE = 0.4
 """Intersection over union from which two faces count as one."""
+_BOTH_DOUBT = 0.65
+"""Score of the detector below which a face that the landmarker doubts, too, is none."""
 _UNKNOWN = 0.1
 """Largest score of a face that the network does not recognise."""
 
@@ -121,21 +123,21 @@ class MediaPipeFaceDetector:
         """
         if face.scheme != SCHEME:
             raise OptionError(f"A face is followed by its {SCHEME} landmarks, not {face.scheme}")
-        pixels = as_rgb(image)
-        place = place_of(LandmarkFit(face.landmarks, 0.0))
-        fit = fit_landmarks(pixels, place.centre, place.side, place.roll, fewest=1)
-        if PRESENT <= fit.presence < CERTAIN:
-            fit = fit_from_several_squares(pixels, fit)
+        fit = fit_in_video(as_rgb(image), LandmarkFit(face.landmarks, 0.0))
         return _face(fit) if fit.presence >= PRESENT else None
 
-    def look_closely(self, image: NDArray[np.uint8], face: Face) -> Face:
+    def look_closely(self, image: NDArray[np.uint8], face: Face) -> tuple[Face, float]:
         """A face of a still image, read from squares of several sizes: the best of them.
 
-        Takes a third of a second. The result says how far the squares disagree.
+        Takes a third of a second.
 
         Args:
             image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
             face: a face that this detector found.
+
+        Returns:
+            The face, with the disagreement of the squares about each landmark, and the logit that
+            there is one.
 
         Raises:
             MediaError: it is not an image of 8-bit pixels.
@@ -143,9 +145,8 @@ class MediaPipeFaceDetector:
         """
         if face.scheme != SCHEME:
             raise OptionError(f"A face is read by its {SCHEME} landmarks, not {face.scheme}")
-        presence = float(np.log(face.score / max(1.0 - face.score, 1e-9)))
-        fit = fit_from_several_squares(as_rgb(image), LandmarkFit(face.landmarks, presence))
-        return Face(fit.box, fit.points, face.score, SCHEME, fit.spread)
+        fit = fit_from_several_squares(as_rgb(image), LandmarkFit(face.landmarks, -np.inf))
+        return Face(fit.box, fit.points, face.score, SCHEME, fit.spread), fit.presence
 
 
 class _Found:
@@ -172,7 +173,8 @@ class _Found:
 def _look_at(image: NDArray[np.uint8], candidate: Candidate) -> _Found | None:
     side = _AROUND * candidate.side
     fit = fit_landmarks_either_way(image, candidate.centre, side, candidate.roll)
-    return _Found(fit, candidate.score) if fit.presence >= PRESENT else None
+    doubted = fit.presence < CERTAIN and candidate.score < _BOTH_DOUBT
+    return None if fit.presence < PRESENT or doubted else _Found(fit, candidate.score)
 
 
 def _add(found: list[_Found], new: _Found | None) -> None:

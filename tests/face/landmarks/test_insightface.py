@@ -114,9 +114,9 @@ def test_the_package_sees_blue_first_and_the_options(
 def test_the_bundled_mesh_can_be_laid_on_its_faces(
     package: dict[str, Any], folder: Path, astronaut: Pixels
 ) -> None:
-    faces = InsightFaceDetector(folder, result="mediapipe468").detect(astronaut)
+    faces = InsightFaceDetector(folder, result="mediapipe478").detect(astronaut)
     ours = MediaPipeFaceDetector().detect(astronaut)[0]
-    assert {face.scheme for face in faces} == {"mediapipe468"}
+    assert {face.scheme for face in faces} == {"mediapipe478"}
     error = np.linalg.norm((faces[0].landmarks - ours.landmarks)[:, :2], axis=1)
     assert error.mean() < 1.5
 
@@ -156,7 +156,7 @@ def test_unknown_options_are_named(folder: Path) -> None:
         InsightFaceDetector(folder, min_score=0)
     with pytest.raises(OptionError, match="multiple of 32 from 64 on, not 500"):
         InsightFaceDetector(folder, detection_size=500)
-    with pytest.raises(OptionError, match="insightface106, mediapipe468, not '203'"):
+    with pytest.raises(OptionError, match="insightface106, mediapipe478, not '203'"):
         InsightFaceDetector(folder, result="203")
 
 

@@ -54,8 +54,8 @@ def test_the_mesh_of_a_cat_goes_through_its_points(
     cat: Pixels, given: NDArray[np.float32], name: str
 ) -> None:
     found = only(ManualFaceDetector(landmarks=given).detect(cat))
-    assert found.landmarks.shape == (468, 3)
-    assert found.scheme == "mediapipe468"
+    assert found.landmarks.shape == (478, 3)
+    assert found.scheme == "mediapipe478"
     eyes = float(np.hypot(*(CAT_FIVE[1] - CAT_FIVE[0])))
     assert distance(convert_landmarks(found.landmarks, name), given) < 0.02 * eyes
     # The mesh is not torn: it stays about as large as a face with these eyes is.

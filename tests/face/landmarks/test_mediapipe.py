@@ -64,7 +64,7 @@ def test_eyes_and_mouth_are_where_a_person_sees_them(face: Face) -> None:
     found = np.stack(anchor_points(face.landmarks, face.scheme))
     assert np.linalg.norm(found - EYES_AND_MOUTH, axis=1).max() < 2.0
     assert face.score > 0.8
-    assert face.scheme == "mediapipe468"
+    assert face.scheme == "mediapipe478"
     np.testing.assert_allclose(face.box[:2], face.landmarks[:, :2].min(0))
     np.testing.assert_allclose(face.box[2:], face.landmarks[:, :2].max(0))
     assert (eye_open_ratio(face.landmarks) > 0.2).all()
@@ -188,7 +188,7 @@ def test_a_face_is_followed_from_frame_to_frame(astronaut: Pixels, face: Face) -
     assert error(followed, face, matrix) < 0.02
     assert DETECTOR.follow(np.full((512, 512, 3), 90, np.uint8), face) is None
     five = Face(face.box, face.landmarks[:5], 1.0, "five")
-    with pytest.raises(OptionError, match="mediapipe468 landmarks, not five"):
+    with pytest.raises(OptionError, match="mediapipe478 landmarks, not five"):
         DETECTOR.follow(astronaut, five)
 
 
