@@ -223,7 +223,7 @@ def test_an_output_that_cannot_be_written_is_refused(
         ("--face", "nose", "largest"),
         ("--box", "1,2,3", "left,top,right,bottom"),
         ("--box", "ear", "left,top,right,bottom"),
-        ("--landmarks", "absent.json", "5, 9, 68 or 468"),
+        ("--landmarks", "absent.json", "5, 9, 68, 468 or 478"),
         ("--checkpoint", "absent", "check the path"),
         ("--motion-out", "absent/motion.safetensors", "create it first"),
     ],

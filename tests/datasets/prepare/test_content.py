@@ -89,7 +89,7 @@ def test_crops_stand_still_and_landmarks_lie_on_them(made: tuple[Path, Prepared]
     corner = images[:, :12, :12]
     assert np.abs(corner - corner.mean(axis=0)).mean() < 3.0
     landmarks = found.landmarks(clip.name)
-    assert landmarks.shape == (clip.frames, 468, 3)
+    assert landmarks.shape == (clip.frames, 478, 3)
     face = MediaPipeFaceDetector().detect(images[0].astype(np.uint8))[0]
     distance = np.linalg.norm(landmarks[0, :, :2] - face.landmarks[:, :2], axis=1)
     assert np.median(distance) < 2.0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import places
 from joyvasa_lib.face.crop import FaceCrop, crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, invert_displacement
@@ -34,7 +35,9 @@ def model() -> CompactPortraitModel:
 @pytest.fixture(scope="module")
 def crop() -> FaceCrop:
     full_image = load_image(PORTRAIT)
-    return crop_face(full_image, MediaPipeFaceDetector().detect(full_image)[0], size=256)
+    detector = MediaPipeFaceDetector()
+    reading = read_face(full_image, detector.detect(full_image)[0], detector)
+    return crop_face(full_image, reading.face, size=256)
 
 
 @pytest.fixture(scope="module")
