@@ -59,7 +59,7 @@ def write_recipe(path: Path, data: str | Path, **options: Any) -> Path:
 
 def face_of(landmarks: NDArray[np.float32]) -> Face:
     box = np.concatenate([landmarks[:, :2].min(0), landmarks[:, :2].max(0)])
-    return Face(box, landmarks, 1.0, "mediapipe478")
+    return Face(box, landmarks, 1.0, "mediapipe468")
 
 
 def small(seed: int = 0) -> LivePortraitNetworks:
