@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.rig.correction import lip_edges
+from joyvasa_lib.rig.correction import lip_closing, lip_edges
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import EYES
@@ -99,3 +99,18 @@ def lip_seal(rig: HeadRig, fit: HeadFit) -> Floats:
     change = np.linalg.solve(effect.T @ effect + ridge, -effect.T @ opening)
     seal[names] = np.clip(change, -_MOST_SEAL, _MOST_SEAL)
     return seal
+
+
+def rest_of_seal(rig: HeadRig, fit: HeadFit, seal: Floats) -> Floats:
+    """[v, 3] displacement that closes what a seal of the lips leaves open, rig units.
+
+    Blendshapes close the lips as a whole; the gap of a smile differs from corner to corner.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the face.
+        seal: [52] see :func:`lip_seal`.
+    """
+    sealed = fit.shape + np.tensordot(seal, rig.blendshapes, 1)
+    shown = fit.shape + fit.parting + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
+    return lip_closing(rig, np.asarray(sealed, np.float32), np.asarray(shown, np.float32), _OVERLAP)

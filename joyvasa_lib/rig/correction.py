@@ -19,22 +19,50 @@ from scipy.sparse.csgraph import dijkstra
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.laplacian import mesh_edges
-from joyvasa_lib.rig.regions import INNER_LOWER_LIP, INNER_UPPER_LIP, OUTER_LIPS
+from joyvasa_lib.rig.regions import (
+    EYEBALLS,
+    EYES,
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    OUTER_LIPS,
+    OUTER_LOWER_LIP,
+    OUTER_UPPER_LIP,
+    TEETH,
+)
 
 Doubles = NDArray[np.float64]
 
 _UPPER_INNER, _LOWER_INNER = INNER_UPPER_LIP[1:-1], INNER_LOWER_LIP[1:-1]
 """Inner contours of the lips without the corners."""
+_CONTOURS = (
+    *EYES[0].lids,
+    *EYES[1].lids,
+    *OUTER_LIPS,
+    INNER_UPPER_LIP[0],
+    INNER_UPPER_LIP[-1],
+)
 _REACH, _LIP_REACH = 0.35, 0.16
 """Standard deviation of the kernels that spread displacements of the head and of a lip, rig
 units."""
 _SMOOTHING, _LIP_SMOOTHING = 0.05, 0.005
 """Assumed variance of the noise of landmarks and of lip edges, relative to displacements: landmarks
 are smoothed, lip edges are met."""
+_CONTOUR_REACH, _CONTOUR_SMOOTHING = 0.11, 0.02
+"""The same for what is left at the contours of eyelids and lips, whose points are that far apart:
+these are met, since an eyelid or a lip that is cut at the wrong place is seen at once."""
 _OWN_LIP = 0.25
 """Rig units from a lip within which skin moves with it rather than with the other one."""
 _SHUT, _OPEN = 0.03, 0.10
 """Rig units between landmarks of touching lips, and from which on they mark the lips' edges."""
+_LIP_WIDTH, _LIP_COLUMNS = 0.33, 15
+"""Distance from the midline, rig units, within which the edges of the lips are apart, and the
+columns in which they are found: the mesh is that fine."""
+_MOST_STRETCH = 1.15
+"""Height of closed lips over that of parted ones up to which they are stretched; then they move."""
+_UPPER_SHARE = 0.25
+"""Part of that way that the upper lip goes: mostly the jaw closes a mouth."""
+_LIP_ROUNDS = 4
+"""Rounds in which lips are moved to a contour."""
 _ROLL = 0.16
 """Rig units along the skin from a lip's landmarks to its edge, which is rolled inwards."""
 
@@ -52,6 +80,25 @@ def spread_residuals(rig: HeadRig, vertex: NDArray[np.int32], displacement: Doub
     return np.asarray(spread * rig.head_weight[:, None], dtype=np.float32)
 
 
+def meet_contours(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
+    """[v, 3] displacement that puts the contours of eyelids and lips on the image's, rig units.
+
+    Inner contours of the lips are left to :func:`lip_parting`, except for their corners. Eyeballs
+    and teeth stay.
+
+    Args:
+        rig: the head model.
+        shape: [v, 3] the expressive head that was fitted.
+        landmarks: [468 or 478, 3] the image's landmarks in the head's frame, rig units.
+    """
+    known, first = np.unique(rig.landmark_vertex[list(_CONTOURS)], return_index=True)
+    wanted = landmarks[list(_CONTOURS)][first] - shape[known]
+    wanted[:, 2] = 0.0
+    spread = _interpolate(rig, known, wanted, _CONTOUR_REACH, _CONTOUR_SMOOTHING)
+    spread[rig.part_vertices(*EYEBALLS, *TEETH, "tongue")] = 0.0
+    return np.asarray(spread * rig.head_weight[:, None], dtype=np.float32)
+
+
 def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
     """[v, 3] displacement that moves the edges of the lips to where the image has them, rig units.
 
@@ -60,21 +107,107 @@ def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
         shape: [v, 3] the expressive head that was fitted.
         landmarks: [468, 3] the image's landmarks in the head's frame, rig units.
     """
-    upper, lower = landmarks[list(_UPPER_INNER), 1], landmarks[list(_LOWER_INNER), 1]
-    gap = np.maximum(lower - upper, 0.0)
+    upper, lower = (landmarks[list(ids)] for ids in (INNER_UPPER_LIP, INNER_LOWER_LIP))
+    gap = np.maximum(lower[:, 1] - upper[:, 1], 0.0)
     # Landmarks of closed lips lie beside the line where the lips meet.
     beside = 0.5 * gap * np.clip((_OPEN - gap) / (_OPEN - _SHUT), 0.0, 1.0)
-    middle = 0.5 * (upper + lower)
-    wanted = np.minimum(upper + beside, middle), np.maximum(lower - beside, middle)
+    middle = 0.5 * (upper[:, 1] + lower[:, 1])
+    upper_end = np.stack([upper[:, 0], np.minimum(upper[:, 1] + beside, middle)], 1)
+    lower_end = np.stack([lower[:, 0], np.maximum(lower[:, 1] - beside, middle)], 1)
+    return _lips_moved_to(rig, shape, (upper_end, lower_end))
+
+
+def lip_closing(rig: HeadRig, shape: Floats, parted: Floats, overlap: float) -> Floats:
+    """[v, 3] displacement that brings the edges of the lips together, rig units.
+
+    They meet where both lips keep the share of the mouth's height that they have while parted, so
+    that neither is stretched more than the other.
+
+    Args:
+        rig: the head model.
+        shape: [v, 3] a head whose lips should touch.
+        parted: [v, 3] the same head as the image shows it.
+        overlap: rig units by which the edges then overlap.
+    """
+    above, upper, lower, below = _lip_contours(rig, parted)[..., 1]
+    thick, thin = np.maximum(upper - above, 0.0), np.maximum(below - lower, 0.0)
+    contours = _lip_contours(rig, shape)
+    x, top, bottom = contours[0, :, 0], contours[0, :, 1], contours[3, :, 1]
+    excess = np.maximum(bottom - top - _MOST_STRETCH * (thick + thin), 0.0)
+    top, bottom = top + _UPPER_SHARE * excess, bottom - (1.0 - _UPPER_SHARE) * excess
+    meeting = top + thick / np.maximum(thick + thin, 1e-6) * (bottom - top)
+    inner, outer = (
+        shape[rig.landmark_vertex[[ids[0], ids[-1]]], :2]
+        for ids in (INNER_UPPER_LIP, OUTER_UPPER_LIP)
+    )
+
+    def contour(y: Doubles, ends: Floats) -> Doubles:
+        return np.concatenate([ends[:1], np.stack([x, y], 1), ends[1:]])
+
+    half = 0.5 * overlap
+    return _lips_moved_to(
+        rig,
+        shape,
+        (contour(meeting + half, inner), contour(meeting - half, inner)),
+        (contour(top, outer), contour(bottom, outer)),
+    )
+
+
+def _lips_moved_to(
+    rig: HeadRig,
+    shape: Floats,
+    inner: tuple[Doubles, Doubles],
+    outer: tuple[Doubles, Doubles] | None = None,
+) -> Floats:
+    """[v, 3] displacement that moves the lips to contours, each from one corner to the other.
+
+    Args:
+        rig: the head model.
+        shape: [v, 3] the head.
+        inner: [n, 2] where the upper lip should end below, and the lower lip above.
+        outer: [n, 2] where the upper lip should end above, and the lower lip below; where they are
+            by default.
+    """
     side = lip_side(rig)
-    still = rig.landmark_vertex[list(OUTER_LIPS)]
-    parting = np.zeros((len(rig.mean), 3))
-    for edge, place, lip in zip(lip_edges(rig), wanted, (side, -side), strict=True):
-        known, first = np.unique(np.concatenate([edge, still]), return_index=True)
-        change = np.concatenate([place - shape[edge, 1], np.zeros(len(still))])[first]
-        spread = _interpolate(rig, known, change[:, None], _LIP_REACH, _LIP_SMOOTHING)
-        parting[:, 1] += spread[:, 0] * np.maximum(lip, 0.0)
-    return parting.astype(np.float32)
+    moved = np.zeros(len(rig.mean))
+    for lip, (edge, share, ids) in enumerate(
+        zip(lip_rims(rig), (side, -side), (OUTER_UPPER_LIP, OUTER_LOWER_LIP), strict=True)
+    ):
+        share = np.maximum(share, 0.0)
+        others = (OUTER_LOWER_LIP, OUTER_UPPER_LIP)[lip]
+        known = np.unique(np.concatenate([edge, rig.landmark_vertex[[*ids, *others]]]))
+        wanted = np.zeros(len(known))
+        if outer is not None:
+            at = np.isin(known, rig.landmark_vertex[list(ids[1:-1])])
+            wanted[at] = (_height(outer[lip], shape[known, 0]) - shape[known, 1])[at]
+        at = np.isin(known, edge)
+        wanted[at] = (_height(inner[lip], shape[known, 0]) - shape[known, 1])[at]
+        for _ in range(_LIP_ROUNDS):  # lips share what is spread: it is less than asked for
+            missing = (wanted - moved[known]) * (share[known] > 0.2)
+            spread = _interpolate(rig, known, missing[:, None], _LIP_REACH, _LIP_SMOOTHING)
+            moved += spread[:, 0] * share
+    displacement = np.zeros((len(rig.mean), 3), np.float32)
+    displacement[:, 1] = moved
+    return displacement
+
+
+def _height(contour: Doubles, x: Doubles) -> Doubles:
+    """[n] y of a contour [m, 2] at x."""
+    order = np.argsort(contour[:, 0])
+    return np.asarray(np.interp(x, contour[order, 0], contour[order, 1]))
+
+
+def _lip_contours(rig: HeadRig, shape: Floats) -> Doubles:
+    """[4, n, 2] outer upper, inner upper, inner lower and outer lower contour of the lips.
+
+    At places that divide the way between the corners of the mouth evenly, corners left out.
+    """
+    upper, lower = lip_rims(rig)
+    above, below = (rig.landmark_vertex[list(ids)] for ids in (OUTER_UPPER_LIP, OUTER_LOWER_LIP))
+    ends = shape[rig.landmark_vertex[[OUTER_UPPER_LIP[0], OUTER_UPPER_LIP[-1]]], 0]
+    x = ends[0] + np.linspace(0.2, 0.8, _LIP_COLUMNS) * (ends[1] - ends[0])
+    contours = [shape[ids, :2].astype(np.float64) for ids in (above, upper, lower, below)]
+    return np.stack([np.stack([x, _height(contour, x)], 1) for contour in contours])
 
 
 def _interpolate(
@@ -108,6 +241,23 @@ def lip_edges(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         lowest = np.where(column < 0.04, down * rig.mean[near, 1], -np.inf).argmax(1)
         edges.append(near[lowest].astype(np.int32))
     return edges[0], edges[1]
+
+
+@lru_cache(maxsize=2)
+def lip_rims(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """[m] vertices along the edges of upper and lower lip, from the image's left.
+
+    The corners are left out: there the lips are one.
+    """
+    rims = []
+    columns = np.linspace(-_LIP_WIDTH, _LIP_WIDTH, _LIP_COLUMNS)[:, None]
+    for ids, down in ((_UPPER_INNER, 1.0), (_LOWER_INNER, -1.0)):
+        near = np.flatnonzero(_along_mesh(rig, ids) < _ROLL)
+        x = rig.mean[near, 0]
+        inside = np.abs(x - columns) < 0.5 * (columns[1] - columns[0])
+        lowest = np.where(inside, down * rig.mean[near, 1], -np.inf)
+        rims.append(near[lowest.argmax(1)[inside.any(1)]].astype(np.int32))
+    return rims[0], rims[1]
 
 
 def _along_mesh(rig: HeadRig, landmarks: tuple[int, ...]) -> Doubles:

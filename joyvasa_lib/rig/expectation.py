@@ -18,18 +18,18 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 _SCALE = {
     "browDown": (0.02, 0.5),
-    "browInnerUp": (0.07, 0.5),
+    "browInnerUp": (0.05, 0.5),
     "browOuterUp": (0.20, 0.5),
     "eyeBlink": (0.10, 0.65),
     "eyeLookDown": (0.10, 0.6),
-    "eyeLookIn": (0.12, 0.55),
+    "eyeLookIn": (0.05, 0.55),
     "eyeLookOut": (0.05, 0.55),
-    "eyeLookUp": (0.10, 0.5),
+    "eyeLookUp": (0.05, 0.5),
     "eyeSquint": (0.30, 0.6),
     "eyeWide": (0.02, 0.4),
     "jawOpen": (0.01, 0.6),
     "mouthFunnel": (0.01, 0.4),
-    "mouthPucker": (0.09, 0.7),
+    "mouthPucker": (0.05, 0.7),
     "mouthSmile": (0.02, 0.8),
 }
 """Score of a face at rest, and how much it grows with an activation of 1. Blendshapes that are not

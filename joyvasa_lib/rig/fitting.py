@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.rig.correction import lip_parting, spread_residuals
+from joyvasa_lib.rig.correction import lip_parting, meet_contours, spread_residuals
 from joyvasa_lib.rig.expectation import expectable
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import IRISES, LIPS
@@ -227,6 +227,8 @@ def fit_head(
         shape = shape + spread_residuals(rig, vertex[skin], canonical)
         expressed = shape + np.tensordot(w_blendshape, rig.blendshapes, 1)
         seen = ((np.asarray(landmarks) - translation) / scale) @ rotation.T
+        contours = meet_contours(rig, np.asarray(expressed, np.float32), seen)
+        shape, expressed = shape + contours, expressed + contours
         parting = lip_parting(rig, expressed, seen)
     return HeadFit(
         identity=w_id.astype(np.float32),

@@ -78,11 +78,9 @@ def test_videos_become_a_model_that_goes_on_learning_and_renders(
     sessions = json.loads((run / "command.json").read_text())
     assert sessions["step"] == 12
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    losses = [line["total"] for line in lines if "total" in line]
     errors = {line["step"]: line["valid/error"] for line in lines if "valid/error" in line}
     assert set(errors) == {0, 12, 24}
-    assert losses[-1] < losses[0]
-    assert errors[24] < errors[0]
+    assert errors[24] < errors[12] < errors[0]  # losses depend on which clip a step draws
 
     words = load_speech(DEMO / "hello.flac").waveform[8000:16000]
     write_wav(tmp_path / "speech.wav", words)

@@ -32,6 +32,9 @@ JUMP = 0.1
 LIKENESS = 0.65
 """Correlation of a face with itself a second ago below which it is another: one person's stays
 above 0.8, two people's below 0.7."""
+SETTLED = 0.9
+"""Correlation with itself a second later up to which the face after a change of person counts as a
+mixture of two; in a dissolve one of two thirds has 0.9."""
 SHARP_SIDE = 96
 """Pixels of the face's longer side at which detail is measured, so that all videos compare."""
 _THUMB = 48
@@ -172,6 +175,7 @@ class _OpenRun:
         self._sharpness: list[float] = []
         self._recent: deque[NDArray[np.float32]] = deque(maxlen=round(fps))
         self._ago = round(fps)
+        self._mixed = 0
         self.face: Face
 
     def add(self, frame: Image, face: Face, likeness: NDArray[np.float32]) -> None:
@@ -179,6 +183,10 @@ class _OpenRun:
         self._tracker.see(frame, face)
         self._landmarks.append(face.landmarks)
         self._sharpness.append(sharpness(frame, face))
+        if self._began is Reason.OTHER_PERSON and len(self._recent) == self._ago:
+            number = len(self._landmarks) - 1 - self._ago
+            if number < self._ago and float(self._recent[0] @ likeness) < SETTLED:
+                self._mixed = number + 1
         self._recent.append(likeness)
 
     def jumps_to(self, face: Face) -> bool:
@@ -190,20 +198,20 @@ class _OpenRun:
         return bool(self._recent) and float(self._recent[0] @ likeness) < LIKENESS
 
     def finished(self, ended: Reason | None, drop: bool) -> Run | None:
-        keep = len(self._landmarks) - (self._ago if drop else 0)
-        if keep < 1:
+        keep = slice(self._mixed, len(self._landmarks) - (self._ago if drop else 0))
+        if keep.stop <= keep.start:
             return None
         track = self._tracker.track()
         track = FaceTrack(
-            track.fps, track.aperture[:keep], track.eyelids[:keep], track.rotation[:keep]
+            track.fps, track.aperture[keep], track.eyelids[keep], track.rotation[keep]
         )
         return Run(
-            self._first,
+            self._first + self._mixed,
             self._began,
             ended,
             track,
-            np.stack(self._landmarks[:keep]),
-            np.array(self._sharpness[:keep]),
+            np.stack(self._landmarks[keep]),
+            np.array(self._sharpness[keep]),
         )
 
 

@@ -52,7 +52,7 @@ class HeadDriver:
         # The image's own jaw has lifted its lip already; lips that are replaced meet instead.
         rest = applied_blendshapes(fit.blendshapes, fit.blendshapes, portrait.blink_gain)
         applied = applied + replaced * portrait.seal + (1.0 - replaced) * (fit.blendshapes - rest)
-        own = replaced * portrait.teeth + (1.0 - replaced) * fit.parting
+        own = replaced * (portrait.teeth + portrait.closing) + (1.0 - replaced) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
         return self._posed(portrait, shape, pose)
 

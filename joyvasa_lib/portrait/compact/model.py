@@ -42,7 +42,7 @@ from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
-from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal
+from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal, rest_of_seal
 from joyvasa_lib.rig.fitting import HeadFit, fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 
@@ -178,13 +178,15 @@ class CompactPortraitModel(PortraitModel):
         closed_eyes = fit.blendshapes.copy()
         closed_eyes[BLINK] += gain * (1.0 - closed_eyes[BLINK])
         expressed = fit.shape + fit.parting + np.tensordot(closed_eyes, rig.blendshapes, 1)
+        seal = lip_seal(rig, fit)
         return CompactPortrait(
             size=len(source_image),
             mask=_border_mask(len(source_image)),
             fit=fit,
             appearance=look,
             blink_gain=gain,
-            seal=lip_seal(rig, fit),
+            seal=seal,
+            closing=rest_of_seal(rig, fit, seal),
             teeth=teeth,
             paint=mix_paint(rig, look, fit.project(expressed), self.driver.lid_stretch, fit.scale),
         )

@@ -20,6 +20,7 @@ class CompactPortrait(Portrait):
         appearance: the image read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
         seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
+        closing: [v, 3] see :func:`~joyvasa_lib.rig.calibration.rest_of_seal`.
         teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.encode.source_teeth.place_teeth`.
         paint: what is painted where the image shows nothing.
     """
@@ -28,6 +29,7 @@ class CompactPortrait(Portrait):
     appearance: Appearance
     blink_gain: Floats
     seal: Floats
+    closing: Floats
     teeth: Floats
     paint: Paint
 

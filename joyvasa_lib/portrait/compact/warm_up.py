@@ -33,6 +33,7 @@ def compile_kernels(rig: HeadRig) -> None:
     count = len(rig.mean)
     appearance = Appearance(
         image=np.zeros((_SIDE, _SIDE, 3), np.uint8),
+        skin=np.zeros((_SIDE, _SIDE, 3), np.uint8),
         vertices=at_rest,
         layer=np.full((_SIDE, _SIDE), SKIN, np.uint8),
         depth=np.zeros((_SIDE, _SIDE), np.float32),

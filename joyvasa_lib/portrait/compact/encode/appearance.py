@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.encode.closed_mouth import without_mouth
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
 from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, lash_colours
 from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
@@ -61,6 +62,7 @@ class Appearance:
 
     Attributes:
         image: [s, s, 3] the square crop, RGB.
+        skin: [s, s, 3] see :func:`~joyvasa_lib.portrait.compact.encode.closed_mouth.without_mouth`.
         vertices: [v, 3] the fitted head on the crop, pixels.
         layer: [s, s] which layer of the head each pixel shows (see ``lookup``).
         depth: [s, s] depth of the fitted head, pixels; infinite outside.
@@ -76,6 +78,7 @@ class Appearance:
     """
 
     image: Bytes
+    skin: Bytes
     vertices: Floats
     layer: Bytes
     depth: Floats
@@ -194,6 +197,7 @@ def read_appearance(rig: HeadRig, fit: HeadFit, image: Bytes) -> Appearance:
     )
     return Appearance(
         image=image,
+        skin=without_mouth(rig, image, vertices, fit.scale),
         vertices=vertices,
         layer=layer,
         depth=depth,

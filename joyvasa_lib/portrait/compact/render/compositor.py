@@ -94,7 +94,7 @@ def draw_frames(
         wide[..., 0] += line
         wide[..., 1] += line[:, None]
         cv2.remap(
-            appearance.image,
+            appearance.skin,
             wide,
             None,
             cv2.INTER_LINEAR,
@@ -153,4 +153,7 @@ def _draw_part(
         if part.inside
         else np.full_like(window.layer, 255)
     )
-    resolve(window, visibility, paint.light, appearance.image, finer, (int(left), int(top)), frame)
+    resolve(
+        window, visibility, paint.light, (appearance.skin, appearance.image), finer,
+        (int(left), int(top)), frame,
+    )  # fmt: skip

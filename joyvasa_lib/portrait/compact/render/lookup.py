@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.layers import EYE, MIXED, OUTSIDE, SKIN
+from joyvasa_lib.portrait.compact.layers import EYE, MIXED, MOUTH, OUTSIDE, SKIN
 from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import barycentric, bilinear
 from joyvasa_lib.rig.threads import for_each_frame
@@ -101,8 +101,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                         continue
                     theirs = source_layer[v, u]
                     usable = zero
-                    if theirs == mine or (mine == SKIN and theirs == OUTSIDE):
-                        usable = one
+                    if theirs == mine or (mine == SKIN and (theirs == OUTSIDE or theirs >= MOUTH)):
+                        usable = one  # lips stand in the mouth's place on the image of the skin
                     elif (
                         mine == EYE and theirs == SKIN
                     ):  # the eye is larger than its fitted eyelids

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.layers import MOUTH
 from joyvasa_lib.portrait.compact.render.lookup import Window
 from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.kernels import bilinear
@@ -25,7 +26,7 @@ _SEEN = 0.02
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _resolve(  # type: ignore[no-untyped-def]
-    where, unseen, fill, layer, visibility, light, image, finer, left_edge, top_edge, frame
+    where, unseen, fill, layer, visibility, light, skin, image, finer, left_edge, top_edge, frame
 ):
     one, zero = np.float32(1.0), np.float32(0.0)
     last = np.float32(image.shape[0] - 1.001)
@@ -51,7 +52,8 @@ def _resolve(  # type: ignore[no-untyped-def]
                         top, bottom = min(top, where[v, u, 1]), max(bottom, where[v, u, 1])
             cover /= count
             apart = right - left + bottom - top > _TORN
-            edge = low > 0 and ((low != high and apart) or most - least > _PARTLY)
+            mouth = high >= MOUTH  # the frame shows lips there
+            edge = low > 0 and (mouth or (low != high and apart) or most - least > _PARTLY)
             if not edge and cover <= _SEEN:
                 continue
             for c in range(3):
@@ -68,8 +70,12 @@ def _resolve(  # type: ignore[no-untyped-def]
                         i, j = int(x), int(y)
                         x -= i
                         y -= j
-                        for c in range(3):
-                            mean[c] += (one - alpha) * bilinear(image, i, j, x, y, c)
+                        if layer[v, u] >= MOUTH:
+                            for c in range(3):
+                                mean[c] += (one - alpha) * bilinear(image, i, j, x, y, c)
+                        else:
+                            for c in range(3):
+                                mean[c] += (one - alpha) * bilinear(skin, i, j, x, y, c)
             for c in range(3):
                 if edge:
                     value = (mean[c] + paint[c]) / count
@@ -82,7 +88,7 @@ def resolve(
     window: Window,
     visibility: Bytes,
     light: Floats,
-    image: Bytes,
+    images: tuple[Bytes, Bytes],
     finer: int,
     origin: tuple[int, int],
     frame: Bytes,
@@ -97,12 +103,12 @@ def resolve(
         window: [n h, n w] samples.
         visibility: [n h, n w] index into ``light`` of each sample.
         light: [256, 3] factors of the paint.
-        image: [s, s, 3] RGB.
+        images: [s, s, 3] RGB each: what lips and skin show, and what shows between parted lips.
         finer: samples along one side of a pixel.
         origin: column and row of the window's first pixel on the frame.
         frame: [s, s, 3] the frame.
     """
     _resolve(
-        window.where, window.unseen, window.fill, window.layer, visibility, light, image, finer,
+        window.where, window.unseen, window.fill, window.layer, visibility, light, *images, finer,
         origin[0], origin[1], frame,
     )  # fmt: skip
