@@ -54,7 +54,7 @@ _OWN_LIP = 0.25
 """Rig units from a lip within which skin moves with it rather than with the other one."""
 _SHUT, _OPEN = 0.03, 0.10
 """Rig units between landmarks of touching lips, and from which on they mark the lips' edges."""
-_LIP_WIDTH, _LIP_COLUMNS = 0.33, 15
+_LIP_WIDTH, _LIP_COLUMNS = 0.36, 15
 """Distance from the midline, rig units, within which the edges of the lips are apart, and the
 columns in which they are found: the mesh is that fine."""
 _MOST_STRETCH = 1.15
@@ -226,7 +226,7 @@ def lip_side(rig: HeadRig) -> Floats:
     """[v] 1 on the upper lip, -1 on the lower one, 0 in the mouth's corners and far from it."""
     upper, lower = (_along_mesh(rig, ids) for ids in (_UPPER_INNER, _LOWER_INNER))
     with np.errstate(invalid="ignore"):
-        side = np.tanh(3.0 * (lower - upper) / (lower + upper))
+        side = np.tanh(6.0 * (lower - upper) / (lower + upper))
         side *= np.exp(-((np.minimum(lower, upper) / _OWN_LIP) ** 2))
     return np.nan_to_num(side).astype(np.float32)
 

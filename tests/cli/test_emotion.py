@@ -16,6 +16,7 @@ from joyvasa_lib.emotion.action_units import ACTION_UNITS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.evaluation.contact_sheet import CELL, contact_sheet, emotion_cells, unit_cells
 from joyvasa_lib.evaluation.expression import follow_points, lips_parted, measure_face
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import SYNTHETIC_IMAGE, load_image
 from joyvasa_lib.motion import BLENDSHAPES
@@ -56,6 +57,10 @@ def test_a_smiling_image_bares_its_teeth_in_happiness_and_not_in_anger(
     opening = measure_face(mesh).aperture
     assert opening > 0.05  # she shows her teeth
     assert parted("anger") < -0.5 * opening
+    angry = pipe.edit(portrait, "anger", paste_back=False)
+    detector = MediaPipeFaceDetector()
+    shut, _ = detector.look_closely(angry, detector.detect(angry)[0])
+    assert measure_face(shut.landmarks).aperture < 0.02
     assert parted("happiness") > -0.3 * opening  # broader, so a little flatter
     assert parted("surprise") > 0.0
 

@@ -17,6 +17,9 @@ _FULL_EFFECT = 3.0
 _LIKE, _UNLIKE = 0.75, 0.25
 """Cosine between the deformations of own and added mouth from which on the own one stays, and
 below which all of it is replaced."""
+_HARDLY_PRESSED = 0.1
+"""Activation up to which lips are not pressed, and from twice of which on they are: a smile rolls
+the lower lip that far."""
 _PRESSING = ("mouthPressLeft", "mouthPressRight", "mouthRollUpper", "mouthRollLower")
 
 
@@ -43,6 +46,7 @@ def replaced_share(own: Floats, change: Floats, space: MotionSpace) -> float:
     strength = min(1.0, _FULL_EFFECT * float(np.abs(change[mouth]).max(initial=0.0)))
     unlike = min(max((_LIKE - likeness) / (_LIKE - _UNLIKE), 0.0), 1.0)
     pressed = float(change[space.blendshape_indices(_PRESSING)].max(initial=0.0))
+    pressed *= min(max(pressed / _HARDLY_PRESSED - 1.0, 0.0), 1.0)
     return max(strength * unlike, min(1.0, _FULL_EFFECT * pressed))
 
 

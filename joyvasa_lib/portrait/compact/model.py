@@ -165,15 +165,17 @@ class CompactPortraitModel(PortraitModel):
                 "use MediaPipeFaceDetector or ManualFaceDetector"
             )
         fit = fit_head(self.rig, landmarks, expected=expected_expression(landmarks))
-        return self.portrait_of(fit, crop.image)
+        return self.portrait_of(fit, crop.image, landmarks)
 
-    def portrait_of(self, fit: HeadFit, source_image: Frames) -> CompactPortrait:
-        """The portrait of an image [s, s, 3] whose fit is known."""
+    def portrait_of(
+        self, fit: HeadFit, source_image: Frames, landmarks: Floats | None = None
+    ) -> CompactPortrait:
+        """The portrait of an image [s, s, 3] whose fit is known, and landmarks if they are."""
         rig = self.rig
         _, _, _, layer = fitted_layers(rig, fit, len(source_image))
         parted = np.isin(layer, MOUTH_LAYERS)
         fit, teeth = place_teeth(rig, fit, source_image, parted, typical_skin(source_image, layer))
-        look = read_appearance(rig, fit, source_image)
+        look = read_appearance(rig, fit, source_image, landmarks)
         gain = blink_gain(rig, fit, look.eye_margins[:, 1])
         closed_eyes = fit.blendshapes.copy()
         closed_eyes[BLINK] += gain * (1.0 - closed_eyes[BLINK])

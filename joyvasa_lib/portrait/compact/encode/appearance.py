@@ -12,7 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.closed_mouth import without_mouth
+from joyvasa_lib.portrait.compact.encode.closed_mouth import (
+    fitted_contours,
+    seen_contours,
+    without_mouth,
+)
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
 from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, lash_colours
 from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
@@ -178,26 +182,30 @@ def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, 
     return vertices, triangle[0], depth[0], layers[triangle[0]]
 
 
-def read_appearance(rig: HeadRig, fit: HeadFit, image: Bytes) -> Appearance:
+def read_appearance(
+    rig: HeadRig, fit: HeadFit, image: Bytes, landmarks: Floats | None = None
+) -> Appearance:
     """Projects the fitted head on the image and reads layers and colours.
 
     Args:
         rig: the head model.
         fit: the rig fitted to this crop.
         image: [s, s, 3] uint8 RGB crop.
+        landmarks: [468 or 478, 3] of the crop in pixels; lips are where the fit has them for None.
     """
     image = np.require(image, np.uint8, ["C", "W"])  # one type for compiled code
     side = len(image)
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
     layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
     margins = eye_margins(rig, image, vertices)
+    contours = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
     trusted = _trusted(rig, vertices)
     reach, reach_expression = displacement_reach(
         image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
     )
     return Appearance(
         image=image,
-        skin=without_mouth(rig, image, vertices, fit.scale),
+        skin=without_mouth(image, contours, fit.scale),
         vertices=vertices,
         layer=layer,
         depth=depth,
