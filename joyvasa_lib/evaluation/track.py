@@ -24,7 +24,7 @@ from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
 from joyvasa_lib.rig.head_rig import bundled_rig
-from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
+from joyvasa_lib.rig.lips import eye_distance, lip_opening
 from joyvasa_lib.rig.regions import MIDDLE_INNER_LOWER_LIP, MIDDLE_INNER_UPPER_LIP
 
 Curve = NDArray[np.float64]

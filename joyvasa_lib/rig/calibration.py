@@ -10,13 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.rig.correction import lip_closing, lip_edges
+from joyvasa_lib.rig.eyelids import lid_closing
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+from joyvasa_lib.rig.lips import lip_closing, lip_edges
 from joyvasa_lib.rig.regions import EYES
 
 _OVERLAP = 0.012
 """Rig units by which the edges of closed lips and eyelids overlap, so that no gap shows."""
+_LID_OVERLAP = 0.05
+"""Rig units by which the upper eyelid covers the edge of the lower one."""
 _LEAST_TO_CLOSE = 0.2
 """Part of a blink that is assumed to remain on eyes that the fit takes for nearly closed."""
 _LEAST_GAIN, _MOST_GAIN = 0.3, 2.2
@@ -63,18 +66,15 @@ def applied_blendshapes(blendshapes: Floats, own: Floats, gain: Floats) -> Float
     return applied
 
 
-def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Floats:
+def blink_gain(rig: HeadRig, fit: HeadFit) -> Floats:
     """[2] factor on the change of each blink, so that a full blink just closes the eye.
 
     Args:
         rig: the head model.
         fit: the rig fitted to the face.
-        below: [2] pixels by which the eyes, the person's left one first, end below the fitted lower
-            eyelids.
     """
-    extra = np.zeros(2) if below is None else np.asarray(below) / fit.scale
     gains = []
-    for name, eye, more in zip(_BLINK, EYES, extra, strict=True):
+    for name, eye in zip(_BLINK, EYES, strict=True):
         index = rig.blendshape_index(name)
         upper, lower = (
             rig.landmark_vertex[list(ids)] for ids in (eye.upper_middle, eye.lower_middle)
@@ -83,7 +83,7 @@ def blink_gain(rig: HeadRig, fit: HeadFit, below: Floats | None = None) -> Float
         opening = float(_gap(np.asarray(now, np.float32), upper, lower).mean())
         per_blink = -float(_gap(rig.blendshapes[index], upper, lower).mean())
         left = max(1.0 - float(fit.blendshapes[index]), _LEAST_TO_CLOSE)
-        gain = (opening + more + _OVERLAP) / (left * per_blink)
+        gain = (opening + _OVERLAP) / (left * per_blink)
         gains.append(np.clip(gain, _LEAST_GAIN, _MOST_GAIN))
     return np.array(gains, dtype=np.float32)
 
@@ -114,3 +114,17 @@ def rest_of_seal(rig: HeadRig, fit: HeadFit, seal: Floats) -> Floats:
     sealed = fit.shape + np.tensordot(seal, rig.blendshapes, 1)
     shown = fit.shape + fit.parting + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
     return lip_closing(rig, np.asarray(sealed, np.float32), np.asarray(shown, np.float32), _OVERLAP)
+
+
+def rest_of_blink(rig: HeadRig, fit: HeadFit, gain: Floats) -> Floats:
+    """[2, v, 3] displacement that closes what blinks leave open, rig units.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the face.
+        gain: [2] see :func:`blink_gain`.
+    """
+    shut = fit.blendshapes.copy()
+    shut[BLINK] += gain * (1.0 - shut[BLINK])
+    head = fit.shape + np.tensordot(shut, rig.blendshapes, 1)
+    return lid_closing(rig, np.asarray(head, np.float32), _LID_OVERLAP)

@@ -1,70 +1,25 @@
 """Puts a fitted head on its landmarks: spreads the residuals of identity and blendshapes.
 
-A smooth change of the head belongs to the person. How far the lips are parted belongs to the image
-alone: the lips lie so close together that a smooth change moves both, and a face whose broad smile
-is taken away must not keep the gap.
-
-Axis legend: ``v`` vertices, ``n`` points with a known displacement, ``m`` pairs of points on the
-inner contours of the lips.
+Axis legend: ``v`` vertices, ``n`` points with a known displacement.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import dijkstra
 
+from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.laplacian import mesh_edges
-from joyvasa_lib.rig.regions import (
-    EYEBALLS,
-    EYES,
-    INNER_LOWER_LIP,
-    INNER_UPPER_LIP,
-    OUTER_LIPS,
-    OUTER_LOWER_LIP,
-    OUTER_UPPER_LIP,
-    TEETH,
-)
+from joyvasa_lib.rig.regions import EYEBALLS, EYES, INNER_UPPER_LIP, OUTER_LIPS, TEETH
+from joyvasa_lib.rig.spreading import Doubles, along, spread, way_along
 
-Doubles = NDArray[np.float64]
-
-_UPPER_INNER, _LOWER_INNER = INNER_UPPER_LIP[1:-1], INNER_LOWER_LIP[1:-1]
-"""Inner contours of the lips without the corners."""
-_CONTOURS = (
-    *EYES[0].lids,
-    *EYES[1].lids,
-    *OUTER_LIPS,
-    INNER_UPPER_LIP[0],
-    INNER_UPPER_LIP[-1],
-)
-_REACH, _LIP_REACH = 0.35, 0.16
-"""Standard deviation of the kernels that spread displacements of the head and of a lip, rig
-units."""
-_SMOOTHING, _LIP_SMOOTHING = 0.05, 0.005
-"""Assumed variance of the noise of landmarks and of lip edges, relative to displacements: landmarks
-are smoothed, lip edges are met."""
+_REACH, _SMOOTHING = 0.35, 0.05
+"""Standard deviation of the kernel that spreads displacements of the head, rig units, and the
+variance of the landmarks' noise relative to displacements."""
 _CONTOUR_REACH, _CONTOUR_SMOOTHING = 0.11, 0.02
 """The same for what is left at the contours of eyelids and lips, whose points are that far apart:
 these are met, since an eyelid or a lip that is cut at the wrong place is seen at once."""
-_OWN_LIP = 0.25
-"""Rig units from a lip within which skin moves with it rather than with the other one."""
-_SHUT, _OPEN = 0.03, 0.10
-"""Rig units between landmarks of touching lips, and from which on they mark the lips' edges."""
-_LIP_WIDTH, _LIP_COLUMNS = 0.36, 15
-"""Distance from the midline, rig units, within which the edges of the lips are apart, and the
-columns in which they are found: the mesh is that fine."""
-_MOST_STRETCH = 1.15
-"""Height of closed lips over that of parted ones up to which they are stretched; then they move."""
-_UPPER_SHARE = 0.25
-"""Part of that way that the upper lip goes: mostly the jaw closes a mouth."""
-_LIP_ROUNDS = 4
-"""Rounds in which lips are moved to a contour."""
-_ROLL = 0.16
-"""Rig units along the skin from a lip's landmarks to its edge, which is rolled inwards."""
+_LIPS = (*OUTER_LIPS, INNER_UPPER_LIP[0], INNER_UPPER_LIP[-1])
 
 
 def spread_residuals(rig: HeadRig, vertex: NDArray[np.int32], displacement: Doubles) -> Floats:
@@ -76,194 +31,32 @@ def spread_residuals(rig: HeadRig, vertex: NDArray[np.int32], displacement: Doub
         displacement: [n, 3] rig units.
     """
     known, first = np.unique(vertex, return_index=True)
-    spread = _interpolate(rig, known, displacement[first], _REACH, _SMOOTHING)
-    return np.asarray(spread * rig.head_weight[:, None], dtype=np.float32)
+    smooth = spread(rig, known, displacement[first], _REACH, _SMOOTHING)
+    return np.asarray(smooth * rig.head_weight[:, None], dtype=np.float32)
 
 
 def meet_contours(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
-    """[v, 3] displacement that puts the contours of eyelids and lips on the image's, rig units.
+    """[v, 3] displacement that puts the edges of eyelids and lips on the image's, rig units.
 
-    Inner contours of the lips are left to :func:`lip_parting`, except for their corners. Eyeballs
-    and teeth stay.
+    Inner contours of the lips are left to :func:`~joyvasa_lib.rig.lips.lip_parting`, except for
+    their corners. Eyeballs and teeth stay.
 
     Args:
         rig: the head model.
         shape: [v, 3] the expressive head that was fitted.
         landmarks: [468 or 478, 3] the image's landmarks in the head's frame, rig units.
     """
-    known, first = np.unique(rig.landmark_vertex[list(_CONTOURS)], return_index=True)
-    wanted = landmarks[list(_CONTOURS)][first] - shape[known]
+    vertex = [rig.landmark_vertex[list(_LIPS)]]
+    place = [landmarks[list(_LIPS)]]
+    for eye, edges in zip(EYES, lid_edges(rig), strict=True):
+        for ids, edge in zip((eye.upper_lid, eye.lower_lid), edges, strict=True):
+            contour = landmarks[list(ids)]
+            contour = contour if contour[0, 0] < contour[-1, 0] else contour[::-1]
+            vertex.append(edge)
+            place.append(along(contour, way_along(rig.mean[edge].astype(np.float64))))
+    known, first = np.unique(np.concatenate(vertex), return_index=True)
+    wanted = np.concatenate(place)[first] - shape[known]
     wanted[:, 2] = 0.0
-    spread = _interpolate(rig, known, wanted, _CONTOUR_REACH, _CONTOUR_SMOOTHING)
-    spread[rig.part_vertices(*EYEBALLS, *TEETH, "tongue")] = 0.0
-    return np.asarray(spread * rig.head_weight[:, None], dtype=np.float32)
-
-
-def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
-    """[v, 3] displacement that moves the edges of the lips to where the image has them, rig units.
-
-    Args:
-        rig: the head model.
-        shape: [v, 3] the expressive head that was fitted.
-        landmarks: [468, 3] the image's landmarks in the head's frame, rig units.
-    """
-    upper, lower = (landmarks[list(ids)] for ids in (INNER_UPPER_LIP, INNER_LOWER_LIP))
-    gap = np.maximum(lower[:, 1] - upper[:, 1], 0.0)
-    # Landmarks of closed lips lie beside the line where the lips meet.
-    beside = 0.5 * gap * np.clip((_OPEN - gap) / (_OPEN - _SHUT), 0.0, 1.0)
-    middle = 0.5 * (upper[:, 1] + lower[:, 1])
-    upper_end = np.stack([upper[:, 0], np.minimum(upper[:, 1] + beside, middle)], 1)
-    lower_end = np.stack([lower[:, 0], np.maximum(lower[:, 1] - beside, middle)], 1)
-    return _lips_moved_to(rig, shape, (upper_end, lower_end))
-
-
-def lip_closing(rig: HeadRig, shape: Floats, parted: Floats, overlap: float) -> Floats:
-    """[v, 3] displacement that brings the edges of the lips together, rig units.
-
-    They meet where both lips keep the share of the mouth's height that they have while parted, so
-    that neither is stretched more than the other.
-
-    Args:
-        rig: the head model.
-        shape: [v, 3] a head whose lips should touch.
-        parted: [v, 3] the same head as the image shows it.
-        overlap: rig units by which the edges then overlap.
-    """
-    above, upper, lower, below = _lip_contours(rig, parted)[..., 1]
-    thick, thin = np.maximum(upper - above, 0.0), np.maximum(below - lower, 0.0)
-    contours = _lip_contours(rig, shape)
-    x, top, bottom = contours[0, :, 0], contours[0, :, 1], contours[3, :, 1]
-    excess = np.maximum(bottom - top - _MOST_STRETCH * (thick + thin), 0.0)
-    top, bottom = top + _UPPER_SHARE * excess, bottom - (1.0 - _UPPER_SHARE) * excess
-    meeting = top + thick / np.maximum(thick + thin, 1e-6) * (bottom - top)
-    inner, outer = (
-        shape[rig.landmark_vertex[[ids[0], ids[-1]]], :2]
-        for ids in (INNER_UPPER_LIP, OUTER_UPPER_LIP)
-    )
-
-    def contour(y: Doubles, ends: Floats) -> Doubles:
-        return np.concatenate([ends[:1], np.stack([x, y], 1), ends[1:]])
-
-    half = 0.5 * overlap
-    return _lips_moved_to(
-        rig,
-        shape,
-        (contour(meeting + half, inner), contour(meeting - half, inner)),
-        (contour(top, outer), contour(bottom, outer)),
-    )
-
-
-def _lips_moved_to(
-    rig: HeadRig,
-    shape: Floats,
-    inner: tuple[Doubles, Doubles],
-    outer: tuple[Doubles, Doubles] | None = None,
-) -> Floats:
-    """[v, 3] displacement that moves the lips to contours, each from one corner to the other.
-
-    Args:
-        rig: the head model.
-        shape: [v, 3] the head.
-        inner: [n, 2] where the upper lip should end below, and the lower lip above.
-        outer: [n, 2] where the upper lip should end above, and the lower lip below; where they are
-            by default.
-    """
-    side = lip_side(rig)
-    moved = np.zeros(len(rig.mean))
-    for lip, (edge, share, ids) in enumerate(
-        zip(lip_rims(rig), (side, -side), (OUTER_UPPER_LIP, OUTER_LOWER_LIP), strict=True)
-    ):
-        share = np.maximum(share, 0.0)
-        others = (OUTER_LOWER_LIP, OUTER_UPPER_LIP)[lip]
-        known = np.unique(np.concatenate([edge, rig.landmark_vertex[[*ids, *others]]]))
-        wanted = np.zeros(len(known))
-        if outer is not None:
-            at = np.isin(known, rig.landmark_vertex[list(ids[1:-1])])
-            wanted[at] = (_height(outer[lip], shape[known, 0]) - shape[known, 1])[at]
-        at = np.isin(known, edge)
-        wanted[at] = (_height(inner[lip], shape[known, 0]) - shape[known, 1])[at]
-        for _ in range(_LIP_ROUNDS):  # lips share what is spread: it is less than asked for
-            missing = (wanted - moved[known]) * (share[known] > 0.2)
-            spread = _interpolate(rig, known, missing[:, None], _LIP_REACH, _LIP_SMOOTHING)
-            moved += spread[:, 0] * share
-    displacement = np.zeros((len(rig.mean), 3), np.float32)
-    displacement[:, 1] = moved
-    return displacement
-
-
-def _height(contour: Doubles, x: Doubles) -> Doubles:
-    """[n] y of a contour [m, 2] at x."""
-    order = np.argsort(contour[:, 0])
-    return np.asarray(np.interp(x, contour[order, 0], contour[order, 1]))
-
-
-def _lip_contours(rig: HeadRig, shape: Floats) -> Doubles:
-    """[4, n, 2] outer upper, inner upper, inner lower and outer lower contour of the lips.
-
-    At places that divide the way between the corners of the mouth evenly, corners left out.
-    """
-    upper, lower = lip_rims(rig)
-    above, below = (rig.landmark_vertex[list(ids)] for ids in (OUTER_UPPER_LIP, OUTER_LOWER_LIP))
-    ends = shape[rig.landmark_vertex[[OUTER_UPPER_LIP[0], OUTER_UPPER_LIP[-1]]], 0]
-    x = ends[0] + np.linspace(0.2, 0.8, _LIP_COLUMNS) * (ends[1] - ends[0])
-    contours = [shape[ids, :2].astype(np.float64) for ids in (above, upper, lower, below)]
-    return np.stack([np.stack([x, _height(contour, x)], 1) for contour in contours])
-
-
-def _interpolate(
-    rig: HeadRig, known: NDArray[np.int32], values: Doubles, reach: float, noise: float
-) -> Doubles:
-    """[v, d] regularised Gaussian kernel interpolation of values [n, d] at known vertices."""
-    places = rig.mean.astype(np.float64) / reach
-    squared = (places**2).sum(1)[:, None] + (places[known] ** 2).sum(1)
-    kernel = np.exp(-0.5 * np.maximum(squared - 2.0 * places @ places[known].T, 0.0))
-    weights = np.linalg.solve(kernel[known] + noise * np.eye(len(known)), values)
-    return np.asarray(kernel @ weights)
-
-
-@lru_cache(maxsize=2)
-def lip_side(rig: HeadRig) -> Floats:
-    """[v] 1 on the upper lip, -1 on the lower one, 0 in the mouth's corners and far from it."""
-    upper, lower = (_along_mesh(rig, ids) for ids in (_UPPER_INNER, _LOWER_INNER))
-    with np.errstate(invalid="ignore"):
-        side = np.tanh(6.0 * (lower - upper) / (lower + upper))
-        side *= np.exp(-((np.minimum(lower, upper) / _OWN_LIP) ** 2))
-    return np.nan_to_num(side).astype(np.float32)
-
-
-@lru_cache(maxsize=2)
-def lip_edges(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """[m] vertices where the upper lip ends below, and where the lower lip ends above."""
-    edges = []
-    for ids, down in ((_UPPER_INNER, 1.0), (_LOWER_INNER, -1.0)):
-        near = np.flatnonzero(_along_mesh(rig, ids) < _ROLL)
-        column = np.abs(rig.mean[near, 0] - rig.mean[rig.landmark_vertex[list(ids)], 0][:, None])
-        lowest = np.where(column < 0.04, down * rig.mean[near, 1], -np.inf).argmax(1)
-        edges.append(near[lowest].astype(np.int32))
-    return edges[0], edges[1]
-
-
-@lru_cache(maxsize=2)
-def lip_rims(rig: HeadRig) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """[m] vertices along the edges of upper and lower lip, from the image's left.
-
-    The corners are left out: there the lips are one.
-    """
-    rims = []
-    columns = np.linspace(-_LIP_WIDTH, _LIP_WIDTH, _LIP_COLUMNS)[:, None]
-    for ids, down in ((_UPPER_INNER, 1.0), (_LOWER_INNER, -1.0)):
-        near = np.flatnonzero(_along_mesh(rig, ids) < _ROLL)
-        x = rig.mean[near, 0]
-        inside = np.abs(x - columns) < 0.5 * (columns[1] - columns[0])
-        lowest = np.where(inside, down * rig.mean[near, 1], -np.inf)
-        rims.append(near[lowest.argmax(1)[inside.any(1)]].astype(np.int32))
-    return rims[0], rims[1]
-
-
-def _along_mesh(rig: HeadRig, landmarks: tuple[int, ...]) -> Doubles:
-    """[v] distance from landmarks along the skin and the inside of the mouth, rig units."""
-    edges = mesh_edges(rig.triangles[rig.part("skin", "mouth_cavity")])
-    length = np.linalg.norm(rig.mean[edges[:, 0]] - rig.mean[edges[:, 1]], axis=1)
-    links = sparse.coo_matrix((length, (edges[:, 0], edges[:, 1])), shape=(len(rig.mean),) * 2)
-    start = rig.landmark_vertex[list(landmarks)]
-    return np.asarray(dijkstra(links.tocsr(), directed=False, indices=start, min_only=True))
+    smooth = spread(rig, known, wanted, _CONTOUR_REACH, _CONTOUR_SMOOTHING)
+    smooth[rig.part_vertices(*EYEBALLS, *TEETH, "tongue")] = 0.0
+    return np.asarray(smooth * rig.head_weight[:, None], dtype=np.float32)

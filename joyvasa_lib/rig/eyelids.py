@@ -12,11 +12,18 @@ from functools import lru_cache
 import numpy as np
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
-from joyvasa_lib.rig.regions import LEFT_EYE, RIGHT_EYE
+from joyvasa_lib.rig.regions import EYEBALLS, EYES, LEFT_EYE, RIGHT_EYE
+from joyvasa_lib.rig.spreading import height_of, spread
 
-_FOLDED, _STRETCHED = 0.35, 0.65
+_FOLDED, _STRETCHED = 0.12, 0.32
 """Weights up to which a closed eyelid shows the image, and from which on it is painted, because the
 image's skin would be stretched too far."""
+_REACH, _SMOOTHING = 0.11, 0.005
+"""Standard deviation of the kernel that spreads displacements of an eyelid's edge, rig units, and
+the variance of its noise relative to displacements."""
+_BESIDE, _BEFORE = 0.03, 0.03
+"""Rig units from the rim of an eye, as seen from the front, within which the edge of an eyelid is
+looked for, and least distance before the rim."""
 _STILL = 0.02
 """Weight up to which skin does not belong to the upper eyelid."""
 
@@ -34,6 +41,73 @@ def lid_weight(rig: HeadRig) -> Floats:
 def lid_rim(rig: HeadRig) -> Ints:
     """Vertices of the edges of the eyelids, where skin turns into the eye's cavity."""
     return np.intersect1d(rig.part_vertices("skin"), rig.part_vertices("eye_cavity"))
+
+
+@lru_cache(maxsize=2)
+def lid_edges(rig: HeadRig) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+    """Vertices of the edges of upper and lower eyelid, of the person's left eye and the right one.
+
+    The skin that bounds the opening as it is seen from the front; the rim itself lies behind it.
+    Each goes from the corner on the image's left to the other, both corners included.
+    """
+    blinks = [rig.blendshape_index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    shut = rig.mean + rig.blendshapes[blinks].sum(0)
+    skin = np.flatnonzero(rig.skin_vertex)
+    eyes = []
+    for marks, ring in zip(EYES, _rims(rig), strict=True):
+        corners = rig.landmark_vertex[[marks.outer_corner, marks.inner_corner]]
+        corners = corners[np.argsort(rig.mean[corners, 0])]
+        edges = []
+        for rim, down in zip(ring, (1.0, -1.0), strict=True):
+            edge = [corners[0]]
+            for vertex in rim[1:-1]:
+                offset = rig.mean[skin] - rig.mean[vertex]
+                apart = np.hypot(*offset[:, :2].T) + 10.0 * (offset[:, 2] > -_BEFORE)
+                near = apart < max(_BESIDE, float(apart.min()) + 1e-6)
+                front = skin[near][(down * shut[skin[near], 1]).argmax()]
+                if rig.mean[edge[-1], 0] < rig.mean[front, 0] < rig.mean[corners[1], 0]:
+                    edge.append(front)
+            edges.append(np.array([*edge, corners[1]], np.int32))
+        eyes.append((edges[0], edges[1]))
+    return eyes[0], eyes[1]
+
+
+def _rims(rig: HeadRig) -> list[tuple[Ints, Ints]]:
+    """Upper and lower half of the rim of each eye, from the image's left to its right."""
+    rim = lid_rim(rig)
+    halves = []
+    for ring in (rim[rig.mean[rim, 0] > 0], rim[rig.mean[rim, 0] < 0]):
+        around = rig.mean[ring, :2] - rig.mean[ring, :2].mean(0)
+        ring = ring[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]  # left, above, right, below
+        ring = np.roll(ring, -int(rig.mean[ring, 0].argmin()))
+        last = int(rig.mean[ring, 0].argmax())
+        halves.append((ring[: last + 1], np.append(ring[last:], ring[0])[::-1]))
+    return halves
+
+
+def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
+    """[2, v, 3] displacement that lays the edges of the upper eyelids on the lower ones, rig units.
+
+    A blink of the rig closes the mean eye. On a person's eye it leaves gaps, or goes beyond the
+    lower eyelid: what is missing, of the person's left and right eye.
+
+    Args:
+        rig: the head model.
+        shut: [v, 3] the head with its eyes shut by the rig's blinks.
+        overlap: rig units by which the edges then overlap.
+    """
+    closing = np.zeros((2, *shut.shape), np.float32)
+    for eye, marks, (upper, lower) in zip(range(2), EYES, lid_edges(rig), strict=True):
+        inner = upper[1:-1]
+        x = shut[inner, 0]
+        missing = height_of(shut[lower, :2], x) + overlap - shut[inner, 1]
+        still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
+        still = np.setdiff1d(still, inner)
+        values = np.concatenate([missing, np.zeros(len(still))])[:, None]
+        moved = spread(rig, np.concatenate([inner, still]), values, _REACH, _SMOOTHING)[:, 0]
+        moved[rig.part_vertices(*EYEBALLS)] = 0.0
+        closing[eye, :, 1] = moved
+    return closing
 
 
 @lru_cache(maxsize=2)

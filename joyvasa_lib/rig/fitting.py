@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.rig.correction import lip_parting, meet_contours, spread_residuals
+from joyvasa_lib.rig.correction import meet_contours, spread_residuals
 from joyvasa_lib.rig.expectation import expectable
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.lips import lip_parting
 from joyvasa_lib.rig.regions import IRISES, LIPS
 
 _DEPTH_WEIGHT = 0.25

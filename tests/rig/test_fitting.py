@@ -13,9 +13,9 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.encode.source_smile import own_smile
 from joyvasa_lib.rig.calibration import BLINK, applied_blendshapes, blink_gain, lip_seal
-from joyvasa_lib.rig.correction import lip_edges
 from joyvasa_lib.rig.fitting import fit_head, similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
+from joyvasa_lib.rig.lips import lip_edges
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
 
 pytestmark = pytest.mark.slow

@@ -217,7 +217,7 @@ def guard_of(space: MotionSpace) -> SpeechGuard:
         return _liveportrait_guard()
     if space.has_blendshapes and {"jawOpen", "mouthClose"} <= set(space.blendshape_names):
         from joyvasa_lib.rig.head_rig import bundled_rig
-        from joyvasa_lib.rig.lip_opening import lip_opening
+        from joyvasa_lib.rig.lips import lip_opening
 
         known = dict(zip(BLENDSHAPES, lip_opening(bundled_rig()), strict=True))
         return BlendshapeGuard(space, np.array([known.get(n, 0.0) for n in space.blendshape_names]))

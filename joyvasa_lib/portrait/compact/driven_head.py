@@ -54,6 +54,7 @@ class HeadDriver:
         applied = applied + replaced * portrait.seal + (1.0 - replaced) * (fit.blendshapes - rest)
         own = replaced * (portrait.teeth + portrait.closing) + (1.0 - replaced) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
+        shape += np.tensordot(_closing(fit, blendshapes), portrait.lids, 1)
         return self._posed(portrait, shape, pose)
 
     def driven_heads(
@@ -68,9 +69,7 @@ class HeadDriver:
             vertices: [b, v, 3] result of :meth:`vertices`.
         """
         fit = portrait.fit
-        own = fit.blendshapes[BLINK]
-        closing = np.clip((blendshapes[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
-        closed = closing[:, self._eye_side]
+        closed = _closing(fit, blendshapes)[:, self._eye_side]
         painted = self.lid_stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
@@ -94,3 +93,9 @@ class HeadDriver:
 def source_pose(fit: HeadFit) -> Pose:
     """The head pose that an image shows, in crop pixels."""
     return Pose(rotation_angles(fit.rotation), fit.translation, np.array([fit.scale]))
+
+
+def _closing(fit: HeadFit, blendshapes: Floats) -> Floats:
+    """[b, 2] how far the person's left and right eye have closed from how the image shows them."""
+    own = fit.blendshapes[BLINK]
+    return np.clip((blendshapes[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)

@@ -42,7 +42,7 @@ from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
-from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal, rest_of_seal
+from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal, rest_of_blink, rest_of_seal
 from joyvasa_lib.rig.fitting import HeadFit, fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 
@@ -176,10 +176,12 @@ class CompactPortraitModel(PortraitModel):
         parted = np.isin(layer, MOUTH_LAYERS)
         fit, teeth = place_teeth(rig, fit, source_image, parted, typical_skin(source_image, layer))
         look = read_appearance(rig, fit, source_image, landmarks)
-        gain = blink_gain(rig, fit, look.eye_margins[:, 1])
+        gain = blink_gain(rig, fit)
+        lids = rest_of_blink(rig, fit, gain)
         closed_eyes = fit.blendshapes.copy()
         closed_eyes[BLINK] += gain * (1.0 - closed_eyes[BLINK])
         expressed = fit.shape + fit.parting + np.tensordot(closed_eyes, rig.blendshapes, 1)
+        expressed = expressed + lids.sum(0)
         seal = lip_seal(rig, fit)
         return CompactPortrait(
             size=len(source_image),
@@ -187,6 +189,7 @@ class CompactPortraitModel(PortraitModel):
             fit=fit,
             appearance=look,
             blink_gain=gain,
+            lids=lids,
             seal=seal,
             closing=rest_of_seal(rig, fit, seal),
             teeth=teeth,

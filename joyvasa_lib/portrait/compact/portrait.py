@@ -19,6 +19,7 @@ class CompactPortrait(Portrait):
         fit: the rig fitted to the face: canonical shape, source expression and pose.
         appearance: the image read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
+        lids: [2, v, 3] see :func:`~joyvasa_lib.rig.calibration.rest_of_blink`.
         seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
         closing: [v, 3] see :func:`~joyvasa_lib.rig.calibration.rest_of_seal`.
         teeth: [v, 3] see :func:`~joyvasa_lib.portrait.compact.encode.source_teeth.place_teeth`.
@@ -28,6 +29,7 @@ class CompactPortrait(Portrait):
     fit: HeadFit
     appearance: Appearance
     blink_gain: Floats
+    lids: Floats
     seal: Floats
     closing: Floats
     teeth: Floats

@@ -14,10 +14,9 @@ from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.driving.source_mouth import replaced_mouth, replaced_share
 from joyvasa_lib.portrait.compact.encode.source_smile import SMILE, own_smile
 from joyvasa_lib.rig.calibration import JAW
-from joyvasa_lib.rig.correction import lip_edges
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.lip_opening import eye_distance, lip_opening
+from joyvasa_lib.rig.lips import eye_distance, lip_edges, lip_opening
 
 
 def fit_change(rig: HeadRig, fit: HeadFit, change: Motion) -> tuple[Motion, float]:

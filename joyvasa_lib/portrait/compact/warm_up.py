@@ -41,7 +41,6 @@ def compile_kernels(rig: HeadRig) -> None:
         paintable=np.ones(count, np.float32),
         extension=_still(count),
         eye_margins=np.zeros((2, 2), np.float32),
-        lashes=np.zeros((2, 3), np.float32),
         eye_matte=np.zeros((_SIDE, _SIDE), np.uint8),
     )
     grey = np.full(3, 128, np.float32)

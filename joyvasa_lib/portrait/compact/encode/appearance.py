@@ -18,8 +18,7 @@ from joyvasa_lib.portrait.compact.encode.closed_mouth import (
     without_mouth,
 )
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
-from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, lash_colours
-from joyvasa_lib.portrait.compact.encode.eye_matte import eye_matte
+from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, eye_matte
 from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.layers import (
@@ -39,9 +38,9 @@ from joyvasa_lib.rig.regions import EYEBALLS, INSIDE_MOUTH, LEFT_EYE, LIPS, RIGH
 
 Bytes = NDArray[np.uint8]
 
-_SET_BACK = {"eye": 0.08, "mouth": 0.05}
+_SET_BACK = {"eye": 0.08, "eye_cavity": 0.16, "mouth": 0.05}
 """Rig units by which eyeballs and teeth are moved back: no fit is exact enough to keep them behind
-eyelids and lips everywhere."""
+eyelids and lips everywhere. What lies inside the edges of the eyelids stays behind the eyeball."""
 _LIDS_FORWARD = 0.05
 """Rig units by which upper eyelids are moved forward, so that they close over the lower ones."""
 _LEAST_FACING = 0.25
@@ -77,8 +76,7 @@ class Appearance:
         extension: carries the face's displacement into the image around it.
         eye_margins: [2, 2] see
             :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
-        lashes: [2, 3] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.lash_colours`.
-        eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_matte.eye_matte`.
+        eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_matte`.
     """
 
     image: Bytes
@@ -90,13 +88,14 @@ class Appearance:
     paintable: Floats
     extension: FlowExtension
     eye_margins: Floats
-    lashes: Floats
     eye_matte: Bytes
 
 
 @lru_cache(maxsize=2)
 def _set_back(rig: HeadRig) -> Floats:
     back = np.zeros(len(rig.mean), dtype=np.float32)
+    back[rig.part_vertices("eye_cavity")] = _SET_BACK["eye_cavity"]
+    back[rig.part_vertices("skin")] = 0.0
     back[rig.part_vertices(*EYEBALLS)] = _SET_BACK["eye"]
     back[rig.part_vertices(*INSIDE_MOUTH)] = _SET_BACK["mouth"]
     back -= _LIDS_FORWARD * lid_weight(rig) * rig.skin_vertex
@@ -210,8 +209,7 @@ def read_appearance(
         layer=layer,
         depth=depth,
         eye_margins=margins,
-        lashes=lash_colours(rig, image, vertices),
-        eye_matte=eye_matte(rig, image, vertices, triangle, layer, margins, fit.scale),
+        eye_matte=eye_matte(rig, vertices, side, fit.scale),
         shown_layer=_shown_layer(rig),
         paintable=paintable(rig),
         extension=build_extension(

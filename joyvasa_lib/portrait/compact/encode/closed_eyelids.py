@@ -1,11 +1,13 @@
-"""The closed eye of a portrait as a texture, made once: skin, its grain, the line of the lashes.
+"""The closed eye of a portrait as a texture, made once: the portrait's own upper eyelid, unfolded.
 
-An image of an open eye shows no closed eyelid. The eyelid's colour is interpolated harmonically
-from clean skin around the eye, so that light and shadow continue smoothly; its grain is that of the
-cheek, its lashes are as dark as those of the open eye. The texture is mapped to the head with its
-eyes closed, and moves with the eyelid.
+An image of an open eye shows a strip of its upper eyelid, between the crease and the lashes. The
+texture has the colours of that strip, make-up included, as far down as the closed eyelid reaches;
+the lashes lie at its end with the pixels that they have on the image. Around it skin is
+interpolated harmonically, so that light and shadow continue smoothly; its grain is that of the
+cheek. The texture is mapped to the head with its eyes closed, and moves with the eyelid.
 
-Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``n`` vertices on it.
+Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``n`` vertices on it, ``m``
+columns along the eye, ``k`` samples across the strip.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
-from joyvasa_lib.portrait.compact.encode.eye_matte import clean_skin
+from joyvasa_lib.portrait.compact.encode.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.encode.palette import luminance
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
-from joyvasa_lib.rig.eyelids import lid_rim, lid_weight
+from joyvasa_lib.rig.eyelids import lid_edges, lid_weight
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
-from joyvasa_lib.rig.regions import EYE_CORNERS
+from joyvasa_lib.rig.regions import EYES
+from joyvasa_lib.rig.spreading import height_of
 
 Bytes = NDArray[np.uint8]
 
@@ -39,15 +42,25 @@ _GRAINY = 0.8
 _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1), (0.55, -0.1))
 """Where grain may be taken from: rig units below and beside the eye; the smoothest place is used,
 to avoid hair and shadows."""
-_BINS = 15
-"""Columns along the eye in which the line of the lashes is found."""
+_COLUMNS, _SAMPLES = 41, 24
+"""Columns along the eye in which the colour of the eyelid is read, and samples in each."""
+_STRIP = 0.07
+"""Least height in rig units of the strip that is read: the crease may hide the eyelid."""
+_BRIGHT = (50, 80)
+"""Percentiles of the strip's luminance between which its colour is the skin's, not the lashes'."""
+_EVEN = 0.12
+"""Standard deviation of the blur of these colours along the eye, in lengths of it."""
+_OWN_FROM, _OWN_TO = 0.10, 0.40
+"""Weights of the eyelid between which the skin around it gives way to its own colour."""
 _BULGE, _FOLD = 0.05, 0.04
 """How much lighter the middle of a closed eyelid is, and how much darker its fold: a round eyelid
 under light from above."""
-_LASHES = 0.8
-"""Opacity of the darkest lashes."""
-_LINE, _FRINGE = 0.018, 0.034
-"""Rig units over which the line of the lashes fades upwards and downwards."""
+_LASHES_ABOVE, _LASHES_BELOW = 0.06, 0.05
+"""Rig units above and below the edge of the eyelid within which lashes are carried along."""
+_OUT_OF_EYE = 0.008
+"""Rig units above the fitted edge from which on lashes are read: below may be the bright eye."""
+_HANGING = 0.6
+"""Darkness of lashes below a closed eye relative to above the open one: they spread there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +126,119 @@ def paint_closed_eyelid(
     weight *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
     pixel = scale * finer
     skin = harmonic_fill(warped, weight.astype(np.float32), 0.03 * pixel)
+    at = _EyelidPlace.of(rig, uv, eye, opacity.shape, pixel)
+    strip = _Strip.of(rig, appearance, eye, scale)
+    own = np.clip((lid - _OWN_FROM) / (_OWN_TO - _OWN_FROM), 0.0, 1.0)[..., None]
+    skin = skin + own * (strip.colour_at(at.share) - skin)
     skin = skin * _shading(lid)[..., None]
     skin += _grain(appearance.image, low, skin, scale, finer)
     opacity[triangle < 0] = 0.0
     image = warped + opacity[..., None] * (skin - warped)
-    line = _lash_line(rig, uv, eye, vertex, opacity.shape, pixel)
-    lashes = appearance.lashes[eye]
-    line *= _LASHES * _lash_tone(lashes, skin, line) ** 0.5
-    image = image + line[..., None] * (lashes - image)
+    image = image * strip.lashes_at(appearance.image, at, scale)
     return ClosedEyelid(np.clip(image, 0, 255).astype(np.float32), vertex, uv[vertex, :2])
+
+
+@dataclass(frozen=True, eq=False)
+class _EyelidPlace:
+    """Where the texture's pixels lie on a closed upper eyelid.
+
+    Attributes:
+        share: [h, w] along its edge, 0 in the corner on the image's left, 1 in the other.
+        above: [h, w] rig units above its edge; negative below.
+    """
+
+    share: Floats
+    above: Floats
+
+    @classmethod
+    def of(
+        cls, rig: HeadRig, uv: Floats, eye: int, size: tuple[int, int], pixel: float
+    ) -> _EyelidPlace:
+        """The places on one eye's texture of a size, from the texture coordinates of the edge."""
+        edge = uv[lid_edges(rig)[eye][0], :2].astype(np.float64)
+        axes, length = _axes(edge)
+        curve = (edge - edge[0]) @ axes.T
+        row, column = np.mgrid[: size[0], : size[1]]
+        offset = np.stack([column, row], -1) - edge[0]
+        x, y = offset @ axes[0], offset @ axes[1]
+        above = (height_of(curve, x) - y) / pixel
+        return cls((x / length).astype(np.float32), above.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    """The strip of an upper eyelid that an image shows.
+
+    Attributes:
+        edge: [m, 2] pixels of the image along the eyelid's edge, from the image's left.
+        up: [2] unit vector across the eye, away from it.
+        colour: [m, 3] colour of the skin of the eyelid, [0, 255].
+    """
+
+    edge: Floats
+    up: Floats
+    colour: Floats
+
+    @classmethod
+    def of(cls, rig: HeadRig, appearance: Appearance, eye: int, scale: float) -> _Strip:
+        """The strip of one eye."""
+        points = appearance.vertices[:, :2].astype(np.float64)
+        rim = points[lid_edges(rig)[eye][0]]
+        axes, length = _axes(rim)
+        share = np.linspace(0.0, 1.0, _COLUMNS)
+        edge = rim[0] + share[:, None] * length * axes[0]
+        edge += height_of((rim - rim[0]) @ axes.T, share * length)[:, None] * axes[1]
+        crease = points[rig.landmark_vertex[list(EYES[eye].crease)]]
+        fold = height_of((crease - rim[0]) @ axes.T, share * length)
+        tall = (edge - rim[0]) @ axes[1] - fold
+        tall = np.maximum(tall, _STRIP * scale)
+        step = np.linspace(0.15, 1.0, _SAMPLES)
+        where = edge[:, None] - (step * tall[:, None])[..., None] * axes[1]
+        colour = _sampled(appearance.image, where.astype(np.float32))
+        order = np.argsort(luminance(colour), axis=1)
+        first, last = (round(share * _SAMPLES / 100) for share in _BRIGHT)
+        bright = np.take_along_axis(colour, order[..., None], 1)[:, first:last].mean(1)
+        even = cv2.GaussianBlur(
+            bright[None], (0, 0), _EVEN * _COLUMNS, borderType=cv2.BORDER_REPLICATE
+        )
+        return cls(edge.astype(np.float32), -axes[1].astype(np.float32), even[0])
+
+    def colour_at(self, share: Floats) -> Floats:
+        """[h, w, 3] colour of the eyelid's skin at shares [h, w] along its edge."""
+        return _column(self.colour, share)
+
+    def lashes_at(self, image: Bytes, at: _EyelidPlace, scale: float) -> Floats:
+        """[h, w, 3] factors in [0, 1] of the lashes: as the open eye has them, and hanging down."""
+        edge = _column(self.edge, at.share)
+        factor = np.ones((*at.share.shape, 3), np.float32)
+        for sign, reach, strength in (
+            (1.0, _LASHES_ABOVE, 1.0),
+            (-1.0, _LASHES_BELOW, _HANGING),
+        ):
+            height = np.where(sign * at.above > 0, np.abs(at.above), 10.0)
+            where = edge + ((height + _OUT_OF_EYE) * scale)[..., None] * self.up
+            seen = _sampled(image, where.astype(np.float32))
+            dark = np.clip(seen / np.maximum(self.colour_at(at.share), 8.0), 0.0, 1.0)
+            fade = strength * np.clip(2.0 - 2.0 * height / reach, 0.0, 1.0)
+            fade *= np.clip(8.0 * np.minimum(at.share, 1.0 - at.share) + 0.4, 0.0, 1.0)
+            factor *= 1.0 - fade[..., None] * (1.0 - dark)
+        return factor
+
+
+def _axes(edge: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """[2, 2] unit vectors along an eye from corner to corner and downwards, and its length."""
+    way = edge[-1] - edge[0]
+    length = max(float(np.hypot(*way)), 1.0)
+    along = way / length
+    return np.stack([along, [-along[1], along[0]]]), length
+
+
+def _column(values: Floats, share: Floats) -> Floats:
+    """[h, w, d] values [m, d] at shares [h, w] of the way, the nearest beyond its ends."""
+    at = np.clip(share, 0.0, 1.0) * (len(values) - 1)
+    low = np.minimum(at.astype(int), len(values) - 2)
+    rest = (at - low)[..., None]
+    return np.asarray(values[low] * (1.0 - rest) + values[low + 1] * rest, np.float32)
 
 
 def _sampled(image: Bytes, where: Floats) -> Floats:
@@ -159,58 +276,3 @@ def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: 
     grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)
     ratio = np.clip(luminance(skin) / np.maximum(light, 8.0), 0.3, 1.3)
     return np.asarray(_GRAINY * grain * ratio[..., None], dtype=np.float32)
-
-
-def _lash_line(
-    rig: HeadRig,
-    uv: Floats,
-    eye: int,
-    vertex: NDArray[np.intp],
-    size: tuple[int, int],
-    pixel: float,
-) -> Floats:
-    """[h, w] line of the lashes: 1 on the closed upper eyelid's edge, fading to the corners.
-
-    Args:
-        rig: the head model.
-        uv: [v, 3] the head with closed eyes, pixels of the texture.
-        eye: 0 for the person's left eye, 1 for the right one.
-        vertex: [n] the eye's vertices.
-        size: height and width of the texture.
-        pixel: pixels of the texture per rig unit.
-    """
-    rim = np.intersect1d(vertex, lid_rim(rig))
-    corners = rig.landmark_vertex[list(EYE_CORNERS[1 - eye])]
-    start, end = uv[corners, :2].astype(np.float64)
-    length = max(float(np.hypot(*(end - start))), 1.0)
-    along = (end - start) / length
-    axes = np.stack([along, [-along[1], along[0]]])  # along the eye, downwards
-    # The edge lies on the lower eyelid, or below it where the upper one comes farther down.
-    lower, upper = rim[lid_weight(rig)[rim] <= 0.5], vertex[lid_weight(rig)[vertex] > 0.5]
-    at = np.linspace(0.0, length, _BINS)
-    lowest = np.full(_BINS - 2, -np.inf)
-    for lid in (lower, upper):
-        x, y = ((uv[lid, :2] - start) @ axes.T).T
-        near = np.abs(x - at[1:-1, None]) < 1.6 * at[1]
-        lowest = np.maximum(lowest, np.where(near, y, -np.inf).max(1))
-    found = np.isfinite(lowest)
-    knots = np.concatenate([[0.0], at[1:-1][found], [length]])
-    values = np.concatenate([[0.0], lowest[found], [0.0]])
-    curve = np.poly1d(np.polyfit(knots / length, values, min(4, len(knots) - 1)))
-    row, column = np.mgrid[: size[0], : size[1]]
-    offset = np.stack([column, row], -1) - start
-    x, y = offset @ axes[0], offset @ axes[1]
-    above = curve(np.clip(x / length, 0.0, 1.0)) - y
-    reach = np.where(above > 0, _LINE, _FRINGE) * pixel
-    taper = np.clip(np.minimum(x, length - x) / (0.25 * max(length, 1.0)), 0.0, 1.0)
-    line = np.exp(-0.5 * (above / reach) ** 2) * taper**0.6
-    return np.asarray(line, dtype=np.float32)
-
-
-def _lash_tone(lashes: Floats, skin: Floats, at: Floats) -> float:
-    """How much darker lashes [3] are than the skin [h, w, 3] around their line [h, w], [0, 1]."""
-    weight = at.sum()
-    if weight < 1e-3:
-        return 0.0
-    beside = (at[..., None] * skin).sum((0, 1)) / weight
-    return float(np.clip(1.0 - luminance(lashes) / max(float(luminance(beside)), 1.0), 0.0, 1.0))

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.rig.correction import lip_rims
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.lips import lip_rims
 from joyvasa_lib.rig.regions import INNER_LOWER_LIP, INNER_UPPER_LIP
 
 Bytes = NDArray[np.uint8]

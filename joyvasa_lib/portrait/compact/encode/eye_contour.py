@@ -1,9 +1,10 @@
-"""The border between eyes and clean skin, outside the landmarks of large or made-up eyes.
+"""What belongs to an eye: its opening, lashes, liner and shadow, and where clean skin begins.
 
 Between the eye and clean skin lie lashes, liner and shadow. Colour is sampled along lines from the
 fitted contour outwards, up to the brow and down onto the cheek, until it is that of skin.
 
-Axis legend: ``n`` lines across one eye, ``m`` samples along a line.
+Axis legend: ``s`` side of the crop, ``v`` vertices, ``n`` lines across one eye, ``m`` samples along
+a line.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.rig.eyelids import (
+    distance_from_brows,
+    distance_from_eyelids,
+    eye_margin,
+    lid_edges,
+)
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYES
 
+Bytes = NDArray[np.uint8]
+
+NEAR_BROW, NEAR_EYE, EDGE = 0.12, 0.05, 0.04
+"""Distances of clean skin from the brow and from the eye's margin, and the width of its soft edge,
+rig units."""
+_RIM = 0.02
+"""Rig units by which the matte is dilated, so that no rim of the eye stays."""
+_FRACTION = 8
+"""Fractional bits of the contour's coordinates."""
 _LINES, _SAMPLES = 9, 32
 """Lines across one eye, whose median is taken, and samples along each."""
 _LIKE_SKIN = 0.3
 """Largest colour difference from skin that counts as skin, relative to the eye's own."""
 _FARTHEST_UP, _FARTHEST_DOWN = 0.75, 0.3
 """Ends of the search: share of the way to the brow, share of the eye's width downwards."""
-
-_LASHES_END = 0.35
-"""Share of the way to the brow within which lashes are darkest."""
 
 _CONTOURS = tuple(
     (
@@ -70,27 +83,32 @@ def eye_margins(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats)
     return margins
 
 
-def lash_colours(rig: HeadRig, source_image: NDArray[np.uint8], vertices: Floats) -> Floats:
-    """Colour [2, 3] of the lashes of the person's left and right eye: the darkest above its rim.
+def clean_skin(rig: HeadRig, margins: Floats) -> Floats:
+    """[v] 1 on skin that shows neither lashes nor brows, 0 on those; ``margins`` in rig units."""
+    from_eye = (distance_from_eyelids(rig) - eye_margin(rig, margins) - NEAR_EYE) / EDGE
+    from_brow = (distance_from_brows(rig) - NEAR_BROW) / EDGE
+    clean = np.clip(np.minimum(from_eye, from_brow), 0.0, 1.0) * rig.skin_vertex
+    return np.asarray(clean, dtype=np.float32)
+
+
+def eye_matte(rig: HeadRig, vertices: Floats, side: int, scale: float) -> Bytes:
+    """Share [s, s] of each pixel that belongs to an open eye, 255 for all of it.
 
     Args:
         rig: the head model.
-        source_image: [s, s, 3] the crop.
-        vertices: [v, 3] the head on it, pixels.
+        vertices: [v, 3] the fitted head on the crop, pixels.
+        side: of the crop in pixels.
+        scale: pixels per rig unit.
     """
-    colours = np.zeros((2, 3), dtype=np.float32)
-    points = vertices[rig.landmark_vertex, :2].astype(np.float64)
-    for eye, (corners, upper, _, brow) in enumerate(_CONTOURS):
-        across = points[corners[1]] - points[corners[0]]
-        width = max(float(np.hypot(*across)), 1.0)
-        blurred = cv2.GaussianBlur(source_image, (0, 0), max(0.5, 0.02 * width))
-        top, edge = (
-            _resampled(points[list(ids)], points[corners[0]], across) for ids in (upper, brow)
-        )
-        line = _along(blurred, top, _LASHES_END * (edge - top))
-        darkest = line.sum(-1).argmin(1)
-        colours[eye] = np.median(line[np.arange(len(line)), darkest], axis=0)
-    return colours
+    matte = np.zeros((side, side), dtype=np.uint8)
+    for upper, lower in lid_edges(rig):
+        ring = vertices[np.concatenate([upper, lower[-2:0:-1]]), :2]
+        contour = np.rint(ring * 2**_FRACTION).astype(np.int32)
+        cv2.fillPoly(matte, [contour], 255, lineType=cv2.LINE_AA, shift=_FRACTION)
+    reach = 2 * max(1, round(_RIM * scale)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    matte = np.asarray(cv2.dilate(matte, disc), np.uint8)
+    return np.asarray(cv2.GaussianBlur(matte, (0, 0), max(0.7, 0.5 * _RIM * scale)), np.uint8)
 
 
 def _normal(across: NDArray[np.float64], upwards: NDArray[np.float64]) -> NDArray[np.float64]:
