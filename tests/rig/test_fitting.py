@@ -13,10 +13,13 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.encode.source_smile import own_smile
 from joyvasa_lib.rig.calibration import BLINK, applied_blendshapes, blink_gain, lip_seal
+from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.fitting import fit_head, similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.lips import lip_edges
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize
+from joyvasa_lib.rig.regions import EYES
+from joyvasa_lib.rig.spreading import height_of
 
 pytestmark = pytest.mark.slow
 
@@ -74,9 +77,23 @@ def test_the_corrected_head_lies_on_every_landmark() -> None:
     shape = fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1)
     found = fit.project(np.asarray(shape, np.float32))[rig.landmark_vertex]
     used = rig.landmark_weight >= 1.0
+    used[[*EYES[0].lids, *EYES[1].lids]] = False  # edges of the skin lie there
     off = np.linalg.norm((found - bent)[used, :2], axis=1)
     assert np.median(off) < 0.5
     assert off.max() < 3.0
+
+
+def test_the_skin_of_eyelids_ends_where_the_landmarks_of_eyelids_are() -> None:
+    rig = bundled_rig()
+    bent = head(eyeBlinkLeft=0.3)
+    bent[:, 0] = PLACE[0] + 1.15 * (bent[:, 0] - PLACE[0])
+    fit = fit_head(rig, bent)
+    found = fit.project(fit.shape + np.tensordot(fit.blendshapes, rig.blendshapes, 1))
+    for eye, edges in zip(EYES, lid_edges(rig), strict=True):
+        for ids, edge in zip((eye.upper_lid, eye.lower_lid), edges, strict=True):
+            contour = bent[list(ids), :2].astype(np.float64)
+            off = found[edge, 1] - height_of(contour, found[edge, 0])
+            assert np.abs(off).max() < 1.5
 
 
 def test_a_similarity_is_recovered_exactly_and_reflections_are_not_taken() -> None:
