@@ -100,7 +100,7 @@ def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
     for eye, marks, (upper, lower) in zip(range(2), EYES, lid_edges(rig), strict=True):
         inner = upper[1:-1]
         x = shut[inner, 0]
-        missing = height_of(shut[lower, :2], x) + overlap - shut[inner, 1]
+        missing = height_of(shut[lower, :2].astype(np.float64), x) + overlap - shut[inner, 1]
         still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
         still = np.setdiff1d(still, inner)
         values = np.concatenate([missing, np.zeros(len(still))])[:, None]

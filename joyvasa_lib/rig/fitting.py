@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import meet_contours, spread_residuals
-from joyvasa_lib.rig.expectation import expectable
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.lips import lip_parting
 from joyvasa_lib.rig.regions import IRISES, LIPS
@@ -150,8 +149,8 @@ def fit_head(
         landmarks: [468 or 478, 3] MediaPipe mesh points in pixels, z in the same scale, smaller
             nearer; the last ten of 478 are the irises, whose centres tell the gaze.
         identity: [64] known identity weights (other frames of one person); fitted when None.
-        expected: [52] activations that the fit prefers where landmarks leave a choice, such as
-            :func:`~joyvasa_lib.rig.expectation.expected_blendshapes` of scores; 0 by default.
+        expected: [52] activations to prefer where landmarks leave a choice, NaN for none;
+            such as what a network that scores blendshapes suggests.
         iterations: alternations of pose and shape.
         correct: whether ``shape`` gets the smooth correction onto the landmarks.
 
@@ -187,8 +186,9 @@ def fit_head(
         blendshape_prior[BLENDSHAPES.index("jawOpen")] *= _JAW_PRIOR
     preferred = np.zeros(len(BLENDSHAPES))
     if expected is not None:
-        preferred[:] = expected
-        blendshape_prior[expectable()] = _EXPECTED_PRIOR
+        known = ~np.isnan(expected)
+        preferred[known] = expected[known]
+        blendshape_prior[known] = _EXPECTED_PRIOR
     prior = np.concatenate([np.full(n_id, _IDENTITY_PRIOR), blendshape_prior[free]])
     prior = prior**2 * len(vertex)
     pull = prior * np.concatenate([np.zeros(n_id), preferred[free]])

@@ -93,7 +93,7 @@ def test_the_skin_of_eyelids_ends_where_the_landmarks_of_eyelids_are() -> None:
         for ids, edge in zip((eye.upper_lid, eye.lower_lid), edges, strict=True):
             contour = bent[list(ids), :2].astype(np.float64)
             off = found[edge, 1] - height_of(contour, found[edge, 0])
-            assert np.abs(off).max() < 1.5
+            assert np.abs(off).max() < 0.035 * SCALE
 
 
 def test_a_similarity_is_recovered_exactly_and_reflections_are_not_taken() -> None:

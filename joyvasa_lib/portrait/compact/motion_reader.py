@@ -13,8 +13,8 @@ from joyvasa_lib.face.eyes import EyeWatch
 from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.motion import Motion, MotionSpace
 from joyvasa_lib.motion.keypoints import rotation_angles
+from joyvasa_lib.portrait.compact.expectation import expected_blendshapes
 from joyvasa_lib.rig.calibration import BLINK
-from joyvasa_lib.rig.expectation import expected_blendshapes
 from joyvasa_lib.rig.fitting import fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 

@@ -32,33 +32,28 @@ _SCALE = {
     "mouthPucker": (0.05, 0.7),
     "mouthSmile": (0.02, 0.8),
 }
-"""Score of a face at rest, and how much it grows with an activation of 1. Blendshapes that are not
-listed are expected at rest: their scores do not follow the rig's."""
+"""Score of a face at rest, and how much it grows with an activation of 1. The scores of blendshapes
+that are not listed do not follow the rig's."""
 
 
 def expected_blendshapes(scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Activations that scores suggest.
+    """Activations that scores suggest; NaN for blendshapes that they tell nothing about.
 
     Args:
         scores: [..., u] in [0, 1]; see
             :func:`~joyvasa_lib.face.landmarks.blendshape_scores.blendshape_scores`.
 
     Returns:
-        [..., u] in [0, 1].
+        [..., u] in [0, 1], or NaN.
     """
     rest, gain = _scales()
     return np.clip((np.asarray(scores) - rest) * gain, 0.0, 1.0).astype(np.float32)
 
 
-def expectable() -> NDArray[np.bool_]:
-    """[u] whether the scores tell anything about a blendshape."""
-    return np.asarray(_scales()[1] > 0)
-
-
 @lru_cache(maxsize=1)
 def _scales() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """[u] scores at rest and [u] activation for a score above that; 0 where none is known."""
-    rest, gain = np.zeros((2, len(BLENDSHAPES)), np.float32)
+    """[u] scores at rest and [u] activation for a score above that; NaN where none is known."""
+    rest, gain = np.full((2, len(BLENDSHAPES)), np.nan, np.float32)
     for index, name in enumerate(BLENDSHAPES):
         known = _SCALE.get(name.removesuffix("Left").removesuffix("Right"))
         if known is not None:
