@@ -17,6 +17,8 @@ What differs from :mod:`~joyvasa_lib.portrait.liveportrait.warping`, all of it e
 Positions, and what is computed at them, are float32 whatever the dtype of the hourglass: the
 generator enlarges their errors most, and they cost least.
 
+Over 300 lines because each step is explained beside the algebra that it shortens.
+
 Axis legend: ``b`` batch, ``c`` channels, ``d`` depth, ``h`` height, ``w`` width, ``k`` keypoints,
 ``e`` = k + 1 candidate motions. Volumes lie in memory as [b, d, h, w, c].
 """
