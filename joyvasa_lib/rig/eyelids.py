@@ -94,13 +94,16 @@ def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
     Args:
         rig: the head model.
         shut: [v, 3] the head with its eyes shut by the rig's blinks.
-        overlap: rig units by which the edges then overlap.
+        overlap: rig units by which the upper eyelid then covers the lower one in the middle.
     """
     closing = np.zeros((2, *shut.shape), np.float32)
     for eye, marks, (upper, lower) in zip(range(2), EYES, lid_edges(rig), strict=True):
         inner = upper[1:-1]
         x = shut[inner, 0]
-        missing = height_of(shut[lower, :2].astype(np.float64), x) + overlap - shut[inner, 1]
+        share = (x - shut[upper[0], 0]) / (shut[upper[-1], 0] - shut[upper[0], 0])
+        end = height_of(shut[lower, :2].astype(np.float64), x)
+        end += overlap * np.clip(4.0 * share * (1.0 - share), 0.0, 1.0)  # none in the corners
+        missing = end - shut[inner, 1]
         still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
         still = np.setdiff1d(still, inner)
         values = np.concatenate([missing, np.zeros(len(still))])[:, None]

@@ -25,6 +25,7 @@ from joyvasa_lib.rig.regions import (
     OUTER_EYE_CORNERS,
     OUTER_LOWER_LIP,
     OUTER_UPPER_LIP,
+    TEETH,
 )
 from joyvasa_lib.rig.spreading import Doubles, height_of, spread
 
@@ -33,6 +34,8 @@ _UPPER_INNER, _LOWER_INNER = INNER_UPPER_LIP[1:-1], INNER_LOWER_LIP[1:-1]
 _REACH, _SMOOTHING = 0.16, 0.005
 """Standard deviation of the kernel that spreads displacements of a lip's edge, rig units, and the
 variance of its noise relative to displacements: edges are met."""
+_OUTLINE_SMOOTHING = 0.02
+"""The same for the outer contours of the lips."""
 _OWN_LIP = 0.25
 """Rig units from a lip within which skin moves with it rather than with the other one."""
 _SHARPNESS = 6.0
@@ -44,7 +47,7 @@ _ROLL = 0.16
 _WIDTH, _COLUMNS = 0.36, 15
 """Distance from the midline, rig units, within which the edges of the lips are apart, and the
 columns in which they are found: the mesh is that fine."""
-_MOST_STRETCH = 1.15
+_MOST_STRETCH = 1.1
 """Height of closed lips over that of parted ones up to which they are stretched; then they move."""
 _UPPER_SHARE = 0.25
 """Part of that way that the upper lip goes: mostly the jaw closes a mouth."""
@@ -72,7 +75,7 @@ def lip_parting(rig: HeadRig, shape: Floats, landmarks: Doubles) -> Floats:
     middle = 0.5 * (upper[:, 1] + lower[:, 1])
     upper_end = np.stack([upper[:, 0], np.minimum(upper[:, 1] + beside, middle)], 1)
     lower_end = np.stack([lower[:, 0], np.maximum(lower[:, 1] - beside, middle)], 1)
-    return _lips_moved_to(rig, shape, (upper_end, lower_end))
+    return _lips_moved_to(rig, shape, upper_end, lower_end)
 
 
 def lip_closing(rig: HeadRig, shape: Floats, parted: Floats, overlap: float) -> Floats:
@@ -94,54 +97,58 @@ def lip_closing(rig: HeadRig, shape: Floats, parted: Floats, overlap: float) -> 
     excess = np.maximum(bottom - top - _MOST_STRETCH * (thick + thin), 0.0)
     top, bottom = top + _UPPER_SHARE * excess, bottom - (1.0 - _UPPER_SHARE) * excess
     meeting = top + thick / np.maximum(thick + thin, 1e-6) * (bottom - top)
-    inner, outer = (
-        shape[rig.landmark_vertex[[ids[0], ids[-1]]], :2]
-        for ids in (INNER_UPPER_LIP, OUTER_UPPER_LIP)
-    )
-
-    def contour(y: Doubles, ends: Floats) -> Doubles:
-        return np.concatenate([ends[:1], np.stack([x, y], 1), ends[1:]])
-
-    half = 0.5 * overlap
-    return _lips_moved_to(
-        rig,
-        shape,
-        (contour(meeting + half, inner), contour(meeting - half, inner)),
-        (contour(top, outer), contour(bottom, outer)),
-    )
+    outlines = _outlines_moved_to(rig, shape, np.stack([x, top], 1), np.stack([x, bottom], 1))
+    ends = shape[rig.landmark_vertex[[INNER_UPPER_LIP[0], INNER_UPPER_LIP[-1]]], :2]
+    line = np.concatenate([ends[:1], np.stack([x, meeting], 1), ends[1:]])
+    half = np.array([0.0, 0.5 * overlap])
+    moved = _lips_moved_to(rig, shape + outlines, line + half, line - half)
+    return np.asarray(outlines + moved, np.float32)
 
 
-def _lips_moved_to(
-    rig: HeadRig,
-    shape: Floats,
-    inner: tuple[Doubles, Doubles],
-    outer: tuple[Doubles, Doubles] | None = None,
-) -> Floats:
-    """[v, 3] displacement that moves the lips to contours, each from one corner to the other.
+def _outlines_moved_to(rig: HeadRig, shape: Floats, top: Doubles, bottom: Doubles) -> Floats:
+    """[v, 3] smooth displacement that moves the outer contours of the lips, corners left alone.
 
     Args:
         rig: the head model.
         shape: [v, 3] the head.
-        inner: [n, 2] where the upper lip should end below, and the lower lip above.
-        outer: [n, 2] where the upper lip should end above, and the lower lip below; where they are
-            by default.
+        top: [n, 2] where the upper lip should begin.
+        bottom: [n, 2] where the lower lip should end.
+    """
+    known, wanted = [], []
+    for ids, contour in ((OUTER_UPPER_LIP, top), (OUTER_LOWER_LIP, bottom)):
+        vertex = rig.landmark_vertex[list(ids)]
+        start, end = shape[vertex[[0, -1]], :2]
+        whole = np.concatenate([start[None], contour, end[None]])
+        known.append(vertex[1:-1])
+        wanted.append((height_of(whole, shape[vertex, 0]) - shape[vertex, 1])[1:-1])
+    corners = rig.landmark_vertex[[OUTER_UPPER_LIP[0], OUTER_UPPER_LIP[-1]]]
+    vertex, first = np.unique(np.concatenate([*known, corners]), return_index=True)
+    values = np.concatenate([*wanted, np.zeros(2)])[first]
+    displacement = np.zeros((len(rig.mean), 3), np.float32)
+    displacement[:, 1] = spread(rig, vertex, values[:, None], _REACH, _OUTLINE_SMOOTHING)[:, 0]
+    displacement[rig.part_vertices(*TEETH, "tongue")] = 0.0
+    return displacement * rig.head_weight[:, None]
+
+
+def _lips_moved_to(rig: HeadRig, shape: Floats, upper: Doubles, lower: Doubles) -> Floats:
+    """[v, 3] displacement that moves the edges of the lips to contours; their outer ones stay.
+
+    Args:
+        rig: the head model.
+        shape: [v, 3] the head.
+        upper: [n, 2] where the upper lip should end, from one corner of the mouth to the other.
+        lower: [n, 2] where the lower lip should end, likewise.
     """
     side = lip_side(rig)
+    still = rig.landmark_vertex[[*OUTER_UPPER_LIP, *OUTER_LOWER_LIP]]
     moved = np.zeros(len(rig.mean))
-    for lip, (edge, share, ids) in enumerate(
-        zip(lip_rims(rig), (side, -side), (OUTER_UPPER_LIP, OUTER_LOWER_LIP), strict=True)
-    ):
-        share = np.maximum(share, 0.0)
-        others = (OUTER_LOWER_LIP, OUTER_UPPER_LIP)[lip]
-        known = np.unique(np.concatenate([edge, rig.landmark_vertex[[*ids, *others]]]))
-        wanted = np.zeros(len(known))
-        if outer is not None:
-            at = np.isin(known, rig.landmark_vertex[list(ids[1:-1])])
-            wanted[at] = (height_of(outer[lip], shape[known, 0]) - shape[known, 1])[at]
-        at = np.isin(known, edge)
-        wanted[at] = (height_of(inner[lip], shape[known, 0]) - shape[known, 1])[at]
+    for edge, contour, lip in zip(lip_rims(rig), (upper, lower), (side, -side), strict=True):
+        share = np.maximum(lip, 0.0)
+        known = np.unique(np.concatenate([edge, still]))
+        at_edge = np.isin(known, edge) & (share[known] > _OF_A_LIP)
+        wanted = height_of(contour, shape[known, 0]) - shape[known, 1]
         for _ in range(_ROUNDS):  # lips share what is spread: it is less than asked for
-            missing = (wanted - moved[known]) * (share[known] > _OF_A_LIP)
+            missing = np.where(at_edge, wanted - moved[known], 0.0)
             moved += spread(rig, known, missing[:, None], _REACH, _SMOOTHING)[:, 0] * share
     displacement = np.zeros((len(rig.mean), 3), np.float32)
     displacement[:, 1] = moved

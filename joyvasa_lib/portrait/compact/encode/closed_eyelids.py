@@ -59,6 +59,8 @@ _LASHES_ABOVE, _LASHES_BELOW = 0.06, 0.05
 """Rig units above and below the edge of the eyelid within which lashes are carried along."""
 _OUT_OF_EYE = 0.008
 """Rig units above the fitted edge from which on lashes are read: below may be the bright eye."""
+_DENSER = 2.0
+"""Power of the darkness of lashes: closed, they lie over each other."""
 _HANGING = 0.6
 """Darkness of lashes below a closed eye relative to above the open one: they spread there."""
 
@@ -219,6 +221,7 @@ class _Strip:
             where = edge + ((height + _OUT_OF_EYE) * scale)[..., None] * self.up
             seen = _sampled(image, where.astype(np.float32))
             dark = np.clip(seen / np.maximum(self.colour_at(at.share), 8.0), 0.0, 1.0)
+            dark = dark**_DENSER
             fade = strength * np.clip(2.0 - 2.0 * height / reach, 0.0, 1.0)
             fade *= np.clip(8.0 * np.minimum(at.share, 1.0 - at.share) + 0.4, 0.0, 1.0)
             factor *= 1.0 - fade[..., None] * (1.0 - dark)

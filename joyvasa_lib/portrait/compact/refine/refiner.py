@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from joyvasa_lib.checkpoints.modules import load_module
 from joyvasa_lib.nn.dtypes import fast_dtype
@@ -22,6 +24,8 @@ from joyvasa_lib.rig.head_rig import HeadRig
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+_SURROUNDINGS = 5
+"""Pixels of a patch around one over which light is averaged."""
 _DARK = 0.02
 """Luminance added to both sides of a ratio, so that it is bounded on dark pixels."""
 _BRIGHTER = {"mouth": 1.12, "eye": 1.3}
@@ -92,5 +96,17 @@ class PatchRefiner:
         before, after = ((image * light).sum(1, keepdim=True) for image in (own, made.image))
         # The generator learnt light and shape from rendered heads; the portrait keeps its colours.
         ratio = (after.clamp(min=0.0) + _DARK) / (before.clamp(min=0.0) + _DARK)
-        change = own * (ratio.clamp(max=_BRIGHTER[network]) - 1.0)
+        ratio = ratio.clamp(max=_BRIGHTER[network])
+        if network == "eye":  # eyelids keep their own shade: only edges and detail are refined
+            ratio = ratio / _blurred(ratio)
+        change = own * (ratio - 1.0)
         return np.asarray(change.permute(0, 2, 3, 1).numpy(), dtype=np.float32)
+
+
+def _blurred(values: Tensor) -> Tensor:
+    """[n, 1, p, p] mean of the surroundings of each pixel."""
+    reach = _SURROUNDINGS
+    for _ in range(2):
+        padded = F.pad(values, (reach, reach, reach, reach), mode="replicate")
+        values = F.avg_pool2d(padded, 2 * reach + 1, stride=1)
+    return values

@@ -1,0 +1,181 @@
+"""Eyes and mouths that close: with the portrait's own eyelids, lashes and lips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import places
+from joyvasa_lib.evaluation.expression import measure_face
+from joyvasa_lib.face.crop import FaceCrop, crop_face
+from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.reading import read_face
+from joyvasa_lib.media.image import load_image
+from joyvasa_lib.motion import BLENDSHAPES, Motion
+from joyvasa_lib.portrait.compact.encode.closed_mouth import seen_contours, without_mouth
+from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
+from joyvasa_lib.rig.calibration import BLINK, lip_seal, rest_of_blink, rest_of_seal
+from joyvasa_lib.rig.eyelids import lid_edges
+from joyvasa_lib.rig.lips import lip_rims
+from joyvasa_lib.rig.regions import EYES
+from joyvasa_lib.rig.spreading import height_of
+
+Pixels = NDArray[np.uint8]
+SIZE = 384
+
+
+@pytest.fixture(scope="module")
+def detector() -> MediaPipeFaceDetector:
+    return MediaPipeFaceDetector()
+
+
+@pytest.fixture(scope="module")
+def model() -> CompactPortraitModel:
+    return CompactPortraitModel.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def crop(detector: MediaPipeFaceDetector) -> FaceCrop:
+    image = load_image(places.DEMO / "astronaut.jpg")  # she smiles and shows her teeth
+    return crop_face(image, read_face(image, detector.detect(image)[0], detector).face, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
+    return model.encode(crop)
+
+
+def drawn(model: CompactPortraitModel, portrait: CompactPortrait, **activations: float) -> Pixels:
+    values = np.zeros((1, len(BLENDSHAPES)), np.float32)
+    for name, value in activations.items():
+        values[0, BLENDSHAPES.index(name)] = value
+    return np.asarray(next(iter(model.render(portrait, Motion.from_blendshapes(values))))[0])
+
+
+@pytest.fixture(scope="module")
+def shut(model: CompactPortraitModel, portrait: CompactPortrait) -> Pixels:
+    return drawn(model, portrait, eyeBlinkLeft=1.0, eyeBlinkRight=1.0)
+
+
+def read(detector: MediaPipeFaceDetector, image: Pixels) -> NDArray[np.float32]:
+    return detector.look_closely(image, detector.detect(image)[0])[0].landmarks
+
+
+def column(image: Pixels, x: float, top: float, bottom: float) -> NDArray[np.float32]:
+    """Luminance along a vertical line, four samples a pixel."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    y = np.arange(top, bottom, 0.25, dtype=np.float32)[:, None]
+    return np.asarray(cv2.remap(grey, np.full_like(y, x), y, cv2.INTER_LINEAR))[:, 0]
+
+
+@pytest.mark.slow
+def test_shut_eyes_are_read_as_shut(
+    detector: MediaPipeFaceDetector, crop: FaceCrop, shut: Pixels
+) -> None:
+    before, after = (
+        blendshape_scores(landmarks)[BLINK] for landmarks in (crop.landmarks, read(detector, shut))
+    )
+    assert before.max() < 0.2
+    assert after.min() > 0.45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("eye", EYES, ids=["left", "right"])
+def test_the_lashes_go_down_with_the_eyelid(crop: FaceCrop, shut: Pixels, eye: object) -> None:
+    upper, lower = (crop.landmarks[list(ids), :2] for ids in (eye.upper_lid, eye.lower_lid))  # type: ignore[attr-defined]
+    width = float(np.hypot(*(upper[0] - upper[-1])))
+    kept = []
+    for x in np.linspace(upper[:, 0].min(), upper[:, 0].max(), 9)[2:-2]:
+        line = {}
+        for name, image, edge, below in (
+            ("open", crop.image, upper, 0.02),  # farther down is the iris
+            ("shut", shut, lower, 0.08),
+        ):
+            y = height_of(edge.astype(np.float64), np.array(x))
+            lashes = column(image, x, float(y) - 0.12 * width, float(y) + below * width)
+            skin = column(image, x, float(y) - 0.30 * width, float(y) - 0.16 * width)
+            line[name] = float(np.median(skin) - lashes.min())
+        kept.append(line["shut"] / max(line["open"], 1.0))
+    assert np.median(kept) > 0.5
+
+
+@pytest.mark.slow
+def test_lips_that_smiled_close_and_open_again(
+    detector: MediaPipeFaceDetector, model: CompactPortraitModel, portrait: CompactPortrait
+) -> None:
+    closed, a_little, wide = (
+        measure_face(read(detector, drawn(model, portrait, jawOpen=jaw))).aperture
+        for jaw in (0.0, 0.3, 0.6)
+    )
+    assert closed < 0.02
+    assert closed + 0.05 < a_little < wide - 0.05
+
+
+def test_edges_of_lips_and_eyelids_meet_all_along(
+    model: CompactPortraitModel, portrait: CompactPortrait
+) -> None:
+    rig, fit = model.rig, portrait.fit
+    seal = lip_seal(rig, fit)
+    sealed = fit.shape + np.tensordot(seal, rig.blendshapes, 1) + rest_of_seal(rig, fit, seal)
+    upper, lower = (sealed[rim, :2].astype(np.float64) for rim in lip_rims(rig))
+    gap = height_of(lower, upper[:, 0]) - upper[:, 1]
+    assert np.abs(gap).max() < 0.05  # rig units: 0.8 millimetres
+    shut = fit.blendshapes.copy()
+    shut[BLINK] += portrait.blink_gain * (1.0 - shut[BLINK])
+    head = fit.shape + np.tensordot(shut, rig.blendshapes, 1)
+    head = head + rest_of_blink(rig, fit, portrait.blink_gain).sum(0)
+    for upper_lid, lower_lid in lid_edges(rig):
+        above, below = (head[edge, :2].astype(np.float64) for edge in (upper_lid, lower_lid))
+        over = above[1:-1, 1] - height_of(below, above[1:-1, 0])
+        assert over.min() > -0.02 and over.max() < 0.08
+        assert over[len(over) // 2] > 0.0
+
+
+def test_teeth_are_taken_out_of_what_lips_show(crop: FaceCrop, portrait: CompactPortrait) -> None:
+    upper, lower = seen_contours(crop.landmarks)
+    inside = np.zeros(crop.image.shape[:2], np.uint8)
+    ring = np.rint(np.concatenate([upper, lower[::-1]])).astype(np.int32)
+    cv2.fillPoly(inside, [ring], 1)
+    cheek = np.median(crop.image[crop.landmarks[50, 1].astype(int)][:, None], axis=(0, 1))
+    before, after = (
+        pale(image, cheek.astype(np.float32))[inside > 0].mean()
+        for image in (crop.image, portrait.appearance.skin)
+    )
+    assert before > 0.2
+    assert after < 0.25 * before
+    far = cv2.dilate(inside, np.ones((31, 31), np.uint8)) == 0
+    assert np.array_equal(portrait.appearance.skin[far], crop.image[far])
+
+
+def test_closed_lips_show_what_the_image_shows(crop: FaceCrop) -> None:
+    upper, _ = seen_contours(crop.landmarks)
+    image = without_mouth(crop.image, (upper, upper), 60.0)
+    assert image is crop.image
+
+
+def test_an_eyelid_keeps_its_colour_when_it_closes(
+    model: CompactPortraitModel, crop: FaceCrop
+) -> None:
+    """Made-up eyelids stay made up: blue above the eyes is blue on the closed eye."""
+    made_up = crop.image.copy()
+    mask = np.zeros(made_up.shape[:2], np.uint8)
+    for eye in EYES:
+        ring = crop.landmarks[[*eye.upper_lid, *eye.crease[::-1]], :2]
+        cv2.fillPoly(mask, [np.rint(ring).astype(np.int32)], 255)
+    share = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None] / 255.0
+    blue = made_up * np.array([0.45, 0.55, 1.0])
+    made_up = (made_up * (1.0 - share) + blue * share).astype(np.uint8)
+    frame = drawn(
+        model, model.encode(replace(crop, image=made_up)), eyeBlinkLeft=1.0, eyeBlinkRight=1.0
+    )
+    for eye in EYES:
+        x, y = 0.5 * (crop.landmarks[eye.upper_middle[0]] + crop.landmarks[eye.lower_middle[0]])[:2]
+        place = frame[int(y) - 2 : int(y) + 2, int(x) - 3 : int(x) + 3].reshape(-1, 3).mean(0)
+        assert place[2] > 1.1 * place[0]
