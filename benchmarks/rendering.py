@@ -38,8 +38,8 @@ SHUT, LASHES, COLOUR, CLOSED = 0.6, 0.5, 6.0, 0.02
 """What is asked for: blink score, share of the lashes' contrast, colour difference, aperture."""
 _TILE = 200
 """Pixels of one tile of the sheet."""
-_LINE, _SKIN = (-0.08, 0.12), (0.16, 0.30)
-"""Widths of the eye above the eyelid's edge in which the lashes, and the skin above them, are."""
+_SKIN = (0.16, 0.30)
+"""Widths of the eye above the eyelid's edge in which the skin above the lashes is."""
 
 
 def acted(**activations: float) -> Motion:
@@ -81,12 +81,28 @@ def across_edge(
 
 
 def eyelid(
-    image: Pixels, edge: NDArray[np.floating], lower: NDArray[np.floating]
+    image: Pixels,
+    edge: NDArray[np.floating],
+    lower: NDArray[np.floating],
+    below: float,
+    skin: float,
 ) -> tuple[float, NDArray[np.float32]]:
-    """Contrast of the lashes with the skin above them, and the skin's colour [3] in Lab."""
-    skin = np.median(across_edge(image, edge, lower, _SKIN).reshape(-1, 3), axis=0)
-    dark = np.median(across_edge(image, edge, lower, _LINE)[..., 0].min(1))
-    return max(float(skin[0] - dark), 0.0), skin
+    """Contrast of the lashes with the skin above them, and the colour [3] of the eyelid in Lab.
+
+    The eyelid's colour is that of the lighter half of the strip above its edge: lashes are darker.
+
+    Args:
+        image: [h, w, 3] RGB.
+        edge: [n, 2] edge of the upper eyelid.
+        lower: [n, 2] the other eyelid's.
+        below: widths of the eye below the edge down to which lashes are looked for.
+        skin: widths of the eye up to which the strip goes: to the crease of an open eye.
+    """
+    above = np.median(across_edge(image, edge, lower, _SKIN)[..., 0])
+    dark = np.median(across_edge(image, edge, lower, (-below, 0.12))[..., 0].min(1))
+    strip = across_edge(image, edge, lower, (0.03, skin)).reshape(-1, 3)
+    light = strip[strip[:, 0] >= np.median(strip[:, 0])]
+    return max(float(above - dark), 0.0), np.median(light, axis=0)
 
 
 class Row:
@@ -110,8 +126,10 @@ class Row:
         self.lashes, self.colour = [], []
         for eye in EYES:
             upper, lower = (crop.landmarks[list(i), :2] for i in (eye.upper_lid, eye.lower_lid))
-            before, skin = eyelid(crop.image, upper, lower)
-            after, closed = eyelid(shut, lower, 2 * lower - upper)
+            crease = crop.landmarks[eye.crease[3], :2] - crop.landmarks[eye.upper_lid[4], :2]
+            visible = float(np.hypot(*crease) / np.hypot(*(upper[0] - upper[-1])))
+            before, skin = eyelid(crop.image, upper, lower, 0.02, max(visible, 0.08))
+            after, closed = eyelid(shut, lower, 2 * lower - upper, 0.08, 0.30)
             self.lashes.append(after / max(before, 1e-3))
             self.colour.append(float(np.linalg.norm(skin - closed)))
         read = self._read(detector, mouths[0])
