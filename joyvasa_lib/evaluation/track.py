@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import MotionError, NoFaceError
-from joyvasa_lib.face.eyes import EyeWatch
+from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
 from joyvasa_lib.rig.head_rig import bundled_rig
@@ -31,6 +31,11 @@ Curve = NDArray[np.float64]
 
 _STILL_POINT = 0.03
 """Displacement in rig units that no blendshape exceeds at a point of the bony face."""
+_BLINK = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
+_USUALLY = 25
+"""Percentile of the blink scores of a video that is the eyes' usual opening."""
+_SHUT, _LEAST_BLINK = 0.65, 0.3
+"""Score of closed eyes, and the least by which it exceeds that of eyes that are narrow as usual."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,19 @@ def track_motion(motion: Motion) -> FaceTrack:
     )
 
 
+def eyelid_closure(scores: Curve) -> Curve:
+    """[t] closure of the eyelids, 0 as open as usual to 1 closed, NaN where the score is.
+
+    Args:
+        scores: [t] scores of ``eyeBlinkLeft`` and ``eyeBlinkRight``, their mean.
+    """
+    if not np.isfinite(scores).any():
+        return scores
+    usual = float(np.nanpercentile(scores, _USUALLY))
+    shut = max(_SHUT, usual + _LEAST_BLINK)
+    return np.clip((scores - usual) / (shut - usual), 0.0, 1.0)
+
+
 class FaceTracker:
     """Collects the curves of one face over the frames of a video.
 
@@ -100,20 +118,21 @@ class FaceTracker:
 
     def __init__(self, fps: float) -> None:
         self.fps = fps
-        self._eyes = EyeWatch(fps)
+        self._blinks: list[float] = []
         self._aperture: list[float] = []
         self._rotation: list[Curve] = []
         self._bones: list[NDArray[np.float32]] = []
 
     def see(self, frame: NDArray[np.uint8], face: Face | None) -> None:
         """Takes the next frame [h, w, 3] RGB with its face of 478 landmarks, if it has one."""
-        self._eyes.see(frame, face)
         still = bony_points()
         if face is None:
+            self._blinks.append(np.nan)
             self._aperture.append(np.nan)
             self._rotation.append(np.full(3, np.nan))
             self._bones.append(np.full((len(still), 3), np.nan, np.float32))
             return
+        self._blinks.append(float(blendshape_scores(face.landmarks)[_BLINK].mean()))
         own, turn = in_head_frame(face.landmarks.astype(np.float64))
         gap = own[list(MIDDLE_INNER_LOWER_LIP), 1] - own[list(MIDDLE_INNER_UPPER_LIP), 1]
         self._aperture.append(max(float(gap.mean()), 0.0))
@@ -134,7 +153,7 @@ class FaceTracker:
         return FaceTrack(
             fps=self.fps,
             aperture=aperture,
-            eyelids=self._eyes.closure(),
+            eyelids=eyelid_closure(np.array(self._blinks)),
             rotation=np.stack(self._rotation),
             bones=np.stack(self._bones),
         )

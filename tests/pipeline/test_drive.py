@@ -98,7 +98,7 @@ def test_an_open_jaw_is_told_from_a_closed_one(acted: Motion, extracted: Motion)
     assert jaw[truth > 0.25].mean() > jaw[truth < 0.05].mean() + 0.05
 
 
-def test_a_blink_is_read_from_the_pixels(extracted: Motion) -> None:
+def test_a_blink_is_read_from_the_video(extracted: Motion) -> None:
     for side in ("Left", "Right"):
         lid = blendshape(extracted, f"eyeBlink{side}")
         assert lid[21:24].max() > 0.7

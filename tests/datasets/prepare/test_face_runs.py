@@ -17,6 +17,7 @@ from joyvasa_lib.evaluation.track import mean_face
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.media.video import read_video
+from joyvasa_lib.rig.regions import EYES
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,11 @@ Image = NDArray[np.uint8]
 
 def face_at(x: float = 64.0, y: float = 64.0, size: float = 30.0) -> Face:
     """The mean face in a small image."""
-    points = (mean_face() * size + np.array([x, y, 0.0])).astype(np.float32)
+    mesh = mean_face()
+    eyes = [mesh[[*eye.upper_lid, *eye.lower_lid]].mean(0) for eye in (EYES[1], EYES[0])]
+    irises = np.repeat(np.stack(eyes), 5, axis=0)
+    points = np.concatenate([mesh, irises]) * size + np.array([x, y, 0.0])
+    points = points.astype(np.float32)
     return Face(np.concatenate([points[:, :2].min(0), points[:, :2].max(0)]), points, 1.0, SCHEME)
 
 
