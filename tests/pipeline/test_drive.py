@@ -21,6 +21,7 @@ from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.pose import relative_motion
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.portrait.video_motion import watch
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 pytestmark = pytest.mark.slow
@@ -104,6 +105,20 @@ def test_a_blink_is_read_from_the_video(extracted: Motion) -> None:
         assert lid[21:24].max() > 0.7
         assert lid[:17].max() < 0.3
         assert lid[28:].max() < 0.3
+
+
+def test_eyes_that_look_aside_are_read_as_open(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait
+) -> None:
+    gaze = np.zeros((10, 52), np.float32)
+    for name in ("eyeLookOutLeft", "eyeLookInRight"):
+        gaze[4:, BLENDSHAPES.index(name)] = 1.0
+    frames = pipe.render(encoded, Motion.from_blendshapes(gaze, fps=FPS), paste_back=False).frames()
+    found = watch(pipe.portrait_model, frames, FPS)
+    for side in ("Left", "Right"):
+        assert blendshape(found, f"eyeBlink{side}").max() < 0.3
+    looking = blendshape(found, "eyeLookOutLeft")
+    assert looking[5:].min() > looking[:4].max() + 0.2
 
 
 def test_driving_the_same_portrait_repeats_the_performance(

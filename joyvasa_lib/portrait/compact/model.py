@@ -40,6 +40,7 @@ from joyvasa_lib.portrait.compact.motion_reader import expected_expression, read
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
+from joyvasa_lib.portrait.compact.view_limits import within_view
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
 from joyvasa_lib.portrait.model import Portrait, PortraitModel
 from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal, rest_of_blink, rest_of_seal
@@ -248,7 +249,9 @@ class CompactPortraitModel(PortraitModel):
         blendshapes = compose_blendshapes(
             portrait.fit.blendshapes, motion.blendshapes, driving, space=self.space
         )
-        changed = Pose(head.rotation, head.translation, head.scale)
+        changed = within_view(
+            Pose(head.rotation, head.translation, head.scale), turned=driving.head != "absolute"
+        )
         pose = compose_pose(source_pose(portrait.fit), changed, driving, pivot=self.rig.pivot)
         for start in range(0, len(motion), batch_size):
             rows = slice(start, start + batch_size)
