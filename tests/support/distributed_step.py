@@ -7,6 +7,7 @@ Writes the gradients of four rows, however they are spread over processes and ac
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,6 @@ def main(output: Path, accumulation: int, recipe: Path | None = None, run_dir: s
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:4]), *sys.argv[4:5])
+    gc.collect()  # networks that refer to the process group, before the interpreter ends
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
