@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,11 +20,13 @@ from joyvasa_lib.evaluation import (
     evaluate_video,
 )
 from joyvasa_lib.evaluation.scores import blink_scores, mouth_scores
+from joyvasa_lib.evaluation.track import eyelid_closure
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import Speech
 from joyvasa_lib.media.video import VideoWriter
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.space import get_space
+from joyvasa_lib.rig.regions import EYES
 
 FPS = 25.0
 N = 500
@@ -81,20 +84,25 @@ def test_a_motionless_mouth_has_no_jitter_share() -> None:
     assert mouth_scores(mouth(np.full(N, 0.1))).jitter_share is None
 
 
-def test_eyes_covered_by_skin_for_a_fifth_of_a_second_are_one_blink(astronaut: Image) -> None:
+def test_eyes_that_close_for_a_fifth_of_a_second_are_one_blink(astronaut: Image) -> None:
     face = MediaPipeFaceDetector().detect(astronaut)[0]
-    cheek = tuple(face.landmarks[205, 1::-1].astype(int))
-    closed = astronaut.copy()
-    for points in ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380)):
-        eye = face.landmarks[list(points), :2]
-        wide = np.round(eye.mean(axis=0) + 1.8 * (eye - eye.mean(axis=0))).astype(np.int32)
-        cv2.fillConvexPoly(closed, cv2.convexHull(wide), astronaut[cheek].tolist())
+    lowered = face.landmarks.copy()
+    for eye in EYES:
+        lowered[list(eye.upper_lid)] = face.landmarks[list(eye.lower_lid)]
+    closed = replace(face, landmarks=lowered)
     tracker = FaceTracker(FPS)
     for index in range(100):
-        tracker.see(closed if 40 <= index < 45 else astronaut, face)
+        tracker.see(astronaut, closed if 40 <= index < 45 else face)
     scores = blink_scores(tracker.track())
     assert scores.per_minute == pytest.approx(15.0)
     assert scores.duration_ms == pytest.approx(200.0, abs=40.0)
+
+
+def test_narrow_eyes_that_stay_narrow_do_not_blink() -> None:
+    narrow = 0.35 + 0.03 * np.sin(np.arange(100.0))
+    assert eyelid_closure(narrow).max() < 0.25
+    narrow[40:45] = 0.75
+    assert eyelid_closure(narrow)[40:45].min() > 0.9
 
 
 def test_a_motion_is_measured_with_its_speech_and_segments() -> None:
