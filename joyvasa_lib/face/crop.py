@@ -7,7 +7,7 @@ preset), :func:`crop_upright` turns the face upright as LivePortrait does (the o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import NoFaceError, OptionError
-from joyvasa_lib.face.crop_geometry import apply_matrix, face_square
+from joyvasa_lib.face.crop_geometry import PixelSquare, apply_matrix, face_square
+from joyvasa_lib.face.image_fill import continued
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.sampling import as_rgb, sample
 
@@ -27,32 +28,6 @@ _WIDEST = 8
 """Largest side of a square over the image's longer one: 6 for a face that fills it, and room."""
 _ROOM = 1.25
 """Least side of a square over the extent of all landmarks of a video."""
-
-
-@dataclass(frozen=True)
-class PixelSquare:
-    """A square of whole image pixels along the image's axes; it may reach beyond the image.
-
-    Attributes:
-        left, top: the corner's pixel.
-        side: in image pixels.
-    """
-
-    left: int
-    top: int
-    side: int
-
-    def matrix(self, size: int) -> NDArray[np.float64]:
-        """[3, 3] homogeneous map from image pixels to a crop of side ``size``."""
-        scale = size / self.side
-        shift = 0.5 * scale - 0.5
-        return np.array(
-            [
-                [scale, 0.0, shift - scale * self.left],
-                [0.0, scale, shift - scale * self.top],
-                [0.0, 0.0, 1.0],
-            ]
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +61,19 @@ class FaceCrop:
         return float(np.hypot(*self.matrix[:2, 0]))
 
     @property
+    def seen(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the pixels that show the image; all of a turned crop's."""
+        if self.square is None:
+            return 0, 0, self.size, self.size
+        height, width = self.full_image.shape[:2]
+        low = self.matrix[:2, 2] - 0.5 * self.scale + 0.5
+        high = low + self.scale * np.array([width, height])
+        # A row or column that shows the edge in part counts: it was cut with the edge repeated.
+        left, top = np.clip(np.floor(low + 1e-6), 0, self.size).astype(int)
+        right, bottom = np.clip(np.ceil(high - 1e-6), 0, self.size).astype(int)
+        return int(left), int(top), int(right), int(bottom)
+
+    @property
     def landmarks(self) -> NDArray[np.float32]:
         """[n, 3] the face's landmarks in crop pixels."""
         points = self.face.landmarks.astype(np.float64)
@@ -102,7 +90,7 @@ def crop_face(
 ) -> FaceCrop:
     """Cuts an axis-aligned square of whole image pixels around a face.
 
-    Beyond the image's border its edge is repeated.
+    Beyond the image's border its edge goes on, ever softer.
 
     Args:
         full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
@@ -123,7 +111,7 @@ def crop_face(
     centre = (low + high) / 2
     left = round(float(centre[0]) - side / 2)
     top = round(float(centre[1]) - side / 2 - raise_by * side)
-    return _cut(full_image, face, PixelSquare(left, top, side), size)
+    return _continued(_cut(full_image, face, PixelSquare(left, top, side), size))
 
 
 def crop_upright(
@@ -167,7 +155,7 @@ def crop_upright(
 def crop_whole(full_image: NDArray[np.uint8], face: Face, size: int | None = None) -> FaceCrop:
     """Takes the whole image, for portraits that are crops already.
 
-    An image that is not square is made so by repeating its edge, never by stretching.
+    An image that is not square is made so by continuing its edge, ever softer, never by stretching.
 
     Args:
         full_image: [h, w, 3] uint8 RGB; grey and alpha are allowed.
@@ -184,7 +172,7 @@ def crop_whole(full_image: NDArray[np.uint8], face: Face, size: int | None = Non
     height, width = full_image.shape[:2]
     side = max(height, width)
     square = PixelSquare(-((side - width) // 2), -((side - height) // 2), side)
-    return _cut(full_image, face, square, size)
+    return _continued(_cut(full_image, face, square, size))
 
 
 def crop_square(
@@ -228,6 +216,15 @@ def square_around(
     left = round(float(centre[0]) - side / 2)
     top = round(float(centre[1]) - side / 2 - raise_by * side)
     return PixelSquare(left, top, side)
+
+
+def _continued(crop: FaceCrop) -> FaceCrop:
+    """The crop with what lies beyond the image filled."""
+    left, top, right, bottom = crop.seen
+    if (left, top, right, bottom) == (0, 0, crop.size, crop.size) or left >= right or top >= bottom:
+        return crop
+    pixels = np.clip(np.rint(continued(crop.image, crop.seen)), 0, 255).astype(np.uint8)
+    return replace(crop, image=pixels)
 
 
 def check_croppable(face: Face, size: int | None, scale: float = 2.3) -> None:

@@ -22,6 +22,32 @@ _SHORTEST = 1e-3
 """Pixels between eyes and lips below which the face is taken as upright."""
 
 
+@dataclass(frozen=True)
+class PixelSquare:
+    """A square of whole image pixels along the image's axes; it may reach beyond the image.
+
+    Attributes:
+        left, top: the corner's pixel.
+        side: in image pixels.
+    """
+
+    left: int
+    top: int
+    side: int
+
+    def matrix(self, size: int) -> NDArray[np.float64]:
+        """[3, 3] homogeneous map from image pixels to a crop of side ``size``."""
+        scale = size / self.side
+        shift = 0.5 * scale - 0.5
+        return np.array(
+            [
+                [scale, 0.0, shift - scale * self.left],
+                [0.0, scale, shift - scale * self.top],
+                [0.0, 0.0, 1.0],
+            ]
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class FaceSquare:
     """A square in an image, turned by an angle about its centre.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.face.crop import FaceCrop, PixelSquare, crop_face, crop_upright, crop_whole
-from joyvasa_lib.face.crop_geometry import apply_matrix
+from joyvasa_lib.face.crop import FaceCrop, crop_face, crop_upright, crop_whole
+from joyvasa_lib.face.crop_geometry import PixelSquare, apply_matrix
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.face.paste_back import (

@@ -14,7 +14,8 @@ from PIL import Image, ImageCms
 
 from joyvasa_lib.budgets import Budgets, set_budgets
 from joyvasa_lib.errors import MediaError, NoFaceError, OptionError
-from joyvasa_lib.face.crop import PixelSquare, crop_square
+from joyvasa_lib.face.crop import crop_square
+from joyvasa_lib.face.crop_geometry import PixelSquare
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments

@@ -22,6 +22,7 @@ from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.concurrency import Loaded
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.person_matte import person_matte
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
@@ -37,7 +38,7 @@ from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.motion_reader import expected_expression, read_motion
-from joyvasa_lib.portrait.compact.portrait import CompactPortrait
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.view_limits import within_view
@@ -166,17 +167,21 @@ class CompactPortraitModel(PortraitModel):
                 "use MediaPipeFaceDetector or ManualFaceDetector"
             )
         fit = fit_head(self.rig, landmarks, expected=expected_expression(landmarks))
-        return self.portrait_of(fit, crop.image, landmarks)
+        return self.portrait_of(fit, crop.image, landmarks, person_matte(crop))
 
     def portrait_of(
-        self, fit: HeadFit, source_image: Frames, landmarks: Floats | None = None
+        self,
+        fit: HeadFit,
+        source_image: Frames,
+        landmarks: Floats | None = None,
+        matte: Floats | None = None,
     ) -> CompactPortrait:
-        """The portrait of an image [s, s, 3] whose fit is known, and landmarks if they are."""
+        """The portrait of an image [s, s, 3] whose fit is known, and what else is known."""
         rig = self.rig
         _, _, _, layer = fitted_layers(rig, fit, len(source_image))
         parted = np.isin(layer, MOUTH_LAYERS)
         fit, teeth = place_teeth(rig, fit, source_image, parted, typical_skin(source_image, layer))
-        look = read_appearance(rig, fit, source_image, landmarks)
+        look = read_appearance(rig, fit, source_image, landmarks, matte)
         gain = blink_gain(rig, fit)
         lids = rest_of_blink(rig, fit, gain)
         closed_eyes = fit.blendshapes.copy()
@@ -186,7 +191,7 @@ class CompactPortraitModel(PortraitModel):
         seal = lip_seal(rig, fit)
         return CompactPortrait(
             size=len(source_image),
-            mask=_border_mask(len(source_image)),
+            mask=crop_mask(len(source_image)),
             fit=fit,
             appearance=look,
             blink_gain=gain,
@@ -285,14 +290,6 @@ class CompactPortraitModel(PortraitModel):
             portrait.mask,
             portrait.fit.scale,
         )
-
-
-def _border_mask(side: int, margin: float = 0.07) -> Floats:
-    """[s, s] 1 inside, falling smoothly to 0 at the crop's border."""
-    ramp = np.minimum(np.arange(side), np.arange(side)[::-1]) / (margin * side)
-    ramp = np.clip(ramp, 0.0, 1.0)
-    ramp = ramp * ramp * (3.0 - 2.0 * ramp)
-    return np.asarray(np.minimum(ramp[:, None], ramp[None]), dtype=np.float32)
 
 
 def _is_saved(folder: Path) -> bool:

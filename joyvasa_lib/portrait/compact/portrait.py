@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.model import Portrait
@@ -39,3 +41,11 @@ class CompactPortrait(Portrait):
     def keypoints(self) -> Floats:
         """[k, 3] canonical keypoints of the neutral face in rig units."""
         return self.fit.shape[bundled_rig().keypoint_vertex]
+
+
+def crop_mask(side: int, margin: float = 0.07) -> Floats:
+    """[s, s] 1 inside, falling smoothly to 0 at the crop's border."""
+    ramp = np.minimum(np.arange(side), np.arange(side)[::-1]) / (margin * side)
+    ramp = np.clip(ramp, 0.0, 1.0)
+    ramp = ramp * ramp * (3.0 - 2.0 * ramp)
+    return np.asarray(np.minimum(ramp[:, None], ramp[None]), dtype=np.float32)

@@ -19,7 +19,11 @@ from joyvasa_lib.portrait.compact.encode.closed_mouth import (
 )
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
 from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, eye_matte
-from joyvasa_lib.portrait.compact.encode.flow_extension import FlowExtension, build_extension
+from joyvasa_lib.portrait.compact.encode.flow_extension import (
+    GRID,
+    FlowExtension,
+    build_extension,
+)
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.layers import (
     LOWER,
@@ -30,6 +34,8 @@ from joyvasa_lib.portrait.compact.layers import (
     SKIN,
     triangle_layer,
 )
+from joyvasa_lib.portrait.compact.person.carried import carried_cells
+from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
 from joyvasa_lib.rig.eyelids import lid_weight
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
@@ -77,6 +83,7 @@ class Appearance:
         eye_margins: [2, 2] see
             :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
         eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_matte`.
+        layers: ``skin`` as person and background; None where the person is not told from it.
     """
 
     image: Bytes
@@ -89,6 +96,7 @@ class Appearance:
     extension: FlowExtension
     eye_margins: Floats
     eye_matte: Bytes
+    layers: PersonLayers | None = None
 
 
 @lru_cache(maxsize=2)
@@ -182,7 +190,11 @@ def fitted_layers(rig: HeadRig, fit: HeadFit, side: int) -> tuple[Floats, Ints, 
 
 
 def read_appearance(
-    rig: HeadRig, fit: HeadFit, image: Bytes, landmarks: Floats | None = None
+    rig: HeadRig,
+    fit: HeadFit,
+    image: Bytes,
+    landmarks: Floats | None = None,
+    matte: Floats | None = None,
 ) -> Appearance:
     """Projects the fitted head on the image and reads layers and colours.
 
@@ -191,6 +203,7 @@ def read_appearance(
         fit: the rig fitted to this crop.
         image: [s, s, 3] uint8 RGB crop.
         landmarks: [468 or 478, 3] of the crop in pixels; lips are where the fit has them for None.
+        matte: [s, s] share of each pixel that the person covers; None where that is not known.
     """
     image = np.require(image, np.uint8, ["C", "W"])  # one type for compiled code
     side = len(image)
@@ -200,11 +213,16 @@ def read_appearance(
     contours = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
     trusted = _trusted(rig, vertices)
     reach, reach_expression = displacement_reach(
-        image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side
+        image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side, matte
     )
+    skin = without_mouth(image, contours, fit.scale)
+    carried = layers = None
+    if matte is not None:
+        carried = carried_cells(rig, fit, vertices, triangle, depth, GRID)
+        layers = split_layers(skin, matte)
     return Appearance(
         image=image,
-        skin=without_mouth(image, contours, fit.scale),
+        skin=skin,
         vertices=vertices,
         layer=layer,
         depth=depth,
@@ -213,6 +231,7 @@ def read_appearance(
         shown_layer=_shown_layer(rig),
         paintable=paintable(rig),
         extension=build_extension(
-            triangle, trusted, vertices, rig.triangles, reach, reach_expression
+            triangle, trusted, vertices, rig.triangles, reach, reach_expression, carried
         ),
+        layers=layers,
     )

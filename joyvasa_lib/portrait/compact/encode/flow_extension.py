@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from joyvasa_lib.portrait.compact.person.carried import Carried
 from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
 from joyvasa_lib.rig.rasterizer import barycentric_weights
 
@@ -47,8 +48,10 @@ class FlowExtension:
         average: [k, v] sparse: mean displacement of a cell from those of the vertices.
         edge: [e] positions in ``inside`` of the cells next to an outside cell.
         spread: [o, e] displacement of the outside cells from that of the edge cells, as far as the
-            head as a whole moves.
-        spread_expression: [o, e] the same as far as its expression changes.
+            head as a whole moves; [0, 0] where they are carried.
+        spread_expression: [o, e] the same from the edge cells as far as its expression changes.
+        carried: how all cells move with the head as a whole; None where the person is not told
+            from the background.
     """
 
     side: int
@@ -58,6 +61,7 @@ class FlowExtension:
     edge: Ints
     spread: Floats
     spread_expression: Floats
+    carried: Carried | None = None
 
     def forward(self, head: Floats, expression: Floats) -> Floats:
         """Displacement of the image's cells.
@@ -75,10 +79,13 @@ class FlowExtension:
         known = np.asarray(self.average @ flat, dtype=np.float32)
         moved, bent = known[:, : 2 * batch], known[:, 2 * batch :]
         field = np.empty((GRID * GRID, 2 * batch), dtype=np.float32)
-        field[self.inside] = moved + bent
-        field[self.outside] = (
-            self.spread @ moved[self.edge] + self.spread_expression @ bent[self.edge]
-        )
+        field[self.outside] = self.spread_expression @ bent[self.edge]
+        if self.carried is None:
+            field[self.inside] = moved + bent
+            field[self.outside] += self.spread @ moved[self.edge]
+        else:
+            field[self.inside] = bent
+            field += self.carried.factors @ flat[self.carried.anchors, : 2 * batch]
         return np.ascontiguousarray(
             field.reshape(GRID, GRID, batch, 2).transpose(2, 0, 1, 3), dtype=np.float32
         )
@@ -95,7 +102,9 @@ class FlowExtension:
         """
         cell = self.side / GRID
         forward = self.forward(head, expression) / cell
-        return np.stack([invert_displacement(field) for field in forward]) * np.float32(cell)
+        steps = _INVERSION_STEPS if self.carried is None else 2 * _INVERSION_STEPS
+        found = np.stack([invert_displacement(field, steps) for field in forward])
+        return found * np.float32(cell)
 
 
 def invert_displacement(field: Floats, steps: int = _INVERSION_STEPS) -> Floats:
@@ -122,6 +131,7 @@ def build_extension(
     triangles: Ints,
     reach: Floats,
     reach_expression: Floats,
+    carried: Carried | None = None,
 ) -> FlowExtension:
     """Solves the extension for one portrait.
 
@@ -132,6 +142,8 @@ def build_extension(
         triangles: [f, 3] vertex indices.
         reach: [s, s] fading distance of the head's motion in units of the image's side.
         reach_expression: [s, s] the same of its expression.
+        carried: how cells move with the head where a matte tells the person; ``reach`` does not
+            matter then.
     """
     side = len(triangle)
     shown = np.append(trusted, False)[triangle]
@@ -159,8 +171,9 @@ def build_extension(
         outside=outside.astype(np.int32),
         average=average,
         edge=edge.astype(np.int32),
-        spread=spread(reach),
+        spread=spread(reach) if carried is None else np.zeros((0, 0), np.float32),
         spread_expression=spread(reach_expression),
+        carried=carried,
     )
 
 

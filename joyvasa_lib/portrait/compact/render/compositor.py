@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
+from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
 from joyvasa_lib.portrait.compact.render.mouth_shading import ambient_visibility
@@ -91,16 +92,19 @@ def draw_frames(
         shown = _inner_weight(kind[b])
         wide += shown * (flow[b] - wide)
         wide *= mask[..., None]
-        wide[..., 0] += line
-        wide[..., 1] += line[:, None]
-        cv2.remap(
-            appearance.skin,
-            wide,
-            None,
-            cv2.INTER_LINEAR,
-            frames[b],
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        if appearance.layers is not None:
+            compose(appearance.layers, wide, frames[b])
+        else:
+            wide[..., 0] += line
+            wide[..., 1] += line[:, None]
+            cv2.remap(
+                appearance.skin,
+                wide,
+                None,
+                cv2.INTER_LINEAR,
+                frames[b],
+                borderMode=cv2.BORDER_REPLICATE,
+            )
         for part in parts:
             _draw_part(part, appearance, paint, heads, deeper, b, scale, frames[b])
 

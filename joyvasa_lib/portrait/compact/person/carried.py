@@ -1,0 +1,162 @@
+"""What moves with the head: hair and hat as the skull does, neck and shoulders less and less.
+
+Every place on the person gets a depth and a weight. Where the fitted head shows, both are the
+mesh's; from there they go on smoothly, the depth towards that of the skull's outline, the weight
+towards what the height along the neck says. Such a place moves as a point of the rigid head would,
+times its weight: a turning head carries its face far and its outline little, as parallax has it.
+
+The motion of a rigid head is affine, so that of any point is a fixed mixture of the motion of four
+of its vertices.
+
+Axis legend: ``v`` vertices, ``s`` side of the crop, ``g`` side of the coarse grid, ``o`` cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import splu
+
+from joyvasa_lib.rig.fitting import HeadFit
+from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
+from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
+
+_OUTLINE = 1.7
+"""Depth of the outline of skull and hair on the rig, its units."""
+_CENTRE, _RADII = (0.0, -0.7), (1.9, 2.3)
+"""Middle of an ellipse around head and hair on the rig, and its half axes."""
+_HAIR, _FAR = 1.1, 1.75
+"""Distances from the middle, in half axes, up to which all moves with the head, and from which
+nothing does: shoulders, a hand that is raised, a neighbour."""
+_STEEPEST = 1.75
+"""Largest slope of the depth: at a turn of 20 degrees it squeezes the image to two fifths. Where
+the head is steeper it would hide a part of itself, and a flow cannot."""
+_FADES = 1.4
+"""Rig units over which depth and weight of the mesh turn into the general ones."""
+_LEAST_COVER = 0.4
+"""Share of a cell that shows the mesh from which on the mesh decides."""
+_LEAST_WEIGHT = 0.05
+"""Weight below which a depth does not matter."""
+_HEAD = 0.95
+"""Weight from which on the mesh is the head, not the neck."""
+_FIRM, _LOOSE = 4.0, 0.05
+"""How firmly cells of head and neck keep the mesh's values, against their neighbours'."""
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """How cells of the coarse grid move with the head.
+
+    Attributes:
+        anchors: [4] vertices of the skull.
+        factors: [g * g, 4] of their displacement, weight included.
+    """
+
+    anchors: Ints
+    factors: Floats
+
+
+def carried_cells(
+    rig: HeadRig, fit: HeadFit, vertices: Floats, triangle: Ints, depth: Floats, grid: int
+) -> Carried:
+    """The cells of a portrait's grid, whatever they show.
+
+    Args:
+        rig: the head model.
+        fit: the rig fitted to the crop.
+        vertices: [v, 3] the head on the crop, pixels.
+        triangle: [s, s] triangle that each pixel shows, -1 outside the head.
+        depth: [s, s] its depth, pixels.
+        grid: side of the coarse grid.
+    """
+    side = len(triangle)
+    skin = np.append(rig.part("skin"), False)[triangle]
+    weight = np.append(rig.head_weight[rig.triangles].mean(1), 0.0)[triangle]
+    known, seen_depth, seen_weight = _cell_means(skin, depth, weight, grid)
+    outline = float(fit.project(np.array([[*_CENTRE, _OUTLINE]], np.float32))[0, 2])
+    line = ((np.arange(grid) + 0.5) * side / grid - 0.5).astype(np.float32)
+    column, row = np.meshgrid(line, line)
+    pull = (side / (grid * _FADES * fit.scale)) ** 2
+    # Where the chin hides the neck, depth and weight change at once; a flow must not.
+    anchor = np.where(seen_weight > _HEAD, _FIRM, _LOOSE)
+    anchor = np.where(known, anchor, pull)
+    far = _smooth(anchor, np.where(known, seen_depth, outline), np.full_like(anchor, outline))
+    points = np.stack([column, row, far], -1).reshape(-1, 3)
+    on_rig = ((points - fit.translation) / fit.scale) @ fit.rotation.T
+    general = _general_weight(on_rig).reshape(grid, grid)
+    follow = np.clip(_smooth(anchor, np.where(known, seen_weight, general), general), 0.0, 1.0)
+    pivot = float(fit.project(rig.pivot[None])[0, 2])
+    swing = _gentle(follow * (far - pivot), _STEEPEST * side / grid)
+    points[:, 2] = (pivot + swing / np.maximum(follow, _LEAST_WEIGHT)).ravel()
+    anchors = _anchors(rig)
+    corners = np.concatenate([vertices[anchors], np.ones((4, 1))], 1).astype(np.float64)
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], 1)
+    factors = np.linalg.solve(corners.T, homogeneous.T).T * follow.reshape(-1, 1)
+    return Carried(anchors, factors.astype(np.float32))
+
+
+def _general_weight(points: NDArray[np.floating]) -> Floats:
+    """[o] how far points [o, 3] of the rig's space move with the head where no mesh is."""
+    away = np.linalg.norm((points[:, :2] - np.array(_CENTRE)) / np.array(_RADII), axis=1)
+    share = np.clip((away - _HAIR) / (_FAR - _HAIR), 0.0, 1.0)
+    return np.asarray(1.0 - share * share * (3.0 - 2.0 * share), np.float32)
+
+
+def _cell_means(
+    skin: NDArray[np.bool_], depth: Floats, weight: Floats, grid: int
+) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """Cells [g, g] that show the mesh, and its mean depth and weight there."""
+    planes = np.dstack([skin, np.where(skin, depth, 0.0), np.where(skin, weight, 0.0)])
+    means = cv2.resize(planes.astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA)
+    share = np.maximum(means[..., 0], 1e-6)
+    return means[..., 0] > _LEAST_COVER, means[..., 1] / share, means[..., 2] / share
+
+
+def _smooth(anchor: Floats, target: Floats, general: Floats) -> Floats:
+    """Cells [g, g] near their targets, smooth between them.
+
+    Args:
+        anchor: [g, g] how firmly each cell keeps its target.
+        target: [g, g].
+        general: [g, g] a field whose own shape does not count as rough.
+    """
+    cells = grid_neighbours(*anchor.shape)
+    system = screened_laplacian(cells, degrees(cells) + anchor.ravel())
+    found = splu(system).solve((anchor * (target - general)).ravel().astype(np.float64))
+    return np.asarray(found.reshape(anchor.shape) + general, np.float32)
+
+
+def _gentle(field: Floats, slope: float) -> Floats:
+    """The field [g, g] with slopes of at most ``slope`` from cell to cell.
+
+    The mean of the largest such field below it and the least above it.
+    """
+    return np.asarray(0.5 * (_below(field, slope) - _below(-field, slope)), np.float32)
+
+
+def _below(field: Floats, slope: float) -> Floats:
+    """The largest field [g, g] below one whose slopes are at most ``slope``, by relaxation."""
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+    tall, wide = field.shape
+    found = np.array(field)
+    for _ in range(len(field)):
+        around = np.pad(found, 1, constant_values=np.inf)
+        least = found
+        for dy, dx in steps:
+            beside = around[1 + dy : 1 + dy + tall, 1 + dx : 1 + dx + wide]
+            least = np.minimum(least, beside + slope * np.float32(np.hypot(dy, dx)))
+        if np.array_equal(least, found):
+            break
+        found = least
+    return found
+
+
+def _anchors(rig: HeadRig) -> Ints:
+    """[4] vertices of the skull, far apart: top, back, left and right."""
+    head = np.flatnonzero((rig.head_weight > 0.999) & rig.skin_vertex)
+    place = rig.mean[head]
+    ends = (place[:, 1].argmin(), place[:, 2].argmax(), place[:, 0].argmin(), place[:, 0].argmax())
+    return np.asarray(head[list(ends)], np.int32)

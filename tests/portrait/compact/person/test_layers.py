@@ -1,0 +1,93 @@
+"""Person and background: together the image, apart when the head moves."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.person.background import fill_background
+from joyvasa_lib.portrait.compact.person.layers import compose, split_layers
+from joyvasa_lib.portrait.compact.person.patch_fill import patch_fill
+
+Pixels = NDArray[np.uint8]
+SIDE = 160
+
+
+def disc(radius: float = 40.0, soft: float = 2.0) -> NDArray[np.float32]:
+    row, column = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    return np.clip((radius - np.hypot(row, column)) / soft + 0.5, 0.0, 1.0).astype(np.float32)
+
+
+def stripes(period: int = 16) -> Pixels:
+    """Slanted stripes with grain."""
+    row, column = np.mgrid[:SIDE, :SIDE]
+    light = 120.0 + 60.0 * np.sign(np.sin(2 * np.pi * (column + 0.5 * row) / period))
+    grain = np.random.default_rng(0).normal(0.0, 4.0, (SIDE, SIDE, 3))
+    return np.clip(light[..., None] + grain, 0, 255).astype(np.uint8)
+
+
+def in_front(background: Pixels, matte: NDArray[np.float32]) -> Pixels:
+    """A red person."""
+    red = np.array([220.0, 30.0, 20.0])
+    return np.asarray(matte[..., None] * red + (1.0 - matte[..., None]) * background + 0.5).astype(
+        np.uint8
+    )
+
+
+@pytest.fixture(scope="module")
+def image() -> Pixels:
+    return in_front(stripes(), disc())
+
+
+def test_without_motion_the_layers_are_the_image(image: Pixels) -> None:
+    frame = np.zeros_like(image)
+    compose(split_layers(image, disc()), np.zeros((SIDE, SIDE, 2), np.float32), frame)
+    np.testing.assert_array_equal(frame, image)
+
+
+def test_a_person_moves_and_the_background_stays(image: Pixels) -> None:
+    layers = split_layers(image, disc())
+    flow = np.zeros((SIDE, SIDE, 2), np.float32)
+    flow[..., 0] = -24.0  # to the right
+    frame = np.zeros_like(image)
+    compose(layers, flow, frame)
+    moved = np.roll(disc(), 24, axis=1)
+    square = np.ones((9, 9), np.uint8)  # what the fill hides beside the person moves along
+    left = (cv2.dilate(moved, square) == 0) & (cv2.erode(disc(), square) > 0)
+    assert left.sum() > 300
+    np.testing.assert_array_equal(frame[left], layers.background[left])
+    beside = cv2.dilate(np.maximum(disc(), moved), square) == 0
+    np.testing.assert_array_equal(frame[beside], image[beside])
+    assert np.abs(frame[moved == 1].astype(int) - [220, 30, 20]).max() <= 1
+
+
+def test_nothing_of_the_person_is_left_in_the_background(image: Pixels) -> None:
+    found = fill_background(image, disc()).astype(int)
+    redness = found[..., 0] - found[..., 1]
+    assert redness.max() < 40  # the person's is 190, grain reaches 20
+
+
+def test_lines_and_grain_go_on_behind_the_person(image: Pixels) -> None:
+    known = cv2.dilate((disc() > 0).astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
+    depth = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)
+    seen = ~known & (depth < 10)
+    found = patch_fill(image, known, seen)
+    truth = stripes().astype(float)
+    error = np.abs(found - truth).mean(-1)[seen].mean()
+    blurred = cv2.inpaint(image, (~known).astype(np.uint8), 5, cv2.INPAINT_TELEA)
+    assert error < 25
+    assert error < 0.6 * np.abs(blurred - truth).mean(-1)[seen].mean()
+    np.testing.assert_array_equal(found[known], image[known])
+
+
+def test_the_same_image_is_filled_the_same_way(image: Pixels) -> None:
+    np.testing.assert_array_equal(fill_background(image, disc()), fill_background(image, disc()))
+
+
+def test_a_person_who_fills_the_crop_is_filled_smoothly(image: Pixels) -> None:
+    matte = np.ones((SIDE, SIDE), np.float32)
+    matte[:, :3] = 0.0
+    found = fill_background(image, matte)
+    assert np.abs(np.diff(found[:, 20:].astype(int), axis=1)).mean() < 3
