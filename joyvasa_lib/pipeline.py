@@ -574,8 +574,10 @@ class JoyVASAPipeline:
     ) -> Motion:
         """The motion of one person in a video, to drive portraits with or to keep.
 
-        The person is followed from the first frame with a face. Where the face is not seen, motion
-        is interpolated linearly between the frames before and after.
+        The person is followed from the first frame with a face, shot by shot where the video is
+        cut; of several people in turn the one who is seen longest counts, and the log says when
+        others are seen. Where the face is not seen, motion is interpolated linearly between the
+        frames before and after.
 
         Args:
             video: a video file, or frames [h, w, 3] uint8 RGB; read once, a frame at a time.
@@ -595,6 +597,24 @@ class JoyVASAPipeline:
             MotionError: ``fps`` is missing or not a positive number.
             OptionError: ``video`` or ``face`` is of another type or value.
         """
+        told: list[str] = []
+        return self._watch(video, fps, face, detector, progress, told)
+
+    def _watch(
+        self,
+        video: str | os.PathLike[str] | Iterable[Frames],
+        fps: float | None,
+        face: str | int,
+        detector: FaceDetector | None,
+        progress: Callable[[int], None] | None,
+        told: list[str],
+    ) -> Motion:
+        """As :meth:`extract_motion`; what should be known of the video is logged and told."""
+
+        def tell(warning: str) -> None:
+            _log.warning("%s", warning)
+            told.append(warning)
+
         with open_frames(video, fps) as (frames, rate):
             return watch(
                 self.portrait_model,
@@ -603,6 +623,7 @@ class JoyVASAPipeline:
                 face=face,
                 detector=detector or self.detector,
                 progress=progress,
+                tell=tell,
             )
 
     def drive(
@@ -655,6 +676,7 @@ class JoyVASAPipeline:
         rate = None if fps is None else checked_fps(fps)
         kept = checked_max_size(max_size)
         within = _of_image(paste_back, kept)
+        told: list[str] = []
         if isinstance(motion, str | os.PathLike):
             path = Path(motion)
             found = load_motion_file(path)
@@ -664,7 +686,7 @@ class JoyVASAPipeline:
         if not isinstance(motion, Motion | Performance):
             # before the long work
             portrait = self.encode(portrait, face=face, detector=detector, max_size=within)
-            motion = self.extract_motion(motion, fps=fps, face=driving_face, progress=progress)
+            motion = self._watch(motion, fps, driving_face, None, progress, told)
         if isinstance(motion, Motion):
             self.portrait_model.check_space(motion.space)
             motion = from_rest(motion)
@@ -672,7 +694,7 @@ class JoyVASAPipeline:
         if rate is not None:
             seconds = len(motion) / motion.fps
             motion = motion.retime(fps=rate, n_frames=max(1, round(seconds * rate)))
-        return self.render(
+        animation = self.render(
             portrait,
             motion,
             speech,
@@ -684,6 +706,7 @@ class JoyVASAPipeline:
             driving=driving,
             max_size=kept,
         )
+        return replace(animation, warnings=(*animation.warnings, *told))
 
     def edit(
         self,

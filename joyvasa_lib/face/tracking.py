@@ -16,6 +16,7 @@ from joyvasa_lib.face.crop_geometry import FaceSquare, face_square
 from joyvasa_lib.face.landmarks.detector import Face, FaceDetector, select_face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.face.sampling import as_rgb, sample
+from joyvasa_lib.face.shots import face_sample, likeness
 
 Pixels = NDArray[np.uint8]
 
@@ -37,10 +38,12 @@ def follow_person(
     *,
     which: str | int = "largest",
     detector: FaceDetector | None = None,
+    known: NDArray[np.float32] | None = None,
 ) -> Iterator[tuple[Pixels, Face | None]]:
     """Each frame with the face of one person, None where it is not seen.
 
-    The person is chosen in the first frame with a face; later the face nearest to where it was
+    The person is chosen in the first frame with a face, the one most like ``known`` if that is
+    given; later the face nearest to where it was
     last seen is taken, if it can have got there.
 
     Args:
@@ -48,6 +51,8 @@ def follow_person(
         fps: frames a second.
         which: ``"largest"`` or the rank by size, in the first frame with a face.
         detector: finds faces; the bundled one by default, which also follows a face quickly.
+        known: [e, n] samples of a person (:func:`~joyvasa_lib.face.shots.face_sample`), who is
+            followed if among the first faces.
 
     Raises:
         NoFaceError: the first frame with faces lacks the one that was asked for.
@@ -65,12 +70,23 @@ def follow_person(
         if face is None and (last is None or follower is None or missed % every == 0):
             found = finder.detect(frame)
             if last is None:
-                face = select_face(found, which) if found else None
+                face = _first(frame, found, which, known)
             else:
                 face = _nearest(found, last, _SAME_PLACE + _WANDERS * missed / fps)
         missed = 0 if face is not None else missed + 1
         last = face or last
         yield frame, face
+
+
+def _first(
+    frame: Pixels, found: list[Face], which: str | int, known: NDArray[np.float32] | None
+) -> Face | None:
+    """Whom to follow, among the faces of a frame."""
+    if not found:
+        return None
+    if known is None or len(found) == 1:
+        return select_face(found, which)
+    return max(found, key=lambda face: likeness(face_sample(frame, face)[None], known))
 
 
 def _nearest(faces: list[Face], last: Face, reach: float) -> Face | None:

@@ -51,6 +51,9 @@ _LIDS_FORWARD = 0.05
 """Rig units by which upper eyelids are moved forward, so that they close over the lower ones."""
 _LEAST_FACING = 0.25
 """Cosine between a triangle's normal and the view from which on its displacement is used."""
+_FACING_IN_LAYERS = 0.336
+"""The same in front of a background that stays, where heads turn farther: steeper triangles would
+hide behind others."""
 _PAINT_NEAR, _PAINT_FAR = 0.18, 0.32
 """Distances from lips and eyelids, rig units, within which all skin may be painted, and none
 beyond."""
@@ -136,7 +139,7 @@ def _shown_layer(rig: HeadRig) -> Bytes:
     return layer
 
 
-def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
+def _trusted(rig: HeadRig, vertices: Floats, least: float) -> NDArray[np.bool_]:
     """[f] triangles of the head's skin that face the view enough for their displacement to count.
 
     Ears are left out: their position on the image differs from the rig's.
@@ -146,7 +149,7 @@ def _trusted(rig: HeadRig, vertices: Floats) -> NDArray[np.bool_]:
     facing = -normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
     head = rig.head_weight[rig.triangles].min(1) > 0.95
     ears = np.abs(rig.mean[rig.triangles, 0]).max(1) > _EAR_X
-    return (facing > _LEAST_FACING) & head & ~ears & rig.part("skin")
+    return (facing > least) & head & ~ears & rig.part("skin")
 
 
 def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
@@ -211,14 +214,14 @@ def read_appearance(
     layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
     margins = eye_margins(rig, image, vertices)
     contours = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
-    trusted = _trusted(rig, vertices)
+    trusted = _trusted(rig, vertices, _LEAST_FACING if matte is None else _FACING_IN_LAYERS)
     reach, reach_expression = displacement_reach(
         image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side, matte
     )
     skin = without_mouth(image, contours, fit.scale)
     carried = layers = None
     if matte is not None:
-        carried = carried_cells(rig, fit, vertices, triangle, depth, GRID)
+        carried = carried_cells(rig, fit, vertices, triangle, depth, trusted, GRID)
         layers = split_layers(skin, matte)
     return Appearance(
         image=image,

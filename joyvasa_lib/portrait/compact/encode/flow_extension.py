@@ -48,10 +48,10 @@ class FlowExtension:
         average: [k, v] sparse: mean displacement of a cell from those of the vertices.
         edge: [e] positions in ``inside`` of the cells next to an outside cell.
         spread: [o, e] displacement of the outside cells from that of the edge cells, as far as the
-            head as a whole moves; [0, 0] where they are carried.
+            head as a whole moves; [o, 4] from that of the anchors where there are any.
         spread_expression: [o, e] the same from the edge cells as far as its expression changes.
-        carried: how all cells move with the head as a whole; None where the person is not told
-            from the background.
+        anchors: [4] vertices of the skull that carry the outside cells; None where the person is
+            not told from the background.
     """
 
     side: int
@@ -61,7 +61,7 @@ class FlowExtension:
     edge: Ints
     spread: Floats
     spread_expression: Floats
-    carried: Carried | None = None
+    anchors: Ints | None = None
 
     def forward(self, head: Floats, expression: Floats) -> Floats:
         """Displacement of the image's cells.
@@ -79,13 +79,9 @@ class FlowExtension:
         known = np.asarray(self.average @ flat, dtype=np.float32)
         moved, bent = known[:, : 2 * batch], known[:, 2 * batch :]
         field = np.empty((GRID * GRID, 2 * batch), dtype=np.float32)
-        field[self.outside] = self.spread_expression @ bent[self.edge]
-        if self.carried is None:
-            field[self.inside] = moved + bent
-            field[self.outside] += self.spread @ moved[self.edge]
-        else:
-            field[self.inside] = bent
-            field += self.carried.factors @ flat[self.carried.anchors, : 2 * batch]
+        field[self.inside] = moved + bent
+        carrying = moved[self.edge] if self.anchors is None else flat[self.anchors, : 2 * batch]
+        field[self.outside] = self.spread @ carrying + self.spread_expression @ bent[self.edge]
         return np.ascontiguousarray(
             field.reshape(GRID, GRID, batch, 2).transpose(2, 0, 1, 3), dtype=np.float32
         )
@@ -102,7 +98,7 @@ class FlowExtension:
         """
         cell = self.side / GRID
         forward = self.forward(head, expression) / cell
-        steps = _INVERSION_STEPS if self.carried is None else 2 * _INVERSION_STEPS
+        steps = _INVERSION_STEPS if self.anchors is None else 3 * _INVERSION_STEPS
         found = np.stack([invert_displacement(field, steps) for field in forward])
         return found * np.float32(cell)
 
@@ -171,9 +167,9 @@ def build_extension(
         outside=outside.astype(np.int32),
         average=average,
         edge=edge.astype(np.int32),
-        spread=spread(reach) if carried is None else np.zeros((0, 0), np.float32),
+        spread=spread(reach) if carried is None else carried.factors[outside],
         spread_expression=spread(reach_expression),
-        carried=carried,
+        anchors=None if carried is None else carried.anchors,
     )
 
 

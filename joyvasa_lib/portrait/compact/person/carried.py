@@ -31,8 +31,8 @@ _CENTRE, _RADII = (0.0, -0.7), (1.9, 2.3)
 _HAIR, _FAR = 1.1, 1.75
 """Distances from the middle, in half axes, up to which all moves with the head, and from which
 nothing does: shoulders, a hand that is raised, a neighbour."""
-_STEEPEST = 1.75
-"""Largest slope of the depth: at a turn of 20 degrees it squeezes the image to two fifths. Where
+_STEEPEST = 2.8
+"""Largest slope of the depth: at a turn of 20 degrees it nearly squeezes the image to a line. Where
 the head is steeper it would hide a part of itself, and a flow cannot."""
 _FADES = 1.4
 """Rig units over which depth and weight of the mesh turn into the general ones."""
@@ -42,7 +42,7 @@ _LEAST_WEIGHT = 0.05
 """Weight below which a depth does not matter."""
 _HEAD = 0.95
 """Weight from which on the mesh is the head, not the neck."""
-_FIRM, _LOOSE = 4.0, 0.05
+_FIRM, _LOOSE = 20.0, 0.05
 """How firmly cells of head and neck keep the mesh's values, against their neighbours'."""
 
 
@@ -60,7 +60,13 @@ class Carried:
 
 
 def carried_cells(
-    rig: HeadRig, fit: HeadFit, vertices: Floats, triangle: Ints, depth: Floats, grid: int
+    rig: HeadRig,
+    fit: HeadFit,
+    vertices: Floats,
+    triangle: Ints,
+    depth: Floats,
+    trusted: NDArray[np.bool_],
+    grid: int,
 ) -> Carried:
     """The cells of a portrait's grid, whatever they show.
 
@@ -70,6 +76,7 @@ def carried_cells(
         vertices: [v, 3] the head on the crop, pixels.
         triangle: [s, s] triangle that each pixel shows, -1 outside the head.
         depth: [s, s] its depth, pixels.
+        trusted: [f] triangles whose own displacement counts; what is carried joins on to them.
         grid: side of the coarse grid.
     """
     side = len(triangle)
@@ -89,7 +96,9 @@ def carried_cells(
     general = _general_weight(on_rig).reshape(grid, grid)
     follow = np.clip(_smooth(anchor, np.where(known, seen_weight, general), general), 0.0, 1.0)
     pivot = float(fit.project(rig.pivot[None])[0, 2])
-    swing = _gentle(follow * (far - pivot), _STEEPEST * side / grid)
+    shown = np.append(trusted, False)[triangle].astype(np.float32)
+    fixed = cv2.resize(shown, (grid, grid), interpolation=cv2.INTER_AREA) > 0.5
+    swing = _gentle(follow * (far - pivot), fixed, _STEEPEST * side / grid)
     points[:, 2] = (pivot + swing / np.maximum(follow, _LEAST_WEIGHT)).ravel()
     anchors = _anchors(rig)
     corners = np.concatenate([vertices[anchors], np.ones((4, 1))], 1).astype(np.float64)
@@ -129,11 +138,16 @@ def _smooth(anchor: Floats, target: Floats, general: Floats) -> Floats:
     return np.asarray(found.reshape(anchor.shape) + general, np.float32)
 
 
-def _gentle(field: Floats, slope: float) -> Floats:
+def _gentle(field: Floats, fixed: NDArray[np.bool_], slope: float) -> Floats:
     """The field [g, g] with slopes of at most ``slope`` from cell to cell.
 
-    The mean of the largest such field below it and the least above it.
+    What is not ``fixed`` [g, g] is brought within reach of what is. Of the result this is the mean
+    of the largest gentle field below it and the least above it.
     """
+    far = np.float32(np.inf)
+    most = _below(np.where(fixed, field, far), slope)
+    least = -_below(np.where(fixed, -field, far), slope)
+    field = np.where(fixed, field, np.clip(field, np.minimum(least, most), most))
     return np.asarray(0.5 * (_below(field, slope) - _below(-field, slope)), np.float32)
 
 
