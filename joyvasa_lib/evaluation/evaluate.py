@@ -141,7 +141,7 @@ def evaluate_video(
     path = check_readable(video, "video")
     reader = read_video(path)
     timed = None if segments is None else load_segments(segments)
-    own = _own_audio(path)
+    own = own_audio(path)
     heard = own if speech is None else load_speech(speech)
     consistency = _consistency_tracker(portrait)
     every = max(1, round(reader.fps / COMPARED_FPS))
@@ -206,7 +206,8 @@ def find_segments(video: Path, folder: str | os.PathLike[str] | None = None) -> 
     return next((place for place in places if place.is_file()), None)
 
 
-def _own_audio(path: Path) -> Speech | None:
+def own_audio(path: Path) -> Speech | None:
+    """The sound of a video; None where it has none, or none but silence."""
     if not probe(path).has_audio:
         return None
     try:

@@ -191,6 +191,14 @@ MOUTH_AND_CHIN = (
     401, 366, 280, 425, 391, 164, 165,
 )
 """Outline of what moves with speech."""
+STABLE_POINTS = (
+    10, 109, 338, 103, 332, 151,  # forehead
+    168, 6, 197, 195, 5,  # nose
+    33, 133, 362, 263,  # corners of the eyes
+    127, 356, 21, 251,  # temples
+)
+"""Points that expressions hardly move: none of the rig's blendshapes by more than a thirtieth of
+the distance of the outer eye corners."""
 MESH_TO_IBUG68 = (
     127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,  # jaw
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows

@@ -120,6 +120,34 @@ def test_a_folder_in_which_nothing_can_be_measured_is_an_error(
     assert "None of the 1 videos" in outcome.err
 
 
+def test_behaviour_of_a_video_is_laid_beside_people(
+    evaluate: Run, astronaut: NDArray[np.uint8], motion: Path, tmp_path: Path
+) -> None:
+    speech = load_speech(HELLO)
+    with VideoWriter(tmp_path / "calm.mp4", (512, 512), 25.0, speech) as writer:
+        for _ in range(50):
+            writer.write(astronaut)
+    outcome = evaluate(tmp_path / "calm.mp4", "--behaviour", "--json")
+    assert outcome.code == 0, outcome.err
+    found = json.loads(outcome.out)
+    assert len(found["rows"]) == 23
+    for key in ("aperture_sd", "jaw_open_sd", "yaw_sd", "gaze_sd"):  # a still face does nothing
+        assert found["rows"][key]["place"] == "below", key
+    assert found["inside"] + len(found["outside"]) + len(found["not_measured"]) == 23
+    table = evaluate(tmp_path / "calm.mp4", motion, "--behaviour", "--quiet").out
+    assert "calm.mp4" in table and "talk.safetensors" in table and "speakers, median" in table
+
+
+def test_behaviour_of_a_motion_names_what_is_not_compared(evaluate: Run, motion: Path) -> None:
+    outcome = evaluate(motion, "--behaviour", "--quiet")
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert any("jawOpen" in line and "not compared" in line for line in lines)
+    assert any("head yaw" in line and "2.1" in line for line in lines)
+    assert any("loudness" in line and "not measured" in line for line in lines)
+    assert "Inside the range of people: " in lines[-1]
+
+
 def test_bad_input_gives_one_sentence_and_code_two(
     evaluate: Run, videos: Path, motion: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +168,10 @@ def test_bad_input_gives_one_sentence_and_code_two(
         ((still, "--portrait", letter), "letter.mp4"),
         ((videos, "--audio", HELLO), "--audio"),
         ((motion, "--portrait", HELLO), "--portrait"),
+        ((still, "--behaviour"), "at least 2 s"),
+        ((still, "--behaviour", "--segments", wrong), "--segments"),
+        ((still, "--face", "1"), "--behaviour"),
+        ((still, still, "--audio", HELLO), "--audio"),
     ]
     for arguments, expected in cases:
         assert expected in refusal(evaluate(*arguments, "--quiet")), arguments

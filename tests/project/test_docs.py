@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,7 +27,8 @@ from joyvasa_lib.compat.joyvasa.motion_generator import JoyVASAMotionGenerator
 from joyvasa_lib.evaluation.contact_sheet import emotion_cells
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
-from joyvasa_lib.media.video import probe
+from joyvasa_lib.media.video import VideoWriter, probe
+from joyvasa_lib.motion import Motion
 from unrefined import unrefined
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,21 @@ def test_the_tutorial_runs(
     assert len(names["slower"]) == 8  # type: ignore[arg-type]
     assert probe(desk / "talking.mp4").has_audio
     assert "No face was found" in capsys.readouterr().out
+
+
+def test_videos_and_motions_are_laid_beside_people(
+    run: Runner, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait = np.asarray(Image.open("portrait.jpg"))
+    speech = write_wav(desk / "speech.wav", load_speech(DEMO / "hello.flac").waveform[:32000])
+    with VideoWriter("talking.mp4", (320, 320), 25.0, load_speech(speech)) as writer:
+        for _ in range(50):
+            writer.write(portrait)
+    Path("results").mkdir()
+    shutil.copy("talking.mp4", "results")
+    Motion.neutral(50).save("talk.safetensors")
+    run("docs/how-to/behaviour.md")
+    assert "of 23 rows are as people are" in capsys.readouterr().out
 
 
 def test_a_face_is_given_by_hand_in_every_way_the_page_names(run: Runner, desk: Path) -> None:
