@@ -51,9 +51,9 @@ _LIDS_FORWARD = 0.05
 """Rig units by which upper eyelids are moved forward, so that they close over the lower ones."""
 _LEAST_FACING = 0.25
 """Cosine between a triangle's normal and the view from which on its displacement is used."""
-_FACING_IN_LAYERS = 0.336
-"""The same in front of a background that stays, where heads turn farther: steeper triangles would
-hide behind others."""
+_FACING_CARRIED = 0.347
+"""The same for the motion of the head in front of a background that stays, where it turns farther:
+steeper triangles would hide behind others."""
 _PAINT_NEAR, _PAINT_FAR = 0.18, 0.32
 """Distances from lips and eyelids, rig units, within which all skin may be painted, and none
 beyond."""
@@ -214,14 +214,15 @@ def read_appearance(
     layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
     margins = eye_margins(rig, image, vertices)
     contours = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
-    trusted = _trusted(rig, vertices, _LEAST_FACING if matte is None else _FACING_IN_LAYERS)
+    trusted = _trusted(rig, vertices, _LEAST_FACING)
     reach, reach_expression = displacement_reach(
         image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side, matte
     )
     skin = without_mouth(image, contours, fit.scale)
     carried = layers = None
     if matte is not None:
-        carried = carried_cells(rig, fit, vertices, triangle, depth, trusted, GRID)
+        in_front = _trusted(rig, vertices, _FACING_CARRIED)
+        carried = carried_cells(rig, fit, vertices, triangle, depth, in_front, GRID)
         layers = split_layers(skin, matte)
     return Appearance(
         image=image,

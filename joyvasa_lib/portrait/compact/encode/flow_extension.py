@@ -48,10 +48,10 @@ class FlowExtension:
         average: [k, v] sparse: mean displacement of a cell from those of the vertices.
         edge: [e] positions in ``inside`` of the cells next to an outside cell.
         spread: [o, e] displacement of the outside cells from that of the edge cells, as far as the
-            head as a whole moves; [o, 4] from that of the anchors where there are any.
+            head as a whole moves; [0, 0] where they are carried.
         spread_expression: [o, e] the same from the edge cells as far as its expression changes.
-        anchors: [4] vertices of the skull that carry the outside cells; None where the person is
-            not told from the background.
+        carried: how cells move with the head that do not show the face from in front; None where
+            the person is not told from the background.
     """
 
     side: int
@@ -61,7 +61,7 @@ class FlowExtension:
     edge: Ints
     spread: Floats
     spread_expression: Floats
-    anchors: Ints | None = None
+    carried: Carried | None = None
 
     def forward(self, head: Floats, expression: Floats) -> Floats:
         """Displacement of the image's cells.
@@ -79,9 +79,14 @@ class FlowExtension:
         known = np.asarray(self.average @ flat, dtype=np.float32)
         moved, bent = known[:, : 2 * batch], known[:, 2 * batch :]
         field = np.empty((GRID * GRID, 2 * batch), dtype=np.float32)
-        field[self.inside] = moved + bent
-        carrying = moved[self.edge] if self.anchors is None else flat[self.anchors, : 2 * batch]
-        field[self.outside] = self.spread @ carrying + self.spread_expression @ bent[self.edge]
+        field[self.inside] = moved
+        if self.carried is None:
+            field[self.outside] = self.spread @ moved[self.edge]
+        else:
+            anchors = flat[self.carried.anchors, : 2 * batch]
+            field[self.carried.cells] = self.carried.displacement(anchors)
+        field[self.inside] += bent
+        field[self.outside] += self.spread_expression @ bent[self.edge]
         return np.ascontiguousarray(
             field.reshape(GRID, GRID, batch, 2).transpose(2, 0, 1, 3), dtype=np.float32
         )
@@ -98,7 +103,7 @@ class FlowExtension:
         """
         cell = self.side / GRID
         forward = self.forward(head, expression) / cell
-        steps = _INVERSION_STEPS if self.anchors is None else 3 * _INVERSION_STEPS
+        steps = _INVERSION_STEPS if self.carried is None else 3 * _INVERSION_STEPS
         found = np.stack([invert_displacement(field, steps) for field in forward])
         return found * np.float32(cell)
 
@@ -167,9 +172,9 @@ def build_extension(
         outside=outside.astype(np.int32),
         average=average,
         edge=edge.astype(np.int32),
-        spread=spread(reach) if carried is None else carried.factors[outside],
+        spread=spread(reach) if carried is None else np.zeros((0, 0), np.float32),
         spread_expression=spread(reach_expression),
-        anchors=None if carried is None else carried.anchors,
+        carried=None if carried is None else carried.only(carried.free | ~known.ravel()),
     )
 
 

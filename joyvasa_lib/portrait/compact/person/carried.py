@@ -24,18 +24,23 @@ from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
 
-_OUTLINE = 1.7
-"""Depth of the outline of skull and hair on the rig, its units."""
+_AWAY, _NEAR = 1.3, 2.5
+"""Depths of the outline of skull and hair on the rig, its units: where it turns away from the view,
+and where it comes into view and its back is soon seen."""
 _CENTRE, _RADII = (0.0, -0.7), (1.9, 2.3)
 """Middle of an ellipse around head and hair on the rig, and its half axes."""
 _HAIR, _FAR = 1.1, 1.75
 """Distances from the middle, in half axes, up to which all moves with the head, and from which
 nothing does: shoulders, a hand that is raised, a neighbour."""
-_STEEPEST = 2.8
+_STEEPEST = 2.7
 """Largest slope of the depth: at a turn of 20 degrees it nearly squeezes the image to a line. Where
 the head is steeper it would hide a part of itself, and a flow cannot."""
 _FADES = 1.4
 """Rig units over which depth and weight of the mesh turn into the general ones."""
+_FADES_NEAR, _STEEPEST_NEAR = 0.35, 7.0
+"""The same, and the largest slope, on the side that comes into view, whose image is stretched."""
+_SOFTLY = 2.0
+"""Pixels over which an outline changes from turning away to coming into view."""
 _LEAST_COVER = 0.4
 """Share of a cell that shows the mesh from which on the mesh decides."""
 _LEAST_WEIGHT = 0.05
@@ -52,11 +57,43 @@ class Carried:
 
     Attributes:
         anchors: [4] vertices of the skull.
-        factors: [g * g, 4] of their displacement, weight included.
+        turning_away: [o, 4] factors of their displacement, weight included, as it is on the side of
+            the head that turns away from the view.
+        turning_near: [o, 4] the same on the side that comes into view.
+        outwards: [o, 2] unit vectors from the middle of the head.
+        cells: [o] flat indices of the cells.
+        free: [o] whether each of them shows no face from in front, whose mesh would say more.
     """
 
     anchors: Ints
-    factors: Floats
+    turning_away: Floats
+    turning_near: Floats
+    outwards: Floats
+    cells: Ints
+    free: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[np.bool_]) -> Carried:
+        """The same for some [o] of the cells."""
+        return Carried(
+            self.anchors,
+            self.turning_away[chosen],
+            self.turning_near[chosen],
+            self.outwards[chosen],
+            self.cells[chosen],
+            self.free[chosen],
+        )
+
+    def displacement(self, anchors: Floats) -> Floats:
+        """Displacement [o, 2 b] of the cells from that of the anchors [4, 2 b], pixels.
+
+        Of an outline's two candidates the one farther out is seen; the change from one to the
+        other is soft.
+        """
+        away, near = self.turning_away @ anchors, self.turning_near @ anchors
+        apart = (near - away).reshape(len(away), -1, 2)
+        farther = (apart * self.outwards[:, None]).sum(-1)
+        share = np.clip(0.5 + 0.5 * farther / _SOFTLY, 0.0, 1.0)[..., None]
+        return np.asarray(away + (share * apart).reshape(away.shape), np.float32)
 
 
 def carried_cells(
@@ -83,28 +120,46 @@ def carried_cells(
     skin = np.append(rig.part("skin"), False)[triangle]
     weight = np.append(rig.head_weight[rig.triangles].mean(1), 0.0)[triangle]
     known, seen_depth, seen_weight = _cell_means(skin, depth, weight, grid)
-    outline = float(fit.project(np.array([[*_CENTRE, _OUTLINE]], np.float32))[0, 2])
-    line = ((np.arange(grid) + 0.5) * side / grid - 0.5).astype(np.float32)
-    column, row = np.meshgrid(line, line)
-    pull = (side / (grid * _FADES * fit.scale)) ** 2
-    # Where the chin hides the neck, depth and weight change at once; a flow must not.
-    anchor = np.where(seen_weight > _HEAD, _FIRM, _LOOSE)
-    anchor = np.where(known, anchor, pull)
-    far = _smooth(anchor, np.where(known, seen_depth, outline), np.full_like(anchor, outline))
-    points = np.stack([column, row, far], -1).reshape(-1, 3)
-    on_rig = ((points - fit.translation) / fit.scale) @ fit.rotation.T
-    general = _general_weight(on_rig).reshape(grid, grid)
-    follow = np.clip(_smooth(anchor, np.where(known, seen_weight, general), general), 0.0, 1.0)
-    pivot = float(fit.project(rig.pivot[None])[0, 2])
     shown = np.append(trusted, False)[triangle].astype(np.float32)
     fixed = cv2.resize(shown, (grid, grid), interpolation=cv2.INTER_AREA) > 0.5
-    swing = _gentle(follow * (far - pivot), fixed, _STEEPEST * side / grid)
-    points[:, 2] = (pivot + swing / np.maximum(follow, _LEAST_WEIGHT)).ravel()
+    line = ((np.arange(grid) + 0.5) * side / grid - 0.5).astype(np.float32)
+    places = np.stack(np.meshgrid(line, line), -1)
+    cell = side / (grid * fit.scale)
+    # Where the chin hides the neck, depth and weight change at once; a flow must not.
+    neck = known & (seen_weight <= _HEAD)
+    firm = np.where(neck, _LOOSE, _FIRM)
+    pull = (cell / _FADES) ** 2
+
+    def depths(depth_of_outline: float, keeps: NDArray[np.bool_], fading: float) -> Floats:
+        outline = fit.project(np.array([[*_CENTRE, depth_of_outline]], np.float32))[0, 2]
+        anchor = np.where(keeps, firm, fading)
+        target = np.where(keeps, seen_depth, outline)
+        return _smooth(anchor, target, np.full_like(anchor, outline))
+
+    far = depths(_AWAY, known, pull)
+    near = depths(_NEAR, fixed | neck, (cell / _FADES_NEAR) ** 2)
+    points = np.concatenate([places, far[..., None]], -1).reshape(-1, 3)
+    on_rig = ((points - fit.translation) / fit.scale) @ fit.rotation.T
+    general = _general_weight(on_rig).reshape(grid, grid)
+    anchor = np.where(known, firm, pull)
+    follow = np.clip(_smooth(anchor, np.where(known, seen_weight, general), general), 0.0, 1.0)
+    pivot = float(fit.project(rig.pivot[None])[0, 2])
     anchors = _anchors(rig)
     corners = np.concatenate([vertices[anchors], np.ones((4, 1))], 1).astype(np.float64)
-    homogeneous = np.concatenate([points, np.ones((len(points), 1))], 1)
-    factors = np.linalg.solve(corners.T, homogeneous.T).T * follow.reshape(-1, 1)
-    return Carried(anchors, factors.astype(np.float32))
+
+    def factors(depth: Floats, steepest: float) -> Floats:
+        swing = _gentle(follow * (depth - pivot), fixed, steepest * side / grid)
+        gentle = pivot + swing / np.maximum(follow, _LEAST_WEIGHT)
+        homogeneous = np.dstack([places, gentle, np.ones_like(gentle)]).reshape(-1, 4)
+        found = np.linalg.solve(corners.T, homogeneous.T).T * follow.reshape(-1, 1)
+        return np.asarray(found, np.float32)
+
+    middle = fit.project(np.array([[*_CENTRE, _AWAY]], np.float32))[0, :2]
+    outwards = (places - middle).reshape(-1, 2)
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    away, near = factors(far, _STEEPEST), factors(near, _STEEPEST_NEAR)
+    cells = np.arange(grid * grid, dtype=np.int32)
+    return Carried(anchors, away, near, outwards, cells, ~fixed.ravel())
 
 
 def _general_weight(points: NDArray[np.floating]) -> Floats:

@@ -113,11 +113,15 @@ def draw_frames(
 
 
 def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
-    """[s, s, 1] 1 inside mouth and eyes, 0 away from them, with a transition one cell wide."""
+    """[s, s, 1] 1 inside mouth and eyes, 0 away from them, with a transition one cell wide.
+
+    Also between two of them that are less than a cell apart: there is no flow to be shown.
+    """
     reach = 2 * (len(kind) // 64) + 1
     face = (kind > 0).astype(np.uint8) * 255
     inner = cv2.blur(face, (reach, reach), borderType=cv2.BORDER_REPLICATE)
     weight = inner.astype(np.float32) * np.float32(2 / 255) - np.float32(1.0)
+    weight[kind == 0] = 0.0
     return np.maximum(weight, 0.0)[..., None]
 
 
