@@ -88,7 +88,7 @@ def corpus(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the corpus.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
-    """Builds the speech corpus: made-up sentences in many voices, with the motion they need."""
+    """Builds the speech corpus: made-up sentences in many voices and languages."""
     from rich.progress import track
 
     from joyvasa_lib.datasets.speech_corpus.corpus import (
@@ -102,6 +102,39 @@ def corpus(
     total = len(missing_recordings(recipe, output))
     made = build_speech_corpus(recipe, output, workers)
     for _ in track(made, "Recordings", total=total):
+        pass
+
+
+@app.command("animate")
+def animate(
+    config: Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")],
+    corpus: Annotated[Path, typer.Option("--corpus", help="Folder of the speech corpus.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the motion; CORPUS/motion by default."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Make all motion anew, after a change of the animator."),
+    ] = False,
+) -> None:
+    """Moves a face to each recording of a speech corpus; the sound stays as it is."""
+    from rich.progress import track
+
+    from joyvasa_lib.datasets.speech_corpus.corpus_motion import (
+        FaceMotionConfig,
+        animate_corpus,
+        missing_motion,
+        motion_folder,
+    )
+    from joyvasa_lib.recipes import read_section
+
+    recipe = read_section(config, FaceMotionConfig, "face_motion")
+    there = motion_folder(corpus, output)
+    total = len(missing_motion(corpus, corpus / "none" if restart else there))
+    made = animate_corpus(recipe, corpus, output, workers, restart)
+    for _ in track(made, "Motions", total=total):
         pass
 
 

@@ -1,38 +1,35 @@
-"""Builds the corpus that stage two learns from: made-up speech in many voices, with its motion.
+"""Builds the corpus that stage two learns from: made-up speech in many voices and languages.
 
 Each recording is one file and depends on the configuration and its own number alone, so building
-can be stopped at any moment, go on later, and be shared among processes.
+can be stopped at any moment, go on later, and be shared among processes. What a face does with the
+speech is another step: :mod:`.corpus_motion`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.speech_corpus.face_motion import animate
-from joyvasa_lib.datasets.speech_corpus.head_motion import HeadMotionStyle
-from joyvasa_lib.datasets.speech_corpus.phonemes import CLOSURES, PHONEME_CLASSES, TimedPhoneme
-from joyvasa_lib.datasets.speech_corpus.pseudo_text import LANGUAGES, write_utterance
-from joyvasa_lib.datasets.speech_corpus.voices import JoeVoice, KokoroVoices, Spoken
+from joyvasa_lib.datasets.prepare.engines import run_jobs
+from joyvasa_lib.datasets.speech_corpus.casting import ENGINES, Casting
+from joyvasa_lib.datasets.speech_corpus.one_recording import Surroundings, make_recording
+from joyvasa_lib.datasets.speech_corpus.phonemes import CLOSURES, PHONEME_CLASSES
+from joyvasa_lib.datasets.speech_corpus.recordings import SPLITS
+from joyvasa_lib.datasets.speech_corpus.speech_recording import write_recording
+from joyvasa_lib.datasets.speech_corpus.text.sentences import languages
 from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.media.audio import SAMPLE_RATE
-from joyvasa_lib.media.resampling import mono_at_rate
+from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.recipes import Count, Positive, Share, Whole, recipe
 
-Floats = NDArray[np.float32]
-HELD_OUT_VOICE = 2
-"""Number of the Kokoro voice (``jf_nezumi``) that leads in validation and is never in training."""
-MALE_VOICE = 4
+FORMAT = 2
+"""Of the folder: 1 has motion in each recording, 2 beside them."""
 
 
 @recipe("speech_corpus")
@@ -42,36 +39,102 @@ class SpeechCorpusConfig:
 
     Attributes:
         train: recordings to learn from.
-        valid: recordings of the held-out voice.
-        joe: share of training recordings spoken by the CC0 voice "joe"; the rest is Kokoro's.
-        words: fewest and most words of a recording.
+        valid: recordings of held-out voices in the languages of training.
+        valid_language: recordings of held-out voices in the held-out languages.
+        seconds: shortest and longest recording.
+        engines: how many of a round of training recordings each engine speaks; ``none`` is for
+            recordings in which nobody does.
+        languages: of training.
+        held_out_languages: in no training recording.
+        pseudo_words: share of the recordings of Kokoro and "joe" in ten of the languages that are
+            pseudo-words.
+        lip_closures: extra share of syllables of pseudo-words that begin with /p b m/.
         tempo: slowest and fastest speech.
         voice_scale: lowest and highest factor on pitch and formants together.
-        lip_closures: extra share of syllables that begin with /p b m/.
-        languages: keys of ``LANGUAGES``; English counts three times.
+        reshaped: share of training recordings whose pitch, melody and formants are changed apart.
+        whispered: share of those that are whispered.
+        breaths: share of pauses that end with a breath, where there is room for one.
+        laughter: share of recordings with laughter.
+        noise: share of recordings with noise.
+        music: share of recordings with music.
         seed: of every random choice.
     """
 
-    train: Whole = 900
-    valid: Whole = 30
-    joe: Share = 0.3
-    words: tuple[Count, Count] = (10, 26)
-    tempo: tuple[Positive, Positive] = (0.85, 1.3)
-    voice_scale: tuple[Positive, Positive] = (0.78, 1.18)
+    train: Whole = 3000
+    valid: Whole = 72
+    valid_language: Whole = 48
+    seconds: tuple[Positive, Positive] = (5.0, 20.0)
+    engines: dict[str, Count] = field(
+        default_factory=lambda: {"kokoro": 5, "joe": 5, "espeak": 6, "flite": 3, "none": 1}
+    )
+    languages: tuple[str, ...] = (
+        "english", "spanish", "italian", "german", "french", "portuguese", "dutch", "polish",
+        "russian", "turkish", "arabic", "hindi", "mandarin", "japanese", "korean", "vietnamese",
+    )  # fmt: skip
+    held_out_languages: tuple[str, ...] = ("greek", "finnish")
+    pseudo_words: Share = 0.3
     lip_closures: Share = 0.08
-    languages: tuple[str, ...] = tuple(LANGUAGES)
+    tempo: tuple[Positive, Positive] = (0.8, 1.3)
+    voice_scale: tuple[Positive, Positive] = (0.78, 1.18)
+    reshaped: Share = 0.3
+    whispered: Share = 0.06
+    breaths: Share = 0.45
+    laughter: Share = 0.12
+    noise: Share = 0.5
+    music: Share = 0.15
     seed: Whole = 0
 
     def __post_init__(self) -> None:
-        """Checks the languages.
+        """Checks the names and the ranges.
 
         Raises:
-            OptionError: a language has no inventory.
+            OptionError: a language or an engine is unknown, a language is both learned and held
+                out, or a range is empty.
         """
-        if unknown := sorted(set(self.languages) - set(LANGUAGES)):
+        known = languages()
+        for name in (*self.languages, *self.held_out_languages):
+            if name not in known:
+                raise OptionError(f"Unknown language {name!r}; known are {', '.join(known)}")
+        if both := set(self.languages) & set(self.held_out_languages):
             raise OptionError(
-                f"Unknown language {unknown[0]!r}; known are {', '.join(sorted(LANGUAGES))}"
+                f"{min(both)!r} is a language of training and held out; take it out of one list"
             )
+        if not self.languages or (self.valid_language and not self.held_out_languages):
+            raise OptionError("Name at least one language, and one held out for valid_language")
+        for name in self.engines:
+            if name not in ENGINES:
+                raise OptionError(f"Unknown engine {name!r}; known are {', '.join(ENGINES)}")
+        for name in ("seconds", "tempo", "voice_scale"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise OptionError(f"speech_corpus.{name} must rise, not {low} to {high}")
+
+    @property
+    def casting(self) -> Casting:
+        """The part about speakers."""
+        return Casting(
+            self.languages,
+            self.held_out_languages,
+            dict(self.engines),
+            self.pseudo_words,
+            self.lip_closures,
+            self.tempo,
+            self.voice_scale,
+            self.seed,
+        )
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """The part about everything else that is heard."""
+        return Surroundings(
+            self.seconds,
+            self.reshaped,
+            self.whispered,
+            self.breaths,
+            self.laughter,
+            self.noise,
+            self.music,
+        )
 
 
 def build_speech_corpus(
@@ -81,42 +144,40 @@ def build_speech_corpus(
 
     Args:
         config: what to make.
-        folder: of ``train-*.npz``, ``valid-*.npz`` and ``corpus.json``.
+        folder: of ``train-*.npz``, ``valid-*.npz``, ``valid_language-*.npz`` and ``corpus.json``;
+            see :func:`~.speech_recording.write_recording`.
         workers: processes.
 
     Yields:
         The name of each recording once it is there.
 
     Raises:
-        MissingDependencyError: the extra ``synthetic`` is not installed.
+        MissingDependencyError: the extra ``synthetic``, espeak-ng or Flite is not installed.
         OptionError: the folder holds a corpus of another configuration.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     about = {
+        "format": FORMAT,
         "phonemes": PHONEME_CLASSES,
         "closures": CLOSURES,
         "config": asdict(config),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    _check_recipe(folder, json.loads(text)["config"])
-    (folder / "corpus.json").write_text(text, "utf-8")
+    _check_recipe(folder, json.loads(text))
+    with atomic_path(folder / "corpus.json") as temporary:
+        temporary.write_text(text, "utf-8")
     names = missing_recordings(config, folder)
-    if workers == 1:
-        for name in names:
-            yield _make(config, folder, name)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        if names:  # the first one fetches the voices, which two processes cannot do at once
-            yield pool.submit(_make, config, folder, names.pop(0)).result()
-        for job in [pool.submit(_make, config, folder, name) for name in names]:
-            yield job.result()
+    yield from run_jobs(partial(_make, config, folder), names, workers)
 
 
 def missing_recordings(config: SpeechCorpusConfig, folder: str | Path) -> list[str]:
     """Returns the names of the recordings that the folder has not yet."""
-    names = [f"valid-{i:05d}" for i in range(config.valid)]
-    names += [f"train-{i:05d}" for i in range(config.train)]
+    names = [
+        f"{split}-{number:05d}"
+        for split in ("valid", "valid_language", "train")
+        for number in range(getattr(config, split))
+    ]
     return [name for name in names if not (Path(folder) / f"{name}.npz").exists()]
 
 
@@ -125,96 +186,24 @@ def _check_recipe(folder: Path, wanted: dict[str, Any]) -> None:
     path = folder / "corpus.json"
     if not path.exists():
         return
-    made = read_json(path).get("config", {})
-    for key in wanted.keys() - {"train", "valid"}:
-        if made.get(key) != wanted[key]:
+    made = read_json(path)
+    if made.get("format", 1) != FORMAT:
+        raise OptionError(
+            f"{folder} holds a corpus of an older kind, with motion in each recording; "
+            "choose another folder"
+        )
+    for key in wanted["config"].keys() - set(SPLITS):
+        before, now = made.get("config", {}).get(key), wanted["config"][key]
+        if before != now:
             raise OptionError(
-                f"{folder} holds a corpus made with {key}={made.get(key)!r}, "
-                f"not {wanted[key]!r}; choose another folder"
+                f"{folder} holds a corpus made with {key}={before!r}, not {now!r}; "
+                "choose another folder"
             )
 
 
 def _make(config: SpeechCorpusConfig, folder: Path, name: str) -> str:
-    waveform, phonemes, values, steps = record(config, name)
-    temporary = folder / f".{name}.{os.getpid()}.npz"
-    np.savez(
-        temporary,
-        waveform=np.round(np.clip(waveform, -1.0, 1.0) * 32767.0).astype(np.int16),
-        values=values,
-        phonemes=steps,
-        starts=np.array([p.start for p in phonemes], np.float32),
-        symbols=np.array([p.symbol for p in phonemes]),
-    )
-    temporary.replace(folder / f"{name}.npz")
-    return name
-
-
-def record(
-    config: SpeechCorpusConfig, name: str
-) -> tuple[Floats, tuple[TimedPhoneme, ...], Floats, NDArray[np.uint8]]:
-    """Makes one recording.
-
-    Args:
-        config: the recipe.
-        name: ``"train-00007"`` or ``"valid-00007"``.
-
-    Returns:
-        Waveform [n] at 16 kHz, phonemes as heard, values [t, 59], classes [2 t] as articulated.
-    """
     split, number = name.split("-")
-    rng = np.random.default_rng((config.seed, int(number), split == "valid"))
-    words = int(rng.integers(config.words[0], config.words[1] + 1))
-    chances = np.array([3.0 if language == "english" else 1.0 for language in config.languages])
-    language = str(rng.choice(config.languages, p=chances / chances.sum()))
-    utterance = write_utterance(rng, language, words, config.lip_closures)
-    tempo = float(np.exp(rng.uniform(*np.log(config.tempo))))
-    kokoro, joe = _voices()
-    if split == "valid":
-        scale = float(rng.uniform(0.9, 1.05))
-        voice = kokoro.voice(_mixture(rng, leader=HELD_OUT_VOICE))
-    elif rng.random() < config.joe:
-        scale = float(rng.uniform(max(config.voice_scale[0], 0.85), config.voice_scale[1] + 0.1))
-        voice = joe
-    else:
-        leader = MALE_VOICE if rng.random() < 0.45 else None
-        low, high = config.voice_scale
-        scale = float(rng.uniform(low, high if leader is None else high + 0.1))
-        voice = kokoro.voice(_mixture(rng, leader))
-    spoken = _scaled(voice(utterance, tempo / scale, rng), scale)
-    waveform = _with_whole_frames(mono_at_rate(spoken.waveform, spoken.sample_rate, SAMPLE_RATE))
-    values, steps = animate(
-        spoken.phonemes, waveform, rng, HeadMotionStyle(posture_seconds=rng.uniform(2.0, 3.5))
-    )
-    return waveform, spoken.phonemes, values, steps
-
-
-@lru_cache(maxsize=1)
-def _voices() -> tuple[KokoroVoices, JoeVoice]:
-    return KokoroVoices(), JoeVoice()
-
-
-def _mixture(rng: np.random.Generator, leader: int | None) -> Floats:
-    """Shares [5] of the Kokoro voices; the held-out voice only where it leads."""
-    shares = rng.dirichlet(np.full(5, 0.6))
-    if leader is not None:
-        shares *= 0.35
-        shares[leader] += 0.65
-    if leader != HELD_OUT_VOICE:
-        shares[HELD_OUT_VOICE] = 0.0
-        shares[0] += 1e-3
-    return cast(Floats, (shares / shares.sum()).astype(np.float32))
-
-
-def _scaled(spoken: Spoken, scale: float) -> Spoken:
-    """Plays faster or slower: pitch and formants go by ``scale``, as with another vocal tract."""
-    phonemes = tuple(
-        TimedPhoneme(p.symbol, p.start / scale, p.end / scale, p.stressed) for p in spoken.phonemes
-    )
-    return Spoken(spoken.waveform, round(spoken.sample_rate * scale), phonemes)
-
-
-def _with_whole_frames(waveform: Floats) -> Floats:
-    """Level as recordings have it, in whole 25 Hz frames."""
-    peak = float(np.abs(waveform).max()) + 1e-9
-    waveform = waveform * np.float32(0.6 / peak)
-    return np.pad(waveform, (0, -len(waveform) % 640)).astype(np.float32)
+    rng = np.random.default_rng((config.seed, SPLITS.index(split), int(number)))
+    recording = make_recording(config.casting, config.surroundings, split, int(number), rng)
+    write_recording(recording, folder / f"{name}.npz")
+    return name

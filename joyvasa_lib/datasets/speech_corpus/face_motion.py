@@ -4,7 +4,7 @@ OpenFaceFX blends the mouth shapes of neighbouring sounds; what is changed aroun
 measurements against real talking videos asked for: articulation that leads the audio, lips that
 close, vowels that open with their loudness, a mouth that rests in silence, blinks that close.
 
-Axis legend: ``t`` frames at 25 Hz, ``s`` steps at 50 Hz, ``n`` samples, 59 channels:
+Axis legend: ``t`` frames at 25 Hz, ``s`` steps at 50 Hz, ``m`` steps at 100 Hz, 59 channels:
 52 blendshapes, scale, translation, rotation.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from joyvasa_lib.datasets.speech_corpus.extra import missing_extra
 from joyvasa_lib.datasets.speech_corpus.head_motion import HeadMotionStyle, speaking_head
 from joyvasa_lib.datasets.speech_corpus.phonemes import (
     CLOSURES,
@@ -26,16 +27,18 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import (
     label_steps,
     split_diphthongs,
 )
-from joyvasa_lib.datasets.speech_corpus.voices import missing_extra
-from joyvasa_lib.media.audio import SAMPLE_RATE
+from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechRecording
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.motion.data import FPS
-from joyvasa_lib.speech.encoders.loudness import speech_level
 
 Floats = NDArray[np.float32]
 LEAD_FRAMES = 1
 """Lips lead: real mouths and loudness peak together when rule-based curves are 40 ms early."""
+_ACTIVE = 0.01
+"""Power of the loudest steps above which a step counts as speech, 20 dB below."""
+_SILENT = 1e-8
+"""Power of silence."""
 
 _PAIRS = {
     "mouthStretch",
@@ -83,16 +86,12 @@ _SPELLING = {
 
 
 def animate(
-    phonemes: Sequence[TimedPhoneme],
-    waveform: Floats,
-    rng: np.random.Generator,
-    head: HeadMotionStyle | None = None,
+    recording: SpeechRecording, rng: np.random.Generator, head: HeadMotionStyle | None = None
 ) -> tuple[Floats, NDArray[np.uint8]]:
     """Makes the face say what was said.
 
     Args:
-        phonemes: what is spoken when.
-        waveform: the speech, float32 [n], 16 kHz.
+        recording: what is heard: phonemes, pitch, energy and events.
         rng: source of blinks, brows and head motion.
         head: how much the head moves.
 
@@ -103,9 +102,9 @@ def animate(
     Raises:
         MissingDependencyError: OpenFaceFX is not installed.
     """
-    frames = round(len(waveform) * FPS / SAMPLE_RATE)
-    loudness = relative_loudness(waveform, frames)
-    parts = split_diphthongs(phonemes)
+    frames = round(recording.seconds * FPS)
+    loudness = relative_loudness(recording.energy, frames)
+    parts = split_diphthongs(recording.phonemes)
     values = np.zeros((frames, 59), np.float32)
     values[:, :52] = _articulation(parts, frames)
     values[:, _LOUD] *= _emphasis(loudness)[:, None]
@@ -120,14 +119,20 @@ def animate(
     return values, steps
 
 
-def relative_loudness(waveform: Floats, frames: int) -> Floats:
-    """Level [t] of each frame against the level of the whole speech, decibels, at least -60."""
-    samples = np.zeros(frames * 640, np.float64)
-    count = min(len(waveform), len(samples))
-    samples[:count] = waveform[:count]
-    power = np.square(samples).reshape(frames, 640).mean(1)
-    level = 10.0 * np.log10(power + 1e-12) - speech_level(waveform)
-    return np.maximum(level, -60.0).astype(np.float32)
+def relative_loudness(energy: Floats, frames: int) -> Floats:
+    """Level [t] of each frame against that of the whole speech, decibels, -60 to 20.
+
+    Args:
+        energy: decibels [m] at 100 Hz.
+        frames: t.
+    """
+    power = 10.0 ** (energy[: 4 * frames].astype(np.float64) / 10.0)
+    power = np.pad(power, (0, 4 * frames - len(power)))
+    loudest = np.quantile(power, 0.95) if frames else 0.0
+    active = power[power >= _ACTIVE * loudest]
+    level = float(10.0 * np.log10(active.mean() + 1e-12)) if loudest > _SILENT else 0.0
+    frame = 10.0 * np.log10(power.reshape(frames, 4).mean(1) + 1e-12)
+    return np.clip(frame - level, -60.0, 20.0).astype(np.float32)
 
 
 def _articulation(phonemes: Sequence[TimedPhoneme], frames: int) -> Floats:

@@ -7,7 +7,7 @@ it helps to hear where a closure starts and ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +50,19 @@ class TimedPhoneme:
         start: seconds.
         end: seconds.
         stressed: whether the syllable that it opens or carries is stressed.
+        word: number of its word in the recording; -1 in silence and where words are not known.
+        phrase: number of its phrase, which lasts from one silence to the next; -1 in silence and
+            where phrases are not known.
+        sentence: number of its sentence; -1 in silence and where sentences are not known.
     """
 
     symbol: str
     start: float
     end: float
     stressed: bool = False
+    word: int = -1
+    phrase: int = -1
+    sentence: int = -1
 
     @property
     def phoneme_class(self) -> int:
@@ -72,6 +79,11 @@ def phoneme_class(symbol: str) -> int:
     return _CLASS_OF[symbol]
 
 
+def is_phoneme(symbol: str) -> bool:
+    """Whether an IPA symbol belongs to a class, or is one of ``DIPHTHONGS``."""
+    return symbol in _CLASS_OF or symbol in DIPHTHONGS
+
+
 def split_diphthongs(phonemes: Sequence[TimedPhoneme]) -> list[TimedPhoneme]:
     """Returns the phonemes with each diphthong as its two vowels, the first taking 60 %."""
     result = []
@@ -81,8 +93,8 @@ def split_diphthongs(phonemes: Sequence[TimedPhoneme]) -> list[TimedPhoneme]:
             result.append(phoneme)
             continue
         middle = phoneme.start + 0.6 * (phoneme.end - phoneme.start)
-        result.append(TimedPhoneme(parts[0], phoneme.start, middle, phoneme.stressed))
-        result.append(TimedPhoneme(parts[1], middle, phoneme.end, phoneme.stressed))
+        result.append(replace(phoneme, symbol=parts[0], end=middle))
+        result.append(replace(phoneme, symbol=parts[1], start=middle))
     return result
 
 

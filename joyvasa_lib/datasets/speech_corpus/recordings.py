@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 from joyvasa_lib.checkpoints import archives
 from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError
+
+SPLITS: tuple[str, ...] = ("train", "valid", "valid_language")
+"""Recordings to learn from, of held-out voices, and of held-out languages in held-out voices."""
+MOTION_FOLDER = "motion"
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,9 @@ class SpeechItem:
         waveform: int16 or float32 [n]; see :meth:`samples`.
         values: float32 [t, 59]: 52 blendshapes, scale, translation, rotation in degrees.
         phonemes: int64 [s], phoneme class of each 20 ms step; 0 is silence.
-        speaker: whose voice.
+        speaker: whose voice, "" where nobody speaks or it is not known.
+        language: whose words, "" where nobody speaks or it is not known.
+        engine: what speaks, "" where it is not known.
     """
 
     name: str
@@ -34,6 +41,8 @@ class SpeechItem:
     values: NDArray[np.float32]
     phonemes: NDArray[np.int64]
     speaker: str = ""
+    language: str = ""
+    engine: str = ""
 
     @property
     def blendshapes(self) -> NDArray[np.float32]:
@@ -54,23 +63,31 @@ class SpeechItem:
 
 
 class SpeechCorpus:
-    """A folder of recordings: ``train-*.npz``, ``valid-*.npz`` and ``corpus.json``.
+    """A folder of recordings, and the motion of a face with them.
 
-    Each file holds ``waveform`` int16 [n], ``values`` float32 [t, 59] and ``phonemes`` uint8 [s];
+    ``train-*.npz``, ``valid-*.npz`` and ``valid_language-*.npz`` hold the sound, as
+    :func:`~.speech_recording.write_recording` says; ``motion/`` holds what a face does with each,
+    as :func:`~.corpus_motion.animate_corpus` wrote it. A corpus of the older kind has both in one
+    file: ``waveform`` int16 [n], ``values`` float32 [t, 59] and ``phonemes`` uint8 [s].
     ``corpus.json`` names the phoneme classes and those that close the lips. Voices of validation
-    files are never heard in training files.
+    files are never heard in training files, nor are the languages of ``valid_language``.
+
+    Everything is read into memory: about 140 MB for an hour. Recordings without motion are left
+    out; :meth:`refresh` takes them in once they have it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, motion: str | Path | None = None) -> None:
         """Reads every recording.
 
         Args:
             folder: the corpus.
+            motion: folder of the motion, ``folder/motion`` if not given.
 
         Raises:
-            MediaError: the folder is no corpus, or holds no recording for training.
+            MediaError: the folder is no corpus, or holds no recording with motion for training.
         """
         self.folder = Path(folder)
+        self.motion = self.folder / MOTION_FOLDER if motion is None else Path(motion)
         try:
             index = read_json(self.folder / "corpus.json")
             self.phonemes: tuple[str, ...] = tuple(index["phonemes"])
@@ -79,14 +96,20 @@ class SpeechCorpus:
             raise MediaError(
                 f"{self.folder} is no speech corpus ({error}); make one with: joyvasa train corpus"
             ) from error
-        self._items: dict[str, list[SpeechItem]] = {"train": [], "valid": []}
+        self._items: dict[str, list[SpeechItem]] = {split: [] for split in SPLITS}
         self._seen: set[str] = set()
         self.refresh()
-        if not self._items["train"]:
-            raise MediaError(f"The speech corpus {self.folder} has no train-*.npz file")
+        if self._items["train"]:
+            return
+        if any(self.folder.glob("train-*.npz")):
+            raise MediaError(
+                f"No recording of the speech corpus {self.folder} has motion in {self.motion}; "
+                f"make it with: joyvasa train animate --corpus {self.folder}"
+            )
+        raise MediaError(f"The speech corpus {self.folder} has no train-*.npz file")
 
     def items(self, split: str) -> list[SpeechItem]:
-        """Recordings of a split, ``"train"`` or ``"valid"``."""
+        """Recordings of a split: ``"train"``, ``"valid"`` or ``"valid_language"``."""
         return self._items[split]
 
     def refresh(self) -> None:
@@ -99,16 +122,43 @@ class SpeechCorpus:
             split = path.name.split("-")[0]
             if path.stem in self._seen or split not in self._items or ".tmp" in path.name:
                 continue
-            self._items[split].append(_read_item(path))
-            self._seen.add(path.stem)
+            item = _read_item(path, self.motion / path.name)
+            if item is not None:
+                self._items[split].append(item)
+                self._seen.add(path.stem)
 
 
-def _read_item(path: Path) -> SpeechItem:
+def _read_item(path: Path, motion: Path) -> SpeechItem | None:
+    """Sound and motion of a recording; None if it has no motion yet."""
+    arrays = _read_arrays(path, ("waveform", "values", "phonemes", *_ABOUT))
+    if "values" not in arrays:
+        if not motion.exists():
+            return None
+        arrays |= _read_arrays(motion, ("values", "phonemes"))
+    for name in ("waveform", "values", "phonemes"):
+        if name not in arrays:
+            raise MediaError(f"{path} is no readable recording (no {name!r} in it); remove it")
+    about = {name: str(arrays[name]) for name in _ABOUT if name in arrays}
+    return SpeechItem(
+        path.stem,
+        arrays["waveform"],
+        arrays["values"],
+        arrays["phonemes"].astype(np.int64),
+        about.get("voice", ""),
+        about.get("language", ""),
+        about.get("engine", ""),
+    )
+
+
+def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Those of the arrays that a file has."""
     try:
         with archives.open_archive(path) as archive:
             archives.check_unpacked(archive)
         with np.load(path, allow_pickle=False) as file:
-            phonemes = file["phonemes"].astype(np.int64)
-            return SpeechItem(path.stem, file["waveform"], file["values"], phonemes)
-    except (OSError, KeyError, EOFError, MemoryError, *archives.FAULTS) as error:
+            return {name: file[name] for name in names if name in file}
+    except (OSError, KeyError, EOFError, MemoryError, ValueError, *archives.FAULTS) as error:
         raise MediaError(f"{path} is no readable recording ({error}); remove it") from error
+
+
+_ABOUT = ("voice", "language", "engine")

@@ -5,10 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from joyvasa_lib.datasets.speech_corpus.casting import HELD_OUT_VOICE, mixture
 from joyvasa_lib.datasets.speech_corpus.corpus import (
-    HELD_OUT_VOICE,
     SpeechCorpusConfig,
-    _mixture,
     build_speech_corpus,
     missing_recordings,
 )
@@ -21,13 +20,17 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import (
     phoneme_class,
     split_diphthongs,
 )
-from joyvasa_lib.datasets.speech_corpus.pseudo_text import (
+from joyvasa_lib.datasets.speech_corpus.prosody import energy
+from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechRecording
+from joyvasa_lib.datasets.speech_corpus.text.pseudo_text import (
     LANGUAGES,
     PAUSES,
     split_symbols,
     write_utterance,
 )
-from joyvasa_lib.datasets.speech_corpus.voices import time_phonemes
+from joyvasa_lib.datasets.speech_corpus.voices import espeak, flite
+from joyvasa_lib.datasets.speech_corpus.voices.kokoro import KokoroVoices
+from joyvasa_lib.datasets.speech_corpus.voices.spoken import time_phonemes
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
@@ -60,17 +63,19 @@ def test_a_cluster_is_split_into_its_phonemes():
 
 
 def test_phonemes_lie_end_to_end_and_marks_take_no_place():
-    symbols = ["sil", "m", "ˈ", "a", " ", "p", ",", "sil"]
-    seconds = np.array([0.1, 0.08, 0.02, 0.2, 0.03, 0.1, 0.3, 0.05])
+    symbols = ["sil", "m", "ˈ", "a", "ː", " ", "s", "a", " ", "p", ",", "sil"]
+    seconds = np.array([0.1, 0.08, 0.02, 0.2, 0.05, 0.03, 0.1, 0.1, 0.07, 0.05, 0.3, 0.05])
     timed = time_phonemes(symbols, seconds)
-    assert [p.symbol for p in timed] == ["sil", "m", "a", "p", "sil", "sil"]
+    assert [p.symbol for p in timed] == ["sil", "m", "a", "s", "a", "p", "sil", "sil"]
+    assert [p.word for p in timed] == [-1, 0, 0, 1, 1, 2, -1, -1]
     assert timed[0].start == 0.0
     assert timed[-1].end == pytest.approx(seconds.sum())
     for before, after in pairwise(timed):
         assert before.end == pytest.approx(after.start)
     assert timed[2].stressed
     assert timed[2].start == pytest.approx(0.18)  # the mark's time is the vowel's
-    assert timed[2].end == pytest.approx(0.43)  # and so is the short gap after it
+    assert timed[2].end == pytest.approx(0.48)  # and so is its length's, and the short gap after it
+    assert timed[5].end - timed[5].start == pytest.approx(0.12)  # the gap before /p/ is its closure
 
 
 def test_steps_are_labelled_at_their_middle():
@@ -82,8 +87,10 @@ def test_steps_are_labelled_at_their_middle():
 def test_the_held_out_voice_is_in_no_training_mixture():
     rng = np.random.default_rng(0)
     for leader in (None, 4):
-        assert all(_mixture(rng, leader)[HELD_OUT_VOICE] == 0.0 for _ in range(20))
-    assert _mixture(rng, HELD_OUT_VOICE)[HELD_OUT_VOICE] > 0.5
+        assert all(mixture(rng, leader)[HELD_OUT_VOICE] == 0.0 for _ in range(20))
+    assert KokoroVoices.NAMES[HELD_OUT_VOICE] == "jf_nezumi"
+    assert not set(espeak.VARIANTS) & set(espeak.HELD_OUT_VARIANTS)
+    assert flite.HELD_OUT_VOICE not in flite.VOICES
 
 
 def test_a_speaking_head_moves_as_much_as_people_and_a_silent_one_less():
@@ -110,7 +117,10 @@ def test_lips_close_on_bilabials_open_on_vowels_and_rest_in_silence():
     timed = [TimedPhoneme(s, starts[i], starts[i + 1]) for i, (s, _) in enumerate(sounds)]
     waveform = np.random.default_rng(0).normal(0, 0.1, int(starts[-1] * 16000)).astype(np.float32)
     waveform[: int(0.8 * 16000)] = waveform[-int(0.8 * 16000) :] = 0.0
-    values, steps = animate(timed, waveform, np.random.default_rng(0))
+    recording = SpeechRecording(
+        "train-0", waveform, tuple(timed), np.zeros(len(waveform) // 160), energy(waveform)
+    )
+    values, steps = animate(recording, np.random.default_rng(0))
     assert len(values) == round(len(waveform) / 640)
     assert len(steps) == 2 * len(values)
     jaw = values[:, BLENDSHAPES.index("jawOpen")]
@@ -127,12 +137,15 @@ def test_lips_close_on_bilabials_open_on_vowels_and_rest_in_silence():
 
 
 def test_a_corpus_is_not_continued_by_another_recipe(tmp_path):
-    config = SpeechCorpusConfig(train=0, valid=0)
+    config = SpeechCorpusConfig(train=0, valid=0, valid_language=0)
     assert list(build_speech_corpus(config, tmp_path)) == []
-    larger = SpeechCorpusConfig(train=2, valid=1)
-    assert missing_recordings(larger, tmp_path) == ["valid-00000", "train-00000", "train-00001"]
-    with pytest.raises(OptionError, match=r"joe=0.3, not 0.9"):
-        list(build_speech_corpus(SpeechCorpusConfig(train=0, valid=0, joe=0.9), tmp_path))
+    larger = SpeechCorpusConfig(train=2, valid=1, valid_language=1)
+    assert missing_recordings(larger, tmp_path) == [
+        "valid-00000", "valid_language-00000", "train-00000", "train-00001",
+    ]  # fmt: skip
+    other = SpeechCorpusConfig(train=0, valid=0, valid_language=0, music=0.9)
+    with pytest.raises(OptionError, match=r"music=0.15, not 0.9"):
+        list(build_speech_corpus(other, tmp_path))
 
 
 def test_an_unknown_language_is_refused_by_name():

@@ -1,0 +1,1 @@
+"""What is said: sentences and pseudo-words of many languages, and their sounds."""
