@@ -14,8 +14,13 @@ from joyvasa_lib.rig.head_rig import Floats
 
 Bytes = NDArray[np.uint8]
 
-_RIM = 0.012
+_RIM = 0.007
 """Sides of the crop around the matte in which colours may still be the hair's."""
+_SOME = 0.02
+"""Share of a pixel from which on it shows the person."""
+_FRINGE, _THING = 40.0, 90.0
+"""Grey levels between a pixel beside the person and the fill up to which it may be a fringe of
+hair, and from which it is something else, which stays."""
 _SEEN = 0.14
 """Sides of the crop behind the person's edge that a moving head can uncover."""
 
@@ -29,8 +34,12 @@ def fill_background(image: Bytes, matte: Floats) -> Bytes:
     """
     reach = max(1, round(_RIM * len(image)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    hidden = cv2.dilate((matte > 0.02).astype(np.uint8), disc) > 0
+    hidden = cv2.dilate((matte > _SOME).astype(np.uint8), disc) > 0
     seen = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5) < _SEEN * len(image)
     filled = patch_fill(image, ~hidden, hidden & seen)
+    # Beside the person, what is far from the fill is no fringe of hair but a thing of its own.
+    apart = np.abs(image - filled).max(-1)
+    kept = np.clip((apart - _FRINGE) / (_THING - _FRINGE), 0.0, 1.0) * (matte <= _SOME)
+    filled += kept[..., None] * (image - filled)
     mixed = np.where(hidden[..., None], filled, image)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -27,11 +27,14 @@ from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplaci
 _AWAY, _NEAR = 1.3, 2.5
 """Depths of the outline of skull and hair on the rig, its units: where it turns away from the view,
 and where it comes into view and its back is soon seen."""
-_CENTRE, _RADII = (0.0, -0.7), (1.9, 2.3)
+_CENTRE, _RADII = (0.0, -1.0), (1.9, 2.2)
 """Middle of an ellipse around head and hair on the rig, and its half axes."""
 _HAIR, _FAR = 1.1, 1.75
 """Distances from the middle, in half axes, up to which all moves with the head, and from which
 nothing does: shoulders, a hand that is raised, a neighbour."""
+_EYES, _MOUTH, _CHEEK, _HELD = -0.6, 0.6, 1.3, 0.8
+"""Heights between which what is beside the cheeks begins to move less, and distances from the
+middle, rig units: there may be hands and what they hold."""
 _STEEPEST = 2.7
 """Largest slope of the depth: at a turn of 20 degrees it nearly squeezes the image to a line. Where
 the head is steeper it would hide a part of itself, and a flow cannot."""
@@ -166,7 +169,10 @@ def _general_weight(points: NDArray[np.floating]) -> Floats:
     """[o] how far points [o, 3] of the rig's space move with the head where no mesh is."""
     away = np.linalg.norm((points[:, :2] - np.array(_CENTRE)) / np.array(_RADII), axis=1)
     share = np.clip((away - _HAIR) / (_FAR - _HAIR), 0.0, 1.0)
-    return np.asarray(1.0 - share * share * (3.0 - 2.0 * share), np.float32)
+    low = np.clip((points[:, 1] - _EYES) / (_MOUTH - _EYES), 0.0, 1.0)
+    beside = np.maximum(np.abs(points[:, 0]) - _CHEEK, 0.0) / _HELD
+    fall = (1.0 - share * share * (3.0 - 2.0 * share)) * np.exp(-low * beside * beside)
+    return np.asarray(fall, np.float32)
 
 
 def _cell_means(
