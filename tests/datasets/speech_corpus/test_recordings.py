@@ -202,10 +202,11 @@ def test_segments_of_flite_lie_end_to_end() -> None:
             ("m", 0.3, True, 0),
             ("ay", 0.6, True, 0),
             ("pau", 0.7, False, -1),
-        ]
+        ],
+        0.65,
     )
     assert [(p.symbol, p.start, p.end) for p in found] == [
-        ("sil", 0.0, 0.2), ("m", 0.2, 0.3), ("aɪ", 0.3, 0.6), ("sil", 0.6, 0.7),
+        ("sil", 0.0, 0.2), ("m", 0.2, 0.3), ("aɪ", 0.3, 0.6), ("sil", 0.6, 0.65),
     ]  # fmt: skip
 
 

@@ -48,32 +48,35 @@ def speak(sentences: Sequence[Sentence], voice: str, tempo: float) -> list[Spoke
     for text in answer["texts"]:
         stop = start + int(text["samples"])
         waveform = sound[start:stop].astype(np.float32) / np.float32(32768.0)
-        result.append(Spoken(waveform, int(text["rate"]), times_of_segments(text["segments"])))
+        seconds = len(waveform) / int(text["rate"])
+        phonemes = times_of_segments(text["segments"], seconds)
+        result.append(Spoken(waveform, int(text["rate"]), phonemes))
         start = stop
     return result
 
 
 def times_of_segments(
-    segments: Sequence[tuple[str, float, bool, int]],
+    segments: Sequence[tuple[str, float, bool, int]], seconds: float
 ) -> tuple[TimedPhoneme, ...]:
     """Lays segments end to end.
 
     Args:
         segments: name in the radio phone set, end in seconds, whether its syllable is stressed, and
             the number of its word or -1.
+        seconds: length of the sound, which may end within the last silence.
     """
     result: list[TimedPhoneme] = []
     start = 0.0
-    for name, end, stressed, word in segments:
-        symbol = PHONES[name]
+    for name, planned, stressed, word in segments:
+        symbol, end = PHONES[name], min(float(planned), seconds)
         if end <= start:
             continue
         if symbol == SILENCE:
             if result and result[-1].symbol == SILENCE:
-                result.append(replace(result.pop(), end=float(end)))
+                result.append(replace(result.pop(), end=end))
             else:
-                result.append(TimedPhoneme(SILENCE, start, float(end)))
+                result.append(TimedPhoneme(SILENCE, start, end))
         else:
-            result.append(TimedPhoneme(symbol, start, float(end), bool(stressed), int(word)))
-        start = float(end)
+            result.append(TimedPhoneme(symbol, start, end, bool(stressed), int(word)))
+        start = end
     return tuple(result)
