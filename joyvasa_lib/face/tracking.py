@@ -24,6 +24,8 @@ _SAME_PLACE = 1.0
 """Largest distance between its places in two frames, in widths of the face, of the same face."""
 _WANDERS = 2.0
 """Speed at which a face may have moved while it was not seen, in its widths a second."""
+_SETTLING = 2
+"""Looks after which landmarks that were found do not depend on how they were found."""
 _LOOK_AGAIN = 0.2
 """Seconds between searches for a lost face: a search takes a hundred times as long as following."""
 _LOOSE, _TIGHT = 0.12, 0.03
@@ -43,8 +45,7 @@ def follow_person(
     """Each frame with the face of one person, None where it is not seen.
 
     The person is chosen in the first frame with a face, the one most like ``known`` if that is
-    given; later the face nearest to where it was
-    last seen is taken, if it can have got there.
+    given; later the face nearest to where it was last seen is taken, if it can have got there.
 
     Args:
         frames: [h, w, 3] uint8 RGB.
@@ -71,6 +72,8 @@ def follow_person(
             found = finder.detect(frame)
             if last is None:
                 face = _first(frame, found, which, known)
+                if face is not None and follower is not None:
+                    face = _settled(follower, frame, face)
             else:
                 face = _nearest(found, last, _SAME_PLACE + _WANDERS * missed / fps)
         missed = 0 if face is not None else missed + 1
@@ -87,6 +90,16 @@ def _first(
     if known is None or len(found) == 1:
         return select_face(found, which)
     return max(found, key=lambda face: likeness(face_sample(frame, face)[None], known))
+
+
+def _settled(follower: MediaPipeFaceDetector, frame: Pixels, face: Face) -> Face:
+    """A face that was found, seen as it will be in the frames after: from where its landmarks are.
+
+    Landmarks that are found from a detector's box differ from those that are followed.
+    """
+    for _ in range(_SETTLING):
+        face = follower.follow(frame, face) or face
+    return face
 
 
 def _nearest(faces: list[Face], last: Face, reach: float) -> Face | None:

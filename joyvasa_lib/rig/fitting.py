@@ -37,7 +37,7 @@ _IRIS_WEIGHT = 2.0
 """Weight of the centre of an iris against the other landmarks."""
 _LIP_WEIGHT = 2.0
 """Weight of the landmarks of the lips against the others: speech is read from them."""
-_NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
+NOT_FITTED = ("cheekPuff", "tongueOut", "jawForward", "mouthShrugLower", "mouthShrugUpper")
 """Blendshapes that the landmarks cannot tell from others; they stay at zero in a fit."""
 
 
@@ -89,7 +89,7 @@ def similarity(
     return rotation, scale, point_mean - scale * model_mean @ rotation
 
 
-def _box_least_squares(
+def box_least_squares(
     gram: NDArray[np.float64],
     right: NDArray[np.float64],
     lower: NDArray[np.float64],
@@ -157,22 +157,13 @@ def fit_head(
     Raises:
         NoFaceError: the landmarks are not finite or collapse to a point.
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if (
-        points.shape not in ((468, 3), (478, 3))
-        or not np.isfinite(points).all()
-        or np.ptp(points[:, :2]) < 8
-    ):
-        raise NoFaceError(
-            "The face landmarks are unusable: 468 or 478 finite points of a face are needed"
-        )
-    vertex, weight, points = _correspondence(rig, points)
+    vertex, weight, points = _correspondence(rig, _usable(landmarks))
 
     mean = rig.mean[vertex].astype(np.float64)
     # Indexing lays vertices first; products of these would copy them every time.
     id_basis = np.ascontiguousarray(rig.identity[:, vertex], np.float64)
     blendshape_basis = np.ascontiguousarray(rig.blendshapes[:, vertex], np.float64)
-    free = np.array([name not in _NOT_FITTED for name in BLENDSHAPES])
+    free = np.array([name not in NOT_FITTED for name in BLENDSHAPES])
     n_id = len(id_basis) if identity is None else 0
     w_id = np.zeros(len(id_basis)) if identity is None else np.asarray(identity, np.float64)
     w_blendshape = np.zeros(len(blendshape_basis))
@@ -208,7 +199,7 @@ def fit_head(
         # The depth axis of the image is row-weighted in the image's frame.
         rows = (columns @ rotation).reshape(len(columns), -1).T * row_weight[:, None]
         right = (target @ rotation).ravel() * row_weight
-        solution = _box_least_squares(
+        solution = box_least_squares(
             rows.T @ rows + np.diag(prior), rows.T @ right + pull, lower, upper
         )
         if identity is None:
@@ -241,3 +232,52 @@ def fit_head(
         parting=parting,
         residual=residual,
     )
+
+
+def fit_pose(
+    rig: HeadRig, landmarks: NDArray[np.float32], identity: Floats, blendshapes: Floats
+) -> HeadFit:
+    """The pose in which a known head in a known expression is seen.
+
+    Args:
+        rig: the head model.
+        landmarks: [468 or 478, 3] MediaPipe mesh points in pixels; see :func:`fit_head`.
+        identity: [64] the person's.
+        blendshapes: [52] what the face does.
+
+    Raises:
+        NoFaceError: the landmarks are not finite or collapse to a point.
+    """
+    vertex, weight, points = _correspondence(rig, _usable(landmarks))
+    shape = rig.shape(identity, np.zeros(len(blendshapes), np.float32))
+    model = shape[vertex] + np.tensordot(blendshapes, rig.blendshapes[:, vertex], 1)
+    rotation, scale, translation = similarity(model.astype(np.float64), points, weight)
+    difference = points - (scale * model @ rotation + translation)
+    return HeadFit(
+        identity=identity,
+        blendshapes=blendshapes,
+        rotation=rotation.astype(np.float32),
+        scale=scale,
+        translation=translation.astype(np.float32),
+        shape=shape,
+        parting=np.zeros_like(shape),
+        residual=float(np.sqrt((weight @ (difference[:, :2] ** 2).sum(1)) / weight.sum())),
+    )
+
+
+def _usable(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The landmarks as float64.
+
+    Raises:
+        NoFaceError: they are not finite or collapse to a point.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if (
+        points.shape not in ((468, 3), (478, 3))
+        or not np.isfinite(points).all()
+        or np.ptp(points[:, :2]) < 8
+    ):
+        raise NoFaceError(
+            "The face landmarks are unusable: 468 or 478 finite points of a face are needed"
+        )
+    return points

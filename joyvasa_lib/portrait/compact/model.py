@@ -37,8 +37,9 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
-from joyvasa_lib.portrait.compact.motion_reader import expected_expression, read_motion
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
+from joyvasa_lib.portrait.compact.reading.acting import ExpressionReaders
+from joyvasa_lib.portrait.compact.reading.motion_reader import expected_expression, read_motion
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.view_limits import within_view
@@ -74,6 +75,7 @@ class CompactPortraitModel(PortraitModel):
         self.driver = HeadDriver(rig)
         self._generator = generator
         self._refiner = Loaded(self._load_refiner)
+        self._readers = ExpressionReaders(self)
 
     @classmethod
     def from_pretrained(
@@ -205,10 +207,12 @@ class CompactPortraitModel(PortraitModel):
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:
         """Blendshapes and head pose of every crop; the first crop decides identity.
 
+        It is animated first, to learn what this face's landmarks mean, which takes seconds.
+
         Raises:
             NoFaceError: there is no crop, or one has no usable landmarks.
         """
-        return read_motion(self.rig, crops, fps, self.space)
+        return read_motion(self.rig, crops, fps, self.space, self._readers)
 
     def check_driving(self, driving: DrivingOptions) -> None:
         """Refuses options that only keypoints have.

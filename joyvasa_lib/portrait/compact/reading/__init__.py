@@ -1,0 +1,1 @@
+"""Reads what a face does in the frames of a video."""

@@ -1,0 +1,150 @@
+"""Lets the first frame of a video act, to learn how this face responds as landmarks see it.
+
+A landmarker smooths faces over: a brow that rises moves the landmarks of the forehead on one face
+and hardly those of the brow on another. So the compact preset animates the first frame, one
+movement at a time, and what the landmarks do then tells what they mean in the frames after it.
+
+Axis legend: ``k`` acted samples, ``u`` 52 blendshapes, ``s`` side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from functools import lru_cache
+
+import numpy as np
+
+from joyvasa_lib.errors import NoFaceError
+from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
+from joyvasa_lib.face.sampling import sample
+from joyvasa_lib.motion import Motion
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
+from joyvasa_lib.motion.driving.options import DrivingOptions
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
+from joyvasa_lib.portrait.compact.reading.expression import ActedSamples, ExpressionReader
+from joyvasa_lib.portrait.model import PortraitModel
+from joyvasa_lib.rig.fitting import NOT_FITTED
+from joyvasa_lib.rig.head_rig import Floats
+
+_SIDE = 256
+"""Side of the crop that acts, pixels: that of the landmarker's input."""
+_ONE = 0.5
+"""Activation of blendshapes that act alone."""
+_JAW = 0.35
+_KEPT = 4
+"""Readers that are kept, half a megabyte each."""
+_TOGETHER: tuple[tuple[tuple[str, ...], tuple[float, ...]], ...] = (
+    (("jawOpen",), (0.12, 0.6)),
+    (("eyeBlinkLeft", "eyeBlinkRight"), (0.5, 1.0)),
+    (("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), (0.4, 0.8)),
+    (("browDownLeft", "browDownRight"), (0.4, 0.8)),
+    (("mouthSmileLeft", "mouthSmileRight"), (0.35, 0.7)),
+    (("mouthPucker",), (0.25, 0.8)),
+    (("mouthFunnel",), (0.25,)),
+    (("mouthUpperUpLeft", "mouthUpperUpRight"), (0.5,)),
+    (("mouthLowerDownLeft", "mouthLowerDownRight"), (0.5,)),
+    (("mouthStretchLeft", "mouthStretchRight"), (0.5,)),
+    (("mouthFrownLeft", "mouthFrownRight"), (0.5,)),
+    (("mouthPressLeft", "mouthPressRight"), (0.5,)),
+    (("eyeSquintLeft", "eyeSquintRight"), (0.5,)),
+    (("eyeWideLeft", "eyeWideRight"), (0.5,)),
+    (("eyeLookInLeft", "eyeLookOutRight"), (0.3, 0.6)),
+    (("eyeLookOutLeft", "eyeLookInRight"), (0.3, 0.6)),
+    (("eyeLookUpLeft", "eyeLookUpRight"), (0.5,)),
+    (("eyeLookDownLeft", "eyeLookDownRight"), (0.5,)),
+)
+"""Movements that faces make as one, and how strongly they act."""
+
+
+@lru_cache(maxsize=1)
+def performance() -> Floats:
+    """[k, u] what acts: nothing, each blendshape alone, and movements as faces make them."""
+    rows: list[dict[str, float]] = [{}]
+    for name in BLENDSHAPES:
+        if name in NOT_FITTED:
+            continue
+        row = {name: _JAW if name == "jawOpen" else _ONE}
+        if name == "mouthClose":  # lips that stay together over an open jaw
+            row["jawOpen"] = _JAW
+        rows.append(row)
+    rows += [dict.fromkeys(names, value) for names, values in _TOGETHER for value in values]
+    activations = np.zeros((len(rows), len(BLENDSHAPES)), np.float32)
+    for values, row in zip(activations, rows, strict=True):
+        for name, value in row.items():
+            values[BLENDSHAPES.index(name)] = value
+    return activations
+
+
+class ExpressionReaders:
+    """Makes the reader of a person's expressions, and keeps those of the last persons.
+
+    Clips that were cut from one video begin with the same crop.
+
+    Args:
+        model: of the compact preset.
+    """
+
+    def __init__(self, model: PortraitModel) -> None:
+        self._model = model
+        self._kept: OrderedDict[bytes, ExpressionReader] = OrderedDict()
+
+    def __call__(self, crop: FaceCrop) -> ExpressionReader:
+        """The reader of the person whom a crop shows.
+
+        Raises:
+            NoFaceError: see :func:`act`.
+        """
+        seen = hashlib.blake2b(crop.image.tobytes() + crop.landmarks.tobytes()).digest()
+        reader = self._kept.pop(seen, None) or ExpressionReader(act(self._model, crop))
+        self._kept[seen] = reader
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return reader
+
+
+def act(model: PortraitModel, crop: FaceCrop) -> ActedSamples:
+    """How the face of a crop responds to each blendshape.
+
+    Args:
+        model: of the compact preset.
+        crop: with 478 landmarks.
+
+    Raises:
+        NoFaceError: the landmarker does not see the face on its animated image.
+    """
+    portrait = model.encode(_small(crop))
+    if not isinstance(portrait, CompactPortrait):  # pragma: no cover - the caller is compact
+        raise TypeError(f"Only portraits of the compact preset act, not {type(portrait).__name__}")
+    driving, wanted = DrivingOptions(mouth="relative"), performance()
+    frames = model.render(portrait, Motion.from_blendshapes(wanted), driving=driving)
+    own = portrait.fit.blendshapes
+    shown = compose_blendshapes(own, wanted, driving, space=model.space)
+    detector, face = MediaPipeFaceDetector(), _small(crop).face
+    landmarks, seen = [], []
+    for number, frame in enumerate(image for part in frames for image in np.asarray(part)):
+        for _ in range(2 if number == 0 else 1):  # the first look starts from another square
+            found = detector.follow(frame, face)
+            face = found if number == 0 and found is not None else face
+        if found is not None:
+            landmarks.append(found.landmarks)
+            seen.append(number)
+    if not seen or seen[0] != 0:
+        raise NoFaceError("The face is not seen on its own animated image")
+    samples = np.stack(landmarks)
+    return ActedSamples(samples[0], own, samples[1:], shown[seen[1:]] - shown[0])
+
+
+def _small(crop: FaceCrop) -> FaceCrop:
+    """The crop as an image of its own, at the side of the landmarker's input."""
+    factor = _SIDE / crop.size
+    shift = 0.5 * factor - 0.5
+    matrix = np.array([[factor, 0.0, shift], [0.0, factor, shift], [0.0, 0.0, 1.0]])
+    image = sample(crop.image, matrix, _SIDE)
+    points = crop.landmarks * np.float32(factor)
+    points[:, :2] += shift
+    box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
+    return FaceCrop(image, image, np.eye(3), Face(box, points, crop.face.score, SCHEME))
