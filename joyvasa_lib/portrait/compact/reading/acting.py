@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
@@ -29,6 +31,8 @@ from joyvasa_lib.portrait.compact.reading.expression import ActedSamples, Expres
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.rig.fitting import NOT_FITTED
 from joyvasa_lib.rig.head_rig import Floats
+
+Pixels = NDArray[np.uint8]
 
 _SIDE = 256
 """Side of the crop that acts, pixels: that of the landmarker's input."""
@@ -58,6 +62,8 @@ _TOGETHER: tuple[tuple[tuple[str, ...], tuple[float, ...]], ...] = (
     (("eyeLookDownLeft", "eyeLookDownRight"), (0.5,)),
 )
 """Movements that faces make as one, and how strongly they act."""
+_TURNS = ((8.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 8.0))
+"""Pitch, yaw and roll by which the resting head turns, both ways, degrees."""
 
 
 @lru_cache(maxsize=1)
@@ -116,26 +122,50 @@ def act(model: PortraitModel, crop: FaceCrop) -> ActedSamples:
     Raises:
         NoFaceError: the landmarker does not see the face on its animated image.
     """
-    portrait = model.encode(_small(crop))
+    small = _small(crop)
+    portrait = model.encode(small)
     if not isinstance(portrait, CompactPortrait):  # pragma: no cover - the caller is compact
         raise TypeError(f"Only portraits of the compact preset act, not {type(portrait).__name__}")
-    driving, wanted = DrivingOptions(mouth="relative"), performance()
-    frames = model.render(portrait, Motion.from_blendshapes(wanted), driving=driving)
+    turns = np.array([[sign * angle for angle in turn] for turn in _TURNS for sign in (1, -1)])
+    wanted = np.concatenate([performance(), np.zeros((len(turns), len(BLENDSHAPES)), np.float32)])
+    rotation = np.zeros((len(wanted), 3), np.float32)
+    rotation[-len(turns) :] = turns
+    motion = Motion.from_blendshapes(wanted, rotation=rotation, translation=np.zeros_like(rotation))
+    driving = DrivingOptions(mouth="relative")
+    frames = (np.asarray(part) for part in model.render(portrait, motion, driving=driving))
+    landmarks, seen = _landmarks((image for part in frames for image in part), small.face)
     own = portrait.fit.blendshapes
-    shown = compose_blendshapes(own, wanted, driving, space=model.space)
-    detector, face = MediaPipeFaceDetector(), _small(crop).face
+    shown = compose_blendshapes(own, wanted, driving, space=model.space)[seen]
+    turned = np.asarray(np.abs(rotation[seen]).max(axis=1) > 0)
+    turned[0], acts = False, ~turned
+    acts[0] = False
+    return ActedSamples(
+        first=landmarks[0],
+        own=own,
+        landmarks=landmarks[acts],
+        acted=shown[acts] - shown[0],
+        turned=landmarks[turned],
+    )
+
+
+def _landmarks(frames: Iterable[Pixels], face: Face) -> tuple[Floats, list[int]]:
+    """Landmarks [k, 478, 3] of the frames in which the face is seen, and those frames' numbers.
+
+    Raises:
+        NoFaceError: it is not seen in the first.
+    """
+    detector = MediaPipeFaceDetector()
     landmarks, seen = [], []
-    for number, frame in enumerate(image for part in frames for image in np.asarray(part)):
-        for _ in range(2 if number == 0 else 1):  # the first look starts from another square
-            found = detector.follow(frame, face)
-            face = found if number == 0 and found is not None else face
+    for number, frame in enumerate(frames):
+        if number == 0:  # the first look starts from another square
+            face = detector.follow(frame, face) or face
+        found = detector.follow(frame, face)
         if found is not None:
             landmarks.append(found.landmarks)
             seen.append(number)
     if not seen or seen[0] != 0:
         raise NoFaceError("The face is not seen on its own animated image")
-    samples = np.stack(landmarks)
-    return ActedSamples(samples[0], own, samples[1:], shown[seen[1:]] - shown[0])
+    return np.stack(landmarks), seen
 
 
 def _small(crop: FaceCrop) -> FaceCrop:

@@ -27,10 +27,10 @@ _SPREAD = {
     "browOuterUp": 0.35,
     "cheekSquint": 0.04,
     "eyeBlink": 0.5,
-    "eyeLookDown": 0.3,
+    "eyeLookDown": 0.12,
     "eyeLookIn": 0.35,
     "eyeLookOut": 0.35,
-    "eyeLookUp": 0.3,
+    "eyeLookUp": 0.12,
     "eyeSquint": 0.25,
     "eyeWide": 0.2,
     "jawLeft": 0.08,
@@ -57,8 +57,10 @@ _SIDES, _EYES, _BROWS = 0.9, 0.95, 0.6
 """Correlation of the two sides of a pair, of both eyes' gaze, of inner and outer brows raised."""
 _RIDGE = 1e-3
 """Ridge on a response: a blendshape that no sample shows has none."""
-_MOST_GAIN = 2.0
+_MOST_GAIN = 1.7
 """Largest factor that makes good for what a reading lacks: beyond it noise would be magnified."""
+_TURNING = 0.1
+"""Variance of the part of a turn that is taken for an expression, in turns that were sampled."""
 _ABSOLUTE = {"eyeBlinkLeft", "eyeBlinkRight", *REGIONS["mouth"]}
 """Blendshapes that may fall below what the first frame shows. A brow that falls again is read as
 lowered: what the first frame shows of brows and eyes is the person's rest."""
@@ -73,12 +75,14 @@ class ActedSamples:
         own: [u] activations that it shows at rest.
         landmarks: [k, 478, 3] landmarks as it acts, in the same image.
         acted: [k, u] change of the activations in each.
+        turned: [j, 478, 3] landmarks as the head turns this way and that, the face at rest.
     """
 
     first: Floats
     own: Floats
     landmarks: Floats
     acted: Floats
+    turned: Floats
 
 
 class ExpressionReader:
@@ -95,7 +99,10 @@ class ExpressionReader:
         gram = acted.T @ acted + _RIDGE * np.eye(acted.shape[1])
         response = np.linalg.solve(gram, acted.T @ features)
         self._free = np.array([name not in NOT_FITTED for name in BLENDSHAPES])
-        weighted = response @ np.linalg.inv(feature_noise(samples.first))
+        # What a turn of the head does to the features is no expression.
+        turns = face_features(samples.turned, samples.first)
+        noise = feature_noise(samples.first) + _TURNING * turns.T @ turns
+        weighted = response @ np.linalg.inv(noise)
         self._weights = weighted[self._free]
         told = self._weights @ response[self._free].T
         prior = np.linalg.inv(_prior_covariance()[np.ix_(self._free, self._free)])
