@@ -58,8 +58,6 @@ _TOGETHER: tuple[tuple[tuple[str, ...], tuple[float, ...]], ...] = (
     (("eyeWideLeft", "eyeWideRight"), (0.5,)),
     (("eyeLookInLeft", "eyeLookOutRight"), (0.3, 0.6)),
     (("eyeLookOutLeft", "eyeLookInRight"), (0.3, 0.6)),
-    (("eyeLookUpLeft", "eyeLookUpRight"), (0.5,)),
-    (("eyeLookDownLeft", "eyeLookDownRight"), (0.5,)),
 )
 """Movements that faces make as one, and how strongly they act."""
 _TURNS = ((8.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 8.0))

@@ -27,10 +27,10 @@ _SPREAD = {
     "browOuterUp": 0.35,
     "cheekSquint": 0.04,
     "eyeBlink": 0.5,
-    "eyeLookDown": 0.12,
+    "eyeLookDown": 0.15,
     "eyeLookIn": 0.35,
     "eyeLookOut": 0.35,
-    "eyeLookUp": 0.12,
+    "eyeLookUp": 0.15,
     "eyeSquint": 0.25,
     "eyeWide": 0.2,
     "jawLeft": 0.08,
@@ -57,7 +57,7 @@ _SIDES, _EYES, _BROWS = 0.9, 0.95, 0.6
 """Correlation of the two sides of a pair, of both eyes' gaze, of inner and outer brows raised."""
 _RIDGE = 1e-3
 """Ridge on a response: a blendshape that no sample shows has none."""
-_MOST_GAIN = 1.7
+_MOST_GAIN = 2.0
 """Largest factor that makes good for what a reading lacks: beyond it noise would be magnified."""
 _TURNING = 0.1
 """Variance of the part of a turn that is taken for an expression, in turns that were sampled."""
