@@ -69,6 +69,7 @@ def test_an_animal_that_is_not_found_is_told_with_the_three_ways(
         animals.encode(np.full((200, 300, 3), 128, np.uint8))
 
 
+@pytest.mark.usefixtures("keypoints_for_images")
 def test_how_sure_the_aligner_is_can_be_read(
     animals: JoyVASAPipeline, astronaut: NDArray[np.uint8], cat: NDArray[np.uint8]
 ) -> None:
