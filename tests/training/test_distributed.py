@@ -29,6 +29,7 @@ HERE = places.TESTS / "support"
 # "multi_gpu" is accelerate's word for several processes, on the CPU where there is no GPU.
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
+    "--main_process_port", "0",  # a free one: other launches may run beside this one
     "--mixed_precision", "no", "--dynamo_backend", "no", "--num_processes",
 ]  # fmt: skip
 

@@ -113,6 +113,9 @@ class TrainingRun:
             if stopping:
                 break
         self.accelerator.wait_for_everyone()
+        if self.accelerator.num_processes > 1:  # what wraps the network would keep their group
+            self.network = self.accelerator.unwrap_model(self.network)
+            self.accelerator.free_memory()
         self.accelerator.end_training()
 
     @contextmanager
