@@ -96,6 +96,6 @@ def sounds_early(tempo: float) -> float:
     """Returns by how many seconds Kokoro's sound leads the durations that it predicted.
 
     Measured: the shift at which vowels are loudest against stops, 80 ms at tempo 0.75 and 67 ms at
-    tempo 1, the same for its women and its man.
+    tempo 1, on one of its women; its man was not measured.
     """
     return 0.028 + 0.039 / tempo
