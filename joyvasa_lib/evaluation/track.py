@@ -23,6 +23,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
+from joyvasa_lib.rig.fitting import similarity
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.lips import eye_distance, lip_opening
 from joyvasa_lib.rig.regions import MIDDLE_INNER_LOWER_LIP, MIDDLE_INNER_UPPER_LIP
@@ -201,11 +202,6 @@ def in_head_frame(landmarks: Curve) -> tuple[Curve, Curve]:
     """
     still = bony_points()
     model = mean_face()[still]
-    centre, middle = model.mean(axis=0), landmarks[still].mean(axis=0)
-    a, b = model - centre, landmarks[still] - middle
-    u, s, vt = np.linalg.svd(a.T @ b)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = (u * sign) @ vt
-    scale = float((s * sign).sum() / np.square(a).sum())
-    own = ((landmarks - middle) @ turn.T / max(scale, 1e-9) + centre) / eye_distance(bundled_rig())
+    turn, scale, shift = similarity(model, landmarks[still], np.ones(len(still)))
+    own = ((landmarks - shift) @ turn.T / max(scale, 1e-9)) / eye_distance(bundled_rig())
     return own, turn

@@ -22,6 +22,7 @@ from joyvasa_lib.face.landmarks.face_landmarker import mean_mesh
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
 from joyvasa_lib.motion.keypoints import rotation_angles
+from joyvasa_lib.rig.fitting import similarity
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 from joyvasa_lib.rig.lips import eye_distance
 from joyvasa_lib.rig.regions import (
@@ -213,13 +214,8 @@ def without_head_motion(landmarks: Curve) -> tuple[Curve, Curve]:
     """
     still = list(STABLE_POINTS)
     model = mean_mesh().astype(np.float64)[still]
-    centre, middle = model.mean(axis=0), landmarks[still].mean(axis=0)
-    a, b = model - centre, landmarks[still] - middle
-    u, s, vt = np.linalg.svd(a.T @ b)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = (u * sign) @ vt
-    scale = float((s * sign).sum() / np.square(a).sum())
-    return (landmarks - middle) @ turn.T / max(scale, 1e-9) + centre, turn
+    turn, scale, shift = similarity(model, landmarks[still], np.ones(len(still)))
+    return (landmarks - shift) @ turn.T / max(scale, 1e-9), turn
 
 
 def _distance(points: Curve, first: int, second: int) -> float:

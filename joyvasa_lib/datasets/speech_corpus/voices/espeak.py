@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def times_of_events(
             else:
                 start_of = start / rate
             phonemes.append(TimedPhoneme(SILENCE, start_of, end / rate))
-        for symbol, begins, stops in zip(symbols, steps, steps[1:], strict=False):
+        for symbol, (begins, stops) in zip(symbols, pairwise(steps), strict=True):
             phonemes.append(TimedPhoneme(symbol, float(begins), float(stops), False, number))
     return _with_stress(phonemes, clauses)
 
