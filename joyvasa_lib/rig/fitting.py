@@ -157,7 +157,7 @@ def fit_head(
     Raises:
         NoFaceError: the landmarks are not finite or collapse to a point.
     """
-    vertex, weight, points = _correspondence(rig, _usable(landmarks))
+    vertex, weight, points = _correspondence(rig, check_landmarks(landmarks))
 
     mean = rig.mean[vertex].astype(np.float64)
     # Indexing lays vertices first; products of these would copy them every time.
@@ -248,7 +248,7 @@ def fit_pose(
     Raises:
         NoFaceError: the landmarks are not finite or collapse to a point.
     """
-    vertex, weight, points = _correspondence(rig, _usable(landmarks))
+    vertex, weight, points = _correspondence(rig, check_landmarks(landmarks))
     shape = rig.shape(identity, np.zeros(len(blendshapes), np.float32))
     model = shape[vertex] + np.tensordot(blendshapes, rig.blendshapes[:, vertex], 1)
     rotation, scale, translation = similarity(model.astype(np.float64), points, weight)
@@ -265,11 +265,11 @@ def fit_pose(
     )
 
 
-def _usable(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The landmarks as float64.
+def check_landmarks(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The landmarks [468 or 478, 3] of a face as float64.
 
     Raises:
-        NoFaceError: they are not finite or collapse to a point.
+        NoFaceError: they are others, not finite, or collapse to a point.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if (

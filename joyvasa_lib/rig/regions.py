@@ -208,10 +208,6 @@ MESH_TO_IBUG68 = (
     78, 81, 13, 311, 308, 402, 14, 178,  # lips, inside
 )
 """The mesh point nearest to each of the 68 points of iBUG 300-W (Sagonas et al. 2013)."""
-STEADY_POINTS = (
-    2, 4, 5, 6, 8, 9, 21, 33, 98, 127, 133, 162, 168, 195, 197, 251, 263, 327, 356, 362, 389,
-)  # fmt: skip
-"""Nose, corners of the eyes and temples, which move with the head and hardly with the face."""
 SCORED_POINTS = (
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
     66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ class CompactPortraitModel(PortraitModel):
         self.driver = HeadDriver(rig)
         self._generator = generator
         self._refiner = Loaded(self._load_refiner)
-        self._readers = ExpressionReaders(self)
+        self._readers = ExpressionReaders()
 
     @classmethod
     def from_pretrained(
@@ -100,10 +101,9 @@ class CompactPortraitModel(PortraitModel):
         """
         found = locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
         folder = resolve_portrait(found, cls.preset)
-        rig = folder / RIG_FILE
-        return cls(
-            HeadRig.load(rig) if rig.is_file() else bundled_rig(), generator=folder / "generator"
-        )
+        own = folder / RIG_FILE
+        rig = HeadRig.load(own) if own.is_file() else bundled_rig()
+        return cls(rig, generator=folder / "generator")
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, driving: DrivingOptions | None = None
@@ -212,7 +212,7 @@ class CompactPortraitModel(PortraitModel):
         Raises:
             NoFaceError: there is no crop, or one has no usable landmarks.
         """
-        return read_motion(self.rig, crops, fps, self.space, self._readers)
+        return read_motion(self.rig, crops, fps, self.space, partial(self._readers, self))
 
     def check_driving(self, driving: DrivingOptions) -> None:
         """Refuses options that only keypoints have.

@@ -156,10 +156,12 @@ def test_clips_of_one_video_share_a_reader(model, crop, monkeypatch):
         return act(model, crop)
 
     monkeypatch.setattr(acting, "act", counted)
-    readers = ExpressionReaders(model)
-    assert readers(crop) is readers(crop)
+    readers = ExpressionReaders()
+    first = readers(model, crop)
+    assert readers(model, crop) is first
     other = replace(crop, image=crop.image[:, ::-1].copy())
-    assert readers(other) is not readers(crop)
+    assert readers(model, other) is not first
+    assert readers(model, crop) is first
     assert len(calls) == 2
 
 
@@ -180,3 +182,11 @@ def test_landmarks_without_irises_are_fitted_frame_by_frame(model, crop):
     face = replace(crop.face, landmarks=crop.face.landmarks[:468], scheme="mediapipe468")
     motion = model.extract_motion(iter([replace(crop, face=face)] * 2), FPS)
     assert len(motion) == 2
+
+
+def test_landmarks_that_are_not_finite_are_refused(model, crop):
+    broken = crop.face.landmarks.copy()
+    broken[7] = np.nan
+    face = replace(crop.face, landmarks=broken)
+    with pytest.raises(NoFaceError, match="finite"):
+        model.extract_motion(iter([crop, replace(crop, face=face)]), FPS)

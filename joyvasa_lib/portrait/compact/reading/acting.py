@@ -10,7 +10,6 @@ Axis legend: ``k`` acted samples, ``u`` 52 blendshapes, ``s`` side.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -18,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import NoFaceError
-from joyvasa_lib.face.crop import FaceCrop
+from joyvasa_lib.face.crop import FaceCrop, crop_whole
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
-from joyvasa_lib.face.sampling import sample
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
@@ -88,25 +86,27 @@ class ExpressionReaders:
 
     Clips that were cut from one video begin with the same crop.
 
-    Args:
-        model: of the compact preset.
     """
 
-    def __init__(self, model: PortraitModel) -> None:
-        self._model = model
-        self._kept: OrderedDict[bytes, ExpressionReader] = OrderedDict()
+    def __init__(self) -> None:
+        """Keeps none yet."""
+        self._kept: tuple[tuple[bytes, ExpressionReader], ...] = ()
 
-    def __call__(self, crop: FaceCrop) -> ExpressionReader:
+    def __call__(self, model: PortraitModel, crop: FaceCrop) -> ExpressionReader:
         """The reader of the person whom a crop shows.
+
+        Args:
+            model: of the compact preset.
+            crop: with 478 landmarks.
 
         Raises:
             NoFaceError: see :func:`act`.
         """
         seen = hashlib.blake2b(crop.image.tobytes() + crop.landmarks.tobytes()).digest()
-        reader = self._kept.pop(seen, None) or ExpressionReader(act(self._model, crop))
-        self._kept[seen] = reader
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        kept = self._kept
+        reader = dict(kept).get(seen) or ExpressionReader(act(model, crop))
+        # One assignment, so that threads need no lock: at worst one of two readers is not kept.
+        self._kept = ((seen, reader), *(one for one in kept if one[0] != seen))[:_KEPT]
         return reader
 
 
@@ -120,10 +120,9 @@ def act(model: PortraitModel, crop: FaceCrop) -> ActedSamples:
     Raises:
         NoFaceError: the landmarker does not see the face on its animated image.
     """
-    small = _small(crop)
+    small = crop_whole(crop.image, _seen_in(crop), _SIDE)
     portrait = model.encode(small)
-    if not isinstance(portrait, CompactPortrait):  # pragma: no cover - the caller is compact
-        raise TypeError(f"Only portraits of the compact preset act, not {type(portrait).__name__}")
+    assert isinstance(portrait, CompactPortrait)
     turns = np.array([[sign * angle for angle in turn] for turn in _TURNS for sign in (1, -1)])
     wanted = np.concatenate([performance(), np.zeros((len(turns), len(BLENDSHAPES)), np.float32)])
     rotation = np.zeros((len(wanted), 3), np.float32)
@@ -131,7 +130,7 @@ def act(model: PortraitModel, crop: FaceCrop) -> ActedSamples:
     motion = Motion.from_blendshapes(wanted, rotation=rotation, translation=np.zeros_like(rotation))
     driving = DrivingOptions(mouth="relative")
     frames = (np.asarray(part) for part in model.render(portrait, motion, driving=driving))
-    landmarks, seen = _landmarks((image for part in frames for image in part), small.face)
+    landmarks, seen = _landmarks((image for part in frames for image in part), _seen_in(small))
     own = portrait.fit.blendshapes
     shown = compose_blendshapes(own, wanted, driving, space=model.space)[seen]
     turned = np.asarray(np.abs(rotation[seen]).max(axis=1) > 0)
@@ -166,13 +165,8 @@ def _landmarks(frames: Iterable[Pixels], face: Face) -> tuple[Floats, list[int]]
     return np.stack(landmarks), seen
 
 
-def _small(crop: FaceCrop) -> FaceCrop:
-    """The crop as an image of its own, at the side of the landmarker's input."""
-    factor = _SIDE / crop.size
-    shift = 0.5 * factor - 0.5
-    matrix = np.array([[factor, 0.0, shift], [0.0, factor, shift], [0.0, 0.0, 1.0]])
-    image = sample(crop.image, matrix, _SIDE)
-    points = crop.landmarks * np.float32(factor)
-    points[:, :2] += shift
+def _seen_in(crop: FaceCrop) -> Face:
+    """The face of a crop, in the crop's own pixels."""
+    points = crop.landmarks
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-    return FaceCrop(image, image, np.eye(3), Face(box, points, crop.face.score, SCHEME))
+    return Face(box, points, crop.face.score, SCHEME)

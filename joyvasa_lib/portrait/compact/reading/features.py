@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
-from joyvasa_lib.rig.regions import OUTER_EYE_CORNERS, SCORED_POINTS, STEADY_POINTS
+from joyvasa_lib.rig.regions import OUTER_EYE_CORNERS, SCORED_POINTS, STABLE_POINTS
 
 Doubles = NDArray[np.float64]
 
-_SCORED, _STEADY = list(SCORED_POINTS), list(STEADY_POINTS)
+_SCORED, _STABLE = list(SCORED_POINTS), list(STABLE_POINTS)
 SCORE_WEIGHT = 0.05
 """Distances of the eye corners that count as much as a change of a score by 1."""
 _SCORES = 51
@@ -76,11 +76,11 @@ def feature_noise(first: NDArray[np.floating]) -> Doubles:
 
 
 def _aligned(landmarks: Doubles, reference: Doubles) -> Doubles:
-    """Landmarks [t, n, 3] moved rigidly and scaled so that the steady ones lie on a reference's.
+    """Landmarks [t, n, 3] moved rigidly and scaled so that the stable ones lie on a reference's.
 
     Least squares in closed form for all frames at once (Umeyama 1991).
     """
-    points, wanted = landmarks[:, _STEADY], reference[_STEADY]
+    points, wanted = landmarks[:, _STABLE], reference[_STABLE]
     centre, middle = points.mean(1, keepdims=True), wanted.mean(0)
     a, b = points - centre, wanted - middle
     u, sizes, vt = np.linalg.svd(np.swapaxes(a, 1, 2) @ b)

@@ -23,7 +23,7 @@ from joyvasa_lib.motion.keypoints import rotation_angles
 from joyvasa_lib.portrait.compact.reading.expectation import expected_blendshapes
 from joyvasa_lib.portrait.compact.reading.expression import ExpressionReader
 from joyvasa_lib.rig.calibration import BLINK
-from joyvasa_lib.rig.fitting import HeadFit, fit_head, fit_pose
+from joyvasa_lib.rig.fitting import HeadFit, check_landmarks, fit_head, fit_pose
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,9 @@ def read_motion(
     rest = _fit(rig, first.landmarks)
     reader = _reader(make_reader, first)
     landmarks = [first.landmarks]
-    landmarks += [replace(crop, matrix=first.matrix).landmarks for crop in crops]
+    for crop in crops:
+        landmarks.append(replace(crop, matrix=first.matrix).landmarks)
+        check_landmarks(landmarks[-1])
     if reader is None or any(len(points) != len(landmarks[0]) for points in landmarks):
         fits = [rest, *(_fit(rig, points, rest.identity) for points in landmarks[1:])]
     else:
