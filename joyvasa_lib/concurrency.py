@@ -12,10 +12,12 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from threadpoolctl import LibController, ThreadpoolController
 
 T = TypeVar("T")
 
@@ -135,6 +137,65 @@ class Loaded(Generic[T]):
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 _running: set[threading.Thread] = set()
+
+
+class _SteadyProducts:
+    """Who computes under :func:`steady_products`, and what their number of threads was before."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before: list[tuple[LibController, int]] = []
+        self._libraries = Loaded(_blas)
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = [(one, one.get_num_threads() or 1) for one in self._libraries.value]
+                _set_threads((library, 1) for library, _ in self._before)
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _set_threads(self._before)
+
+
+def _blas() -> list[LibController]:
+    """The libraries that multiply matrices for NumPy and SciPy, which has its own."""
+    import scipy.linalg  # noqa: F401
+
+    return ThreadpoolController().select(internal_api=["openblas", "blis"]).lib_controllers
+
+
+def _set_threads(wanted: Iterable[tuple[LibController, int]]) -> None:
+    for library, threads in wanted:
+        # One thread at a time may set the number; the last that leaves is not always the first.
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        library.set_num_threads(threads)
+        if release is not None:
+            release(force=True)
+
+
+_steady = _SteadyProducts()
+
+
+@contextmanager
+def steady_products() -> Iterator[None]:
+    """Matrix products of NumPy and SciPy that do not depend on the number of threads meanwhile.
+
+    OpenBLAS rounds a product differently for each number of threads; what a landmarker then reads
+    from a rendered frame may differ by a pixel. Threads that are inside together share one thread
+    of the library each; when the last one leaves, the number is as before. Also a decorator.
+    """
+    _steady.enter()
+    try:
+        yield
+    finally:
+        _steady.leave()
 
 
 class Stopped(BaseException):

@@ -16,9 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import scipy.linalg  # noqa: F401  # it has an OpenBLAS of its own
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from joyvasa_lib import concurrency
-from joyvasa_lib.concurrency import Loaded, Lock, in_background, processor_quota, processors
+from joyvasa_lib.concurrency import (
+    Loaded,
+    Lock,
+    in_background,
+    processor_quota,
+    processors,
+    steady_products,
+)
 from joyvasa_lib.rig.threads import for_each_frame
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -245,3 +254,36 @@ def test_work_in_the_background_ends_with_the_program() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=600
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def blas_threads() -> set[int]:
+    return {
+        one["num_threads"]
+        for one in threadpool_info()
+        if one["internal_api"] in ("openblas", "blis")
+    }
+
+
+def test_products_are_steady_as_long_as_anyone_needs_it() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    @steady_products()
+    def compute() -> set[int]:
+        inside.set()
+        leave.wait(10)
+        return blas_threads()
+
+    with threadpool_limits(2, "blas"):
+        before = blas_threads()
+        if not before:
+            pytest.skip("NumPy multiplies with another library than OpenBLAS or BLIS")
+        seen: list[set[int]] = []
+        other = threading.Thread(target=lambda: seen.append(compute()))
+        with pytest.raises(KeyError), steady_products():
+            other.start()
+            assert inside.wait(10)
+            raise KeyError
+        leave.set()
+        other.join()
+        assert seen == [{1}]
+        assert blas_threads() == before

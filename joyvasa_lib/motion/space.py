@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from joyvasa_lib.checkpoints.tensors import open_tensors
-from joyvasa_lib.concurrency import Lock
+from joyvasa_lib.concurrency import Lock, steady_products
 from joyvasa_lib.documents import parse_json
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.arrays import read_only
@@ -135,9 +135,11 @@ class MotionSpace:
         Raises:
             MotionError: the space has no blendshapes.
         """
-        inverse = np.linalg.pinv(self._flat_basis().astype(np.float64))
+        with steady_products():
+            inverse = np.linalg.pinv(self._flat_basis().astype(np.float64))
         return read_only(inverse.astype(np.float32))
 
+    @steady_products()
     def to_blendshapes(self, expression: ArrayLike) -> Floats:
         """Blendshape activations [..., u] that explain an expression [..., k, 3] best.
 
@@ -154,6 +156,7 @@ class MotionSpace:
             values.reshape(*values.shape[:-2], 3 * self.keypoint_count) @ self.blendshape_projection
         )
 
+    @steady_products()
     def from_blendshapes(self, activations: ArrayLike) -> Floats:
         """Expression [..., k, 3] of blendshape activations [..., u].
 

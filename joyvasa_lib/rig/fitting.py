@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.correction import meet_contours, spread_residuals
@@ -133,6 +134,7 @@ def _correspondence(
     )
 
 
+@steady_products()
 def fit_head(
     rig: HeadRig,
     landmarks: NDArray[np.float32],
@@ -234,6 +236,7 @@ def fit_head(
     )
 
 
+@steady_products()
 def fit_pose(
     rig: HeadRig, landmarks: NDArray[np.float32], identity: Floats, blendshapes: Floats
 ) -> HeadFit:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
@@ -35,6 +36,7 @@ class HeadDriver:
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
         self._eye_side = np.where(left, 0, 1)
 
+    @steady_products()
     def vertices(
         self, portrait: CompactPortrait, blendshapes: Floats, pose: Pose, replaced: float = 1.0
     ) -> Floats:

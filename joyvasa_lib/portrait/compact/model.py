@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS, holds_only, resolve_portrait
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
-from joyvasa_lib.concurrency import Loaded
+from joyvasa_lib.concurrency import Loaded, steady_products
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.person_matte import person_matte
@@ -171,6 +171,7 @@ class CompactPortraitModel(PortraitModel):
         fit = fit_head(self.rig, landmarks, expected=expected_expression(landmarks))
         return self.portrait_of(fit, crop.image, landmarks, person_matte(crop))
 
+    @steady_products()
     def portrait_of(
         self,
         fit: HeadFit,
@@ -272,19 +273,17 @@ class CompactPortraitModel(PortraitModel):
                 frames = self.refiner(frames, vertices, look, scale)
             yield frames
 
+    @steady_products()
     def composite(
         self, portrait: CompactPortrait, blendshapes: Floats, pose: Pose, vertices: Floats
     ) -> Frames:
-        """Procedural frames, before the generator refines them.
+        """Procedural frames [b, s, s, 3], uint8 RGB, before the generator refines them.
 
         Args:
             portrait: what is drawn.
             blendshapes: [b, 52] activations of the result.
             pose: [b] head pose of the result.
             vertices: [b, v, 3] driven head in crop pixels.
-
-        Returns:
-            [b, s, s, 3] uint8 RGB.
         """
         return draw_frames(
             self.rig,

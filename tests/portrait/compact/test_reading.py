@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import crop_face
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.motion import BLENDSHAPES, Motion
+from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.reading import acting
@@ -23,6 +25,7 @@ from joyvasa_lib.portrait.compact.reading.expression import (
 )
 from joyvasa_lib.portrait.compact.reading.features import face_features, feature_noise
 from joyvasa_lib.portrait.video_motion import watch
+from joyvasa_lib.rig.fitting import fit_head
 
 FPS = 25.0
 
@@ -41,6 +44,11 @@ def crop(astronaut):
     detector = MediaPipeFaceDetector()
     face, _ = detector.look_closely(astronaut, detector.detect(astronaut)[0])
     return crop_face(astronaut, face, size=384)
+
+
+@pytest.fixture(scope="module")
+def portrait(model, crop):
+    return model.encode(crop)
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +198,31 @@ def test_landmarks_that_are_not_finite_are_refused(model, crop):
     face = replace(crop.face, landmarks=broken)
     with pytest.raises(NoFaceError, match="finite"):
         model.extract_motion(iter([crop, replace(crop, face=face)]), FPS)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_how_many_threads_multiply_matrices_makes_no_difference(
+    model, crop, samples, portrait, threads
+):
+    """Workers of `joyvasa prepare` have one each; a pixel that differs moves landmarks."""
+    rng = np.random.default_rng(3)
+    activations = rng.uniform(0, 0.7, (40, 52)).astype(np.float32)
+    turn = rng.normal(0, 4, (40, 3)).astype(np.float32)
+    pose = Pose(turn, np.full((40, 3), 130.0, np.float32), np.full((40, 1), 90.0, np.float32))
+
+    def read():
+        motion = Motion.from_blendshapes(activations)
+        reader = ExpressionReader(samples)
+        return [
+            motion.expression,
+            motion.blendshapes,
+            fit_head(model.rig, crop.landmarks).shape,
+            model.driver.vertices(portrait, activations, pose),
+            reader(samples.landmarks, samples.first),
+        ]
+
+    with threadpool_limits(1, "blas"):
+        alone = read()
+    with threadpool_limits(threads, "blas"):
+        together = read()
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))

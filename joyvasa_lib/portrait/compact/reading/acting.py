@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop, crop_whole
 from joyvasa_lib.face.landmarks.detector import Face
@@ -110,6 +111,7 @@ class ExpressionReaders:
         return reader
 
 
+@steady_products()
 def act(model: PortraitModel, crop: FaceCrop) -> ActedSamples:
     """How the face of a crop responds to each blendshape.
 

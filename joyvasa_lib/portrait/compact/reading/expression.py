@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES, REGIONS
 from joyvasa_lib.portrait.compact.reading.features import Doubles, face_features, feature_noise
 from joyvasa_lib.rig.fitting import NOT_FITTED, box_least_squares
@@ -92,6 +93,7 @@ class ExpressionReader:
         samples: how this person's face responds.
     """
 
+    @steady_products()
     def __init__(self, samples: ActedSamples) -> None:
         self.own = samples.own.astype(np.float64)
         acted = samples.acted.astype(np.float64)
@@ -112,6 +114,7 @@ class ExpressionReader:
         self._highest = np.maximum(MOST - self.own, 0.0)[self._free]
         self._curves = self._measured_curves(self._most_probable(features), acted)
 
+    @steady_products()
     def __call__(self, landmarks: Floats, first: Floats) -> Floats:
         """Activations [t, u] in [0, 1.1] of frames.
 
