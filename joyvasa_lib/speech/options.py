@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 SchedulerName = Literal["ddim", "ddpm", "dpmsolver++"]
-Blinks = Literal["placed", "model"]
+Placed = Literal["placed", "model"]
 Threshold = tuple[float, float, float]
 """A quantile, and the lowest and highest limit of a magnitude."""
 WINDOW_FRAMES = (12, 100)
@@ -28,7 +28,8 @@ class GenerationKwargs(TypedDict, total=False):
     num_inference_steps: int
     scheduler: SchedulerName | Any
     head_motion: float
-    blinks: Blinks
+    blinks: Placed
+    gaze: Placed
     window_frames: int
     smooth_pose: bool
     dynamic_threshold: Threshold | None
@@ -48,6 +49,8 @@ class GenerationOptions:
         head_motion: factor on the head's rotation and translation, 0 to 3; 0 keeps it still.
         blinks: ``"placed"`` at random times at the rate of people who speak, or the ``"model"``'s
             own. Only in motion spaces with blendshapes can they be placed.
+        gaze: ``"placed"``: on the viewer most of the time, against the turns of the head, aside now
+            and then; or the ``"model"``'s own. As with blinks.
         window_frames: frames drawn together, 12 to 100 and at most as many as the model was trained
             on. With fewer a stream answers sooner.
         smooth_pose: whether the head pose is smoothed over time: without delay, over a fifth of a
@@ -64,7 +67,8 @@ class GenerationOptions:
     num_inference_steps: int = 10
     scheduler: SchedulerName | Any = "ddim"
     head_motion: float = 1.0
-    blinks: Blinks = "placed"
+    blinks: Placed = "placed"
+    gaze: Placed = "placed"
     window_frames: int = 100
     smooth_pose: bool = True
     dynamic_threshold: Threshold | None = None
@@ -90,7 +94,8 @@ class GenerationOptions:
             object.__setattr__(self, name, value)
         if isinstance(self.scheduler, str):
             checked_choice("scheduler", self.scheduler, get_args(SchedulerName))
-        checked_choice("blinks", self.blinks, get_args(Blinks))
+        for name in ("blinks", "gaze"):
+            checked_choice(name, getattr(self, name), get_args(Placed))
         if self.dynamic_threshold is not None:
             _check_threshold(self.dynamic_threshold)
 

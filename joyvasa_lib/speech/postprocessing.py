@@ -1,4 +1,4 @@
-"""Post-processing of generated motion: a smooth head pose, plausible ranges, blinks.
+"""Post-processing of generated motion: a smooth head pose, plausible ranges, living eyes.
 
 Axis legend: ``t`` frames, ``c`` values of a frame in their own units (blendshapes or expression,
 scale, translation, rotation in degrees).
@@ -9,14 +9,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.motion.blinks import BlinkTrack
+from joyvasa_lib.motion.eyes import EYE_BLENDSHAPES, EyeTrack
 from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, soft_limit
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.options import GenerationOptions
 
 Floats = NDArray[np.float32]
 LIMITS = Limits()
-LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
+_LIDS, _LOOKS = EYE_BLENDSHAPES[:2], EYE_BLENDSHAPES[2:]
+_PARTS_LIPS = ("jawOpen", "mouthFunnel", "mouthLowerDownLeft")
+_SPEAKS = 0.06
+"""Sum of the activations that part the lips from which on a mouth speaks."""
 HEAD_SPREAD = 2.0
 """Standard deviation in frames of the filter on the head pose: heads move below 2 Hz."""
 REACH = 5
@@ -31,9 +34,14 @@ class PostProcessor:
         space = normalizer.space
         self._by_name = normalizer.layout == "units"
         self._face = len(space.blendshape_names) if self._by_name else 3 * space.keypoint_count
-        self._lids = [space.blendshape_names.index(name) for name in LIDS] if self._by_name else []
-        placed = self._by_name and options.blinks == "placed"
-        self._blinks = BlinkTrack(options.seed, normalizer.fps) if placed else None
+        names = list(space.blendshape_names) if self._by_name else []
+        chosen = (_LIDS if options.blinks == "placed" else ()) + (
+            _LOOKS if options.gaze == "placed" else ()
+        )
+        self._placed = [EYE_BLENDSHAPES.index(name) for name in chosen if names]
+        self._eyes = [names.index(name) for name in chosen if names]
+        self._lips = [names.index(name) for name in _PARTS_LIPS if names]
+        self._eye_track = EyeTrack(options.seed, normalizer.fps)
         self._gain = np.float32(options.head_motion)
         self._smooth = options.smooth_pose
         self._absolute = normalizer.reference == "absolute"
@@ -60,13 +68,17 @@ class PostProcessor:
             values[:, face : face + 7] = smooth(held[:, face : face + 7])
         if not self._by_name:
             return self._with_head_gain(values)
-        if self._blinks is not None:
-            values[:, self._lids] = self._blinks(ready)[:, None]
         values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.blendshapes)
         values = self._with_head_gain(values)
         for axis, limit in enumerate((LIMITS.pitch, LIMITS.yaw, LIMITS.roll)):
             column = face + 4 + axis
             values[:, column] = soft_limit(values[:, column], limit, knee=LIMITS.knee)
+        if self._eyes:
+            rotation = values[:, face + 4 : face + 7]
+            if self._absolute and self._first is not None:
+                rotation = rotation - self._first[4:7]
+            speaking = values[:, self._lips].sum(axis=1) > _SPEAKS
+            values[:, self._eyes] = self._eye_track(rotation, speaking)[:, self._placed]
         return values
 
     def _with_head_gain(self, values: Floats) -> Floats:

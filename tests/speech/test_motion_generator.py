@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 import places
 from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.motion.blinks import BlinkTrack
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
@@ -234,7 +233,8 @@ def test_a_scheduler_of_diffusers_can_be_given(
         ({"options": {"seed": 1}}, "must be GenerationOptions"),
         ({"head_motion": "much"}, "much"),
         ({"temperature": 1.0}, "temperature"),
-        ({"blinks": "often"}, "'placed', 'model'"),
+        ({"blinks": "often"}, "blinks.*'placed', 'model'"),
+        ({"gaze": "aside"}, "gaze.*'placed', 'model'"),
         ({"scheduler": 3}, "not a diffusers scheduler"),
     ],
 )
@@ -327,22 +327,6 @@ def test_a_motion_is_recovered_from_its_channels() -> None:
     again = normalizer.to_motion(normalizer.denormalize(normalizer.to_model(motion)))
     np.testing.assert_allclose(again.vector, motion.vector, atol=2e-3)
     assert motion.blendshapes.shape == (5, len(BLENDSHAPES))
-
-
-def test_blinks_have_the_rate_and_length_of_people() -> None:
-    for seed in range(3):
-        lids = BlinkTrack(seed)(25 * 120)
-        edges = np.flatnonzero(np.diff((lids > 0.1).astype(int)))
-        starts, lengths = edges[::2], np.diff(edges)[::2] / 25.0
-        assert 20 <= len(starts) <= 60  # 10 to 30 a minute
-        assert 0.15 <= lengths.min() <= lengths.max() <= 0.34
-        assert np.diff(starts).min() >= 1.0 * 25
-        assert lids.max() <= 1.0
-
-
-def test_blinks_do_not_depend_on_the_pieces_they_are_read_in() -> None:
-    whole, parts = BlinkTrack(4)(500), BlinkTrack(4)
-    assert np.array_equal(whole, np.concatenate([parts(n) for n in (1, 99, 7, 293, 100)]))
 
 
 def test_the_models_own_blinks_can_be_kept(model: MotionGenerator, speech_like: SpeechLike) -> None:

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from joyvasa_lib.datasets.prepare.engines import run_jobs
-from joyvasa_lib.datasets.speech_corpus.face_motion import animate
-from joyvasa_lib.datasets.speech_corpus.head_motion import HeadMotionStyle
+from joyvasa_lib.datasets.speech_corpus.face.animate import animate
+from joyvasa_lib.datasets.speech_corpus.face.style import draw_style
 from joyvasa_lib.datasets.speech_corpus.recordings import MOTION_FOLDER, SPLITS
 from joyvasa_lib.datasets.speech_corpus.speech_recording import read_recording
 from joyvasa_lib.documents import read_json
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.media.files import atomic_path
-from joyvasa_lib.recipes import Positive, Whole, recipe
+from joyvasa_lib.motion.data import FPS
+from joyvasa_lib.recipes import Whole, recipe
 
 ABOUT = "motion.json"
 
@@ -35,11 +36,9 @@ class FaceMotionConfig:
     """How faces move.
 
     Attributes:
-        posture_seconds: shortest and longest mean time from one posture of the head to the next.
-        seed: of every random choice.
+        seed: of every random choice: how each speaker moves, and when.
     """
 
-    posture_seconds: tuple[Positive, Positive] = (2.0, 3.5)
     seed: Whole = 0
 
 
@@ -56,8 +55,9 @@ def animate_corpus(
         config: how faces move.
         corpus: folder of the recordings.
         output: folder of the motion, ``corpus/motion`` if not given. A file has the name of its
-            recording and holds ``values`` float32 [t, 59] and ``phonemes`` uint8 [s], the classes
-            moved by the lead of the articulation; ``motion.json`` says how they were made.
+            recording and holds ``values`` float32 [t, 59]; ``phonemes`` uint8 [s], the classes
+            moved by the lead of the lips; and ``style`` float32 [t, 4], the speaker's dials
+            (:data:`~.face.style.DIALS`). ``motion.json`` says how they were made.
         workers: processes.
         restart: make all of them anew, as after a change of the animator.
 
@@ -118,8 +118,9 @@ def _check_recipe(output: Path, wanted: dict[str, Any]) -> None:
 def _make(config: FaceMotionConfig, corpus: Path, output: Path, name: str) -> str:
     split, number = name.split("-")
     rng = np.random.default_rng((config.seed, SPLITS.index(split), int(number)))
-    head = HeadMotionStyle(posture_seconds=float(rng.uniform(*config.posture_seconds)))
-    values, steps = animate(read_recording(corpus / f"{name}.npz"), rng, head)
+    recording = read_recording(corpus / f"{name}.npz")
+    style = draw_style(rng, round(recording.seconds * FPS))
+    values, steps = animate(recording, style, rng)
     with atomic_path(output / f"{name}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, values=values, phonemes=steps)
+        np.savez(file, values=values, phonemes=steps, style=style.dials)
     return name

@@ -1,4 +1,4 @@
-"""The speech corpus: text, times, motion."""
+"""The speech corpus: text and times."""
 
 from itertools import pairwise
 
@@ -11,17 +11,12 @@ from joyvasa_lib.datasets.speech_corpus.corpus import (
     build_speech_corpus,
     missing_recordings,
 )
-from joyvasa_lib.datasets.speech_corpus.head_motion import speaking_head
 from joyvasa_lib.datasets.speech_corpus.phonemes import (
-    CLOSURES,
-    PHONEME_CLASSES,
     TimedPhoneme,
     label_steps,
     phoneme_class,
     split_diphthongs,
 )
-from joyvasa_lib.datasets.speech_corpus.prosody import energy
-from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechRecording
 from joyvasa_lib.datasets.speech_corpus.text.pseudo_text import (
     LANGUAGES,
     PAUSES,
@@ -32,7 +27,6 @@ from joyvasa_lib.datasets.speech_corpus.voices import espeak, flite
 from joyvasa_lib.datasets.speech_corpus.voices.kokoro import KokoroVoices
 from joyvasa_lib.datasets.speech_corpus.voices.spoken import time_phonemes
 from joyvasa_lib.errors import OptionError
-from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -91,49 +85,6 @@ def test_the_held_out_voice_is_in_no_training_mixture():
     assert KokoroVoices.NAMES[HELD_OUT_VOICE] == "jf_nezumi"
     assert not set(espeak.VARIANTS) & set(espeak.HELD_OUT_VARIANTS)
     assert flite.HELD_OUT_VOICE not in flite.VOICES
-
-
-def test_a_speaking_head_moves_as_much_as_people_and_a_silent_one_less():
-    rng = np.random.default_rng(1)
-    loud = 3.0 * np.sin(np.arange(5000) / 4.0).astype(np.float32)
-    rotation, translation = speaking_head(loud, rng)
-    ranges = [np.ptp(rotation[i : i + 250, 1]) for i in range(0, 5000, 250)]
-    assert 4.0 < np.median(ranges) < 16.0
-    assert np.abs(rotation).max() < 25.0
-    assert np.abs(translation).max() < 0.15
-    spectrum = np.abs(np.fft.rfft(rotation[:, 1] - rotation[:, 1].mean())) ** 2
-    above = np.fft.rfftfreq(5000, 1 / 25) > 3.0
-    assert spectrum[above].sum() < 0.01 * spectrum.sum()
-    silent, _ = speaking_head(np.full(5000, -60.0, np.float32), np.random.default_rng(1))
-    assert silent[:, 1].std() < 0.6 * rotation[:, 1].std()
-
-
-def test_lips_close_on_bilabials_open_on_vowels_and_rest_in_silence():
-    pytest.importorskip("openfacefx", reason="needs the extra `synthetic`")
-    from joyvasa_lib.datasets.speech_corpus.face_motion import LEAD_FRAMES, animate
-
-    sounds = [("sil", 0.8), *[("m", 0.12), ("a", 0.2)] * 5, ("sil", 0.8)]
-    starts = np.cumsum([0.0] + [length for _, length in sounds])
-    timed = [TimedPhoneme(s, starts[i], starts[i + 1]) for i, (s, _) in enumerate(sounds)]
-    waveform = np.random.default_rng(0).normal(0, 0.1, int(starts[-1] * 16000)).astype(np.float32)
-    waveform[: int(0.8 * 16000)] = waveform[-int(0.8 * 16000) :] = 0.0
-    recording = SpeechRecording(
-        "train-0", waveform, tuple(timed), np.zeros(len(waveform) // 160), energy(waveform)
-    )
-    values, steps = animate(recording, np.random.default_rng(0))
-    assert len(values) == round(len(waveform) / 640)
-    assert len(steps) == 2 * len(values)
-    jaw = values[:, BLENDSHAPES.index("jawOpen")]
-    middles = [(p.start + p.end) / 2 * 25 - 0.5 - LEAD_FRAMES for p in timed]
-    at = np.interp(middles, np.arange(len(jaw)), jaw)
-    vowels = at[2:-1:2]
-    closures = at[1:-1:2]
-    assert vowels.min() > 0.3
-    assert closures.max() < 0.15
-    assert jaw[:8].max() < 0.05
-    assert jaw[-8:].max() < 0.05
-    closed = np.isin(steps, [PHONEME_CLASSES.index(name) for name in CLOSURES])
-    assert closed.sum() == pytest.approx(5 * 6, abs=5)
 
 
 def test_a_corpus_is_not_continued_by_another_recipe(tmp_path):

@@ -52,7 +52,7 @@ def test_one_clip_is_learned_by_heart_and_only_with_its_own_sound(
     end = train_motion(path, tmp_path / "run")
     made = {
         (folder, name): MotionGenerator.from_pretrained(folder).generate(
-            sound.astype(np.float32) / 32768, guidance_scale=1.0, blinks="model"
+            sound.astype(np.float32) / 32768, guidance_scale=1.0, blinks="model", gaze="model"
         )
         for folder in (start, end)
         for name, sound in (("own", own), ("other", other))

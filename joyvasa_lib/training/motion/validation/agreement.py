@@ -62,6 +62,7 @@ def perform(
         take = recording.load()
         if model.normalizer.layout == "units":
             options.setdefault("blinks", "model")
+            options.setdefault("gaze", "model")
         motion = model.generate(take.waveform, GenerationOptions(seed=index), **options)
         made = values_of(motion, model.normalizer.layout)
         frames = min(len(made), len(take.values))
