@@ -8,13 +8,17 @@ Axis legend: ``n`` cells or vertices, ``f`` triangles, ``e`` edges.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.linalg import SuperLU, splu
 
 
+@lru_cache(maxsize=8)
 def grid_neighbours(height: int, width: int) -> sparse.csr_matrix:
-    """[n, n] 1 for every two cells of a grid, numbered row by row, that share a side."""
+    """[n, n] 1 for every two cells of a grid, numbered row by row, that share a side; read-only."""
     cells = np.arange(height * width).reshape(height, width)
     across = np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], 1)
     down = np.stack([cells[:-1].ravel(), cells[1:].ravel()], 1)
@@ -42,6 +46,12 @@ def screened_laplacian(
 ) -> sparse.csc_matrix:
     """[n, n] the matrix of the equation, whose diagonal is :func:`degrees` plus the screening."""
     return sparse.csc_matrix(sparse.diags(diagonal) - neighbours)
+
+
+def factored(system: sparse.csc_matrix) -> SuperLU:
+    """The factors of such a matrix, which is symmetric and positive definite: ``solve`` it."""
+    options = {"SymmetricMode": True}
+    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
 
 
 def _symmetric(pairs: NDArray[np.integer], count: int) -> sparse.csr_matrix:

@@ -5,8 +5,11 @@ Axis legend: ``v`` vertices, ``n`` vertices with a known value, ``m`` points of 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lu_factor, lu_solve
 
 from joyvasa_lib.rig.head_rig import HeadRig
 
@@ -25,11 +28,23 @@ def spread(
         reach: standard deviation of the kernel on the mean head, rig units.
         noise: variance of the values' noise, relative to theirs.
     """
+    kernel, factors = _kernel(rig, known.astype(np.int32).tobytes(), reach, noise)
+    return np.asarray(kernel @ lu_solve(factors, values))
+
+
+@lru_cache(maxsize=8)
+def _kernel(
+    rig: HeadRig, known: bytes, reach: float, noise: float
+) -> tuple[Doubles, tuple[Doubles, NDArray[np.int32]]]:
+    """[v, n] kernel between all vertices and known ones, and the system of the latter, factored.
+
+    The vertices that are known are the rig's own, the same for every face.
+    """
+    chosen = np.frombuffer(known, np.int32)
     places = rig.mean.astype(np.float64) / reach
-    squared = (places**2).sum(1)[:, None] + (places[known] ** 2).sum(1)
-    kernel = np.exp(-0.5 * np.maximum(squared - 2.0 * places @ places[known].T, 0.0))
-    weights = np.linalg.solve(kernel[known] + noise * np.eye(len(known)), values)
-    return np.asarray(kernel @ weights)
+    squared = (places**2).sum(1)[:, None] + (places[chosen] ** 2).sum(1)
+    kernel = np.exp(-0.5 * np.maximum(squared - 2.0 * places @ places[chosen].T, 0.0))
+    return kernel, lu_factor(kernel[chosen] + noise * np.eye(len(chosen)))
 
 
 def height_of(contour: Doubles, x: Doubles) -> Doubles:

@@ -211,7 +211,7 @@ class _Strip:
 
     def lashes_at(self, image: Bytes, at: _EyelidPlace, scale: float) -> Floats:
         """[h, w, 3] factors in [0, 1] of the lashes: as the open eye has them, and hanging down."""
-        edge = _column(self.edge, at.share)
+        edge, skin = _column(self.edge, at.share), self.colour_at(at.share)
         factor = np.ones((*at.share.shape, 3), np.float32)
         for sign, reach, strength in (
             (1.0, _LASHES_ABOVE, 1.0),
@@ -220,7 +220,7 @@ class _Strip:
             height = np.where(sign * at.above > 0, np.abs(at.above), 10.0)
             where = edge + ((height + _OUT_OF_EYE) * scale)[..., None] * self.up
             seen = _sampled(image, where.astype(np.float32))
-            dark = np.clip(seen / np.maximum(self.colour_at(at.share), 8.0), 0.0, 1.0)
+            dark = np.clip(seen / np.maximum(skin, 8.0), 0.0, 1.0)
             dark = dark**_DENSER
             fade = strength * np.clip(2.0 - 2.0 * height / reach, 0.0, 1.0)
             fade *= np.clip(8.0 * np.minimum(at.share, 1.0 - at.share) + 0.4, 0.0, 1.0)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import spsolve
 
 from joyvasa_lib.portrait.compact.layers import EYE, SKIN
 from joyvasa_lib.rig.eyelids import distance_from_brows, distance_from_eyelids, eye_margin
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.laplacian import degrees, mesh_neighbours, screened_laplacian
+from joyvasa_lib.rig.laplacian import degrees, factored, mesh_neighbours, screened_laplacian
 from joyvasa_lib.rig.regions import EYEBALLS
 
 Bytes = NDArray[np.uint8]
@@ -112,4 +111,4 @@ def _diffuse(
     system = screened_laplacian(neighbours, degrees(neighbours) + anchor + _WEAK)
     fallback = values[known].mean(0) if known.any() else np.array(_NO_SKIN)
     right = anchor[:, None] * values[part] + _WEAK * fallback
-    return np.asarray(spsolve(system, right), dtype=np.float32)
+    return np.asarray(factored(system).solve(right), dtype=np.float32)

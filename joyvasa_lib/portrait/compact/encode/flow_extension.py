@@ -20,10 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from joyvasa_lib.portrait.compact.person.carried import Carried
-from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
+from joyvasa_lib.rig.laplacian import degrees, factored, grid_neighbours, screened_laplacian
 from joyvasa_lib.rig.rasterizer import barycentric_weights
 
 Floats = NDArray[np.float32]
@@ -164,7 +163,7 @@ def build_extension(
         small = cv2.resize(far, (GRID, GRID), interpolation=cv2.INTER_AREA)
         screening = (1.0 / (GRID * np.maximum(small, 1e-3))) ** 2
         system = screened_laplacian(inner, (degree + screening.ravel())[outside])
-        return np.asarray(splu(system).solve(coupling), np.float32)
+        return np.asarray(factored(system).solve(coupling), np.float32)
 
     return FlowExtension(
         side=side,

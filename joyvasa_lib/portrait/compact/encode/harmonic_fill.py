@@ -8,9 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import spsolve
 
-from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
+from joyvasa_lib.rig.laplacian import degrees, factored, grid_neighbours, screened_laplacian
 
 Floats = NDArray[np.float32]
 
@@ -43,6 +42,6 @@ def harmonic_fill(image: NDArray[np.floating], weight: Floats, blur: float) -> F
     cells = grid_neighbours(tall, wide)
     screening = _WEIGHT * share * (share > _LEAST)
     system = screened_laplacian(cells, degrees(cells) + screening)
-    solved = spsolve(system, screening[:, None] * values)
+    solved = factored(system).solve(screening[:, None] * values)
     field = solved.reshape(tall, wide, 3).astype(np.float32)
     return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC))

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
-from joyvasa_lib.rig.laplacian import degrees, grid_neighbours, screened_laplacian
+from joyvasa_lib.rig.laplacian import degrees, factored, grid_neighbours, screened_laplacian
 
 _AWAY, _NEAR = 1.3, 2.5
 """Depths of the outline of skull and hair on the rig, its units: where it turns away from the view,
@@ -195,7 +194,7 @@ def _smooth(anchor: Floats, target: Floats, general: Floats) -> Floats:
     """
     cells = grid_neighbours(*anchor.shape)
     system = screened_laplacian(cells, degrees(cells) + anchor.ravel())
-    found = splu(system).solve((anchor * (target - general)).ravel().astype(np.float64))
+    found = factored(system).solve((anchor * (target - general)).ravel().astype(np.float64))
     return np.asarray(found.reshape(anchor.shape) + general, np.float32)
 
 

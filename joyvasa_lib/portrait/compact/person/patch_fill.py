@@ -135,28 +135,33 @@ def _average(source, targets, place, distance, scale, reach, result):  # type: i
 def _grow(image, have, targets, choices, place):  # type: ignore[no-untyped-def]
     """Fills targets one after the other from the place most like what is known around them."""
     height, width = have.shape
+    side = 2 * _RADIUS + 1
+    offsets = np.zeros((side * side, 2), np.int32)
     for number in range(targets.shape[0]):
         y, x = int(targets[number, 0]), int(targets[number, 1])
+        around = 0
+        for dy in range(-_RADIUS, _RADIUS + 1):
+            for dx in range(-_RADIUS, _RADIUS + 1):
+                row, column = y + dy, x + dx
+                if 0 <= row < height and 0 <= column < width and have[row, column] != 0:
+                    offsets[around, 0], offsets[around, 1] = dy, dx
+                    around += 1
+        count = np.float32(around + 1)
         least = np.float32(1e30)
         for choice in range(choices.shape[0]):
             v, u = int(choices[choice, 0]), int(choices[choice, 1])
-            total, count = np.float32(0.0), np.float32(1.0)
-            for dy in range(-_RADIUS, _RADIUS + 1):
-                row = y + dy
-                if row < 0 or row >= height:
-                    continue
-                for dx in range(-_RADIUS, _RADIUS + 1):
-                    column = x + dx
-                    if column < 0 or column >= width or have[row, column] == 0:
-                        continue
-                    count += np.float32(1.0)
-                    for c in range(3):
-                        apart = image[row, column, c] - image[v + dy, u + dx, c]
-                        total += apart * apart
-            found = total / count
-            found += np.float32(((y - v) ** 2 + (x - u) ** 2) / (height * width) * _FAR)
-            if found < least:
-                least = found
+            far = np.float32(((y - v) ** 2 + (x - u) ** 2) / (height * width) * _FAR)
+            limit = (least - far) * count
+            total = np.float32(0.0)
+            for index in range(around):
+                if total >= limit:
+                    break
+                dy, dx = int(offsets[index, 0]), int(offsets[index, 1])
+                for c in range(3):
+                    apart = image[y + dy, x + dx, c] - image[v + dy, u + dx, c]
+                    total += apart * apart
+            if total < limit:
+                least = total / count + far
                 place[y, x, 0], place[y, x, 1] = v, u
         for c in range(3):
             image[y, x, c] = image[place[y, x, 0], place[y, x, 1], c]
