@@ -14,7 +14,9 @@ DEV := $(VENV)/.stamp-dev
 # Silences an advertisement of mkdocs-material.
 export NO_MKDOCS_2_WARNING := 1
 
+ifndef TOGETHER
 .NOTPARALLEL:
+endif
 .PHONY: help venv demo test check quick lint types imports docs unit format bench clean
 .DEFAULT_GOAL := help
 
@@ -27,7 +29,10 @@ demo: $(RUNTIME) ## a talking video of a real portrait: out/demo.mp4
 	@mkdir -p out
 	$(BIN)/joyvasa demo -o out/demo.mp4
 
-test: lint types imports docs unit ## everything continuous integration checks
+# What does not run the tests uses one processor: two of these at once. Any that fails ends it.
+test: $(DEV) ## everything continuous integration checks
+	$(MAKE) --no-print-directory TOGETHER=1 -j 2 --output-sync=target types docs lint imports
+	$(MAKE) --no-print-directory unit
 
 check: lint types imports quick ## an answer in two minutes: all but the docs and the slow tests
 

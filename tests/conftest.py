@@ -14,7 +14,7 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,8 +25,11 @@ from scipy.signal import lfilter
 
 import places
 from made_once import made_once
+from side_by_side import folder_or_file, slowest_first
 
 if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
     from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
@@ -37,6 +40,22 @@ settings.register_profile("project", deadline=None, derandomize=True, max_exampl
 settings.load_profile("project")
 
 SAMPLE_RATE = 16000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: slowest_first(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Processes that test side by side take whole files, and some folders, one after the other."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return folder_or_file(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -129,15 +129,14 @@ class MotionSpace:
         return 3 * self.keypoint_count + 7
 
     @cached_property
+    @steady_products()
     def blendshape_projection(self) -> Floats:
         """[3k, u] pseudo-inverse of the basis: ``expression.reshape(..., 3k) @ projection``.
 
         Raises:
             MotionError: the space has no blendshapes.
         """
-        with steady_products():
-            inverse = np.linalg.pinv(self._flat_basis().astype(np.float64))
-        return read_only(inverse.astype(np.float32))
+        return read_only(np.linalg.pinv(self._flat_basis().astype(np.float64)).astype(np.float32))
 
     @steady_products()
     def to_blendshapes(self, expression: ArrayLike) -> Floats:

@@ -1,0 +1,37 @@
+"""How tests are spread over processes that run side by side.
+
+A process takes one file after the other. The longest come first, so that at the end none is left
+with a long one alone. Tests that load the same large networks stay in one process.
+"""
+
+from __future__ import annotations
+
+TOGETHER = ("tests/pipeline/official", "tests/portrait/liveportrait")
+"""Folders whose files share networks of hundreds of megabytes."""
+LONGEST = (
+    "tests/pipeline/official/",
+    "tests/datasets/prepare/test_command.py",
+    "tests/portrait/liveportrait/",
+    "tests/project/test_examples.py",
+    "tests/training/portrait/test_runs.py",
+    "tests/portrait/compact/test_reading.py",
+    "tests/project/test_docs.py",
+    "tests/pipeline/test_drive.py",
+    "tests/training/test_end_to_end.py",
+    "tests/training/test_distributed.py",
+    "tests/speech/test_parity.py",
+)
+"""Files and folders that take more than half a minute."""
+
+
+def slowest_first(nodeid: str) -> int:
+    """Where a test stands in line; the order of those in the same place is kept."""
+    places = (i for i, start in enumerate(LONGEST) if nodeid.startswith(start))
+    return next(places, len(LONGEST))
+
+
+def folder_or_file(nodeid: str) -> str:
+    """What one process takes as a whole, for a test in it."""
+    file = nodeid.partition("::")[0]
+    folder = file.rpartition("/")[0]
+    return folder if folder in TOGETHER else file
