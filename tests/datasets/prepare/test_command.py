@@ -39,8 +39,10 @@ prepare.run_jobs = until_the_first_is_done
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_with_its_workers_the_command_goes_on_to_the_same_set(
-    videos: Path, made: tuple[Path, Prepared], tmp_path: Path
+    videos: Path, made: tuple[Path, Prepared], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from joyvasa_lib.cli import app
+
     folder = tmp_path / "set"
     arguments = ["prepare", str(videos), str(folder), *OPTIONS, "--workers", "2", "--json"]
     child = subprocess.run(
@@ -50,10 +52,9 @@ def test_killed_with_its_workers_the_command_goes_on_to_the_same_set(
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert list((folder / STAGING).glob("[!.]*.safetensors"))
     assert not (folder / INDEX).exists()
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, check=True
-    )
-    told = json.loads(done.stdout)
+    capsys.readouterr()
+    app(arguments, standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
     assert told["reasons"] == {"kept": {"count": 3, "seconds": pytest.approx(4.8, abs=0.2)}}
     assert told["train"]["clips"] == 2
     assert told["this_run"]["clips"] < 3
