@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.motion.blinks import blink_shape
 from joyvasa_lib.motion.data import FPS
 
 Floats = NDArray[np.float32]
@@ -34,6 +33,8 @@ BLINK_INTERVAL, BLINK_SPREAD = 3.1, 0.6
 and standard deviation of its logarithm. All together are 26 a minute."""
 SHORTEST_INTERVAL = 0.7
 """Seconds; closer blinks look like fluttering."""
+CLOSING, CLOSED, OPENING = 0.08, 0.05, 0.16
+"""Seconds of the three phases of a blink: eyelids close about twice as fast as they open."""
 _LONGEST_BLINK = 0.4
 _AT_VIEWER, _ASIDE = (2.2, 0.5), (0.65, 0.45)
 """Seconds that eyes rest on the viewer and aside: median, deviation of the logarithm."""
@@ -156,6 +157,13 @@ class EyeTrack:
         far = float(np.hypot(*(self._target - before)))
         if far >= _SHIFT_BLINKS_FROM and rng.random() < _BLINK_WITH_SHIFT:
             now.next_blink = time
+
+
+def blink_shape(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the closure of the eyelids [t] in [0, 1] at times in seconds after a blink starts."""
+    closing = np.clip(time / CLOSING, 0.0, 1.0)
+    opening = np.clip((time - CLOSING - CLOSED) / OPENING, 0.0, 1.0)
+    return 0.5 * (np.cos(np.pi * opening) - np.cos(np.pi * closing))
 
 
 def _activations(closed: NDArray[np.float64], look: NDArray[np.float64]) -> Floats:
