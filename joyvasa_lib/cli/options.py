@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from joyvasa_lib.face.landmarks.detector import FaceDetector
     from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
     from joyvasa_lib.speech.options import GenerationKwargs
+    from joyvasa_lib.speech.style import StyleLike
 
 Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]
 Recording = Annotated[Path, typer.Argument(help="Speech: any audio or video file.")]
@@ -190,6 +191,12 @@ class GenerationChoice:
     head_motion: Annotated[
         float, typer.Option(help="Factor on head motion; 0 keeps the head still.")
     ] = 1.0
+    style: Annotated[
+        str,
+        typer.Option(
+            help='calm, neutral, lively or presenter, or dials such as "head=0.5,smile=1.5".'
+        ),
+    ] = ""
 
     def keywords(self, pipe: JoyVASAPipeline, compat: str | None) -> GenerationKwargs:
         """Keyword arguments of ``pipe.perform``: few steps, or the published code's."""
@@ -202,6 +209,7 @@ class GenerationChoice:
             "head_motion": self.head_motion,
             "num_inference_steps": steps if self.steps is None else self.steps,
             "scheduler": self.scheduler or scheduler,
+            "style": _style(self.style),
         }
 
 
@@ -264,3 +272,19 @@ class EmotionChoice:
             seed=seed,
         )
         return editor if self.emotion or self.au or timeline else None
+
+
+def _style(said: str) -> StyleLike | None:
+    """A style by its name, or by dials with their values."""
+    if "=" not in said:
+        return cast("StyleLike", said) if said else None
+    dials = {}
+    for part in said.split(","):
+        name, _, value = part.partition("=")
+        try:
+            dials[name.strip()] = float(value)
+        except ValueError as error:
+            raise OptionError(
+                f'--style is a name, or dials such as "head=0.5,smile=1.5"; not {said!r}'
+            ) from error
+    return dials

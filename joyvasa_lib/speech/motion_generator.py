@@ -19,7 +19,7 @@ from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.checks import checked_int
 from joyvasa_lib.documents import read_json
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
@@ -181,6 +181,11 @@ class MotionGenerator:
             OptionError: an option is unknown or out of this model's range.
         """
         checked = make_options(options, **changes)
+        if checked.style is not None and not self.denoiser.config.style_dim:
+            raise OptionError(
+                "This checkpoint was trained without speaking styles; leave out style, or use one "
+                "that has them"
+            )
         self.diffusion.scheduler(checked)
         return checked
 

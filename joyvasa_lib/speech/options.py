@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.speech.style import StyleLike, style_track
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,6 +31,7 @@ class GenerationKwargs(TypedDict, total=False):
     head_motion: float
     blinks: Placed
     gaze: Placed
+    style: StyleLike | None
     window_frames: int
     smooth_pose: bool
     dynamic_threshold: Threshold | None
@@ -51,6 +53,10 @@ class GenerationOptions:
             own. Only in motion spaces with blendshapes can they be placed.
         gaze: ``"placed"``: on the viewer most of the time, against the turns of the head, aside now
             and then; or the ``"model"``'s own. As with blinks.
+        style: how somebody speaks: ``"calm"``, ``"neutral"``, ``"lively"``, ``"presenter"``, dials
+            such as ``{"head": 0.5, "smile": 1.5}`` (``articulation``, ``head``, ``brows``,
+            ``smile``, from 0 to 2, 1 where not given), or pairs of a time in seconds and a style.
+            None leaves it to the model. Only models that were trained with styles have them.
         window_frames: frames drawn together, 12 to 100 and at most as many as the model was trained
             on. With fewer a stream answers sooner.
         smooth_pose: whether the head pose is smoothed over time: without delay, over a fifth of a
@@ -69,6 +75,7 @@ class GenerationOptions:
     head_motion: float = 1.0
     blinks: Placed = "placed"
     gaze: Placed = "placed"
+    style: StyleLike | None = None
     window_frames: int = 100
     smooth_pose: bool = True
     dynamic_threshold: Threshold | None = None
@@ -92,6 +99,8 @@ class GenerationOptions:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if self.style is not None:
+            style_track(self.style)
         if isinstance(self.scheduler, str):
             checked_choice("scheduler", self.scheduler, get_args(SchedulerName))
         for name in ("blinks", "gaze"):

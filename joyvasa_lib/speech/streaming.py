@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from joyvasa_lib.errors import MediaError
+from joyvasa_lib.motion.data import FPS
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.speech.options import GenerationOptions
 from joyvasa_lib.speech.postprocessing import PostProcessor
+from joyvasa_lib.speech.style import style_track
 
 OVERLAP = 4
 """Frames that two neighbouring windows share and blend."""
@@ -69,6 +71,8 @@ class MotionStream:
         self._tail: Tensor | None = None  # end of the last window [1, OVERLAP, c], to be blended
         self._tail_audio = self._waiting  # its features
         self._post = PostProcessor(normalizer, options)
+        self._style = None if options.style is None else style_track(options.style)
+        self._drawn = 0  # frames of finished windows
 
     @torch.inference_mode()
     def push(self, chunk: NDArray[np.float32]) -> Iterator[Motion]:
@@ -110,6 +114,7 @@ class MotionStream:
         self._waiting = self._waiting[:, fresh:]
         frames = audio.shape[1]
         padded = torch.cat([audio, audio[:, -1:].expand(-1, max(0, SHORTEST - frames), -1)], dim=1)
+        style = self._style_feature(padded.shape[1])
         drawn = self.diffusion.sample(
             padded,
             self._prev_motion,
@@ -117,6 +122,7 @@ class MotionStream:
             self.options,
             self._generator,
             real_frames=frames,
+            style=style,
         )[:, :frames]
         if self._tail is not None:
             weight = torch.linspace(0, 1, OVERLAP + 2, device=drawn.device)[1:-1, None]
@@ -125,10 +131,20 @@ class MotionStream:
         done = frames if last else frames - OVERLAP
         previous = self._prev_motion.shape[1]
         motion = torch.cat([self._prev_motion, drawn[:, :done]], dim=1)
-        heard = torch.cat([self._prev_audio, audio[:, :done]], dim=1)
+        known = audio if style is None else audio + style[:, :frames]
+        heard = torch.cat([self._prev_audio, known[:, :done]], dim=1)
+        self._drawn += done
         self._prev_motion, self._prev_audio = motion[:, -previous:], heard[:, -previous:]
         self._tail, self._tail_audio = drawn[:, done:], audio[:, done:]
         yield from self._emit(drawn[:, :done], last)
+
+    def _style_feature(self, frames: int) -> Tensor | None:
+        """What the style adds to the features of the next frames [1, t or 1, d]."""
+        denoiser = self.diffusion.denoiser
+        if self._style is None or not denoiser.config.style_dim:
+            return denoiser.style_feature(None)
+        dials = self._style.at((self._drawn + np.arange(frames)) / FPS)
+        return denoiser.style_feature(torch.from_numpy(dials)[None].to(self.diffusion.device))
 
     def _emit(self, channels: Tensor, last: bool) -> Iterator[Motion]:
         values = self.normalizer.denormalize(channels[0].float().cpu().numpy())

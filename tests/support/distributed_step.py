@@ -38,8 +38,8 @@ class RowObjective(MotionObjective):
     def draw(self, batch: MotionBatch, generator: torch.Generator | None = None) -> Draws:
         """Returns the draws of the rows, which are told by their first number."""
         rows = [draws_of(int(row)) for row in batch.motion[:, 0, 0]]
-        one, both = (0, 4), (1, 2, 3)
-        parts: list[Any] = [None] * 5
+        one, both = (0, 4, 5), (1, 2, 3)
+        parts: list[Any] = [None] * 6
         for i in one:
             parts[i] = torch.stack([row[i] for row in rows])
         for i in both:
@@ -54,6 +54,7 @@ def draws_of(row: int) -> Draws:
         torch.rand(2, 1, 1, generator=random) < 0.3,
         torch.randint(1, 51, (2,), generator=random),
         torch.randn(2, FRAMES, 59, generator=random),
+        torch.rand(1, 1, generator=random) < 0.5,
         torch.rand(1, 1, generator=random) < 0.5,
     )
 
@@ -72,13 +73,14 @@ def four_rows() -> MotionBatch:
         (torch.rand(4, 2 * FRAMES, generator=random) < torch.tensor([[0.1], [0.1], [0.8], [0.8]]))
         * 1.0,
         torch.tensor([[FRAMES, FRAMES], [FRAMES, 12], [3, 5], [FRAMES, FRAMES]]),
+        2.0 * torch.rand(4, 2 * FRAMES, 4, generator=random),
     )
 
 
 def take(batch: MotionBatch, rows: slice) -> MotionBatch:
     return MotionBatch(
         batch.motion[rows], batch.audio[rows], batch.valid[rows], batch.closed[rows],
-        batch.end[rows],
+        batch.end[rows], batch.style[rows],
     )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def objective() -> RowObjective:
     torch.manual_seed(1)
     network = MotionDenoiser(
         motion_dim=59, audio_dim=8, feature_dim=16, n_layers=2, n_heads=2, hidden_dim=16,
-        n_prev_motions=PREVIOUS, dropout=0.0,
+        n_prev_motions=PREVIOUS, dropout=0.0, style_dim=4,
     )  # fmt: skip
     normalizer = MotionNormalizer(np.zeros(59, np.float32), np.ones(59, np.float32))
     return RowObjective(network, normalizer, ObjectiveOptions(WEIGHTS, own_previous=0.5))

@@ -18,7 +18,7 @@ import numpy as np
 
 from joyvasa_lib.datasets.prepare.engines import run_jobs
 from joyvasa_lib.datasets.speech_corpus.face.animate import animate
-from joyvasa_lib.datasets.speech_corpus.face.style import draw_style
+from joyvasa_lib.datasets.speech_corpus.face.speaker import draw_speaker
 from joyvasa_lib.datasets.speech_corpus.recordings import MOTION_FOLDER, SPLITS
 from joyvasa_lib.datasets.speech_corpus.speech_recording import read_recording
 from joyvasa_lib.documents import read_json
@@ -57,7 +57,7 @@ def animate_corpus(
         output: folder of the motion, ``corpus/motion`` if not given. A file has the name of its
             recording and holds ``values`` float32 [t, 59]; ``phonemes`` uint8 [s], the classes
             moved by the lead of the lips; and ``style`` float32 [t, 4], the speaker's dials
-            (:data:`~.face.style.DIALS`). ``motion.json`` says how they were made.
+            (:data:`~joyvasa_lib.speech.style.DIALS`). ``motion.json`` says how they were made.
         workers: processes.
         restart: make all of them anew, as after a change of the animator.
 
@@ -119,8 +119,8 @@ def _make(config: FaceMotionConfig, corpus: Path, output: Path, name: str) -> st
     split, number = name.split("-")
     rng = np.random.default_rng((config.seed, SPLITS.index(split), int(number)))
     recording = read_recording(corpus / f"{name}.npz")
-    style = draw_style(rng, round(recording.seconds * FPS))
-    values, steps = animate(recording, style, rng)
+    speaker = draw_speaker(rng, round(recording.seconds * FPS))
+    values, steps = animate(recording, speaker, rng)
     with atomic_path(output / f"{name}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, values=values, phonemes=steps, style=style.dials)
+        np.savez(file, values=values, phonemes=steps, style=speaker.dials)
     return name

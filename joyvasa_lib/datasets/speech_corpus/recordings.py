@@ -31,6 +31,8 @@ class SpeechItem:
         waveform: int16 or float32 [n]; see :meth:`samples`.
         values: float32 [t, 59]: 52 blendshapes, scale, translation, rotation in degrees.
         phonemes: int64 [s], phoneme class of each 20 ms step; 0 is silence.
+        style: float32 [t, 4], how the person speaks
+            (:data:`~joyvasa_lib.speech.style.DIALS`); None where it is not known.
         speaker: whose voice, "" where nobody speaks or it is not known.
         language: whose words, "" where nobody speaks or it is not known.
         engine: what speaks, "" where it is not known.
@@ -40,6 +42,7 @@ class SpeechItem:
     waveform: NDArray[np.int16] | NDArray[np.float32]
     values: NDArray[np.float32]
     phonemes: NDArray[np.int64]
+    style: NDArray[np.float32] | None = None
     speaker: str = ""
     language: str = ""
     engine: str = ""
@@ -134,7 +137,7 @@ def _read_item(path: Path, motion: Path) -> SpeechItem | None:
     if "values" not in arrays:
         if not motion.exists():
             return None
-        arrays |= _read_arrays(motion, ("values", "phonemes"))
+        arrays |= _read_arrays(motion, ("values", "phonemes", "style"))
     for name in ("waveform", "values", "phonemes"):
         if name not in arrays:
             raise MediaError(f"{path} is no readable recording (no {name!r} in it); remove it")
@@ -144,6 +147,7 @@ def _read_item(path: Path, motion: Path) -> SpeechItem | None:
         arrays["waveform"],
         arrays["values"],
         arrays["phonemes"].astype(np.int64),
+        arrays.get("style"),
         about.get("voice", ""),
         about.get("language", ""),
         about.get("engine", ""),

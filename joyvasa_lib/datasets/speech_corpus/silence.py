@@ -45,13 +45,15 @@ def with_silence(item: SpeechItem, rng: np.random.Generator) -> SpeechItem:
     waveform = np.pad(waveform, (0, frames * SAMPLES_PER_FRAME - len(waveform)))
     level = float(np.sqrt(np.mean(np.square(waveform)))) + 1e-9
     quiet = [_breath(count, rng) * np.float32(level) for count in (before, after)]
-    values = np.pad(item.values, ((before, after), (0, 0)), mode="reflect")
+    ends = ((before, after), (0, 0))
+    values = np.pad(item.values, ends, mode="reflect")
     values[:before, _MOUTH] = _easing(before)[:, None] * item.values[0, _MOUTH]
     values[before + frames :, _MOUTH] = _easing(after)[::-1, None] * item.values[-1, _MOUTH]
     return replace(
         item,
         waveform=np.concatenate([quiet[0], waveform, quiet[1]]).astype(np.float32),
         values=values,
+        style=None if item.style is None else np.pad(item.style, ends, mode="edge"),
         phonemes=np.pad(item.phonemes[: 2 * frames], (2 * before, 2 * after)),
     )
 

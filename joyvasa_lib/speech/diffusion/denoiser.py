@@ -9,7 +9,7 @@ A softmax over one key is one. With the alignment width 1 the cross attention is
 once per window (:meth:`MotionDenoiser.cross_terms`) and added in every denoising step.
 
 Axis legend: ``b`` batch, ``l`` motion frames of the window, ``p`` previous frames, ``t`` = p + l,
-``c`` motion channels, ``d`` width, ``a`` width of the audio encoder.
+``c`` motion channels, ``d`` width, ``a`` width of the audio encoder, ``s`` dials of a style.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         use_positions: bool = True,
         dropout: float = 0.1,
         learned_positions: bool = False,
+        style_dim: int = 0,
     ) -> None:
         """Builds the network.
 
@@ -204,12 +205,16 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             dropout: in training.
             learned_positions: with ``use_positions``, learn them, one for each of the p + l
                 tokens (the reference's has one too many and does not run); else sinusoidal.
+            style_dim: dials s of a speaking style that the motion is conditioned on; 0 for none.
         """
         super().__init__()
         self.audio_feature_map = nn.Linear(audio_dim, feature_dim)
         self.start_audio_feat = nn.Parameter(torch.randn(1, n_prev_motions, feature_dim))
         self.start_motion_feat = nn.Parameter(torch.randn(1, n_prev_motions, motion_dim))
         self.null_audio_feat = nn.Parameter(torch.randn(1, 1, feature_dim))
+        if style_dim:
+            self.style_map = nn.Linear(style_dim, feature_dim)
+            self.null_style_feat = nn.Parameter(torch.zeros(1, 1, feature_dim))
         self.denoising_net = DenoisingNet(
             motion_dim,
             motion_dim + int(use_indicator),
@@ -223,6 +228,24 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             dropout,
             n_prev_motions + n_motions if use_positions and learned_positions else 0,
         )
+
+    def style_feature(self, style: Tensor | None, unknown: Tensor | None = None) -> Tensor | None:
+        """What a style adds to the speech features of each frame.
+
+        Args:
+            style: dials [b, l, s]; None if nothing is known of any.
+            unknown: bool [b, 1, 1], where the style is taken as unknown; nowhere if None.
+
+        Returns:
+            [b, l, d], or [1, 1, d] for an unknown style; None of a network without styles.
+        """
+        if not self.config.style_dim:
+            return None
+        null: Tensor = self.null_style_feat
+        if style is None:
+            return null
+        known: Tensor = self.style_map(style)
+        return known if unknown is None else torch.where(unknown, null.to(known.dtype), known)
 
     def cross_terms(self, memory: Tensor) -> list[Tensor] | None:
         """Returns the constant cross-attention term [b, t, d] of each layer for a window.

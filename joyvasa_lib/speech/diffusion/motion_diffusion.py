@@ -57,6 +57,7 @@ class MotionDiffusion:
         dropped: Tensor,
         prev_motion: Tensor,
         prev_audio: Tensor,
+        style: Tensor | None = None,
     ) -> Tensor:
         """Predicts from windows with noise added, ``sqrt(a) clean + sqrt(1 - a) noise``.
 
@@ -72,12 +73,14 @@ class MotionDiffusion:
                 classifier-free guidance.
             prev_motion: channels of the previous frames [b, p, c].
             prev_audio: features of the previous frames [b, p, d].
+            style: what the style adds to the features of the window's frames [b, l or 1, d].
 
         Returns:
             float32 [b, p + l, c], of previous and current frames.
         """
         null = self.denoiser.null_audio_feat.to(audio.dtype)
         heard = torch.where(dropped, null, audio)
+        heard = heard if style is None else heard + style
         self._alpha_bars = self._alpha_bars.to(step.device)
         alpha_bar = self._alpha_bars[step - 1][:, None, None]
         noisy = alpha_bar.sqrt() * clean + (1.0 - alpha_bar).sqrt() * noise
@@ -94,6 +97,7 @@ class MotionDiffusion:
         generator: torch.Generator,
         noise: Tensor | None = None,
         real_frames: int | None = None,
+        style: Tensor | None = None,
     ) -> Tensor:
         """Draws one window of motion channels.
 
@@ -105,6 +109,7 @@ class MotionDiffusion:
             generator: CPU generator, so that a seed means the same on every device.
             noise: initial noise [1, l, c]; drawn if not given.
             real_frames: frames from the first that are not padding; all if not given.
+            style: what the style adds to the features of the window's frames [1, l or 1, d].
 
         Returns:
             Channels [1, l, c].
@@ -120,6 +125,7 @@ class MotionDiffusion:
             options.guidance_scale,
             options.dynamic_threshold,
             real_frames,
+            style,
         )
         if noise is None:
             noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)

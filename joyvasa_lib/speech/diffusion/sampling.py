@@ -35,6 +35,7 @@ class GuidedDenoiser:
         guidance_scale: float = 1.0,
         dynamic_threshold: Threshold | None = None,
         real_frames: int | None = None,
+        style: Tensor | None = None,
     ) -> None:
         """Prepares what stays the same in every step of the window.
 
@@ -47,6 +48,8 @@ class GuidedDenoiser:
             dynamic_threshold: see :func:`limit_peak`; applied before guidance.
             real_frames: frames from the first that are not padding; all if not given. Only
                 networks with an indicator channel use it.
+            style: what the style adds to the features of the window's frames [1, l or 1, d]; kept
+                where speech is replaced, so that guidance strengthens what is said alone.
         """
         self.denoiser, self.scale, self.threshold = denoiser, guidance_scale, dynamic_threshold
         self.frames, self.channels = audio.shape[1], prev_motion.shape[2]
@@ -55,6 +58,7 @@ class GuidedDenoiser:
             null = denoiser.null_audio_feat.expand_as(audio)
             audio = torch.cat([null, audio])
             prev_motion, prev_audio = (torch.cat([x, x]) for x in (prev_motion, prev_audio))
+        audio = audio if style is None else audio + style
         self.audio, self.prev_motion, self.prev_audio = audio, prev_motion, prev_audio
         self.cross = denoiser.cross_terms(torch.cat([prev_audio, audio], dim=1))
         self.indicator: Tensor | None = None

@@ -28,6 +28,7 @@ class MotionBatch:
         valid: float [b, t], 1 where there is truth.
         closed: float [b, t], 1 where the lips touch on a bilabial phoneme.
         end: int64 [b, 2], frames of each window before it is cut off.
+        style: float [b, t, 4], dials of the speaker, NaN where they are not known.
     """
 
     motion: Tensor
@@ -35,6 +36,7 @@ class MotionBatch:
     valid: Tensor
     closed: Tensor
     end: Tensor
+    style: Tensor
 
     def to(self, device: torch.device) -> MotionBatch:
         """Returns the batch on a device."""
@@ -98,7 +100,7 @@ class WindowSampler:
                 for chance in self.config.truncate
             ]
         )
-        return motion, audio, valid, excerpt.closed[index] * valid, end
+        return motion, audio, valid, excerpt.closed[index] * valid, end, excerpt.style[index]
 
 
 def with_extra_channels(

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
+from joyvasa_lib.speech.style import DIALS
 from joyvasa_lib.training.encoder.augmentation import augment
 from joyvasa_lib.training.encoder.features import encode
 from joyvasa_lib.training.motion.source import Recording, Take
@@ -40,11 +41,13 @@ class Excerpt(NamedTuple):
         features: float16 [t, a].
         values: float32 [t, c].
         closed: float32 [t].
+        style: float32 [t, 4], NaN where it is not known.
     """
 
     features: NDArray[np.float16]
     values: NDArray[np.float32]
     closed: NDArray[np.float32]
+    style: NDArray[np.float32]
 
 
 class FeatureCache:
@@ -94,7 +97,7 @@ class FeatureCache:
         if (digest := self._digests.get(index)) is None:
             digest = self._digests[index] = fingerprint_of_take(self.recordings[index].load())
         # The augmentation is drawn by index, so the index is part of what the features are.
-        key = f"{index}\t{digest}\t{copy}"
+        key = f"{index}\t{digest}\t{copy}\t{Excerpt._fields}"
         path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         if not path.exists():
             with self._encoding:
@@ -110,7 +113,9 @@ class FeatureCache:
         frames = len(take.values)
         features = encode(self.encoder, waveform, frames)
         closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
-        parts = Excerpt(features, take.values, closed)._asdict()
+        style = take.style
+        style = np.full((frames, len(DIALS)), np.nan, np.float32) if style is None else style
+        parts = Excerpt(features, take.values, closed, style)._asdict()
         with atomic_path(path) as temporary:
             save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
 
@@ -126,7 +131,7 @@ def _opened(path: Path) -> Any:
 def fingerprint_of_take(take: Take) -> str:
     """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
     found = hashlib.sha256()
-    for values in (take.waveform, take.values, take.closed):
+    for values in (take.waveform, take.values, take.closed, take.style):
         if values is not None:
             found.update(f"{values.dtype}{values.shape}".encode())
             found.update(np.ascontiguousarray(values).view(np.uint8).data)

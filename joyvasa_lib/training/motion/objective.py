@@ -54,6 +54,7 @@ class ObjectiveOptions:
         weights: of the terms.
         criterion: squared or absolute errors.
         null_audio: probability that a window's speech is replaced by the null feature.
+        no_style: probability that a row's speaking style is taken as unknown.
         previous_noise: noise on the true previous motion, in standard deviations.
         own_previous: probability that the second window goes on from the model's own first window
             instead of the true one.
@@ -62,6 +63,7 @@ class ObjectiveOptions:
     weights: LossWeights = field(default_factory=LossWeights)
     criterion: Criterion = "l2"
     null_audio: float = 0.12
+    no_style: float = 0.15
     previous_noise: float = 0.1
     own_previous: float = 0.0
 
@@ -72,6 +74,7 @@ class ObjectiveOptions:
             LossWeights(**config.loss_weights),
             config.criterion,
             config.null_audio,
+            config.no_style,
             config.previous_noise,
             config.own_previous,
         )
@@ -137,13 +140,18 @@ class MotionObjective(nn.Module):
         """
         b, frames, c = len(batch.motion), batch.motion.shape[1] // 2, batch.motion.shape[2]
         p, options = int(self.denoiser.config.n_prev_motions), self.options
+        unstyled = torch.zeros(b, 1, 1, dtype=torch.bool)
         draws = Draws(
             previous_noise=torch.randn(b, p, c, generator=generator),
             dropped=torch.rand(2 * b, 1, 1, generator=generator) < options.null_audio,
             step=torch.randint(1, len(self.diffusion.betas) + 1, (2 * b,), generator=generator),
             noise=torch.randn(2 * b, frames, c, generator=generator),
             own=torch.rand(b, 1, 1, generator=generator) < options.own_previous,
+            unstyled=unstyled,
         )
+        if self.denoiser.config.style_dim:
+            chance = torch.rand(b, 1, 1, generator=generator)
+            draws = draws._replace(unstyled=chance < options.no_style)
         return Draws(*(part.to(batch.motion.device, non_blocking=True) for part in draws))
 
     def forward(
@@ -198,6 +206,7 @@ class MotionObjective(nn.Module):
             draws.dropped[rows],
             windows.prev_motion[rows],
             windows.prev_audio[rows],
+            None if windows.style is None else windows.style[rows],
         )
 
     def _terms(

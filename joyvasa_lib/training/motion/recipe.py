@@ -36,6 +36,7 @@ class MotionTraining:
         window_lengths: window lengths to draw from, frames.
         window_weights: how often each.
         null_audio: probability that a clip's speech is replaced by the null feature.
+        no_style: probability that a clip's speaking style is taken as unknown.
         truncate: probability of truncation in the first and the second clip.
         previous_noise: noise on the true previous motion, in standard deviations.
         own_previous: probability that the second window goes on from the model's own first window.
@@ -65,6 +66,7 @@ class MotionTraining:
     window_lengths: tuple[Count, ...] = (100, 50, 25)
     window_weights: tuple[NotNegative, ...] = (0.8, 0.1, 0.1)
     null_audio: Share = 0.12
+    no_style: Share = 0.15
     truncate: tuple[Share, Share] = (0.1, 0.15)
     previous_noise: NotNegative = 0.1
     own_previous: Share = 0.0

@@ -44,11 +44,14 @@ class Take:
             degrees.
         closed: float32 [t], 1 where the lips must touch because of what is said; None where
             nobody knows.
+        style: float32 [t, 4], how the person speaks
+            (:data:`~joyvasa_lib.speech.style.DIALS`); None where nobody knows.
     """
 
     waveform: Floats
     values: Floats
     closed: Floats | None = None
+    style: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ class CorpusSource(MotionSource):
         closures = self.corpus.closures
 
         def load(item: SpeechItem) -> Take:
-            return Take(item.samples(), item.values, item.closed(closures))
+            return Take(item.samples(), item.values, item.closed(closures), item.style)
 
         def vary(item: SpeechItem, rng: np.random.Generator) -> Take:
             return load(with_silence(item, rng))

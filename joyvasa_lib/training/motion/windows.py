@@ -24,6 +24,7 @@ class Draws(NamedTuple):
         step: int64 [2 b], diffusion steps, 1..T.
         noise: [2 b, l, c].
         own: bool [b, 1, 1], rows whose second window goes on from the model's own first one.
+        unstyled: bool [b, 1, 1], rows whose speaking style is taken as unknown.
     """
 
     previous_noise: Tensor
@@ -31,6 +32,7 @@ class Draws(NamedTuple):
     step: Tensor
     noise: Tensor
     own: Tensor
+    unstyled: Tensor
 
 
 class Windows(NamedTuple):
@@ -39,7 +41,8 @@ class Windows(NamedTuple):
     ``clips`` [2b, l, c] truth, zero behind the truncation; ``speech`` [2b, l, d]; ``valid``
     [2b, l]; ``prev_motion`` [2b, p, c] and ``prev_audio`` [2b, p, d] as the network sees them;
     ``previous`` [b, p, c] what the second window's loss takes for the end of the first; ``own``
-    [b, 1, 1] where that is the model's own.
+    [b, 1, 1] where that is the model's own; ``style`` [2b, l, d] what the speaking style adds to
+    ``speech``, None of a network without styles.
     """
 
     clips: Tensor
@@ -49,6 +52,7 @@ class Windows(NamedTuple):
     prev_audio: Tensor
     previous: Tensor
     own: Tensor
+    style: Tensor | None
 
     @classmethod
     def of(
@@ -65,6 +69,12 @@ class Windows(NamedTuple):
         previous = batch.motion[:, frames - p : frames]
         noisy_previous = previous + previous_noise * draws.previous_noise
         heard = denoiser.audio_feature_map(batch.audio[:, frames - p : frames]).detach()
+        known = ~(batch.style.isnan().any(dim=2, keepdim=True) | draws.unstyled)
+        style = denoiser.style_feature(batch.style.nan_to_num(), ~known)
+        both = None
+        if style is not None:
+            heard = heard + style[:, frames - p : frames].detach()
+            both = torch.cat([style[:, :frames], style[:, frames:]])
         return cls(
             clips,
             denoiser.audio_feature_map(raw),
@@ -73,6 +83,7 @@ class Windows(NamedTuple):
             torch.cat([denoiser.start_audio_feat.expand(b, -1, -1), heard.float()]),
             previous,
             torch.zeros_like(draws.own),
+            both,
         )
 
     def going_on_from(self, made: Tensor, batch: MotionBatch, draws: Draws) -> Windows:

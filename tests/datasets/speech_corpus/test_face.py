@@ -12,13 +12,7 @@ import pytest
 from joyvasa_lib.datasets.speech_corpus.face.accents import find_phrases
 from joyvasa_lib.datasets.speech_corpus.face.animate import animate
 from joyvasa_lib.datasets.speech_corpus.face.lips import lip_curves, lip_targets
-from joyvasa_lib.datasets.speech_corpus.face.style import (
-    DIALS,
-    MOST,
-    SpeakingStyle,
-    draw_style,
-    usual_style,
-)
+from joyvasa_lib.datasets.speech_corpus.face.speaker import Speaker, draw_speaker, usual_speaker
 from joyvasa_lib.datasets.speech_corpus.phonemes import (
     CLOSURES,
     PHONEME_CLASSES,
@@ -32,6 +26,7 @@ from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechEvent, Spe
 from joyvasa_lib.evaluation import behaviour_of_motion
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.speech.style import DIALS, MOST
 
 SYLLABLES = (("m", "a"), ("t", "i"), ("s", "o"), ("k", "e"), ("b", "u"), ("l", "a"))
 GRID = Path(__file__).resolve().parents[3] / "benchmarks" / "grid_phonemes"
@@ -76,7 +71,7 @@ def talk(seconds, seed=0, **more):
 
 def made(spoken, style=None, seed=0):
     frames = round(spoken.seconds * 25)
-    return animate(spoken, style or usual_style(frames), np.random.default_rng(seed))
+    return animate(spoken, style or usual_speaker(frames), np.random.default_rng(seed))
 
 
 def channel(values, name):
@@ -174,7 +169,7 @@ def test_a_dial_moves_its_own_part_and_nothing_else(spoken, values, dial):
     def with_dial(amount):
         dials = np.ones((len(values), len(DIALS)), np.float32)
         dials[:, DIALS.index(dial)] = amount
-        return made(spoken, SpeakingStyle(dials))[0]
+        return made(spoken, Speaker(dials))[0]
 
     def spread(one):
         parts = {
@@ -196,7 +191,7 @@ def test_a_dial_moves_its_own_part_and_nothing_else(spoken, values, dial):
 
 
 def test_drawn_speakers_differ_and_keep_the_bounds():
-    styles = [draw_style(np.random.default_rng(seed), 400) for seed in range(200)]
+    styles = [draw_speaker(np.random.default_rng(seed), 400) for seed in range(200)]
     first = np.array([style.dials[0] for style in styles])
     assert first.min() >= 0.0 and first.max() <= MOST
     assert (first[:, 1:] == 0.0).any(axis=0).all()

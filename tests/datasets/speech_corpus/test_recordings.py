@@ -221,10 +221,10 @@ def test_motion_is_made_beside_the_sound_and_can_be_made_again(
         SpeechCorpus(tmp_path)
     calls = []
 
-    def animator(recording, style, rng):
+    def animator(recording, speaker, rng):
         calls.append(recording.name)
         frames = round(recording.seconds * 25)
-        assert style.dials.shape == (frames, 4)
+        assert speaker.dials.shape == (frames, 4)
         values = np.full((frames, 59), rng.random(), np.float32)
         return values, np.ones(2 * frames, np.uint8)
 

@@ -28,11 +28,11 @@ pytest.importorskip("accelerate")
 from training_sets import NETWORK
 
 
-def objective(channels: int = 59) -> MotionObjective:
+def objective(channels: int = 59, style_dim: int = 0) -> MotionObjective:
     torch.manual_seed(0)
     denoiser = MotionDenoiser(
         motion_dim=channels, audio_dim=4, feature_dim=16, n_layers=1, n_heads=2, hidden_dim=16,
-        n_prev_motions=3, dropout=0.0,
+        n_prev_motions=3, dropout=0.0, style_dim=style_dim,
     )  # fmt: skip
     normalizer = MotionNormalizer(np.zeros(channels, np.float32), np.ones(channels, np.float32))
     return MotionObjective(denoiser, normalizer, ObjectiveOptions(previous_noise=0.0))
@@ -46,6 +46,7 @@ def batch(frames: int = 12) -> MotionBatch:
         valid=torch.ones(2, 2 * frames),
         closed=torch.zeros(2, 2 * frames),
         end=torch.full((2, 2), frames),
+        style=torch.ones(2, 2 * frames, 4),
     )
 
 
@@ -104,6 +105,7 @@ def test_a_network_that_predicts_noise_is_compared_with_the_noise() -> None:
     batch = MotionBatch(
         torch.randn(2, 24, 59, generator=random), torch.randn(2, 24, 4, generator=random),
         torch.ones(2, 24), torch.zeros(2, 24), torch.tensor([[12, 12], [12, 12]]),
+        torch.ones(2, 24, 4),
     )  # fmt: skip
     draws = model.draw(batch, random)
     predicted: list[torch.Tensor] = []
@@ -126,6 +128,7 @@ def test_the_second_window_goes_on_from_the_models_own_first_one() -> None:
     batch = MotionBatch(
         torch.randn(3, 24, 59, generator=random), torch.randn(3, 24, 4, generator=random),
         torch.ones(3, 24), torch.zeros(3, 24), torch.tensor([[12, 12], [12, 7], [5, 12]]),
+        torch.ones(3, 24, 4),
     )  # fmt: skip
     draws = model.draw(batch, random)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -168,6 +171,7 @@ def test_terms_are_weighed_by_what_they_count_without_running_the_network() -> N
         (torch.rand(rows, 24, generator=random) < 0.9).float(),
         (torch.rand(rows, 24, generator=random) < 0.3).float(),
         torch.randint(3, 13, (rows, 2), generator=random),
+        torch.ones(rows, 24, 4),
     )  # fmt: skip
     draws = model.draw(batch, random)
     whole = model(batch, draws)
@@ -177,7 +181,7 @@ def test_terms_are_weighed_by_what_they_count_without_running_the_network() -> N
         part = MotionBatch(*(getattr(batch, field.name)[rows_of] for field in fields(batch)))
         drawn = Draws(
             draws.previous_noise[rows_of], draws.dropped[both], draws.step[both],
-            draws.noise[both], draws.own[rows_of],
+            draws.noise[both], draws.own[rows_of], draws.unstyled[rows_of],
         )  # fmt: skip
         parts.append((part, drawn))
     weights = sum(model.weigh(*part) for part in parts)
@@ -186,3 +190,28 @@ def test_terms_are_weighed_by_what_they_count_without_running_the_network() -> N
     for name, value in whole.items():
         mean = sum(half[name] for half in halves) / 2
         torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_a_style_that_is_not_known_has_no_influence_and_a_known_one_has() -> None:
+    model = objective(style_dim=4)
+    losses = {}
+    for name, value in (("calm", 0.3), ("lively", 1.7), ("unknown", float("nan"))):
+        whole = batch()
+        whole.style[:] = value
+        torch.manual_seed(3)
+        draws = model.draw(whole)._replace(unstyled=torch.zeros(2, 1, 1, dtype=torch.bool))
+        losses[name] = float(model(whole, draws)["total"])
+        unstyled = draws._replace(unstyled=torch.ones(2, 1, 1, dtype=torch.bool))
+        losses[name + ", left out"] = float(model(whole, unstyled)["total"])
+    assert losses["calm"] != losses["lively"]
+    rest = {value for name, value in losses.items() if "unknown" in name or "left out" in name}
+    assert len(rest) == 1
+
+
+def test_styles_are_left_out_as_often_as_the_recipe_says() -> None:
+    model = objective(style_dim=4)
+    model.options = ObjectiveOptions(no_style=0.25)
+    torch.manual_seed(0)
+    drawn = [model.draw(batch()).unstyled for _ in range(400)]
+    assert 0.2 < float(torch.cat(drawn).float().mean()) < 0.3
+    assert not objective().draw(batch()).unstyled.any()  # nothing is drawn for a network without

@@ -16,7 +16,7 @@ from joyvasa_lib.datasets.speech_corpus.face.curves import frame_times, held
 from joyvasa_lib.datasets.speech_corpus.face.expression import breaths, brows, pauses, smile
 from joyvasa_lib.datasets.speech_corpus.face.head import head_motion
 from joyvasa_lib.datasets.speech_corpus.face.lips import lip_curves, lip_targets, mouth_activations
-from joyvasa_lib.datasets.speech_corpus.face.style import SpeakingStyle
+from joyvasa_lib.datasets.speech_corpus.face.speaker import Speaker
 from joyvasa_lib.datasets.speech_corpus.phonemes import label_steps, split_diphthongs
 from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechEvent, SpeechRecording
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
@@ -34,13 +34,13 @@ _LOPSIDED = ("mouthUpperUp", "mouthLowerDown", "mouthStretch", "mouthSmile", "mo
 
 
 def animate(
-    recording: SpeechRecording, style: SpeakingStyle, rng: np.random.Generator
+    recording: SpeechRecording, speaker: Speaker, rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.uint8]]:
     """Makes a face say what was said, as people do.
 
     Args:
         recording: what is heard: phonemes, pitch, energy and events.
-        style: of ``t = round(25 * seconds)`` frames; whose face.
+        speaker: of ``t = round(25 * seconds)`` frames; whose face.
         rng: source of every random choice.
 
     Returns:
@@ -56,16 +56,16 @@ def animate(
     aperture, width, shapes = lip_curves(parts, frames, lips)
     aperture = np.maximum(aperture, breaths(recording.events_of("breath"), phrases, frames))
     aperture = np.maximum(aperture, _laughing(laughter, recording.energy, frames))
-    face = mouth_activations(aperture, width, shapes, style)
-    smiling = smile(phrases, laughter, frames, style, smiles)
+    face = mouth_activations(aperture, width, shapes, speaker)
+    smiling = smile(phrases, laughter, frames, speaker, smiles)
     smiling["mouthSmile"] *= 1.0 - _ROUND_LIPS_SMILE_LESS * np.minimum(face["mouthPucker"], 1.0)
     _add(face, smiling)
-    _add(face, brows(phrases, frames, style, raises))
-    _add(face, pauses(phrases, frames, style, presses))
-    rotation, translation = head_motion(phrases, speaking, style, head)
+    _add(face, brows(phrases, frames, speaker, raises))
+    _add(face, pauses(phrases, frames, speaker, presses))
+    rotation, translation = head_motion(phrases, speaking, speaker, head)
     values = np.zeros((frames, CHANNELS), np.float32)
     for name, curve in face.items():
-        _place(values, name, curve, style.lopsided if name in _LOPSIDED else 0.0)
+        _place(values, name, curve, speaker.lopsided if name in _LOPSIDED else 0.0)
     eyes = EyeTrack(int(looks.integers(2**31)))(rotation.astype(np.float32), speaking > _SPEAKS)
     values[:, [BLENDSHAPES.index(name) for name in EYE_BLENDSHAPES]] = eyes
     values[:, 52] = 1.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.datasets.speech_corpus.face.accents import Phrase
 from joyvasa_lib.datasets.speech_corpus.face.curves import frame_times, held, wandering
-from joyvasa_lib.datasets.speech_corpus.face.style import SpeakingStyle
+from joyvasa_lib.datasets.speech_corpus.face.speaker import Speaker
 from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechEvent
 from joyvasa_lib.motion.data import FPS
 
@@ -39,10 +39,10 @@ _LONG_PAUSE = 0.5
 
 
 def brows(
-    phrases: Sequence[Phrase], frames: int, style: SpeakingStyle, rng: np.random.Generator
+    phrases: Sequence[Phrase], frames: int, speaker: Speaker, rng: np.random.Generator
 ) -> dict[str, Doubles]:
     """Activations [t] of ``browInnerUp``, ``browOuterUp``, ``browDown`` and ``eyeWide``."""
-    times, dial = frame_times(frames), style.dial("brows").astype(np.float64)
+    times, dial = frame_times(frames), speaker.dial("brows").astype(np.float64)
     up, down = np.zeros(frames), np.zeros(frames)
     for phrase in phrases:
         often = _at(dial, phrase.start)
@@ -76,11 +76,11 @@ def smile(
     phrases: Sequence[Phrase],
     laughter: Sequence[SpeechEvent],
     frames: int,
-    style: SpeakingStyle,
+    speaker: Speaker,
     rng: np.random.Generator,
 ) -> dict[str, Doubles]:
     """Activations [t] of ``mouthSmile``, ``cheekSquint`` and ``eyeSquint``."""
-    times, dial = frame_times(frames), style.dial("smile").astype(np.float64)
+    times, dial = frame_times(frames), speaker.dial("smile").astype(np.float64)
     level = np.full(frames, _RESTING_SMILE)
     number = 0
     while number < len(phrases):
@@ -107,10 +107,10 @@ def smile(
 
 
 def pauses(
-    phrases: Sequence[Phrase], frames: int, style: SpeakingStyle, rng: np.random.Generator
+    phrases: Sequence[Phrase], frames: int, speaker: Speaker, rng: np.random.Generator
 ) -> dict[str, Doubles]:
     """Activations [t] of lips that press in some pauses: ``mouthPress`` and the rolls."""
-    times, dial = frame_times(frames), style.dial("articulation").astype(np.float64)
+    times, dial = frame_times(frames), speaker.dial("articulation").astype(np.float64)
     level = np.zeros(frames)
     for phrase, following in itertools.pairwise(phrases):
         if following.pause < _LONG_PAUSE or rng.random() > _PRESSES:

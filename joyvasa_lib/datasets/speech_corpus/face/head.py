@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from joyvasa_lib.datasets.speech_corpus.face.accents import Phrase
 from joyvasa_lib.datasets.speech_corpus.face.curves import frame_times, held, move, wandering
-from joyvasa_lib.datasets.speech_corpus.face.style import SpeakingStyle
+from joyvasa_lib.datasets.speech_corpus.face.speaker import Speaker
 from joyvasa_lib.motion.data import FPS
 
 Doubles = NDArray[np.float64]
@@ -43,7 +43,7 @@ _LATE = 0.03
 def head_motion(
     phrases: Sequence[Phrase],
     speaking: Doubles,
-    style: SpeakingStyle,
+    speaker: Speaker,
     rng: np.random.Generator,
 ) -> tuple[Doubles, Doubles]:
     """Rotation [t, 3] in degrees (pitch, yaw, roll) and translation [t, 3] in canonical units.
@@ -51,16 +51,16 @@ def head_motion(
     Args:
         phrases: of the recording.
         speaking: [t] 0 in silence to 1 in speech.
-        style: whose head.
+        speaker: whose head.
         rng: source of every random choice.
     """
     frames = len(speaking)
     times = frame_times(frames)
-    gain = style.dial("head").astype(np.float64)[:, None]
+    gain = speaker.dial("head").astype(np.float64)[:, None]
     active = (_AT_REST + (1.0 - _AT_REST) * speaking)[:, None]
     sway = [wandering(rng, frames, hertz) for hertz in _SWAY_HERTZ]
     rotation = _SWAY * np.stack(sway, axis=1) * active
-    rotation += _postures(times, phrases, style, rng)
+    rotation += _postures(times, phrases, speaker, rng)
     beats = np.zeros((frames, 3))
     for phrase in phrases:
         beats += _beats(times, phrase, rng)
@@ -74,7 +74,7 @@ def head_motion(
 
 
 def _postures(
-    times: Doubles, phrases: Sequence[Phrase], style: SpeakingStyle, rng: np.random.Generator
+    times: Doubles, phrases: Sequence[Phrase], speaker: Speaker, rng: np.random.Generator
 ) -> Doubles:
     """Positions [t, 3] that change at phrases, faster at short pauses than after long ones."""
     result = np.zeros((len(times), 3))
@@ -84,7 +84,7 @@ def _postures(
     length = len(times) / FPS
     time = 0.0
     while True:  # long phrases and long silences have some inside
-        time += max(0.8, float(rng.gamma(4.0, style.posture_seconds / 4.0)))
+        time += max(0.8, float(rng.gamma(4.0, speaker.posture_seconds / 4.0)))
         if time >= length:
             break
         if all(abs(time - moment) > 0.7 for moment, _ in moments):

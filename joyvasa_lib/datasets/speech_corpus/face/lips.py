@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from joyvasa_lib.datasets.speech_corpus.face.style import SpeakingStyle
+from joyvasa_lib.datasets.speech_corpus.face.speaker import Speaker
 from joyvasa_lib.datasets.speech_corpus.phonemes import PHONEME_CLASSES, SILENCE, TimedPhoneme
 from joyvasa_lib.documents import read_yaml
 from joyvasa_lib.motion.data import FPS
@@ -164,7 +164,7 @@ def _blended(weight: Doubles, target: Doubles, kernel: tuple[float, float], fram
 
 
 def mouth_activations(
-    aperture: Doubles, width: Doubles, shapes: Doubles, style: SpeakingStyle
+    aperture: Doubles, width: Doubles, shapes: Doubles, speaker: Speaker
 ) -> dict[str, Doubles]:
     """Activations [t] of the mouth's blendshapes, those of a pair without their side.
 
@@ -172,18 +172,18 @@ def mouth_activations(
         aperture: [t] opening.
         width: [t] against rest.
         shapes: [t, 8] result of :func:`lip_curves`.
-        style: whose mouth.
+        speaker: whose mouth.
     """
     own = dict(zip(_OWN_SHAPES, shapes.T, strict=True))
-    energy = style.dial("articulation").astype(np.float64)
+    energy = speaker.dial("articulation").astype(np.float64)
     opening = np.maximum(aperture, 0.0) * energy
     parted = np.clip(opening / 0.01, 0.0, 1.0)
-    upper = np.minimum(own["upper"] * style.upper_lip * opening / _UPPER, 1.0)
+    upper = np.minimum(own["upper"] * speaker.upper_lip * opening / _UPPER, 1.0)
     lower = np.minimum(own["lower"] * opening / _LOWER, 1.0)
     jaw = np.zeros_like(opening)
     pucker = own["pucker"] * energy
     funnel = own["funnel"] * energy * parted
-    wanted = width * np.sqrt(energy) + style.widening * opening
+    wanted = width * np.sqrt(energy) + speaker.widening * opening
     for _ in range(2):  # rounding opens or closes the lips, opening narrows them
         left = opening + _PARTING * parted - _UPPER * upper - _LOWER * lower
         jaw = np.clip((left - _FUNNEL * funnel - _PUCKER * pucker) / _JAW, 0.0, 0.9)

@@ -1,4 +1,7 @@
-"""How one person speaks: what a user can dial, and what merely differs from person to person."""
+"""How one person speaks: what a user can dial, and what merely differs from person to person.
+
+Axis legend: ``t`` frames, 4 dials of :data:`~joyvasa_lib.speech.style.DIALS`.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.speech.style import CHANGING, DIALS, MOST
+
 Floats = NDArray[np.float32]
 
-DIALS: tuple[str, ...] = ("articulation", "head", "brows", "smile")
-"""What a style says: 1 is what people who speak to others do, 0 nothing of it."""
-MOST = 2.0
-"""Largest value of a dial."""
 _CHANGES = 0.3
 """Share of longer recordings in which the style changes."""
 _CHANGE_FROM = 6.0
 """Seconds from which on it may."""
-_CHANGING = 0.5
-"""Seconds that a change takes."""
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakingStyle:
+class Speaker:
     """One person's way of speaking.
 
     Attributes:
-        dials: [t, 4] of :data:`DIALS` in each frame.
+        dials: [t, 4] in each frame.
         upper_lip: factor on the share of an opening that the upper lip makes.
         widening: width that an opening of 1 adds; people differ most in this.
         lopsided: by how much the person's left side moves more than the right, as a share.
@@ -40,16 +39,16 @@ class SpeakingStyle:
     posture_seconds: float = 2.2
 
     def dial(self, name: str) -> Floats:
-        """[t] one of :data:`DIALS`."""
+        """[t] one of the dials."""
         return self.dials[:, DIALS.index(name)]
 
 
-def usual_style(frames: int) -> SpeakingStyle:
+def usual_speaker(frames: int) -> Speaker:
     """Everything as people do in the middle."""
-    return SpeakingStyle(np.ones((frames, len(DIALS)), np.float32))
+    return Speaker(np.ones((frames, len(DIALS)), np.float32))
 
 
-def draw_style(rng: np.random.Generator, frames: int, fps: float = 25.0) -> SpeakingStyle:
+def draw_speaker(rng: np.random.Generator, frames: int, fps: float = 25.0) -> Speaker:
     """A person, who may change the style once.
 
     Args:
@@ -60,9 +59,9 @@ def draw_style(rng: np.random.Generator, frames: int, fps: float = 25.0) -> Spea
     dials = np.tile(_draw_dials(rng), (frames, 1))
     if frames > _CHANGE_FROM * fps and rng.random() < _CHANGES:
         when = rng.uniform(0.25, 0.75) * frames
-        share = np.clip((np.arange(frames) - when) / (_CHANGING * fps), 0.0, 1.0)[:, None]
+        share = np.clip((np.arange(frames) - when) / (CHANGING * fps), 0.0, 1.0)[:, None]
         dials = dials + share * (_draw_dials(rng) - dials)
-    return SpeakingStyle(
+    return Speaker(
         dials.astype(np.float32),
         upper_lip=float(np.exp(rng.normal(0.0, 0.25))),
         widening=float(rng.uniform(0.05, 0.45)),
