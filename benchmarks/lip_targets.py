@@ -67,6 +67,8 @@ def main() -> None:
                 f"{one.name} {value:.2f}" for one, value in zip(sentences, found, strict=True)
             )
         )
+        shipped = np.mean([likeness(one, curve, lip_targets()) for one in sentences])
+        print(f"  of the targets that the animator has: {shipped:.3f} with all sentences")
         targets = fit(sentences, curve)
         spread, lead = targets.kernels[curve]
         print(f"  kernel {spread:.3f} s, lead {lead:.3f} s, stress {targets.stress:.2f}")

@@ -183,8 +183,8 @@ class MotionGenerator:
         checked = make_options(options, **changes)
         if checked.style is not None and not self.denoiser.config.style_dim:
             raise OptionError(
-                "This checkpoint was trained without speaking styles; leave out style, or use one "
-                "that has them"
+                "This checkpoint was trained without speaking styles and has no "
+                f"{checked.style!r}; leave out style, or use a checkpoint that has them"
             )
         self.diffusion.scheduler(checked)
         return checked

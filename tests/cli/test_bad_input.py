@@ -217,6 +217,11 @@ def test_an_output_that_cannot_be_written_is_refused(
         ("--steps", "100000", "from 1 to"),
         ("--seed", "-1", "whole number of at least 0"),
         ("--head-motion", "-2", "from 0 to"),
+        ("--style", "loud", "calm, neutral, lively, presenter"),
+        ("--style", "arms=1", "articulation, head, brows, smile"),
+        ("--style", "head=much", "head=0.5,smile=1.5"),
+        ("--style", "smile=3", "from 0 to 2"),
+        ("--style", "calm", "leave out style"),
         ("--blink", "-1", "0"),
         ("--mouth", "nan", "finite|between|0"),
         ("--face", "7", "give 0 or 'largest'"),
@@ -232,8 +237,13 @@ def test_an_impossible_option_is_refused(
     run: Run, tmp_path: Path, short: Path, option: str, value: str, remedy: str
 ) -> None:
     message = refused(run, tmp_path, ASTRONAUT, short, option, value)
-    # A box is named by its numbers, a file that cannot be written by its missing folder.
-    shown = {"1,2,3": "1.0, 2.0, 3.0", "absent/motion.safetensors": "folder absent"}
+    # Numbers are named as they were read, a file that cannot be written by its missing folder.
+    shown = {
+        "1,2,3": "1.0, 2.0, 3.0",
+        "absent/motion.safetensors": "folder absent",
+        "arms=1": "'arms'",
+        "smile=3": "smile must be a number from 0 to 2, not 3.0",
+    }
     assert shown.get(value, value) in message
     assert any(part in message for part in remedy.split("|")), message
 

@@ -116,11 +116,11 @@ def _phrase(spoken: Sequence[TimedPhoneme], pause: float, recording: SpeechRecor
     return Phrase(spoken[0].start, spoken[-1].end, pause, tuple(accents), asks)
 
 
-def speech_level(recording: SpeechRecording, frames: int) -> Doubles:
+def speech_level(phrases: Sequence[Phrase], frames: int) -> Doubles:
     """[t] 0 where nobody speaks to 1 in speech, without jumps."""
     middle = (np.arange(frames) + 0.5) / FPS
     level = np.zeros(frames)
-    for phrase in find_phrases(recording):
+    for phrase in phrases:
         level[(middle >= phrase.start) & (middle <= phrase.end)] = 1.0
     return np.asarray(gaussian_filter1d(level, 0.3 * FPS, mode="nearest"))
 
@@ -132,9 +132,8 @@ def _against_others(values: Sequence[float], unit: float) -> Doubles:
 
 
 def _peak(energy: NDArray[np.float32], phoneme: TimedPhoneme) -> float:
-    part = energy[
-        int(phoneme.start * 100) : max(int(phoneme.end * 100), int(phoneme.start * 100) + 1)
-    ]
+    first = int(phoneme.start * 100)
+    part = energy[first : max(int(phoneme.end * 100), first + 1)]
     return float(part.max()) if len(part) else float("nan")
 
 

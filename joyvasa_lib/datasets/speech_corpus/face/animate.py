@@ -49,7 +49,7 @@ def animate(
     """
     frames = round(recording.seconds * FPS)
     phrases = find_phrases(recording)
-    speaking = speech_level(recording, frames)
+    speaking = speech_level(phrases, frames)
     parts = split_diphthongs(recording.phonemes)
     laughter = recording.events_of("laughter")
     lips, smiles, raises, presses, head, looks = rng.spawn(6)  # a dial moves its own part alone

@@ -9,8 +9,8 @@ Axis legend: ``t`` frames at 25 Hz.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,12 @@ _ASKING = 0.6
 """Share of questions that end with raised brows."""
 _SMILES, _SMILE = 0.4, (0.26, 0.1)
 """Share of phrases that are smiled on, and how much."""
-_RESTING_SMILE = 0.02
-_LAUGHING = 0.7
+_RESTING_SMILE, _LAUGHING = 0.02, 0.7
+"""Smile between phrases that are smiled on, and in laughter."""
 _PRESSES, _PRESS = 0.35, (0.3, 0.1)
 """Share of pauses in which lips press, and how much."""
 _LONG_PAUSE = 0.5
+"""Seconds of the shortest pause with pressed lips."""
 
 
 def brows(
@@ -112,7 +113,7 @@ def pauses(
     """Activations [t] of lips that press in some pauses: ``mouthPress`` and the rolls."""
     times, dial = frame_times(frames), speaker.dial("articulation").astype(np.float64)
     level = np.zeros(frames)
-    for phrase, following in itertools.pairwise(phrases):
+    for phrase, following in pairwise(phrases):
         if following.pause < _LONG_PAUSE or rng.random() > _PRESSES:
             continue
         start = phrase.end + rng.uniform(0.05, 0.15)
