@@ -6,8 +6,9 @@
 `videos` renders every recording on every portrait with default options, measures the videos, and
 prints a table for each recording: the 23 rows, the range of people, how many lie outside.
 `lips` generates motion for the sound of real talking videos and correlates the mouth with the real
-one, with the clip's own sound and with the next clip's. What is read from the real clips is kept in
-a cache folder. Both look in the folder that JOYVASA_REAL_INPUTS names (speech, portraits, talking).
+one, with the clip's own sound and with the next clip's, in windows of each of the given lengths.
+What is read from the real clips is kept in a cache folder. Both look in the folder that
+JOYVASA_REAL_INPUTS names (speech, portraits, talking).
 """
 
 from __future__ import annotations
@@ -51,19 +52,25 @@ def main() -> None:
     videos.add_argument("--json", type=Path, default=None, help="all numbers into this file")
     lips = commands.add_parser("lips")
     lips.add_argument("--cache", type=Path, default=None)
+    lips.add_argument("--windows", type=int, nargs="*", default=[100], help="frames of a window")
+    for command in (videos, lips):
+        command.add_argument("--checkpoint", default=None, help="a folder; the bundled one if none")
     options = parser.parse_args()
     real = os.environ.get("JOYVASA_REAL_INPUTS")
     if real is None:
         parser.error("set JOYVASA_REAL_INPUTS to a folder with speech, portraits and talking in it")
+    pipe = JoyVASAPipeline.from_pretrained(options.checkpoint)
     if options.what == "videos":
         recordings = chosen(Path(real) / "speech", options.recordings)
         portraits = chosen(Path(real) / "portraits", options.portraits)
         with tempfile.TemporaryDirectory() as folder:
             keep = options.keep or Path(folder)
             keep.mkdir(parents=True, exist_ok=True)
-            rendered(recordings, portraits, keep, options.json)
+            rendered(pipe, recordings, portraits, keep, options.json)
     else:
-        compare_lips(Path(real) / "talking", options.cache or default_cache())
+        for window in options.windows:
+            print(f"\nWindows of {window} frames\n")
+            compare_lips(pipe, Path(real) / "talking", options.cache or default_cache(), window)
 
 
 def chosen(folder: Path, names: list[str] | tuple[str, ...] | None) -> list[Path]:
@@ -78,10 +85,13 @@ def chosen(folder: Path, names: list[str] | tuple[str, ...] | None) -> list[Path
 
 
 def rendered(
-    recordings: list[Path], portraits: list[Path], folder: Path, save: Path | None
+    pipe: JoyVASAPipeline,
+    recordings: list[Path],
+    portraits: list[Path],
+    folder: Path,
+    save: Path | None,
 ) -> None:
     """Prints a table for each recording, and how many rows of all videos are as people's."""
-    pipe = JoyVASAPipeline.from_pretrained()
     everything: list[Behaviour] = []
     for recording in recordings:
         motion = pipe.generate_motion(recording, seed=SEED)
@@ -124,14 +134,13 @@ def print_recording(name: str, portraits: list[str], found: list[Behaviour]) -> 
     print(f"| inside | | | {' | '.join(map(verdict, found))} | |\n", flush=True)
 
 
-def compare_lips(folder: Path, cache: Path) -> None:
+def compare_lips(pipe: JoyVASAPipeline, folder: Path, cache: Path, window: int) -> None:
     """Prints the correlation of generated and real lips, with the own and another clip's sound."""
     clips = sorted(path for path in folder.iterdir() if path.is_file())
-    pipe = JoyVASAPipeline.from_pretrained()
     real, made = [], []
     for clip in clips:
         real.append(real_lips(clip, cache))
-        motion = pipe.generate_motion(load_speech(clip), seed=SEED)
+        motion = pipe.generate_motion(load_speech(clip), seed=SEED, window_frames=window)
         track = behaviour_track(motion).at_rate()
         made.append(np.stack([track.aperture, track.width]))
     head = ("own", "own, best lag", "other", "other, best lag")

@@ -37,9 +37,10 @@ from joyvasa_lib.checkpoints.official.template import CHANNELS, channel_ranges
 from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.motion.data import FPS
 from joyvasa_lib.motion.space import LIVEPORTRAIT_21
-from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.networks import empty_network
 from joyvasa_lib.speech.motion_generator import MotionGenerator

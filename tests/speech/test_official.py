@@ -12,9 +12,10 @@ from diffusers import DDIMScheduler, UniPCMultistepScheduler
 from numpy.typing import NDArray
 
 from joyvasa_lib.errors import CheckpointError, OptionError
-from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, sinusoidal_table
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, limit_peak
 from joyvasa_lib.speech.diffusion.schedulers import make_scheduler
+from joyvasa_lib.speech.diffusion.tables import sinusoidal_table
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from official_motion import official_generator, small_generator
 from watched_windows import drawn_noise, heard_features, in_pieces

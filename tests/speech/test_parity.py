@@ -18,7 +18,7 @@ from diffusers import DDPMScheduler
 from fixtures import fill
 from torch import Tensor, nn
 
-from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_window
 from joyvasa_lib.speech.diffusion.schedulers import (
     NOISE_SCHEDULES,
@@ -26,6 +26,7 @@ from joyvasa_lib.speech.diffusion.schedulers import (
     make_scheduler,
     noise_betas,
 )
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.encoders.audio_encoder import pad_audio, resample_features
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from official_motion import (
@@ -115,7 +116,7 @@ def test_sinusoidal_table_equals_the_published_one(width: int) -> None:
 
 COMPATIBLE = """
 import sys, numpy as np
-from joyvasa_lib.speech.diffusion.denoiser import sinusoidal_table
+from joyvasa_lib.speech.diffusion.tables import sinusoidal_table
 stored = np.load(sys.argv[1])
 gaps = [sinusoidal_table(600, w)[::37].numpy() - stored[f"pe/{w}"][0] for w in (64, 256, 512)]
 print(max(np.abs(gap).max() for gap in gaps))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import places
-from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser, alignment_mask, sinusoidal_table
+from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.schedulers import cosine_betas
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 from joyvasa_lib.speech.encoders.networks import empty_network
 from joyvasa_lib.speech.motion_generator import MotionGenerator
 from joyvasa_lib.speech.published import motion_generator_from_joyvasa

@@ -14,8 +14,6 @@ Axis legend: ``b`` batch, ``l`` motion frames of the window, ``p`` previous fram
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -23,39 +21,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from joyvasa_lib.nn.attention import Attention
-
-
-def sinusoidal_table(length: int, width: int) -> Tensor:
-    """Returns sines (even columns) and cosines (odd), float32 [length, width].
-
-    Source: Vaswani et al. 2017, section 3.5.
-    """
-    position = torch.arange(length, dtype=torch.float32)[:, None]
-    frequency = torch.exp(
-        torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width)
-    )
-    table = torch.zeros(length, width)
-    table[:, 0::2] = torch.sin(position * frequency)
-    table[:, 1::2] = torch.cos(position * frequency)
-    return table
-
-
-def alignment_mask(frames: int, width: int, columns: int = 1) -> Tensor | None:
-    """Returns the boolean cross-attention mask, True = blocked; None if ``width`` <= 0.
-
-    Args:
-        frames: motion frames t.
-        width: row i opens the audio of frames ``i - (width - 1)`` to ``i + width - 1``.
-        columns: memory columns n for each frame; 1 in every published model.
-
-    Returns:
-        bool [t, t * n]: row i opens columns ``(i - (width - 1)) n`` to ``(i + width) n - 1``.
-    """
-    if width <= 0:
-        return None
-    row = torch.arange(frames)[:, None]
-    column = torch.arange(frames * columns)[None]
-    return (column < (row - width + 1) * columns) | (column >= (row + width) * columns)
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 
 
 class DecoderLayer(nn.Module):
@@ -185,6 +151,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         dropout: float = 0.1,
         learned_positions: bool = False,
         style_dim: int = 0,
+        look_ahead: int = 25,
     ) -> None:
         """Builds the network.
 
@@ -206,6 +173,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             learned_positions: with ``use_positions``, learn them, one for each of the p + l
                 tokens (the reference's has one too many and does not run); else sinusoidal.
             style_dim: dials s of a speaking style that the motion is conditioned on; 0 for none.
+            look_ahead: frames of sound beyond a window that its last speech features are made of.
         """
         super().__init__()
         self.audio_feature_map = nn.Linear(audio_dim, feature_dim)

@@ -35,6 +35,8 @@ STRIDE = SAMPLE_RATE // STATE_RATE
 """Samples from one state of wav2vec 2.0 and HuBERT to the next."""
 RECEPTIVE_FIELD = 400
 """Samples that one state is computed from."""
+RELEASE_DB = 0.5
+"""Decibels a second by which the level that speech is brought from may fall."""
 
 
 class AudioEncoder(nn.Module):
@@ -188,23 +190,25 @@ def resample_features(hidden: Tensor, n_frames: int) -> Tensor:
 class FeatureStream:
     """Encodes speech that arrives in pieces, without seams.
 
-    The waveform is cut on a fixed grid of ``core`` frames; each part is encoded together with
-    ``context`` frames of audio on both sides, whose features are dropped. The grid depends on the
-    position in the recording alone, so pieces of any size give the same features.
+    The waveform is cut on a fixed grid of ``core`` frames; each part is encoded together with the
+    audio around it, whose features are dropped. The grid depends on the position in the recording
+    alone, so pieces of any size give the same features.
     """
 
-    def __init__(self, encoder: AudioEncoder, core: int = 100, context: int = 25) -> None:
+    def __init__(
+        self, encoder: AudioEncoder, core: int = 100, context: int = 25, look_ahead: int = 25
+    ) -> None:
         """Prepares an empty stream.
 
         Args:
             encoder: the network.
-            core: new frames per encoder call; with ``context``, the delay of the first feature.
-            context: frames of audio before and after them, in the same call.
+            core: new frames per encoder call; with ``look_ahead``, the delay of the first feature.
+            context: frames of audio before them, in the same call.
+            look_ahead: frames of audio after them, in the same call.
         """
         self.encoder = encoder
-        self.core = core
-        self.context = context
-        self._level = LevelTracker()
+        self.core, self.context, self.look_ahead = core, context, look_ahead
+        self._level = LevelTracker(RELEASE_DB * core / FPS)
         self._waveform: NDArray[np.float32] = np.zeros(0, np.float32)
         self._dropped = 0  # frames already removed from the front of _waveform
         self._done = 0  # frames already encoded
@@ -214,8 +218,8 @@ class FeatureStream:
         """Takes samples float32 [n]; yields features [t, d] as they become available."""
         self._waveform = np.concatenate([self._waveform, chunk])
         self._received += len(chunk)
-        while self._received >= (self._done + self.core + self.context) * SAMPLES_PER_FRAME:
-            yield self._encode(self.core, self.context)
+        while self._received >= (self._done + self.core + self.look_ahead) * SAMPLES_PER_FRAME:
+            yield self._encode(self.core, self.look_ahead)
 
     def finish(self) -> Iterator[Tensor]:
         """Ends the speech; yields what is left, ``round(samples / 640)`` frames in all."""
@@ -224,7 +228,7 @@ class FeatureStream:
         self._waveform = np.pad(self._waveform, (0, max(0, missing)))
         while self._done < total:
             core = min(self.core, total - self._done)
-            yield self._encode(core, min(self.context, total - self._done - core))
+            yield self._encode(core, min(self.look_ahead, total - self._done - core))
 
     def _encode(self, core: int, after: int) -> Tensor:
         before = self._done - self._dropped

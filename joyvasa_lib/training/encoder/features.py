@@ -18,7 +18,11 @@ BLOCK = 10 * SAMPLE_RATE
 
 @torch.inference_mode()
 def encode(
-    encoder: AudioEncoder, waveform: NDArray[np.float32], frames: int
+    encoder: AudioEncoder,
+    waveform: NDArray[np.float32],
+    frames: int,
+    window: int = 100,
+    look_ahead: int = 25,
 ) -> NDArray[np.float16]:
     """Returns the features [t, a] of a waveform [n].
 
@@ -26,8 +30,10 @@ def encode(
         encoder: the speech network.
         waveform: 16 kHz mono.
         frames: t; the last features are repeated where the waveform is shorter.
+        window: frames that are encoded at once.
+        look_ahead: frames of audio after them that they are encoded with.
     """
-    stream = FeatureStream(encoder)
+    stream = FeatureStream(encoder, window, look_ahead=look_ahead)
     parts = [
         features
         for start in range(0, len(waveform), BLOCK)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,8 +53,9 @@ class Excerpt(NamedTuple):
 class FeatureCache:
     """Copies of each recording with their features, computed when first asked for.
 
-    Copy 0 is the recording itself; the others were heard through rooms, microphones and noise, and
-    are takes of their own where a recording has such. Each is a file, of which only what is asked
+    Copy 0 is the recording itself, encoded in the longest windows; the others were heard through
+    rooms, microphones and noise, are takes of their own where a recording has such, and are encoded
+    in windows of any of the lengths. Each is a file, of which only what is asked
     for is read. Several threads and processes may ask at once: a file appears whole, and two that
     make the same one make the same bytes.
     """
@@ -66,6 +67,8 @@ class FeatureCache:
         copies: int,
         seed: int,
         folder: str | Path,
+        windows: Mapping[int, float] | None = None,
+        look_ahead: int = 25,
     ) -> None:
         """Prepares the cache; nothing is encoded yet.
 
@@ -76,7 +79,10 @@ class FeatureCache:
             seed: of the augmentation.
             folder: where the copies are kept; those of other weights, recordings and seeds may lie
                 in it, too.
+            windows: how many frames are encoded at once, and how often as many; 100 if not given.
+            look_ahead: frames of sound after them that they are encoded with.
         """
+        self.windows, self.look_ahead = dict(windows or {100: 1.0}), look_ahead
         self.encoder, self.recordings, self.copies, self.seed = encoder, recordings, copies, seed
         self.folder = Path(folder) / f"{fingerprint(encoder)}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +103,8 @@ class FeatureCache:
         if (digest := self._digests.get(index)) is None:
             digest = self._digests[index] = fingerprint_of_take(self.recordings[index].load())
         # The augmentation is drawn by index, so the index is part of what the features are.
-        key = f"{index}\t{digest}\t{copy}\t{Excerpt._fields}"
+        heard = self.windows if copy else max(self.windows), self.look_ahead
+        key = f"{index}\t{digest}\t{copy}\t{heard}\t{Excerpt._fields}"
         path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         if not path.exists():
             with self._encoding:
@@ -111,13 +118,21 @@ class FeatureCache:
         take = varied(self._rng(index, copy)) if varied else recording.load()
         waveform = augment(take.waveform, self._rng(index, copy, 1)) if copy else take.waveform
         frames = len(take.values)
-        features = encode(self.encoder, waveform, frames)
+        window = self._window(index, copy)
+        features = encode(self.encoder, waveform, frames, window, self.look_ahead)
         closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
         style = take.style
         style = np.full((frames, len(DIALS)), np.nan, np.float32) if style is None else style
         parts = Excerpt(features, take.values, closed, style)._asdict()
         with atomic_path(path) as temporary:
             save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
+
+    def _window(self, index: int, copy: int) -> int:
+        """Frames that a copy is encoded with at once."""
+        if copy == 0:
+            return max(self.windows)
+        share = np.asarray(list(self.windows.values()))
+        return int(self._rng(index, copy, 2).choice(list(self.windows), p=share / share.sum()))
 
     def _rng(self, *number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *number))

@@ -139,6 +139,8 @@ class MotionRun(CheckpointRun[MotionBatch]):
             self.config.copies,
             run.config.seed,
             run.folder / "features",
+            dict(zip(self.config.window_lengths, self.config.window_weights, strict=True)),
+            int(self.initial.denoiser.config.look_ahead),
         )
         return WindowSampler(cache, self.initial.normalizer, self.config, run.config.seed)
 

@@ -7,12 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from joyvasa_lib.speech.diffusion.denoiser import (
-    Attention,
-    MotionDenoiser,
-    alignment_mask,
-    sinusoidal_table,
-)
+from joyvasa_lib.speech.diffusion.denoiser import Attention, MotionDenoiser
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 
 
 def tiny(**options: object) -> MotionDenoiser:

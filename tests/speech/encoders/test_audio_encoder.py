@@ -89,10 +89,40 @@ def test_parts_are_encoded_with_the_audio_around_them(
     waveform /= np.sqrt(np.mean(waveform**2)) * 10  # one level everywhere, nearly
     whole = encode(encoder, waveform, 10**6, core=150, context=25)
     parts = encode(encoder, waveform, 10**6, core=50, context=25)
-    alone = encode(encoder, waveform, 10**6, core=50, context=0)
+    alone = encode(encoder, waveform, 10**6, core=50, context=0, look_ahead=0)
     seam = slice(46, 54)
     with_context = (whole[seam] - parts[seam]).abs().mean()
     assert with_context < 0.6 * (whole[seam] - alone[seam]).abs().mean()
+
+
+@pytest.mark.parametrize("look_ahead", [0, 5])
+def test_features_are_ready_with_the_sound_ahead_and_know_nothing_of_later(
+    encoder: AudioEncoder, speech_like: SpeechLike, look_ahead: int
+) -> None:
+    waveform, heard = speech_like(3.0), (12 + look_ahead) * 640
+    stream = FeatureStream(encoder, core=12, look_ahead=look_ahead)
+    with torch.inference_mode():
+        assert not list(stream.push(waveform[: heard - 1]))
+        (first,) = stream.push(waveform[heard - 1 : heard])
+    assert len(first) == 12
+    other = np.concatenate([waveform[:heard], speech_like(1.0)])
+    assert torch.equal(encode(encoder, other, 10**6, core=12, look_ahead=look_ahead)[:12], first)
+    cut = np.concatenate([waveform[: heard - 640], np.zeros(640, np.float32), waveform[heard:]])
+    assert not torch.equal(encode(encoder, cut, 10**6, core=12, look_ahead=look_ahead)[:12], first)
+
+
+@pytest.mark.parametrize("core", [12, 25, 100])
+def test_in_a_pause_the_level_falls_as_fast_with_any_window(
+    encoder: AudioEncoder, core: int
+) -> None:
+    rng = np.random.default_rng(0)
+    speech = rng.normal(0, 0.1, 16000 * 4).astype(np.float32)
+    pause = rng.normal(0, 1e-4, 16000 * 12).astype(np.float32)
+    stream = FeatureStream(encoder, core=core, look_ahead=0, context=0)
+    with torch.inference_mode():
+        list(stream.push(np.concatenate([speech, pause])))
+    fallen = 0.5 * (12 + core / 25)  # once more by the next line, for a window of its own
+    assert stream._level.gain(pause[:640]) == pytest.approx(10 ** (fallen / 20), rel=0.1)
 
 
 def test_pairs_of_hidden_states_are_averaged() -> None:

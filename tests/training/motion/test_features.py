@@ -61,6 +61,31 @@ def test_features_are_computed_once_and_are_those_of_generation(
         FeatureCache(network, recordings, 2, 0, tmp_path).read(1, 1)
 
 
+def test_other_takes_are_encoded_in_windows_of_any_of_the_lengths(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, values = AudioEncoder.from_pretrained(encoder), np.ones((50, 59), np.float32)
+    sound = speaking_tones(50, 0)[0].astype(np.float32) / 32768
+    used: list[tuple[int, int]] = []
+
+    def encoded(_network: object, _sound: object, frames: int, window: int, ahead: int) -> Any:
+        used.append((window, ahead))
+        return np.zeros((frames, 512), np.float16)
+
+    monkeypatch.setattr("joyvasa_lib.training.motion.features.encode", encoded)
+    recording = Recording("clip", 50, lambda: Take(sound, values))
+    lengths = {100: 0.0, 25: 1.0, 12: 1.0}
+    cache = FeatureCache(network, [recording], 20, 0, tmp_path, lengths, 5)
+    for copy in range(20):
+        cache.read(0, copy)
+    assert used[0] == (100, 5)
+    assert {window for window, _ in used[1:]} == {25, 12}
+    FeatureCache(network, [recording], 20, 0, tmp_path, lengths, 5).read(0, 3)
+    assert len(used) == 20
+    FeatureCache(network, [recording], 20, 0, tmp_path, lengths, 25).read(0, 3)
+    assert used[20] == (used[3][0], 25)  # heard otherwise: features of its own
+
+
 def test_other_sound_or_motion_under_the_same_name_has_features_of_its_own(
     encoder: Path, tmp_path: Path
 ) -> None:

@@ -53,7 +53,8 @@ def animate(
     parts = split_diphthongs(recording.phonemes)
     laughter = recording.events_of("laughter")
     lips, smiles, raises, presses, head, looks = rng.spawn(6)  # a dial moves its own part alone
-    aperture, width, shapes = lip_curves(parts, frames, lips)
+    targets = lip_targets()
+    aperture, width, shapes = lip_curves(parts, frames, lips, targets, targets.late)
     aperture = np.maximum(aperture, breaths(recording.events_of("breath"), phrases, frames))
     aperture = np.maximum(aperture, _laughing(laughter, recording.energy, frames))
     face = mouth_activations(aperture, width, shapes, speaker)
@@ -70,7 +71,7 @@ def animate(
     values[:, [BLENDSHAPES.index(name) for name in EYE_BLENDSHAPES]] = eyes
     values[:, 52] = 1.0
     values[:, 53:56], values[:, 56:59] = translation, rotation
-    lead = lip_targets().kernels["aperture"][1]
+    lead = targets.kernels["aperture"][1] - targets.late
     early = [
         replace(one, start=max(one.start - lead, 0.0), end=max(one.end - lead, 0.0))
         for one in parts

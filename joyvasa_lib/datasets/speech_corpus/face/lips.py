@@ -61,6 +61,7 @@ class LipTargets:
             ``tuck`` and ``tongue``.
         kernels: standard deviation and lead of ``aperture`` and ``width`` in seconds.
         stress: share by which stressed sounds open more and others less.
+        late: seconds by which the times that they were fitted to come after those of synthesisers.
     """
 
     group_of: NDArray[np.intp]
@@ -70,6 +71,7 @@ class LipTargets:
     shapes: Doubles
     kernels: dict[str, tuple[float, float]]
     stress: float
+    late: float = 0.0
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +95,7 @@ def lip_targets() -> LipTargets:
         np.array([[group.get(name, 0.0) for name in _OWN_SHAPES] for group in groups]),
         {name: (float(pair[0]), float(pair[1])) for name, pair in data["kernel"].items()},
         float(data["stress"]),
+        float(data["late"]),
     )
 
 
@@ -101,6 +104,7 @@ def lip_curves(
     frames: int,
     rng: np.random.Generator | None = None,
     targets: LipTargets | None = None,
+    late: float = 0.0,
 ) -> tuple[Doubles, Doubles, Doubles]:
     """Opening [t], width [t] against rest, and the shapes [t, 8] that go with them.
 
@@ -109,6 +113,7 @@ def lip_curves(
         frames: t.
         rng: makes one sound differ from the next; without it all of a kind are alike.
         targets: the fitted ones if not given.
+        late: seconds by which everything comes later than the fitted leads say.
 
     Returns:
         The opening is below 0 where lips press.
@@ -139,11 +144,12 @@ def lip_curves(
             own *= float(np.exp(rng.normal(0.0, _SPREAD)))
         gain[share > 0.5] = own
     goal, dominance = targets.aperture.T
-    kernel = targets.kernels["aperture"]
+    kernel = targets.kernels["aperture"][0], targets.kernels["aperture"][1] - late
     aperture = _blended(spoken * dominance, np.where(goal > 0, goal * gain, goal), kernel, frames)
     shapes = [_blended(spoken * dominance, column, kernel, frames) for column in targets.shapes.T]
     goal, dominance = targets.width.T
-    width = _blended(spoken * dominance, goal, targets.kernels["width"], frames)
+    kernel = targets.kernels["width"][0], targets.kernels["width"][1] - late
+    width = _blended(spoken * dominance, goal, kernel, frames)
     return aperture, width, np.stack(shapes, axis=1)
 
 

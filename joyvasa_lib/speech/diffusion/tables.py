@@ -1,0 +1,44 @@
+"""Fixed tables of the denoiser: sinusoidal embeddings, and which frame attends to which sound.
+
+Axis legend: ``t`` motion frames, ``n`` memory columns of a frame.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def sinusoidal_table(length: int, width: int) -> Tensor:
+    """Returns sines (even columns) and cosines (odd), float32 [length, width].
+
+    Source: Vaswani et al. 2017, section 3.5.
+    """
+    position = torch.arange(length, dtype=torch.float32)[:, None]
+    frequency = torch.exp(
+        torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width)
+    )
+    table = torch.zeros(length, width)
+    table[:, 0::2] = torch.sin(position * frequency)
+    table[:, 1::2] = torch.cos(position * frequency)
+    return table
+
+
+def alignment_mask(frames: int, width: int, columns: int = 1) -> Tensor | None:
+    """Returns the boolean cross-attention mask, True = blocked; None if ``width`` <= 0.
+
+    Args:
+        frames: motion frames t.
+        width: row i opens the audio of frames ``i - (width - 1)`` to ``i + width - 1``.
+        columns: memory columns n for each frame; 1 in every published model.
+
+    Returns:
+        bool [t, t * n]: row i opens columns ``(i - (width - 1)) n`` to ``(i + width) n - 1``.
+    """
+    if width <= 0:
+        return None
+    row = torch.arange(frames)[:, None]
+    column = torch.arange(frames * columns)[None]
+    return (column < (row - width + 1) * columns) | (column >= (row + width) * columns)
