@@ -51,6 +51,7 @@ from joyvasa_lib.portrait.encoded import (
     render_frames,
 )
 from joyvasa_lib.portrait.model import PortraitModel
+from joyvasa_lib.portrait.video_head import read_head
 from joyvasa_lib.portrait.video_motion import open_frames, watch
 from joyvasa_lib.pretrained import (
     Stages,
@@ -339,7 +340,8 @@ class JoyVASAPipeline:
             max_size: pixels of a frame's longer side; larger frames are scaled down to it, with a
                 line in the log. None keeps every image's own size.
             **generation: ``seed``, ``guidance_scale``, ``num_inference_steps``, ``scheduler``,
-                ``head_motion`` and the other fields of
+                ``head_motion``, ``head_from`` (also a motion file or a video) and the other
+                fields of
                 :class:`~joyvasa_lib.speech.options.GenerationOptions`.
 
         Returns:
@@ -483,7 +485,7 @@ class JoyVASAPipeline:
         rate = checked_fps(fps)
         recording = _recording(speech, sample_rate)
         generator = self.motion_generator
-        generator.check(**generation)
+        generation = self._checked_generation(generation)
         performance = Performance(
             generator.frame_count(len(recording), **generation),
             generator.fps,
@@ -497,6 +499,18 @@ class JoyVASAPipeline:
         if emotion is not None:
             performance = performance.edit(self.editor(emotion))
         return performance if progress is None else performance.with_progress(progress)
+
+    def _checked_generation(self, given: GenerationKwargs) -> GenerationKwargs:
+        """Options as stage two takes them: ``head_from`` is read, after everything is checked."""
+        generator, source = self.motion_generator, given.get("head_from")
+        without: GenerationKwargs = {**given, "head_from": None}
+        generator.check(**without)
+        if source is None:
+            return given
+        head = read_head(source, self.portrait_model, detector=self.detector, tell=_log.warning)
+        read: GenerationKwargs = {**given, "head_from": head}
+        generator.check(**read)
+        return read
 
     def render(
         self,
@@ -823,7 +837,7 @@ class JoyVASAPipeline:
         given = SAMPLE_RATE if sample_rate is None else sample_rate
         samples = resampled_chunks(chunks, given, SAMPLE_RATE)
         generator = self.motion_generator
-        generator.check(**generation)
+        generation = self._checked_generation(generation)
         kept = checked_max_size(max_size)
         within = _of_image(paste_back, kept)
         encoded = self.encode(portrait, face=face, detector=detector, max_size=within)

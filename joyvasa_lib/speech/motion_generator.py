@@ -30,6 +30,7 @@ from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
+from joyvasa_lib.speech.head import checked_head
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 from joyvasa_lib.speech.streaming import MotionStream, SpeechStream, check_waveform
 
@@ -186,6 +187,13 @@ class MotionGenerator:
                 "This checkpoint was trained without speaking styles and has no "
                 f"{checked.style!r}; leave out style, or use a checkpoint that has them"
             )
+        if checked.head_from is not None:
+            space = checked_head(checked.head_from).space
+            if space != self.space:
+                raise OptionError(
+                    f"head_from is a motion of space {space.name!r}, this checkpoint's is "
+                    f"{self.space.name!r}; extract it with this checkpoint's pipeline"
+                )
         self.diffusion.scheduler(checked)
         return checked
 

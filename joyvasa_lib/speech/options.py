@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.speech.head import Axes, HeadSource, checked_axes, checked_head, checked_rest
 from joyvasa_lib.speech.style import StyleLike, style_track
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ class GenerationKwargs(TypedDict, total=False):
     guidance_scale: float
     num_inference_steps: int
     scheduler: SchedulerName | Any
-    head_motion: float
+    head_motion: Axes
+    head_limit: Axes | None
+    head_pose: Sequence[float]
+    head_from: HeadSource | None
     blinks: Placed
     gaze: Placed
     style: StyleLike | None
@@ -48,7 +53,18 @@ class GenerationOptions:
         num_inference_steps: denoising steps, 1 to the number of training steps.
         scheduler: ``"ddim"``, ``"ddpm"``, ``"dpmsolver++"``, or a diffusers scheduler, used as it
             is configured.
-        head_motion: factor on the head's rotation and translation, 0 to 3; 0 keeps it still.
+        head_motion: factor on the head's rotation and translation, 0 to 3; 0 keeps it still. Or
+            three factors, of pitch, yaw and roll: that of pitch acts on the way up and down, too,
+            that of yaw on the way to the sides, and their mean on size and distance.
+        head_limit: degrees, above 0, or three for pitch, yaw and roll: the head stays within them
+            of the portrait's own pose, softly. None leaves what the image can show as the limit.
+        head_pose: where the head is at rest: pitch, yaw and roll in degrees relative to the
+            portrait's own. Where poses are as extracted from images, the first frame is the
+            portrait's own pose and the head goes to its rest within a second.
+        head_from: whose head it is: a motion relative to a source, whose rotation, translation and
+            scale replace the generated ones, while face and lips are the speech's. A shorter motion
+            is run through to its end, back, and so on; a longer one is cut. A pipeline also takes
+            extracted motions, motion files and videos. The three options before act on it, too.
         blinks: ``"placed"`` at random times at the rate of people who speak, or the ``"model"``'s
             own. Only in motion spaces with blendshapes can they be placed.
         gaze: ``"placed"``: on the viewer most of the time, against the turns of the head, aside now
@@ -72,7 +88,10 @@ class GenerationOptions:
     guidance_scale: float = 2.0
     num_inference_steps: int = 10
     scheduler: SchedulerName | Any = "ddim"
-    head_motion: float = 1.0
+    head_motion: Axes = 1.0
+    head_limit: Axes | None = None
+    head_pose: Sequence[float] = (0.0, 0.0, 0.0)
+    head_from: HeadSource | None = None
     blinks: Placed = "placed"
     gaze: Placed = "placed"
     style: StyleLike | None = None
@@ -83,7 +102,7 @@ class GenerationOptions:
     def __post_init__(self) -> None:
         """Checks every value."""
         least, most = WINDOW_FRAMES
-        checked = {
+        checked: dict[str, Any] = {
             "seed": checked_int("seed", self.seed, least=0, most=2**63 - 1),
             "guidance_scale": checked_float(
                 "guidance_scale", self.guidance_scale, least=0, most=20
@@ -91,12 +110,18 @@ class GenerationOptions:
             "num_inference_steps": checked_int(
                 "num_inference_steps", self.num_inference_steps, least=1, most=1000
             ),
-            "head_motion": checked_float("head_motion", self.head_motion, least=0, most=3),
+            "head_motion": checked_axes("head_motion", self.head_motion, least=0, most=3),
             "window_frames": checked_int(
                 "window_frames", self.window_frames, least=least, most=most
             ),
             "smooth_pose": bool(checked_choice("smooth_pose", self.smooth_pose, (True, False))),
         }
+        limit = self.head_limit
+        if limit is not None:
+            limit = checked_axes("head_limit", limit, above=0, most=90)
+        checked |= {"head_limit": limit, "head_pose": checked_rest(self.head_pose, limit)}
+        if self.head_from is not None:
+            checked_head(self.head_from)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
         if self.style is not None:

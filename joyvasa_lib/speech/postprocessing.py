@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.eyes import EYE_BLENDSHAPES, EyeTrack
-from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, soft_limit
+from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+from joyvasa_lib.speech.head import HeadShape
 from joyvasa_lib.speech.options import GenerationOptions
 
 Floats = NDArray[np.float32]
@@ -42,10 +43,16 @@ class PostProcessor:
         self._eyes = [names.index(name) for name in chosen if names]
         self._lips = [names.index(name) for name in _PARTS_LIPS if names]
         self._eye_track = EyeTrack(options.seed, normalizer.fps)
-        self._gain = np.float32(options.head_motion)
         self._smooth = options.smooth_pose
-        self._absolute = normalizer.reference == "absolute"
-        self._first: Floats | None = None  # pose of the first frame, where poses are absolute
+        self._head = HeadShape(
+            options.head_motion,
+            options.head_limit,
+            options.head_pose,
+            options.head_from,
+            fps=normalizer.fps,
+            absolute=normalizer.reference == "absolute",
+            within_image=self._by_name,
+        )
         self._held: Floats | None = None
 
     def push(self, values: Floats, last: bool = False) -> Floats:
@@ -66,32 +73,14 @@ class PostProcessor:
         face = self._face
         if self._smooth:
             values[:, face : face + 7] = smooth(held[:, face : face + 7])
+        values[:, face : face + 7] = self._head(values[:, face : face + 7])
         if not self._by_name:
-            return self._with_head_gain(values)
+            return values
         values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.blendshapes)
-        values = self._with_head_gain(values)
-        for axis, limit in enumerate((LIMITS.pitch, LIMITS.yaw, LIMITS.roll)):
-            column = face + 4 + axis
-            values[:, column] = soft_limit(values[:, column], limit, knee=LIMITS.knee)
         if self._eyes:
-            rotation = values[:, face + 4 : face + 7]
-            if self._absolute and self._first is not None:
-                rotation = rotation - self._first[4:7]
+            rotation = self._head.change(values[:, face : face + 7])
             speaking = values[:, self._lips].sum(axis=1) > _SPEAKS
             values[:, self._eyes] = self._eye_track(rotation, speaking)[:, self._placed]
-        return values
-
-    def _with_head_gain(self, values: Floats) -> Floats:
-        face = self._face
-        if self._absolute:  # the gain acts on the change from the first frame
-            pose = values[:, face : face + 7]
-            self._first = pose[0].copy() if self._first is None else self._first
-            if self._gain != 1.0:
-                pose[:] = self._first + self._gain * (pose - self._first)
-            return values
-        if self._by_name:  # poses of the compact preset are relative to the portrait's own
-            values[:, face] = 1.0 + (values[:, face] - 1.0) * self._gain
-        values[:, face + 1 : face + 7] *= self._gain
         return values
 
 

@@ -160,6 +160,20 @@ def test_the_head_is_still_at_head_motion_zero_and_moves_half_at_a_half(motion: 
     assert np.abs(still.blendshapes[:, looks] - whole.blendshapes[:, looks]).max() > 0.005
 
 
+def test_the_head_is_shaped_by_each_option(motion: Motions, tmp_path: Path) -> None:
+    whole = motion()
+    kept = whole.save(tmp_path / "head.safetensors")
+    nods = motion("--head-motion", "1,0,1")
+    np.testing.assert_allclose(nods.rotation, whole.rotation * [1, 0, 1], atol=1e-4)
+    most = float(np.abs(whole.rotation[:, 0]).max())
+    assert np.abs(motion("--head-limit", f"{most / 2},90,90").rotation[:, 0]).max() <= most / 2
+    posed = motion("--head-motion", 0, "--head-pose", "1,-7,2")
+    np.testing.assert_allclose(posed.rotation, [[1, -7, 2]] * len(posed), atol=1e-5)
+    other = motion("--seed", 9, "--head-from", kept)
+    np.testing.assert_allclose(other.rotation[:67], whole.rotation[:67], atol=1e-4)
+    assert np.abs(other.blendshapes - whole.blendshapes).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("option", "parts"),
     [

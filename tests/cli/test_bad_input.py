@@ -217,6 +217,13 @@ def test_an_output_that_cannot_be_written_is_refused(
         ("--steps", "100000", "from 1 to"),
         ("--seed", "-1", "whole number of at least 0"),
         ("--head-motion", "-2", "from 0 to"),
+        ("--head-motion", "much", "pitch,yaw,roll such as 1,0.5,1"),
+        ("--head-motion", "1,2", "three for pitch, yaw and roll"),
+        ("--head-limit", "0", "above 0 and at most 90"),
+        ("--head-limit", "5,5,far", "pitch,yaw,roll"),
+        ("--head-pose", "5", "pitch, yaw and roll in degrees"),
+        ("--head-pose", "0,40,0", "from -12 to 12"),
+        ("--head-from", "absent.mp4", "check the name"),
         ("--style", "loud", "calm, neutral, lively, presenter"),
         ("--style", "arms=1", "articulation, head, brows, smile"),
         ("--style", "head=much", "head=0.5,smile=1.5"),
@@ -239,7 +246,9 @@ def test_an_impossible_option_is_refused(
     message = refused(run, tmp_path, ASTRONAUT, short, option, value)
     # Numbers are named as they were read, a file that cannot be written by its missing folder.
     shown = {
+        "1,2": "(1.0, 2.0)",
         "1,2,3": "1.0, 2.0, 3.0",
+        "0,40,0": "yaw of head_pose must be a number from -12 to 12, not 40.0",
         "absent/motion.safetensors": "folder absent",
         "arms=1": "'arms'",
         "smile=3": "smile must be a number from 0 to 2, not 3.0",

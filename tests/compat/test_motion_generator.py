@@ -175,6 +175,9 @@ def test_the_head_is_left_as_drawn(small: JoyVASAMotionGenerator) -> None:
         small.check(head_motion=0.5)
     with pytest.raises(OptionError, match=r"head_motion must be 1.*with_gains"):
         small.frame_count(16000, head_motion=0.5)
+    for option in ({"head_limit": 5.0}, {"head_pose": (0.0, 5.0, 0.0)}):
+        with pytest.raises(OptionError, match=f"leave out {next(iter(option))}, not"):
+            small.check(**option)
 
 
 def test_silence_of_no_length_is_refused(small: JoyVASAMotionGenerator) -> None:

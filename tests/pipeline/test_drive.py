@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import EncodedPortrait, JoyVASAPipeline, Motion
-from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError
+from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError, OptionError
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
@@ -88,6 +88,42 @@ def test_what_was_acted_is_read_from_the_video(acted: Motion, extracted: Motion)
         assert 0.7 < size < 1.4
     # A nod and a shift of the neck joint look alike to a mesh; where the face goes is seen.
     assert alike(face_height(change), face_height(acted)) > 0.95
+
+
+def test_speech_moves_the_lips_and_the_video_the_head(
+    pipe: JoyVASAPipeline,
+    encoded: EncodedPortrait,
+    video: Path,
+    extracted: Motion,
+    tmp_path: Path,
+) -> None:
+    speech = load_speech(HELLO).waveform[8000 : 8000 + 640 * (N - 6)]
+    spoken = pipe.generate_motion(speech, gaze="model")
+    head = relative_motion(extracted, pivot=bundled_rig().pivot)[: N - 9]  # then it turns back
+    kept = extracted.save(tmp_path / "actor.safetensors")
+    for source in (video, extracted, kept):
+        motion = pipe.generate_motion(speech, gaze="model", head_from=source)
+        np.testing.assert_array_equal(motion.expression, spoken.expression)
+        seen = motion[: N - 9]
+        np.testing.assert_allclose(seen.rotation, head.rotation, atol=1e-3)
+        np.testing.assert_allclose(seen.translation, head.translation, atol=1e-4)
+        np.testing.assert_allclose(seen.scale, head.scale, atol=1e-4)
+    options = {"head_from": kept, "num_inference_steps": 1}
+    whole = list(pipe(encoded, speech[:3200], **options).frames())
+    streamed = list(pipe.stream(encoded, np.array_split(speech[:3200], 3), **options))
+    assert np.array_equal(whole, streamed)
+
+
+def test_a_head_that_cannot_be_followed_is_told_with_its_remedy(pipe: JoyVASAPipeline) -> None:
+    for source, error, message in (
+        (HELLO, MediaError, "no moving image"),
+        (5, OptionError, "path of a motion file or a video, not 5"),
+        (Motion.neutral(3, space=LIVEPORTRAIT_21), MotionError, "liveportrait-21"),
+    ):
+        with pytest.raises(error, match=message):
+            pipe.generate_motion(HELLO, head_from=source)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="seed"):  # before the video is read
+        pipe.generate_motion(HELLO, head_from="absent.mp4", seed=-1)
 
 
 def test_the_jaw_that_was_acted_is_read_from_the_video(acted: Motion, extracted: Motion) -> None:

@@ -37,8 +37,8 @@ class JoyVASAMotionGenerator(MotionGenerator):
         """Returns options that :meth:`generate` takes, without generating.
 
         Raises:
-            OptionError: an option is unknown or out of this model's range, or ``head_motion`` is
-                not 1.
+            OptionError: an option is unknown or out of this model's range, or the head is not left
+                as it is drawn.
         """
         return _with_own_head(super().check(options, **changes))
 
@@ -64,11 +64,14 @@ def _with_own_head(options: GenerationOptions) -> GenerationOptions:
     """The options, if they leave the head as it is drawn.
 
     Raises:
-        OptionError: ``head_motion`` is not 1.
+        OptionError: ``head_motion`` is not 1, or another option shapes the head.
     """
-    if options.head_motion != 1.0:
-        raise OptionError(
-            "compat='joyvasa' leaves the head as drawn: head_motion must be 1, not "
-            f"{options.head_motion!r}; apply Motion.with_gains(head=...) to the result"
-        )
+    for name in ("head_motion", "head_limit", "head_pose", "head_from"):
+        value, own = getattr(options, name), getattr(GenerationOptions, name)
+        if value != own:
+            must = f"{name} must be {own:g}" if name == "head_motion" else f"leave out {name}"
+            raise OptionError(
+                f"compat='joyvasa' leaves the head as drawn: {must}, not {value!r}; apply "
+                "Motion.with_gains(head=...) to the result"
+            )
     return options
