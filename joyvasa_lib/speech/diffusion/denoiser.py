@@ -14,6 +14,8 @@ Axis legend: ``b`` batch, ``l`` motion frames of the window, ``p`` previous fram
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -21,7 +23,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from joyvasa_lib.nn.attention import Attention
-from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
+from joyvasa_lib.speech.diffusion.tables import alignment_mask, gaussian_kernels, sinusoidal_table
 
 
 class DecoderLayer(nn.Module):
@@ -133,6 +135,8 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     first window, and the null feature of classifier-free guidance.
     """
 
+    blur_kernels: Tensor | None
+
     @register_to_config
     def __init__(
         self,
@@ -152,6 +156,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         learned_positions: bool = False,
         style_dim: int = 0,
         look_ahead: int = 25,
+        blurs: Sequence[float] = (),
     ) -> None:
         """Builds the network.
 
@@ -174,6 +179,9 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 tokens (the reference's has one too many and does not run); else sinusoidal.
             style_dim: dials s of a speaking style that the motion is conditioned on; 0 for none.
             look_ahead: frames of sound beyond a window that its last speech features are made of.
+            blurs: standard deviations in frames of Gaussians through which the noisy motion is
+                also seen. Slow motion stands out from the noise there, which a small network
+                learns long before it finds out by attention how to average.
         """
         super().__init__()
         self.audio_feature_map = nn.Linear(audio_dim, feature_dim)
@@ -183,9 +191,11 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if style_dim:
             self.style_map = nn.Linear(style_dim, feature_dim)
             self.null_style_feat = nn.Parameter(torch.zeros(1, 1, feature_dim))
+        kernels = gaussian_kernels(blurs) if blurs else None
+        self.register_buffer("blur_kernels", kernels, persistent=False)
         self.denoising_net = DenoisingNet(
             motion_dim,
-            motion_dim + int(use_indicator),
+            motion_dim * (1 + len(blurs)) + int(use_indicator),
             feature_dim,
             n_layers,
             n_heads,
@@ -252,7 +262,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             Clean motion [b, p + l, c] of previous and current frames; the last l are the window's.
         """
-        tokens = torch.cat([prev_motion, noisy], dim=1)
+        tokens = self._with_blurred(torch.cat([prev_motion, noisy], dim=1))
         if self.config.use_indicator:
             real = noisy.new_ones(noisy.shape[:2]) if indicator is None else indicator.to(noisy)
             real = F.pad(real, (prev_motion.shape[1], 0))
@@ -262,6 +272,16 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             cross = self.cross_terms(memory)
         result: Tensor = self.denoising_net(tokens, step, memory, cross)
         return result
+
+    def _with_blurred(self, motion: Tensor) -> Tensor:
+        """Returns motion [b, t, c] with its blurred copies beside it [b, t, c (1 + blurs)]."""
+        if self.blur_kernels is None:
+            return motion
+        reach = self.blur_kernels.shape[1] // 2
+        b, t, c = motion.shape
+        rows = F.pad(motion.transpose(1, 2), (reach, reach), mode="replicate").reshape(b * c, 1, -1)
+        blurred = F.conv1d(rows, self.blur_kernels[:, None].to(rows.dtype)).reshape(b, c, -1, t)
+        return torch.cat([motion, blurred.permute(0, 3, 2, 1).reshape(b, t, -1)], dim=2)
 
     def _layers(self) -> list[DecoderLayer]:
         layers = list(self.denoising_net.transformer.layers)

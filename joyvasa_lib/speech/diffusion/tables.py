@@ -1,11 +1,12 @@
-"""Fixed tables of the denoiser: sinusoidal embeddings, and which frame attends to which sound.
+"""Fixed tables of the denoiser: embeddings, attention masks, Gaussians to see motion through.
 
-Axis legend: ``t`` motion frames, ``n`` memory columns of a frame.
+Axis legend: ``t`` motion frames, ``n`` memory columns of a frame, ``k`` kernels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -42,3 +43,15 @@ def alignment_mask(frames: int, width: int, columns: int = 1) -> Tensor | None:
     row = torch.arange(frames)[:, None]
     column = torch.arange(frames * columns)[None]
     return (column < (row - width + 1) * columns) | (column >= (row + width) * columns)
+
+
+def gaussian_kernels(spreads: Sequence[float]) -> Tensor:
+    """Returns a row of Gaussian weights of sum 1 for each standard deviation in frames.
+
+    Returns:
+        float32 [k, 2 r + 1]; r is three times the largest deviation.
+    """
+    reach = math.ceil(3.0 * max(spreads))
+    offset = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernels = torch.stack([torch.exp(-0.5 * (offset / spread) ** 2) for spread in spreads])
+    return kernels / kernels.sum(dim=1, keepdim=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -125,3 +127,35 @@ def test_parameters_carry_the_official_names() -> None:
         "denoising_net.motion_dec.2.weight",
     } <= keys
     assert not any("pe" in key.split(".") or "TE" in key for key in keys)
+
+
+def test_blurred_motion_is_seen_beside_the_noisy_one(tmp_path: Path) -> None:
+    plain, blurred = tiny(), tiny(blurs=(1.0, 3.0))
+    with torch.no_grad():
+        for name, value in plain.state_dict().items():
+            own = blurred.state_dict()[name]
+            if name == "denoising_net.feature_proj.weight":
+                own.zero_()
+                own[:, : value.shape[1]] = value
+            else:
+                own.copy_(value)
+    given = inputs()
+    torch.testing.assert_close(blurred(*given), plain(*given))  # the copies stand behind
+    with torch.no_grad():
+        blurred.denoising_net.feature_proj.weight.normal_()
+    blurred.save_pretrained(tmp_path)
+    again = MotionDenoiser.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(again(*given), blurred(*given))
+    assert not torch.allclose(blurred(*given), plain(*given))
+
+
+def test_a_blur_keeps_what_is_slow_and_takes_away_noise() -> None:
+    denoiser, frames = tiny(blurs=(2.0, 6.0)), torch.arange(200.0)
+    slow = torch.stack([torch.cos(0.05 * frames + phase) for phase in range(7)], dim=1)[None]
+    noise = torch.randn(1, 200, 7, generator=torch.Generator().manual_seed(0))
+    for motion, kept in ((slow, 1.0), (noise, 0.0)):
+        seen = denoiser._with_blurred(motion).reshape(1, 200, 3, 7)
+        assert torch.equal(seen[:, :, 0], motion)
+        spread = seen[0, 20:-20].std(dim=(0, 2)) / motion[0, 20:-20].std()
+        assert abs(spread[1] - kept) < (0.02 if kept else 0.45)
+        assert abs(spread[2] - kept) < (0.07 if kept else 0.3)
