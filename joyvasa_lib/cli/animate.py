@@ -8,15 +8,10 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.options import (
-    EmotionChoice,
-    FaceOptions,
-    GenerationChoice,
-    ModelOptions,
-    Portrait,
-    Recording,
-)
+from joyvasa_lib.cli.options.emotion import EmotionChoice
+from joyvasa_lib.cli.options.generation import GenerationChoice
+from joyvasa_lib.cli.options.groups import with_option_groups
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait, Recording
 from joyvasa_lib.cli.output import Json, Quiet, Reporting, VideoOutput
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"

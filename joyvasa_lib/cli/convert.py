@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.output import Reporting
 from joyvasa_lib.errors import OutputError
 

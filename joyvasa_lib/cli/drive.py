@@ -8,12 +8,8 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.options import (
-    FaceOptions,
-    ModelOptions,
-    Portrait,
-)
+from joyvasa_lib.cli.options.groups import with_option_groups
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait
 from joyvasa_lib.cli.output import Reporting, VideoOutput
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
-from joyvasa_lib.cli.options import EmotionChoice, FaceOptions, ModelOptions
+from joyvasa_lib.cli.options.emotion import EmotionChoice
+from joyvasa_lib.cli.options.groups import with_option_groups
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions
 from joyvasa_lib.cli.output import Full, Reporting, print_wide
 from joyvasa_lib.errors import OptionError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.output import Advance, Reporting, print_wide
 from joyvasa_lib.errors import JoyVASAError, OptionError
 

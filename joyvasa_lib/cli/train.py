@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from joyvasa_lib.cli.option_groups import with_option_groups
+from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.output import Reporting
 
 app = typer.Typer(no_args_is_help=True, help="Trains or builds parts of a checkpoint.")
