@@ -52,15 +52,16 @@ def checked_axes(
     Raises:
         OptionError: neither, or a number out of range.
     """
-    if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+    numbers = _listed(value)
+    if numbers is None:
         return checked_float(name, value, least=least, most=most, above=above)
-    if len(value) != 3:
+    if len(numbers) != 3:
         raise OptionError(
             f"{name} must be one number, or three for pitch, yaw and roll, not {value!r}"
         )
     pitch, yaw, roll = (
         checked_float(f"{axis} of {name}", number, least=least, most=most, above=above)
-        for axis, number in zip(_AXES, value, strict=True)
+        for axis, number in zip(_AXES, numbers, strict=True)
     )
     return pitch if pitch == yaw == roll else (pitch, yaw, roll)
 
@@ -71,12 +72,13 @@ def checked_rest(value: Any, limit: Axes | None) -> tuple[float, float, float]:
     Raises:
         OptionError: not three numbers, or one out of range.
     """
-    if isinstance(value, str | bytes) or not hasattr(value, "__len__") or len(value) != 3:
+    angles = _listed(value)
+    if angles is None or len(angles) != 3:
         raise OptionError(
             f"head_pose must be pitch, yaw and roll in degrees, such as (0, 8, -3), not {value!r}"
         )
     rest = []
-    for axis, number, bound in zip(_AXES, value, _three(limit, math.inf), strict=True):
+    for axis, number, bound in zip(_AXES, angles, _three(limit, math.inf), strict=True):
         widest = getattr(_IMAGE, axis)
         angle = checked_float(f"{axis} of head_pose", number, least=-widest, most=widest)
         if abs(angle) >= bound:
@@ -86,6 +88,14 @@ def checked_rest(value: Any, limit: Axes | None) -> tuple[float, float, float]:
             )
         rest.append(angle)
     return rest[0], rest[1], rest[2]
+
+
+def _listed(value: Any) -> tuple[Any, ...] | None:
+    """The members of a sequence or an array; None of anything else."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return tuple(value)
+    is_text = isinstance(value, str | bytes)
+    return tuple(value) if isinstance(value, Sequence) and not is_text else None
 
 
 def checked_head(source: Any) -> Motion:
