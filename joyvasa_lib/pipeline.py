@@ -42,6 +42,8 @@ from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.arguments import checked_fps
 from joyvasa_lib.motion.driving.extracted import from_rest
 from joyvasa_lib.motion.driving.options import ALL_REGIONS, DrivingOptions
+from joyvasa_lib.motion.living.heard import Heard
+from joyvasa_lib.motion.living.idle import IdleGaze, idle_performance
 from joyvasa_lib.motion.performance import Performance, retime_pieces
 from joyvasa_lib.motion.templates import load_motion_file
 from joyvasa_lib.portrait.encoded import (
@@ -496,6 +498,105 @@ class JoyVASAPipeline:
         if len(performance) != round(len(recording) * generator.fps / SAMPLE_RATE):
             seconds = len(performance) / generator.fps  # this motion outlasts the recording
         performance = performance.retime(fps=rate, n_frames=round(seconds * rate))
+        if emotion is not None:
+            performance = performance.edit(self.editor(emotion))
+        return performance if progress is None else performance.with_progress(progress)
+
+    def idle(
+        self,
+        seconds: float | None = None,
+        *,
+        listening_to: SpeechSource | None = None,
+        sample_rate: int | None = None,
+        fps: float = 25.0,
+        emotion: EmotionSource | None = None,
+        progress: Callable[[int], None] | None = None,
+        seed: int = 0,
+        liveliness: float = 1.0,
+        gaze: IdleGaze = "placed",
+    ) -> Motion:
+        """Motion of somebody who does not speak: who idles, or listens to another person.
+
+        The mouth is shut. The first and the last frame are the portrait at rest, so that the motion
+        can be joined with speech. Without blendshapes, as with LivePortrait's checkpoints, only the
+        head moves: it breathes, changes posture and nods, but eyes and brows are still.
+
+        Args:
+            seconds: length; that of ``listening_to`` if None.
+            listening_to: what the person hears, as the speech of :meth:`__call__`: they look at the
+                speaker, blink after phrases and nod in pauses. It is not part of the motion.
+            sample_rate: samples a second of an array or tensor; 16000 if None.
+            fps: frames a second.
+            emotion: see :meth:`__call__`; it is there in the first and the last frame, too.
+            progress: see :meth:`generate_motion`.
+            seed: the same seed gives the same bytes of motion.
+            liveliness: factor from 0 to 2 on how far head and face move; 0 is still.
+            gaze: ``"placed"``: on the viewer most of the time, aside now and then; or always on the
+                ``"viewer"``.
+
+        Raises:
+            OptionError: an option's value is not allowed, or neither ``seconds`` nor
+                ``listening_to`` is given.
+            MediaError: the recording cannot be used.
+            MotionError: ``fps`` is not a positive number.
+        """
+        return self.perform_idle(
+            seconds,
+            listening_to=listening_to,
+            sample_rate=sample_rate,
+            fps=fps,
+            emotion=emotion,
+            progress=progress,
+            seed=seed,
+            liveliness=liveliness,
+            gaze=gaze,
+        ).motion
+
+    def perform_idle(
+        self,
+        seconds: float | None = None,
+        *,
+        listening_to: SpeechSource | None = None,
+        sample_rate: int | None = None,
+        fps: float = 25.0,
+        emotion: EmotionSource | None = None,
+        progress: Callable[[int], None] | None = None,
+        seed: int = 0,
+        liveliness: float = 1.0,
+        gaze: IdleGaze = "placed",
+    ) -> Performance:
+        """As :meth:`idle`, made piece by piece while it is read, for any length.
+
+        Args:
+            seconds: see :meth:`idle`.
+            listening_to: see :meth:`idle`.
+            sample_rate: see :meth:`idle`.
+            fps: see :meth:`idle`.
+            emotion: see :meth:`idle`.
+            progress: see :meth:`generate_motion`; called while the performance is read.
+            seed: see :meth:`idle`.
+            liveliness: see :meth:`idle`.
+            gaze: see :meth:`idle`.
+
+        Raises:
+            OptionError: see :meth:`idle`.
+            MediaError: see :meth:`idle`.
+            MotionError: see :meth:`idle`.
+        """
+        heard = None if listening_to is None else _recording(listening_to, sample_rate)
+        if seconds is None:
+            if heard is None:
+                raise OptionError("An idle motion needs a length: give seconds or listening_to")
+            seconds = heard.duration
+        performance = idle_performance(
+            seconds,
+            space=self.portrait_model.space,
+            fps=fps,
+            heard=None if heard is None else Heard(heard.blocks()),
+            seed=seed,
+            liveliness=liveliness,
+            gaze=gaze,
+        )
         if emotion is not None:
             performance = performance.edit(self.editor(emotion))
         return performance if progress is None else performance.with_progress(progress)

@@ -18,6 +18,7 @@ from joyvasa_lib.cli import (
     drive,
     emotion,
     evaluate,
+    idle,
     prepare,
     train,
 )
@@ -36,6 +37,7 @@ app.command("animate")(animate.animate)
 app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
 app.command("drive")(drive.drive)
+app.command("idle")(idle.idle)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)

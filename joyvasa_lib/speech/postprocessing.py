@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.motion.eyes import EYE_BLENDSHAPES, EyeTrack
+from joyvasa_lib.motion.living.eyes import EYE_BLENDSHAPES, EyeTrack
 from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.head import HeadShape

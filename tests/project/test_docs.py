@@ -160,6 +160,15 @@ def test_head_motion_is_shaped(run: Runner, desk: Path) -> None:
     assert (desk / "calm.mp4").is_file()
 
 
+def test_a_portrait_idles_and_listens_as_the_page_says(run: Runner, desk: Path) -> None:
+    names = run("docs/how-to/idle.md")
+    assert len(names["waiting"]) == 75  # type: ignore[arg-type]
+    assert len(names["listening"]) == FRAMES  # type: ignore[arg-type]
+    assert len(names["scene"]) == 75 + FRAMES + 50 - 6  # type: ignore[arg-type]
+    assert probe(desk / "idle.mp4").duration == pytest.approx(3.0, abs=0.04)
+    assert not probe(desk / "listening.mp4").has_audio
+
+
 def test_motion_is_drawn_in_other_ways(
     run: Runner, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

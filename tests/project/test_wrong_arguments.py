@@ -26,6 +26,7 @@ from joyvasa_lib import (
 from joyvasa_lib.errors import JoyVASAError, MotionError, OptionError
 from joyvasa_lib.face.landmarks.detector import select_face
 from joyvasa_lib.motion import get_space
+from joyvasa_lib.motion.living.idle import idle_performance
 from joyvasa_lib.rig.head_rig import bundled_rig
 
 MOTION = Motion.neutral(6, space=get_space())
@@ -91,6 +92,12 @@ ENTRIES: dict[str, Callable[[Any], object]] = {
     "Emotion": Emotion,
     "Emotion.parse": Emotion.parse,
     "EmotionTimeline": EmotionTimeline,
+    **{
+        f"idle({n})": lambda v, n=n: idle_performance(
+            **{"seconds": 1.0, "space": MOTION.space, n: v}
+        )
+        for n in ("seconds", "fps", "seed", "liveliness", "gaze")
+    },
     "select_face": lambda v: select_face([], v),
     "JoyVASAPipeline.from_pretrained(device)": lambda v: JoyVASAPipeline.from_pretrained(
         "nowhere", v, offline=True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EmotionChoice:
+class NamedEmotion:
     """Which emotion a face shows."""
 
     emotion: Annotated[
@@ -28,14 +28,6 @@ class EmotionChoice:
         list[str] | None, typer.Option(help="One action unit, such as AU12=0.4; may be repeated.")
     ] = None
     emotion_strength: Annotated[float, typer.Option(help="Factor on the emotion, 0 to 2.")] = 1.0
-    protect_speech: Annotated[
-        bool,
-        typer.Option("--protect-speech/--free-mouth", help="Whether lips keep what speech needs."),
-    ] = True
-    liveliness: Annotated[
-        float,
-        typer.Option(help="0 holds the expression still; up to 1 it varies, with blinks."),
-    ] = 0.0
 
     def editor(self, seed: int) -> EmotionEditor | None:
         """The editor that the options describe; None where they name no emotion.
@@ -49,6 +41,11 @@ class EmotionChoice:
             OptionError: an unknown name, malformed text, or a value out of range.
             MediaError: there is no such timeline file.
         """
+        return self._editor(seed)
+
+    def _editor(
+        self, seed: int, *, protect_speech: bool = True, liveliness: float = 0.0
+    ) -> EmotionEditor | None:
         from joyvasa_lib.emotion.editor import EmotionEditor
         from joyvasa_lib.emotion.emotion import Emotion
         from joyvasa_lib.emotion.timeline import EmotionTimeline
@@ -68,8 +65,31 @@ class EmotionChoice:
         editor = EmotionEditor(
             total if timeline is None else EmotionTimeline.load(timeline) + total,
             self.emotion_strength,
-            protect_speech=self.protect_speech,
-            liveliness=self.liveliness,
+            protect_speech=protect_speech,
+            liveliness=liveliness,
             seed=seed,
         )
         return editor if self.emotion or self.au or timeline else None
+
+
+@dataclass(frozen=True)
+class EmotionChoice(NamedEmotion):
+    """Which emotion a speaking face shows, and how."""
+
+    protect_speech: Annotated[
+        bool,
+        typer.Option("--protect-speech/--free-mouth", help="Whether lips keep what speech needs."),
+    ] = True
+    liveliness: Annotated[
+        float,
+        typer.Option(help="0 holds the expression still; up to 1 it varies, with blinks."),
+    ] = 0.0
+
+    def editor(self, seed: int) -> EmotionEditor | None:
+        """As of :class:`NamedEmotion`, for a face that speaks.
+
+        Raises:
+            OptionError: an unknown name, malformed text, or a value out of range.
+            MediaError: there is no such timeline file.
+        """
+        return self._editor(seed, protect_speech=self.protect_speech, liveliness=self.liveliness)

@@ -17,7 +17,7 @@ import numpy as np
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
 from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.emotion.prototypes import BASIC
-from joyvasa_lib.motion.eyes import CLOSED, CLOSING, OPENING, blink_shape
+from joyvasa_lib.motion.living.eyes import CLOSED, CLOSING, OPENING, blink_shape
 
 MEAN_INTERVAL = 3.6
 """Seconds from blink to blink of somebody at rest: 17 a minute (Bentivoglio et al. 1997)."""

@@ -21,7 +21,7 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import label_steps, split_dipht
 from joyvasa_lib.datasets.speech_corpus.speech_recording import SpeechEvent, SpeechRecording
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.data import FPS
-from joyvasa_lib.motion.eyes import EYE_BLENDSHAPES, EyeTrack
+from joyvasa_lib.motion.living.eyes import EYE_BLENDSHAPES, EyeTrack
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

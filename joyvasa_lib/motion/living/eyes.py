@@ -12,6 +12,7 @@ Axis legend: ``t`` frames.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,16 +29,13 @@ EYE_BLENDSHAPES: tuple[str, ...] = tuple(
 )
 """What the eyes move, in the order of the columns of :class:`EyeTrack`."""
 
-BLINK_INTERVAL, BLINK_SPREAD = 3.1, 0.6
-"""Seconds from blink to blink apart from those with gaze shifts and at the ends of phrases: median,
-and standard deviation of its logarithm. All together are 26 a minute."""
+BLINK_SPREAD = 0.6
+"""Standard deviation of the logarithm of the seconds from blink to blink."""
 SHORTEST_INTERVAL = 0.7
 """Seconds; closer blinks look like fluttering."""
 CLOSING, CLOSED, OPENING = 0.08, 0.05, 0.16
 """Seconds of the three phases of a blink: eyelids close about twice as fast as they open."""
 _LONGEST_BLINK = 0.4
-_AT_VIEWER, _ASIDE = (2.2, 0.5), (0.65, 0.45)
-"""Seconds that eyes rest on the viewer and aside: median, deviation of the logarithm."""
 _TURN = np.array([5.5, 3.5])
 """Standard deviation of a look aside: to the side and up or down, degrees."""
 _LEAST_TURN = 4.0
@@ -57,6 +55,28 @@ _FARTHEST = np.array([16.0, 9.0])
 """Degrees of the farthest look to the side, and up or down."""
 
 
+@dataclass(frozen=True)
+class EyeHabits:
+    """How the eyes of a person behave in one situation.
+
+    Attributes:
+        blink_interval: median seconds from blink to blink, apart from those with shifts of gaze and
+            at the ends of phrases.
+        at_viewer: seconds that eyes rest on the viewer: median, deviation of the logarithm.
+        aside: the same for looks aside.
+        looks_aside: whether they look aside at all.
+    """
+
+    blink_interval: float
+    at_viewer: tuple[float, float]
+    aside: tuple[float, float]
+    looks_aside: bool = True
+
+
+SPEAKING = EyeHabits(3.1, (2.2, 0.5), (0.65, 0.45))
+"""26 blinks a minute in all (Bentivoglio et al. 1997)."""
+
+
 @dataclass
 class _Looking:
     """What the eyes do at one time; seconds and degrees."""
@@ -71,15 +91,26 @@ class _Looking:
 
 
 class EyeTrack:
-    """Endless, seeded eyes of a person who speaks to the viewer, read piece by piece."""
+    """Endless, seeded eyes of a person with the viewer, read piece by piece."""
 
-    def __init__(self, seed: int, fps: float = FPS) -> None:
+    def __init__(
+        self,
+        seed: int,
+        fps: float = FPS,
+        habits: EyeHabits = SPEAKING,
+        *,
+        no_blink_after: float = math.inf,
+    ) -> None:
         """Starts at frame 0, eyes open and on the viewer.
 
         Args:
             seed: of every random choice.
             fps: frames a second.
+            habits: how often they blink and look aside.
+            no_blink_after: seconds from which on no blink starts.
         """
+        self._habits = habits
+        self._last_start = no_blink_after
         self._rng = np.random.default_rng((seed, 0xE7E))
         self._fps = fps
         self._frame = 0
@@ -87,16 +118,16 @@ class EyeTrack:
         self._target, self._tremble = np.zeros(2), np.zeros(2)
         rng = self._rng
         self._now = _Looking(
-            float(rng.uniform(0.6, BLINK_INTERVAL)), float(rng.uniform(0.8, 2.5)), 0.3
+            float(rng.uniform(0.6, habits.blink_interval)), float(rng.uniform(0.8, 2.5)), 0.3
         )
 
     def __call__(self, rotation: Floats, speaking: NDArray[np.bool_]) -> Floats:
-        """Activations [t, 10] of :data:`EYE_BLENDSHAPES` in the next frames.
+        """Returns activations [t, 10] of :data:`EYE_BLENDSHAPES` in the next frames.
 
         Args:
             rotation: [t, 3] pitch, yaw and roll of the head in these frames against its rest,
                 degrees.
-            speaking: [t] whether the mouth speaks.
+            speaking: [t] whether the mouth speaks; of a listener, whether the other one does.
         """
         count = len(rotation)
         aside = np.empty((count, 2))
@@ -138,21 +169,22 @@ class EyeTrack:
                 now.next_blink = time + late
                 return
             stretch, depth = rng.uniform(0.85, 1.2), rng.uniform(0.93, 1.0)
-            self._blinks.append((time, float(stretch), float(depth)))
+            if time <= self._last_start:
+                self._blinks.append((time, float(stretch), float(depth)))
             now.last_blink = time
-            interval = BLINK_INTERVAL * float(np.exp(rng.normal(0.0, BLINK_SPREAD)))
+            interval = self._habits.blink_interval * float(np.exp(rng.normal(0.0, BLINK_SPREAD)))
             now.next_blink = time + max(interval, SHORTEST_INTERVAL)
 
     def _shift(self, time: float) -> None:
         now, rng = self._now, self._rng
         before = self._target
-        now.at_viewer = not now.at_viewer
+        now.at_viewer = not (now.at_viewer and self._habits.looks_aside)
         if now.at_viewer:
             self._target = np.zeros(2)
         else:
             turn = rng.normal(0.0, 1.0, 2) * _TURN
             self._target = turn * max(1.0, _LEAST_TURN / max(float(np.hypot(*turn)), 1e-6))
-        median, spread = _AT_VIEWER if now.at_viewer else _ASIDE
+        median, spread = self._habits.at_viewer if now.at_viewer else self._habits.aside
         now.next_shift = time + median * float(np.exp(rng.normal(0.0, spread)))
         far = float(np.hypot(*(self._target - before)))
         if far >= _SHIFT_BLINKS_FROM and rng.random() < _BLINK_WITH_SHIFT:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.motion.eyes import EYE_BLENDSHAPES, SHORTEST_INTERVAL, EyeTrack
+from joyvasa_lib.motion.living.eyes import EYE_BLENDSHAPES, SHORTEST_INTERVAL, EyeTrack
 
 FPS = 25.0
 

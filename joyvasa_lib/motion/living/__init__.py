@@ -1,0 +1,1 @@
+"""What a face does beside speaking: eyes, breathing, postures, listening."""
