@@ -14,6 +14,10 @@ from joyvasa_lib.motion.templates import load_motion_file
 from joyvasa_lib.portrait.model import PortraitModel
 from joyvasa_lib.portrait.video_motion import open_frames, watch
 
+QUICKEST = 3.0
+"""Hertz at which poses read from images are halved. Nods have 2 to 3; what is quicker is mostly
+noise of landmarks, above all where the actor's jaw moves, and would be seen with other lips."""
+
 
 def read_head(
     source: Motion | str | os.PathLike[str],
@@ -23,6 +27,8 @@ def read_head(
     tell: Callable[[str], None] | None = None,
 ) -> Motion:
     """What a head does, as changes from its first frame.
+
+    Poses as extracted from images are smoothed, without delay; those relative to a source stay.
 
     Args:
         source: a motion; a motion file of this library or a LivePortrait template; or a video, of
@@ -54,4 +60,6 @@ def read_head(
             f"head_from must be a motion, or the path of a motion file or a video, not {source!r}"
         )
     model.check_space(motion.space)
+    if motion.reference == "absolute" and motion.fps > 2.0 * QUICKEST:
+        motion = motion.smooth("whittaker", parts=("pose",), cutoff=QUICKEST)
     return head_change(motion, pivot=model.pivot)

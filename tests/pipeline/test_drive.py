@@ -21,6 +21,7 @@ from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.pose import relative_motion
 from joyvasa_lib.motion.keypoints import rotation_matrix
+from joyvasa_lib.portrait.video_head import QUICKEST, read_head
 from joyvasa_lib.portrait.video_motion import watch
 from joyvasa_lib.rig.head_rig import bundled_rig
 
@@ -99,7 +100,8 @@ def test_speech_moves_the_lips_and_the_video_the_head(
 ) -> None:
     speech = load_speech(HELLO).waveform[8000 : 8000 + 640 * (N - 6)]
     spoken = pipe.generate_motion(speech, gaze="model")
-    head = relative_motion(extracted, pivot=bundled_rig().pivot)[: N - 9]  # then it turns back
+    smooth = extracted.smooth("whittaker", parts=("pose",), cutoff=QUICKEST)
+    head = relative_motion(smooth, pivot=bundled_rig().pivot)[: N - 9]  # then it turns back
     kept = extracted.save(tmp_path / "actor.safetensors")
     for source in (video, extracted, kept):
         motion = pipe.generate_motion(speech, gaze="model", head_from=source)
@@ -112,6 +114,26 @@ def test_speech_moves_the_lips_and_the_video_the_head(
     whole = list(pipe(encoded, speech[:3200], **options).frames())
     streamed = list(pipe.stream(encoded, np.array_split(speech[:3200], 3), **options))
     assert np.array_equal(whole, streamed)
+
+
+def test_a_head_keeps_its_nods_and_loses_the_noise_of_its_landmarks(pipe: JoyVASAPipeline) -> None:
+    time = np.arange(200) / FPS
+    rotation = np.zeros((200, 3), np.float32)
+    rotation[:, 0] = 4.0 * np.sin(2 * np.pi * 1.5 * time)
+    noise = np.random.default_rng(0).normal(0.0, 0.8, 200)
+    still = np.zeros((200, 64, 3))
+    space, model = pipe.portrait_model.space, pipe.portrait_model
+
+    def read(turn: NDArray[np.floating], reference: str) -> Motion:
+        motion = Motion.build(still, rotation=turn, space=space, reference=reference)  # type: ignore[arg-type]
+        return read_head(motion, model)
+
+    clean = read(rotation, "absolute").rotation[:, 0]
+    noisy = read(rotation + noise[:, None] * [1, 0, 0], "absolute").rotation[:, 0]
+    assert np.ptp(clean) > 0.9 * np.ptp(rotation[:, 0])
+    left = (noisy - noisy.mean()) - (clean - clean.mean())
+    assert np.abs(np.diff(left)).mean() < 0.35 * np.abs(np.diff(noise)).mean()
+    np.testing.assert_array_equal(read(rotation, "source").rotation, rotation)
 
 
 def test_a_head_that_cannot_be_followed_is_told_with_its_remedy(pipe: JoyVASAPipeline) -> None:

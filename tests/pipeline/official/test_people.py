@@ -21,6 +21,7 @@ from joyvasa_lib.face.crop import FaceCrop, crop_upright
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe
+from joyvasa_lib.motion.driving.head import head_change
 from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.pipeline import EncodedPortrait
 from joyvasa_lib.portrait.liveportrait.model import LivePortraitModel
@@ -55,6 +56,20 @@ def test_a_portrait_and_speech_become_a_video(
     assert video.has_audio
     assert video.comment == SYNTHETIC_NOTE
     assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.usefixtures("keypoints_for_images")
+def test_a_template_gives_the_head_and_a_portrait_idles(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, words: Path, spoken: Motion, tmp_path: Path
+) -> None:
+    driven = pipe.generate_motion(words, num_inference_steps=STEPS, head_from=template(tmp_path, 4))
+    np.testing.assert_array_equal(driven.expression, spoken.expression)
+    turn = head_change(driven).rotation[:, 1]
+    assert turn == pytest.approx([0.0, 4.8, 9.6], abs=1.0)  # 4 degrees a frame at 30 fps
+    idle = pipe.idle(3.0, listening_to=HELLO, seed=1)
+    assert not idle.expression.any() and np.ptp(idle.rotation, axis=0).min() > 0.2
+    frames = list(pipe.render(encoded, idle[:6], paste_back=False).frames())
+    assert len(frames) == 6 and not np.array_equal(frames[0], frames[5])
 
 
 @pytest.mark.usefixtures("keypoints_for_images")
