@@ -170,7 +170,7 @@ def test_the_head_is_shaped_by_each_option(motion: Motions, tmp_path: Path) -> N
     posed = motion("--head-motion", 0, "--head-pose", "1,-7,2")
     np.testing.assert_allclose(posed.rotation, [[1, -7, 2]] * len(posed), atol=1e-5)
     other = motion("--seed", 9, "--head-from", kept)
-    np.testing.assert_allclose(other.rotation[:67], whole.rotation[:67], atol=1e-4)
+    np.testing.assert_allclose(other.rotation, whole.rotation, atol=1e-4)
     assert np.abs(other.blendshapes - whole.blendshapes).max() > 0.01
 
 

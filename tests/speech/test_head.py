@@ -115,7 +115,7 @@ def test_pieces_are_shaped_as_the_whole(absolute: bool) -> None:
 def test_another_head_replaces_the_generated_one_and_factors_act_on_it() -> None:
     source = turning(50, 18.0)
     shaped = shape(source=source, image=True)(wild(50))
-    np.testing.assert_allclose(shaped[:41, 4:], source.rotation[:41], atol=1e-5)
+    np.testing.assert_allclose(shaped[:, 4:], source.rotation, atol=1e-5)
     assert shaped[:, 5].max() > 17.9  # a head that was seen is not held to what is made up
     half = shape(0.5, source=source, image=True)(wild(50))
     np.testing.assert_allclose(half[:, 5], 0.5 * shaped[:, 5], atol=1e-5)
@@ -154,8 +154,8 @@ def test_lips_are_the_speechs_and_the_head_is_the_other_motions_also_in_a_stream
     options = {"head_from": head, "gaze": "model", "num_inference_steps": 3}
     motion = compact.generate(sound, **options)
     plain = compact.generate(sound, gaze="model", num_inference_steps=3)
-    np.testing.assert_allclose(motion.rotation[:52], head.rotation[:52], atol=1e-5)
-    assert np.abs(np.diff(motion.rotation[:, 1])).max() < 0.6  # beyond its end, no jump
+    np.testing.assert_allclose(motion.rotation[:60], head.rotation, atol=1e-5)
+    assert np.abs(np.diff(motion.rotation[:, 1])).max() < 0.85  # beyond its end, no jump
     np.testing.assert_array_equal(motion.expression, plain.expression)
     assert motion == in_pieces(compact, sound, **options)
 
@@ -201,7 +201,7 @@ def test_the_official_space_shapes_the_change_from_the_first_frame(
     head = turning(75, 15.0, LIVEPORTRAIT_21)
     followed = model.generate(sound, head_from=head)
     seen = head_change(followed)
-    np.testing.assert_allclose(seen.rotation[:66], head.rotation[:66], atol=1e-3)
+    np.testing.assert_allclose(seen.rotation, head.rotation, atol=1e-3)
     np.testing.assert_array_equal(followed.expression, full.expression)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.driving.pose import relative_motion
@@ -16,8 +16,10 @@ from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.motion.space import Floats
 
-TURNING = 8.0
-"""Frames on either side of an end within which :class:`HeadTrack` slows down and turns back."""
+TURNING = 14
+"""Frames after an end within which :class:`HeadTrack` comes to a stop and turns back."""
+_SPEED_OVER = 3
+"""Frames over which the speed at an end is measured."""
 
 
 def head_change(motion: Motion, *, pivot: ArrayLike = (0.0, 0.0, 0.0)) -> Motion:
@@ -52,8 +54,8 @@ def head_change(motion: Motion, *, pivot: ArrayLike = (0.0, 0.0, 0.0)) -> Motion
 class HeadTrack:
     """The head of a motion for as long as it is wanted: to its end, back, and so on.
 
-    The first pass shows every frame as it is. At the ends the motion slows down within
-    :data:`TURNING` frames and turns back, so there is neither a jump nor a corner.
+    The first pass shows every frame as it is. Beyond an end the head goes on a little, comes to a
+    stop and turns back within :data:`TURNING` frames, so there is neither a jump nor a corner.
     """
 
     def __init__(self, motion: Motion, fps: float) -> None:
@@ -68,34 +70,23 @@ class HeadTrack:
         pose = pose.astype(np.float64)
         pose[:, 4:] = np.unwrap(pose[:, 4:], period=360.0, axis=0)
         self._pose = pose
+        steps = min(_SPEED_OVER, len(pose) - 1)
+        into_ends = np.stack([pose[0] - pose[steps], pose[-1] - pose[-1 - steps]])
+        self._speed = into_ends / max(steps, 1)
 
     def __call__(self, start: int, count: int) -> Floats:
         """[t, 7] scale, translation and rotation in degrees of frames ``start`` to ``+ count``."""
-        place = back_and_forth(start + np.arange(count), len(self._pose))
-        frames = np.arange(len(self._pose))
-        columns = [np.interp(place, frames, column) for column in self._pose.T]
-        return np.stack(columns, axis=1).astype(np.float32)
-
-
-def back_and_forth(frames: NDArray[np.integer], n_frames: int) -> NDArray[np.float64]:
-    """Places [t] in ``[0, n_frames - 1]`` of a motion that is run through forwards and backwards.
-
-    A triangle wave of slope 1 whose corners, but for the one at frame 0, are parabolas.
-
-    Args:
-        frames: [t] frames wanted, from 0 on.
-        n_frames: frames of the motion, at least 1.
-    """
-    last = float(n_frames - 1)
-    if last == 0.0:
-        return np.zeros(len(frames))
-    time = frames.astype(np.float64)
-    corner = np.round(time / last)
-    away = np.abs(time - corner * last)
-    near = min(TURNING, 0.5 * last)
-    rounded = np.where(away < near, 0.5 * (away * away / near + near), away)
-    away = np.where(corner > 0, rounded, away)
-    return np.where(corner % 2 == 0, away, last - away)
+        last = len(self._pose) - 1
+        if last == 0:
+            return np.repeat(self._pose, count, axis=0).astype(np.float32)
+        turns, since = np.divmod(start + np.arange(count), last)
+        pose = self._pose[np.where(turns % 2 == 0, since, last - since)]
+        # A pass back has the opposite speed from its first frame on; twice the speed before, which
+        # dies away, makes both one.
+        width = min(TURNING, last)
+        going_on = 2.0 * since * np.maximum(1.0 - since / width, 0.0) ** 3 * (turns > 0)
+        pose = pose + going_on[:, None] * self._speed[turns % 2]
+        return np.asarray(pose, np.float32)
 
 
 def put_on(first: Floats, change: Floats) -> Floats:

@@ -7,7 +7,7 @@ import pytest
 
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion, get_space
-from joyvasa_lib.motion.driving.head import HeadTrack, back_and_forth, head_change, put_on
+from joyvasa_lib.motion.driving.head import HeadTrack, head_change, put_on
 from joyvasa_lib.motion.driving.keypoints import drive_keypoints
 from joyvasa_lib.motion.driving.options import DrivingOptions
 from joyvasa_lib.motion.driving.pose import Pose, compose_pose
@@ -63,23 +63,35 @@ def test_a_motion_relative_to_a_source_keeps_its_pose_and_one_without_frames_is_
         head_change(motion[:0])
 
 
+def swaying(n):
+    rotation = np.zeros((n, 3), np.float32)
+    rotation[:, 1] = 8.0 * np.sin(0.08 * np.arange(n))
+    rotation[:, 0] = 0.05 * np.arange(n)
+    return Motion.build(np.zeros((n, 64, 3)), rotation=rotation, space=get_space())
+
+
 def test_the_first_pass_is_the_motion_itself_and_then_it_turns_back_without_a_corner():
-    n = 100
-    place = back_and_forth(np.arange(1000), n)
-    np.testing.assert_array_equal(place[:91], np.arange(91))
-    assert place.min() >= 0 and place.max() <= n - 1
-    speed = np.diff(place)
-    assert np.abs(speed).max() <= 1.0 + 1e-9
-    assert np.abs(np.diff(speed)).max() <= 1 / 8 + 1e-9  # a corner would be 2
-    assert (np.abs(speed) > 0.99).mean() > 0.8
-    assert place[99 * 2 - 50] == pytest.approx(50.0) and place[99 * 2 + 50] == pytest.approx(50.0)
+    motion = swaying(100)
+    shown = HeadTrack(motion, 25.0)(0, 1000)[:, 4:]
+    np.testing.assert_array_equal(shown[:100], motion.rotation)
+    # Far from the ends it is run through backwards, and forwards again.
+    np.testing.assert_allclose(shown[114:198], motion.rotation[84:0:-1], atol=1e-5)
+    np.testing.assert_allclose(shown[213:297], motion.rotation[15:99], atol=1e-5)
+    speed = np.diff(shown, axis=0)
+    own = np.abs(np.diff(motion.rotation, axis=0)).max(axis=0)
+    assert (np.abs(speed).max(axis=0) < 1.6 * own + 1e-4).all()
+    # A corner would change the pitch's speed by twice its own, 0.1 degrees, from frame to frame.
+    assert np.abs(np.diff(speed[:, 0])).max() < 0.045
+    assert (np.abs(shown).max(axis=0) <= np.abs(motion.rotation).max(axis=0) + 3.5 * own).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 9])
 def test_however_short_a_motion_is_it_goes_on(n):
-    place = back_and_forth(np.arange(60), n)
-    assert place.min() >= 0.0 and place.max() <= n - 1
-    assert n == 1 or np.ptp(place[30:]) > 0.4
+    motion = swaying(n)
+    shown = HeadTrack(motion, 25.0)(0, 60)[:, 4:]
+    np.testing.assert_array_equal(shown[:n], motion.rotation)
+    assert np.isfinite(shown).all() and np.abs(shown).max() < 8.0
+    assert n == 1 or np.ptp(shown[30:, 1]) > 0.4
 
 
 def test_a_track_does_not_depend_on_the_pieces_and_turns_through_180_degrees():
@@ -90,7 +102,7 @@ def test_a_track_does_not_depend_on_the_pieces_and_turns_through_180_degrees():
     whole = track(0, 70)
     pieces = [track(start, 7) for start in range(0, 70, 7)]
     np.testing.assert_array_equal(whole, np.concatenate(pieces))
-    assert np.abs(np.diff(whole[:, 6])).max() < 7.0
+    assert np.abs(np.diff(whole[:, 6])).max() < 11.0
 
 
 def test_another_frame_rate_keeps_the_speed():
