@@ -1,6 +1,8 @@
-"""Makes ``docs/images/demo.jpg``: five moments of the demonstration, closed and open mouths.
+"""Makes the pictures of the README from the demonstration.
 
-python examples/make_readme_image.py [docs/images/demo.jpg]
+python examples/make_readme_image.py [docs/images]
+
+``demo.jpg`` has five moments, closed and open mouths; ``demo.webp`` moves.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 import joyvasa_lib
 from joyvasa_lib import JoyVASAPipeline, Motion
@@ -20,6 +23,8 @@ DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 COUNT = 5
 APART = 10  # frames between two moments at least, so that they show different phones
 GAP = 4  # pixels of white between two images
+HEAD = slice(0, 240), slice(120, 330)  # rows and columns of the image that are shown
+QUALITY = 55  # of the moving picture
 
 
 def moments(motion: Motion) -> list[int]:
@@ -47,16 +52,31 @@ def strip(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate(row[:-1], axis=1)
 
 
-def main(output: Path) -> None:
+def save_moving(output: Path, images: list[NDArray[np.uint8]], fps: float) -> None:
+    """Writes every second image as an animation without end, as fast as it was."""
+    first, *rest = [Image.fromarray(image) for image in images[::2]]
+    first.save(
+        output,
+        save_all=True,
+        append_images=rest,
+        duration=round(2000 / fps),
+        loop=0,
+        quality=QUALITY,
+        method=6,
+    )
+
+
+def main(folder: Path) -> None:
     pipe = JoyVASAPipeline.from_pretrained()
     portrait = pipe.encode(DEMO / "astronaut.jpg")
     motion = pipe.generate_motion(DEMO / "hello.flac", seed=0)
     shown = moments(motion)
-    # Only the chosen frames are rendered, in the whole image, and cut to the head.
-    frames = [next(pipe.render(portrait, motion[i : i + 1]).frames()) for i in shown]
-    save_image(output, strip([frame[:240, 120:330] for frame in frames]))
-    print(f"{output}: frames {', '.join(map(str, shown))} of {len(motion)}")
+    frames = [frame[HEAD] for frame in pipe.render(portrait, motion).frames()]
+    save_image(folder / "demo.jpg", strip([frames[index] for index in shown]))
+    print(f"{folder / 'demo.jpg'}: frames {', '.join(map(str, shown))} of {len(motion)}")
+    save_moving(folder / "demo.webp", frames, motion.fps)
+    print(f"{folder / 'demo.webp'}: {(folder / 'demo.webp').stat().st_size / 1024:.0f} kB")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/demo.jpg"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"))

@@ -75,8 +75,8 @@ class GenerationOptions:
             None leaves it to the model. Only models that were trained with styles have them.
         window_frames: frames drawn together, 12 to 100 and at most as many as the model was trained
             on. With fewer a stream answers sooner.
-        smooth_pose: whether the head pose is smoothed over time: without delay, over a fifth of a
-            second.
+        smooth_pose: whether the head pose is smoothed over time, without delay: over a tenth of a
+            second, or a fifth in spaces whose poses were extracted from images.
         dynamic_threshold: quantile, lowest and highest limit of each prediction's magnitude; see
             :func:`~joyvasa_lib.speech.diffusion.sampling.limit_peak`. None is off.
 

@@ -6,6 +6,8 @@ scale, translation, rotation in degrees).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,14 +23,17 @@ _LIDS, _LOOKS = EYE_BLENDSHAPES[:2], EYE_BLENDSHAPES[2:]
 _PARTS_LIPS = ("jawOpen", "mouthFunnel", "mouthLowerDownLeft")
 _SPEAKS = 0.06
 """Sum of the activations that part the lips from which on a mouth speaks."""
-HEAD_SPREAD = 2.0
-"""Standard deviation in frames of the filter on the head pose: heads move below 2 Hz."""
-REACH = 5
-"""Frames of the filter on each side, which is also the delay of a stream."""
+HEAD_SPREAD, EXTRACTED_SPREAD = 1.0, 2.0
+"""Standard deviation in frames of the filter on the head pose: heads move below 4 Hz. Models of
+poses that were extracted from images have learned their trembling, too, and need more of it."""
 
 
 class PostProcessor:
-    """Processes consecutive pieces of one performance, ``REACH`` frames late."""
+    """Processes consecutive pieces of one performance, :attr:`reach` frames late.
+
+    Attributes:
+        reach: frames of the filter on each side, which is also the delay of a stream.
+    """
 
     def __init__(self, normalizer: MotionNormalizer, options: GenerationOptions) -> None:
         """Finds the channels of each part."""
@@ -44,6 +49,8 @@ class PostProcessor:
         self._lips = [names.index(name) for name in _PARTS_LIPS if names]
         self._eye_track = EyeTrack(options.seed, normalizer.fps)
         self._smooth = options.smooth_pose
+        self._spread = HEAD_SPREAD if self._by_name else EXTRACTED_SPREAD
+        self.reach = math.ceil(2.5 * self._spread)
         self._head = HeadShape(
             options.head_motion,
             options.head_limit,
@@ -58,21 +65,21 @@ class PostProcessor:
     def push(self, values: Floats, last: bool = False) -> Floats:
         """Takes the next frames [t, c]; returns those that are finished, at the end all."""
         if self._held is None:
-            self._held = np.repeat(values[:1], REACH, axis=0)
+            self._held = np.repeat(values[:1], self.reach, axis=0)
         held = np.concatenate([self._held, values])
         if last:
-            held = np.concatenate([held, np.repeat(held[-1:], REACH, axis=0)])
-        ready = max(0, len(held) - 2 * REACH)
+            held = np.concatenate([held, np.repeat(held[-1:], self.reach, axis=0)])
+        ready = max(0, len(held) - 2 * self.reach)
         self._held = held[ready:]
         return self._finish(held, ready)
 
     def _finish(self, held: Floats, ready: int) -> Floats:
-        values = held[REACH : REACH + ready].copy()
+        values = held[self.reach : self.reach + ready].copy()
         if ready == 0:
             return values
         face = self._face
         if self._smooth:
-            values[:, face : face + 7] = smooth(held[:, face : face + 7])
+            values[:, face : face + 7] = smooth(held[:, face : face + 7], self._spread, self.reach)
         values[:, face : face + 7] = self._head(values[:, face : face + 7])
         if not self._by_name:
             return values
@@ -84,10 +91,10 @@ class PostProcessor:
         return values
 
 
-def smooth(values: Floats) -> Floats:
-    """Returns the Gaussian average over ``2 REACH + 1`` frames of [t, c]: [t - 2 REACH, c]."""
-    offsets = np.arange(-REACH, REACH + 1)
-    kernel = np.exp(-0.5 * (offsets / HEAD_SPREAD) ** 2)
+def smooth(values: Floats, spread: float, reach: int) -> Floats:
+    """Returns the Gaussian average over ``2 reach + 1`` frames of [t, c]: [t - 2 reach, c]."""
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offsets / spread) ** 2)
     kernel /= kernel.sum()
     windows = np.lib.stride_tricks.sliding_window_view(values, len(kernel), axis=0)
     return np.asarray(windows @ kernel, np.float32)
