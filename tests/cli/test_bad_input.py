@@ -228,7 +228,6 @@ def test_an_output_that_cannot_be_written_is_refused(
         ("--style", "arms=1", "articulation, head, brows, smile"),
         ("--style", "head=much", "head=0.5,smile=1.5"),
         ("--style", "smile=3", "from 0 to 2"),
-        ("--style", "calm", "leave out style"),
         ("--blink", "-1", "0"),
         ("--mouth", "nan", "finite|between|0"),
         ("--face", "7", "give 0 or 'largest'"),
