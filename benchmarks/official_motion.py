@@ -102,7 +102,8 @@ def window(model: MotionGenerator, audio: Tensor, name: str, steps: int, seed: i
     generator = torch.Generator().manual_seed(seed)
     noise = draw_noise(model.denoiser, audio.shape[1], generator, model.device)
     start = model.denoiser.start_motion_feat, model.denoiser.start_audio_feat
-    return model.diffusion.sample(audio, *start, options, generator, noise)
+    style = model.denoiser.style_feature(None)
+    return model.diffusion.sample(audio, *start, options, generator, noise, style=style)
 
 
 @torch.inference_mode()
@@ -148,7 +149,8 @@ def measure_difference() -> dict[str, dict[str, float]]:
     from joyvasa_lib.speech.motion_generator import MotionGenerator
 
     model = MotionGenerator.from_pretrained(BUNDLED)
-    stream = FeatureStream(model.audio_encoder)
+    look_ahead = int(model.denoiser.config.look_ahead)
+    stream = FeatureStream(model.audio_encoder, look_ahead=look_ahead)
     speech = load_speech(assets()[1]).waveform
     features = torch.cat([*stream.push(speech), *stream.finish()])
     features = model.denoiser.audio_feature_map(features)[None, :100]
