@@ -27,6 +27,7 @@ from joyvasa_lib.cli import main
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import read_video
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.speech.motion_generator import MotionGenerator
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +255,23 @@ def test_an_impossible_option_is_refused(
     }
     assert shown.get(value, value) in message
     assert any(part in message for part in remedy.split("|")), message
+
+
+def test_a_style_that_the_model_was_not_trained_with_is_refused(
+    run: Run, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = MotionGenerator.check
+
+    def without_styles(generator: MotionGenerator, *given: Any, **changes: Any) -> Any:
+        generator.denoiser.register_to_config(style_dim=0)
+        try:
+            return check(generator, *given, **changes)
+        finally:
+            generator.denoiser.register_to_config(style_dim=4)
+
+    monkeypatch.setattr(MotionGenerator, "check", without_styles)
+    message = refused(run, tmp_path, ASTRONAUT, short, "--style", "calm")
+    assert "'calm'; leave out style" in message
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -11,6 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from joyvasa_lib.errors import OptionError
+
+WIDEST = 50.0
+"""Frames, the largest standard deviation of a Gaussian."""
+
 
 def sinusoidal_table(length: int, width: int) -> Tensor:
     """Returns sines (even columns) and cosines (odd), float32 [length, width].
@@ -50,7 +55,14 @@ def gaussian_kernels(spreads: Sequence[float]) -> Tensor:
 
     Returns:
         float32 [k, 2 r + 1]; r is three times the largest deviation.
+
+    Raises:
+        OptionError: a deviation is not above 0 and at most ``WIDEST``.
     """
+    if not all(0.0 < spread <= WIDEST for spread in spreads):
+        raise OptionError(
+            f"blurs must be above 0 and at most {WIDEST:g} frames each, not {list(spreads)}"
+        )
     reach = math.ceil(3.0 * max(spreads))
     offset = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernels = torch.stack([torch.exp(-0.5 * (offset / spread) ** 2) for spread in spreads])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from joyvasa_lib.errors import OptionError
 from joyvasa_lib.recipes import Count, NotNegative, Positive, Share, Whole, recipe
 from joyvasa_lib.training.motion.losses import Criterion, LossWeights
 
@@ -49,7 +50,8 @@ class MotionTraining:
         preview_seconds: their length.
 
     Raises:
-        OptionError: a value of another type or out of range, or an unknown loss weight.
+        OptionError: a value of another type or out of range, or an unknown loss weight,
+            or windows and their weights do not fit together.
     """
 
     data: str = ""
@@ -79,5 +81,11 @@ class MotionTraining:
     preview_seconds: Positive = 4.0
 
     def __post_init__(self) -> None:
-        """Checks the names of the loss weights."""
+        """Checks the names of the loss weights, and that every window has a weight."""
         LossWeights(**self.loss_weights)
+        lengths, weights = self.window_lengths, self.window_weights
+        if len(lengths) != len(weights) or len(set(lengths)) != len(lengths) or sum(weights) <= 0:
+            raise OptionError(
+                "motion.window_lengths must be different lengths, motion.window_weights as many "
+                f"numbers that are not all 0; not {list(lengths)} and {list(weights)}"
+            )

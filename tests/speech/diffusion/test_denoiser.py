@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.denoiser import Attention, MotionDenoiser
 from joyvasa_lib.speech.diffusion.tables import alignment_mask, sinusoidal_table
 
@@ -159,3 +160,9 @@ def test_a_blur_keeps_what_is_slow_and_takes_away_noise() -> None:
         spread = seen[0, 20:-20].std(dim=(0, 2)) / motion[0, 20:-20].std()
         assert abs(spread[1] - kept) < (0.02 if kept else 0.45)
         assert abs(spread[2] - kept) < (0.07 if kept else 0.3)
+
+
+@pytest.mark.parametrize("blurs", [(0.0,), (2.0, -1.0), (float("nan"),), (1e9,)])
+def test_an_impossible_blur_is_refused_before_anything_is_built(blurs: tuple[float, ...]) -> None:
+    with pytest.raises(OptionError, match="at most 50 frames"):
+        tiny(blurs=blurs)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 pytest.importorskip("accelerate")
+from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
 from joyvasa_lib.training.motion.batches import (
@@ -113,6 +114,17 @@ def test_an_encoder_that_computes_otherwise_with_the_same_weights_has_features_o
     assert fingerprint(network) == before
     network.network.config.layer_norm_eps *= 2
     assert fingerprint(network) != before
+
+
+@pytest.mark.parametrize(
+    ("lengths", "weights"),
+    [((100, 25), (1.0,)), ((100, 100), (0.5, 0.5)), ((100, 25), (0.0, 0.0)), ((), ())],
+)
+def test_windows_without_weights_of_their_own_are_refused(
+    lengths: tuple[int, ...], weights: tuple[float, ...]
+) -> None:
+    with pytest.raises(OptionError, match=r"window_lengths must be different"):
+        MotionTraining(window_lengths=lengths, window_weights=weights)
 
 
 def test_what_a_short_recording_lacks_does_not_count(encoder: Path, tmp_path: Path) -> None:
