@@ -101,7 +101,7 @@ def draw_frames(
                 appearance.skin,
                 wide,
                 None,
-                cv2.INTER_LINEAR,
+                cv2.INTER_CUBIC,
                 frames[b],
                 borderMode=cv2.BORDER_REPLICATE,
             )
