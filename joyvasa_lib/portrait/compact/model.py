@@ -42,6 +42,7 @@ from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
 from joyvasa_lib.portrait.compact.reading.acting import ExpressionReaders
 from joyvasa_lib.portrait.compact.reading.motion_reader import expected_expression, read_motion
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
+from joyvasa_lib.portrait.compact.render.softening import refined_softly
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.view_limits import within_view
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
@@ -270,7 +271,7 @@ class CompactPortraitModel(PortraitModel):
             frames = self.composite(portrait, blendshapes[rows], part, vertices)
             if self.refiner is not None:
                 look, scale = portrait.appearance, portrait.fit.scale
-                frames = self.refiner(frames, vertices, look, scale)
+                frames = refined_softly(self.refiner, frames, vertices, look, scale)
             yield frames
 
     @steady_products()

@@ -36,6 +36,7 @@ from joyvasa_lib.portrait.compact.layers import (
 )
 from joyvasa_lib.portrait.compact.person.carried import carried_cells
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
+from joyvasa_lib.portrait.compact.softness import edge_softness
 from joyvasa_lib.rig.eyelids import lid_weight
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
@@ -86,6 +87,7 @@ class Appearance:
         eye_margins: [2, 2] see
             :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
         eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_matte`.
+        softness: standard deviation in pixels of the blur that the face's edges show.
         layers: ``skin`` as person and background; None where the person is not told from it.
     """
 
@@ -99,6 +101,7 @@ class Appearance:
     extension: FlowExtension
     eye_margins: Floats
     eye_matte: Bytes
+    softness: float = 0.0
     layers: PersonLayers | None = None
 
 
@@ -237,5 +240,6 @@ def read_appearance(
         extension=build_extension(
             triangle, trusted, vertices, rig.triangles, reach, reach_expression, carried
         ),
+        softness=edge_softness(image, triangle >= 0),
         layers=layers,
     )

@@ -23,6 +23,7 @@ from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, featu
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
 from joyvasa_lib.portrait.compact.render.mouth_shading import ambient_visibility
 from joyvasa_lib.portrait.compact.render.resolve import resolve
+from joyvasa_lib.portrait.compact.render.softening import soften, softening
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import rasterize
 from joyvasa_lib.rig.threads import for_each_frame
@@ -84,32 +85,38 @@ def draw_frames(
         posed - appearance.vertices[..., :2], heads.vertices[..., :2] - posed
     )
     frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
-    line = np.arange(side, dtype=np.float32)
     parts = feature_parts(rig)
+    spread = softening(appearance.softness)
 
     def frame(b: int) -> None:
         wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
+        fading = mask[..., None]
+        before = np.empty_like(frames[b]) if spread else None
+        if before is not None:  # without the edges of what slides over each other
+            _warp(appearance, wide * fading, before)
         shown = _inner_weight(kind[b])
         wide += shown * (flow[b] - wide)
-        wide *= mask[..., None]
-        if appearance.layers is not None:
-            compose(appearance.layers, wide, frames[b])
-        else:
-            wide[..., 0] += line
-            wide[..., 1] += line[:, None]
-            cv2.remap(
-                appearance.skin,
-                wide,
-                None,
-                cv2.INTER_CUBIC,
-                frames[b],
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        wide *= fading
+        _warp(appearance, wide, frames[b])
+        cover = np.zeros((side, side), np.float32) if spread else None
         for part in parts:
-            _draw_part(part, appearance, paint, heads, deeper, b, scale, frames[b])
+            _draw_part(part, appearance, paint, heads, deeper, b, scale, frames[b], cover)
+        if before is not None and cover is not None:
+            soften(frames[b], before, spread, cover)
 
     for_each_frame(frame, len(flow))
     return frames
+
+
+def _warp(appearance: Appearance, flow: Floats, frame: Frames) -> None:
+    """Draws the image's skin under a flow [s, s, 2] to the image, pixels, into a frame."""
+    if appearance.layers is not None:
+        compose(appearance.layers, flow, frame)
+        return
+    line = np.arange(len(frame), dtype=np.float32)
+    where = flow + np.stack(np.meshgrid(line, line), -1)
+    skin, border = appearance.skin, cv2.BORDER_REPLICATE
+    cv2.remap(skin, where, None, cv2.INTER_CUBIC, frame, borderMode=border)
 
 
 def _inner_weight(kind: NDArray[np.uint8]) -> Floats:
@@ -134,8 +141,9 @@ def _draw_part(
     b: int,
     scale: float,
     frame: Frames,
+    cover: Floats | None,
 ) -> None:
-    """Paints one eye or the mouth, in place."""
+    """Paints one eye or the mouth, in place, and notes the share of paint in a ``cover`` [s, s]."""
     side = len(frame)
     finer = int(np.clip(np.ceil(_FINE / scale), 2, 3))
     driven = heads.vertices[b, part.vertex]
@@ -165,3 +173,8 @@ def _draw_part(
         window, visibility, paint.light, (appearance.skin, appearance.image), finer,
         (int(left), int(top)), frame,
     )  # fmt: skip
+    if cover is not None:
+        tall, wide = bottom - top, right - left
+        share = cv2.resize(window.unseen, (wide, tall), interpolation=cv2.INTER_AREA)
+        part_of = cover[top:bottom, left:right]
+        np.maximum(part_of, share, out=part_of)
