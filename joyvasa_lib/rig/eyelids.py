@@ -24,6 +24,9 @@ the variance of its noise relative to displacements."""
 _BESIDE, _BEFORE = 0.03, 0.03
 """Rig units from the rim of an eye, as seen from the front, within which the edge of an eyelid is
 looked for, and least distance before the rim."""
+_UNDER_LASHES = 0.12
+"""Rig units below an eye up to which skin lies under the lashes when it is closed; it fades to
+twice as far."""
 _STILL = 0.02
 """Weight up to which skin does not belong to the upper eyelid."""
 
@@ -147,6 +150,13 @@ def lid_stretch(rig: HeadRig) -> Floats:
     """[v] share of a closed upper eyelid that stretches the image too far to show it, [0, 1]."""
     stretch = np.clip((lid_weight(rig) - _FOLDED) / (_STRETCHED - _FOLDED), 0.0, 1.0)
     return np.asarray(stretch * rig.skin_vertex, dtype=np.float32)
+
+
+def under_lashes(rig: HeadRig) -> Floats:
+    """[v] share in [0, 1] to which skin below a closed eye shows the shadow of its lashes."""
+    middle = rig.mean[rig.iris_vertex, 1].max()
+    near = np.clip(2.0 - distance_from_eyelids(rig) / _UNDER_LASHES, 0.0, 1.0)
+    return np.asarray(near * (rig.skin_vertex & (rig.mean[:, 1] > middle)), dtype=np.float32)
 
 
 def closing_order(rig: HeadRig) -> Floats:

@@ -13,12 +13,15 @@ from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
 from joyvasa_lib.rig.calibration import BLINK, applied_blendshapes
-from joyvasa_lib.rig.eyelids import closing_order, lid_stretch
+from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
+_LASHES_FROM, _LASHES_WITHIN = 0.78, 0.12
+"""Share of a blink from which on the lashes' shadow falls on the skin below, and within which it
+becomes whole."""
 
 
 class HeadDriver:
@@ -33,6 +36,7 @@ class HeadDriver:
         self.rig = rig
         self.lid_stretch = lid_stretch(rig)
         self._closing_order = closing_order(rig)
+        self._under_lashes = under_lashes(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
         self._eye_side = np.where(left, 0, 1)
 
@@ -73,6 +77,8 @@ class HeadDriver:
         fit = portrait.fit
         closed = _closing(fit, blendshapes)[:, self._eye_side]
         painted = self.lid_stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
+        lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
+        painted = np.maximum(painted, self._under_lashes * lashes)
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
         return DrivenHeads(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
-from joyvasa_lib.portrait.compact.encode.closed_eyelids import paint_closed_eyelid
 from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
+from joyvasa_lib.portrait.compact.encode.eyelids.closed_eyelids import paint_closed_eyelid
 from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
 from joyvasa_lib.portrait.compact.encode.teeth import arch_length, height_over_edge, row_image
 from joyvasa_lib.rig.eyelids import distance_from_eyelids
