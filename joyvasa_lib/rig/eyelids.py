@@ -15,7 +15,7 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import EYEBALLS, EYES, LEFT_EYE, RIGHT_EYE
 from joyvasa_lib.rig.spreading import height_of, spread
 
-_FOLDED, _STRETCHED = 0.12, 0.32
+_FOLDED, _STRETCHED = 0.05, 0.25
 """Weights up to which a closed eyelid shows the image, and from which on it is painted, because the
 image's skin would be stretched too far."""
 _REACH, _SMOOTHING = 0.11, 0.005

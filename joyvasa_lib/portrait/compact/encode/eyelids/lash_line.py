@@ -18,6 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
+    between,
+    even,
+    eyelid_colour,
+    strip_colour,
+)
 from joyvasa_lib.portrait.compact.encode.palette import luminance
 from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
@@ -25,15 +31,21 @@ from joyvasa_lib.rig.regions import EYES
 from joyvasa_lib.rig.spreading import height_of
 
 Bytes = NDArray[np.uint8]
+Heights = float | NDArray[np.float64]
 
 _COLUMNS, _SAMPLES = 161, 24
 """Columns along the eye in which the strip is read, and samples in each."""
 _STRIP = 0.07
 """Least height in rig units of the strip that is read: the crease may hide the eyelid."""
-_BRIGHT = (50, 80)
-"""Percentiles of the strip's luminance between which its colour is the skin's, not the lashes'."""
-_EVEN, _EVEN_LINE = 0.12, 0.08
-"""Standard deviation of the blur of colours of skin and of lashes along the eye, in lengths."""
+_LASHES_AT = (-0.01, 0.06)
+"""Rig units above the fitted edge between which the image's own line of lashes is looked for."""
+_EVEN_LINE = 0.08
+"""Standard deviation of the blur of the colour and the height of lashes along the eye, in lengths
+of it."""
+_NARROWEST = 0.04
+"""Least height in rig units of the strip above the lashes, and of the skin above the fold."""
+_ABOVE_FOLD, _BELOW_BROW = 1.1, 0.8
+"""Shares of the heights of fold and brow between which the skin above the eyelid is read."""
 _LASHES_ABOVE, _LASHES_BELOW = 0.06, 0.05
 """Rig units above and below the edge of the eyelid within which lashes are carried along."""
 _OUT_OF_EYE = 0.008
@@ -53,15 +65,15 @@ _DARKEST = 0.25
 """Share of the samples there, the darkest, whose mean it is."""
 _STRONGEST = 0.1
 """Least light of the line relative to the eyelid's."""
-_BARE, _FAINTEST = (0.5, 0.75), (0.33, 0.5)
+_BARE, _FAINTEST = (0.5, 0.75), (0.4, 0.55)
 """Between these means of the light of an open eye's lashes its lashes are hardly seen, and most
 light of the line then: no closed eye has none, but that of a statue is a shadow."""
-_INNER, _OUTER = 0.0126, 0.0234
+_INNER, _OUTER = 0.009, 0.018
 """Standard deviation in rig units of the line below the edge, at the inner corner and at the outer
 one: lashes are longer there."""
-_ABOVE = 0.025
+_ABOVE = 0.016
 """The same above the edge."""
-_SHADOW, _SHADOW_BELOW = 0.65, 0.05
+_SHADOW, _SHADOW_BELOW = 0.45, 0.045
 """Share of the line's darkness that belongs to the shadow below it, and its standard deviation in
 rig units."""
 _BEYOND = 0.25
@@ -116,15 +128,18 @@ class EyelidStrip:
         eye: 0 for the person's left eye, 1 for the right one.
         edge: [m, 2] pixels of the image along the eyelid's edge, from the image's left.
         up: [2] unit vector across the eye, away from it.
-        colour: [m, 3] colour of the skin of the eyelid, [0, 255].
-        line: [m, 3] light of its lashes relative to it.
-        dark: [k, m, 3] light of what is dark above the edge, single lashes left out, likewise.
+        colour: [m, 3] colour of the skin of the closed eyelid, [0, 255].
+        seen: [m, 3] colour of the skin that the strip shows, which may be in shadow.
+        line: [m, 3] light of its lashes relative to ``colour``.
+        dark: [k, m, 3] light of what is dark above the edge, single lashes left out, relative to
+            ``seen``.
     """
 
     eye: int
     edge: Floats
     up: Floats
     colour: Floats
+    seen: Floats
     line: Floats
     dark: Floats
 
@@ -144,31 +159,39 @@ class EyelidStrip:
         share = np.linspace(0.0, 1.0, _COLUMNS)
         edge = rim[0] + share[:, None] * length * axes[0]
         edge += height_of((rim - rim[0]) @ axes.T, share * length)[:, None] * axes[1]
-        crease = points[rig.landmark_vertex[list(EYES[eye].crease)]]
-        fold = height_of((crease - rim[0]) @ axes.T, share * length)
-        tall = np.maximum((edge - rim[0]) @ axes[1] - fold, _STRIP * scale)
+        level = (edge - rim[0]) @ axes[1]
 
-        def above(height: NDArray[np.float64]) -> Floats:
-            """[m, k, 3] colours at heights [m or 1, k] in pixels above the edge."""
-            where = edge[:, None] - height[..., None] * axes[1]
+        def height(marks: tuple[int, ...]) -> NDArray[np.float64]:
+            """[m] rig units of a line of landmarks above the edge."""
+            line = (points[rig.landmark_vertex[list(marks)]] - rim[0]) @ axes.T
+            line = line[np.argsort(line[:, 0])]
+            return np.asarray((level - height_of(line, share * length)) / scale)
+
+        def between_heights(low: Heights, high: Heights) -> Floats:
+            """[m, k, 3] colours at even steps between heights in rig units above the edge."""
+            steps = np.linspace(0.0, 1.0, _SAMPLES)
+            up = np.broadcast_to(low, _COLUMNS)[:, None] + steps * np.subtract(high, low)[..., None]
+            where = edge[:, None] - scale * up[..., None] * axes[1]
             return sampled(appearance.image, where.astype(np.float32))
 
-        first, last = (percentile / 100 for percentile in _BRIGHT)
-        skin = above(np.linspace(0.15, 1.0, _SAMPLES) * tall[:, None])
-        colour = _even(_between(skin, first, last), _EVEN)
-        light = np.maximum(colour, np.float32(8.0))
-        lashes = above(np.linspace(0.0, _LINE_ABOVE * scale, _SAMPLES)[None])
-        darkest = _between(lashes, 0.0, _DARKEST)
-        line = _even(np.asarray(darkest / light, np.float32), _EVEN_LINE)
-        heights = np.linspace(0.0, _LASHES_ABOVE, _SAMPLES) + _OUT_OF_EYE
-        seen = np.asarray(above(scale * heights[None]) / light[:, None], np.float32)
+        fold = np.maximum(height(EYES[eye].crease), _STRIP)
+        lashes = _darkest_height(between_heights(*_LASHES_AT))
+        strip = between_heights(lashes, np.maximum(fold, lashes + _NARROWEST))
+        low = _ABOVE_FOLD * fold
+        brow = np.maximum(_BELOW_BROW * height(EYES[eye].brow_bottom), low + _NARROWEST)
+        colour, seen = eyelid_colour(strip, between_heights(low, brow)), strip_colour(strip)
+        darkest = between(between_heights(0.0, _LINE_ABOVE), 0.0, _DARKEST)
+        line = even(darkest / np.maximum(colour, np.float32(8.0)), _EVEN_LINE)
+        over = between_heights(_OUT_OF_EYE, _LASHES_ABOVE + _OUT_OF_EYE)
+        dark = np.clip(over / np.maximum(seen, np.float32(8.0))[:, None], 0.0, 1.0)
         return cls(
             eye,
             edge.astype(np.float32),
             -axes[1].astype(np.float32),
             colour,
+            seen,
             line,
-            _long_only(np.clip(seen, 0.0, 1.0)),
+            _long_only(dark),
         )
 
     def colour_at(self, share: Floats) -> Floats:
@@ -209,8 +232,8 @@ class EyelidStrip:
         height = np.maximum(-at.above, 0.0)
         away = ((height + _OUT_OF_EYE) * scale)[..., None] * self.up
         where = _column(self.edge, at.share) + away
-        seen = sampled(image, where.astype(np.float32))
-        dark = np.clip(seen / np.maximum(self.colour_at(at.share), 8.0), 0.0, 1.0) ** _DENSER
+        lashes = sampled(image, where.astype(np.float32))
+        dark = np.clip(lashes / np.maximum(_column(self.seen, at.share), 8.0), 0.0, 1.0) ** _DENSER
         fade = _HANGING * _fade(at, -at.above, _LASHES_BELOW)
         return np.asarray(1.0 - fade[..., None] * (1.0 - dark), np.float32)
 
@@ -244,19 +267,11 @@ def _column(values: Floats, share: Floats) -> Floats:
     return np.asarray(values[low] * (1.0 - rest) + values[low + 1] * rest, np.float32)
 
 
-def _between(colours: Floats, first: float, last: float) -> Floats:
-    """[m, 3] mean of the samples [m, k, 3] between two shares of their order by luminance."""
-    order = np.argsort(luminance(colours), axis=1)
-    rows = slice(round(first * colours.shape[1]), round(last * colours.shape[1]))
-    return np.take_along_axis(colours, order[..., None], 1)[:, rows].mean(1)
-
-
-def _even(values: Floats, spread: float) -> Floats:
-    """[m, 3] values blurred along the eye by a standard deviation in its lengths."""
-    blurred = cv2.GaussianBlur(
-        values[None], (0, 0), spread * _COLUMNS, borderType=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(blurred[0], np.float32)
+def _darkest_height(colours: Floats) -> NDArray[np.float64]:
+    """[m] height in rig units at which samples [m, k, 3] over ``_LASHES_AT`` are darkest."""
+    smooth = even(luminance(colours), _EVEN_LINE / 2.0)
+    height = np.linspace(*_LASHES_AT, _SAMPLES)[smooth.argmin(1)]
+    return np.asarray(even(height[:, None], _EVEN_LINE)[:, 0], np.float64)
 
 
 def _long_only(light: Floats) -> Floats:
