@@ -60,7 +60,7 @@ def test_the_line_is_darkest_on_the_edge_and_fades_below_it(
     below = found[:6]
     assert (np.diff(below) < 0).all()
     assert below[0] > 0.95
-    assert below[-1] == pytest.approx(0.5, abs=0.02)  # no lashes are seen: a shadow
+    assert below[-1] == pytest.approx(0.65, abs=0.02)  # no lashes are seen: a shadow
     assert found[-1] > 0.95
 
 
@@ -80,6 +80,21 @@ def test_the_line_is_as_dark_as_the_open_eyes_lashes(appearance: Appearance) -> 
     with_lashes = light(painted_over(appearance, 0.0, 1.0), 0.5)
     assert with_lashes[5] < 0.27
     assert with_lashes[5] < light(appearance, 0.5)[5] - 0.05
+
+
+@pytest.mark.parametrize("lashes", [(0.0, 1.0), (0.48, 0.52)], ids=["all along", "one"])
+def test_nothing_along_the_line_is_darker_than_the_line(
+    appearance: Appearance, lashes: tuple[float, float]
+) -> None:
+    image = appearance.image.copy()
+    image[painted_over(appearance, *lashes).image[..., 0] != SKIN] = 0.35 * SKIN
+    strip = EyelidStrip.of(
+        bundled_rig(), Appearance(**{**appearance.__dict__, "image": image}), 0, SCALE
+    )
+    heights = np.linspace(-0.1, 0.1, 81, dtype=np.float32)
+    at = EyelidPlace(np.full((1, 81), 0.5, np.float32), heights[None])
+    line = min(strip.line[len(strip.line) // 2].mean(), 0.65)  # a shadow where no lashes are seen
+    assert strip.lashes_at(image, at, SCALE).min() == pytest.approx(line, abs=0.03)
 
 
 def test_liner_goes_down_with_the_edge_and_a_single_lash_hangs(appearance: Appearance) -> None:

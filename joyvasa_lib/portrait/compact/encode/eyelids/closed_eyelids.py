@@ -42,6 +42,9 @@ _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1
 to avoid hair and shadows."""
 _OWN_FROM, _OWN_TO = 0.05, 0.30
 """Weights of the eyelid between which the skin around it gives way to its own colour."""
+_WHOLLY = 0.4
+"""Share of paint from which on the image does not show through: what is left of the fold's shadow
+would lie as a dark band across the eyelid."""
 _BULGE, _FOLD = 0.02, 0.04
 """How much lighter the middle of a closed eyelid is, and how much darker its fold: a round eyelid
 under light from above."""
@@ -110,7 +113,7 @@ def paint_closed_eyelid(
     theirs = cv2.remap(
         appearance.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
-    painted = np.minimum(2.5 * painted, 1.0)
+    painted = np.minimum(painted / _WHOLLY, 1.0)
     opacity = np.maximum(painted, sampled(appearance.eye_matte, where) / 255.0)
     weight = clean * np.clip(1.0 - 4.0 * opacity, 0.0, 1.0)
     weight *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))

@@ -3,7 +3,8 @@
 An open eye shows a strip of its eyelid between lashes and fold. It carries make-up, but lashes,
 liner and the shadow of the fold lie over it, and they darken all of a narrow strip. The skin
 between fold and brow has none of them. The eyelid's colour lies between the two: nearer the lighter
-one, and nearer the skin above where the strip is uneven, as lashes are and make-up is not.
+one, and nearer the skin above where the strip is uneven, as lashes are and make-up is not. A strip
+of another hue than the skin above is made up, and has the eyelid's colour: shadow has no such hue.
 
 Axis legend: ``m`` columns along the eye, ``k`` samples across it.
 """
@@ -29,6 +30,9 @@ _IF_EVEN, _IF_UNEVEN = 0.3, 0.8
 of one that is black in places."""
 _IF_LIGHTER = 0.35
 """The same for an eyelid that is lighter: no lashes darken it."""
+_MADE_UP = (0.2, 0.4)
+"""Difference of hue of strip and skin above, both divided by their luminance, from which on the
+strip is made up, and from which on that alone counts. Shadows on faces have up to 0.18."""
 _BLEND = 0.15
 """Difference of luminance, relative to the skin above, over which one becomes the other."""
 
@@ -49,7 +53,10 @@ def eyelid_colour(strip: Floats, above: Floats) -> Floats:
     light = np.maximum(luminance(seen), np.float32(1.0))
     darkest = luminance(even(between(strip, *_DARK), _EVEN)) / light
     hidden = _IF_UNEVEN + (_IF_EVEN - _IF_UNEVEN) * np.clip(darkest, 0.0, 1.0)
-    lighter = light / np.maximum(luminance(skin), np.float32(1.0)) - 1.0
+    light_above = np.maximum(luminance(skin), np.float32(1.0))
+    hue = np.linalg.norm(seen / light[:, None] - skin / light_above[:, None], axis=1)
+    hidden *= np.interp(hue, _MADE_UP, (1.0, 0.0))
+    lighter = light / light_above - 1.0
     share = np.interp(lighter, (-_BLEND, _BLEND), (0.0, 1.0))
     share = (hidden + share * (_IF_LIGHTER - hidden))[:, None]
     return np.asarray(seen + share * (skin - seen), np.float32)

@@ -1,9 +1,9 @@
 """What lies along the edge of a closed eyelid: its lashes, and the shadow that they throw.
 
 An eye is read as closed by the dark line along its edge and the soft shadow below it. The line is
-as dark as the lashes of the open eye are. Above the edge goes on what is dark there for a good
-part of the eye's length, such as liner; single lashes, which stand upwards on an open eye, hang
-down from a closed one.
+as dark as the lashes of the open eye are, and nothing along it is darker. Above the edge goes on
+what is dark there for a good part of the eye's length, such as liner; single lashes, which stand
+upwards on an open eye, hang down from a closed one.
 
 Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``m`` columns along the eye,
 ``k`` samples across the strip.
@@ -51,7 +51,7 @@ _LASHES_ABOVE, _LASHES_BELOW = 0.06, 0.05
 _OUT_OF_EYE = 0.008
 """Rig units above the fitted edge from which on lashes are read: below may be the bright eye."""
 _DENSER = 3.0
-"""Power of the darkness of lashes: closed, they lie over each other."""
+"""Power of the darkness of lashes that hang down: closed, they lie over each other."""
 _HANGING = 0.6
 """Darkness of lashes below a closed eye relative to above the open one: they spread there."""
 _LONG = 0.25
@@ -65,8 +65,8 @@ _DARKEST = 0.25
 """Share of the samples there, the darkest, whose mean it is."""
 _STRONGEST = 0.1
 """Least light of the line relative to the eyelid's."""
-_BARE, _FAINTEST = (0.5, 0.75), (0.4, 0.55)
-"""Between these means of the light of an open eye's lashes its lashes are hardly seen, and most
+_BARE, _FAINTEST = (0.5, 0.75), (0.4, 0.65)
+"""Between these medians of the light of an open eye's lashes its lashes are hardly seen, and most
 light of the line then: no closed eye has none, but that of a statue is a shadow."""
 _INNER, _OUTER = 0.009, 0.018
 """Standard deviation in rig units of the line below the edge, at the inner corner and at the outer
@@ -213,9 +213,9 @@ class EyelidStrip:
         shadow = np.exp(-0.5 * (below / _SHADOW_BELOW) ** 2)
         cover = (1.0 - _SHADOW) * line + _SHADOW * shadow
         cover *= np.exp(-0.5 * (above / _ABOVE) ** 2) * at.between_corners(_BEYOND)
-        faintest = np.interp(self.line.mean(), _BARE, _FAINTEST)
+        faintest = np.interp(np.median(self.line), _BARE, _FAINTEST)
         light = np.clip(_column(self.line, at.share), _STRONGEST, faintest)
-        return np.minimum(carried, 1.0 - cover[..., None] * (1.0 - light))
+        return np.maximum(np.minimum(carried, 1.0 - cover[..., None] * (1.0 - light)), light)
 
     def _above(self, at: EyelidPlace) -> Floats:
         """[h, w, 3] factors of what is dark above the edge."""
@@ -274,9 +274,9 @@ def _darkest_height(colours: Floats) -> NDArray[np.float64]:
     return np.asarray(even(height[:, None], _EVEN_LINE)[:, 0], np.float64)
 
 
-def _long_only(light: Floats) -> Floats:
-    """[k, m, 3] closed lashes' light, of [m, k, 3]: what is dark for a part of the eye's length."""
+def _long_only(light: NDArray[np.floating]) -> Floats:
+    """[k, m, 3] light of [m, k, 3] without what is dark for a small part of the eye's length."""
     along = 2 * round(_LONG * _COLUMNS / 2) + 1
-    rows = np.ascontiguousarray(light.transpose(1, 0, 2) ** np.float32(_DENSER))
+    rows = np.ascontiguousarray(light.transpose(1, 0, 2), np.float32)
     closed = cv2.morphologyEx(rows, cv2.MORPH_CLOSE, np.ones((1, along), np.uint8))
     return np.asarray(cv2.GaussianBlur(closed, (0, 0), sigmaX=_SOFT_ALONG, sigmaY=_SOFT_ACROSS))

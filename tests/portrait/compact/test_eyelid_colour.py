@@ -1,0 +1,55 @@
+"""The colour of a closed eyelid, from the strip between lashes and fold and the skin above it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import eyelid_colour
+
+SKIN = np.array([210.0, 170.0, 150.0], np.float32)
+COLUMNS, SAMPLES = 41, 24
+
+
+def strip(colour: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.broadcast_to(colour, (COLUMNS, SAMPLES, 3)).astype(np.float32)
+
+
+def share_of_skin(seen: NDArray[np.float32], colour: NDArray[np.floating]) -> float:
+    """How far the found colour went from the strip's skin to the skin above."""
+    found = eyelid_colour(seen, strip(SKIN))
+    assert np.ptp(found, axis=0).max() < 0.5  # columns are alike
+    share = (found.mean(0) - colour) / (SKIN - colour)
+    assert np.ptp(share) < 0.01
+    return float(share.mean())
+
+
+def with_lashes(colour: NDArray[np.floating]) -> NDArray[np.float32]:
+    seen = strip(colour)
+    seen[:, ::4] = 10.0
+    return seen
+
+
+def test_skin_of_one_colour_is_the_eyelids() -> None:
+    np.testing.assert_allclose(eyelid_colour(strip(SKIN), strip(SKIN)), strip(SKIN)[:, 0], 1e-3)
+
+
+def test_a_dark_eyelid_lies_between_the_strip_and_the_skin_above() -> None:
+    assert share_of_skin(strip(0.6 * SKIN), 0.6 * SKIN) == pytest.approx(0.3, abs=0.02)
+
+
+def test_lashes_over_the_strip_lead_towards_the_skin_above() -> None:
+    assert share_of_skin(with_lashes(0.6 * SKIN), 0.6 * SKIN) > 0.7
+
+
+def test_a_light_eyelid_is_mostly_its_own() -> None:
+    light = np.array([250.0, 205.0, 180.0])
+    assert share_of_skin(with_lashes(light), light) == pytest.approx(0.35, abs=0.02)
+
+
+@pytest.mark.parametrize("light", [(0.4, 0.5, 1.0), (0.5, 0.9, 0.5)], ids=["blue", "green"])
+def test_made_up_eyelids_have_the_colour_of_the_strip(light: tuple[float, float, float]) -> None:
+    made_up = SKIN * np.array(light)
+    found = eyelid_colour(with_lashes(made_up), strip(SKIN))
+    np.testing.assert_allclose(found, strip(made_up)[:, 0], rtol=1e-3)
