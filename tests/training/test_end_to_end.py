@@ -32,7 +32,11 @@ STARTS = (3200, 16000, 28800)
 
 @pytest.fixture
 def videos(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
-    """Three people speak parts of a sentence, drawn by the bundled checkpoint."""
+    """Three people speak parts of a sentence and smile, drawn by the bundled checkpoint.
+
+    The smile is what a model can learn from two of them and show on the third: as the bundled model
+    made their speech, there is nothing else.
+    """
     pipe = JoyVASAPipeline.from_pretrained()
     pipe.portrait_model = CompactPortraitModel(bundled_rig())  # without refiner
     words = load_speech(DEMO / "hello.flac").waveform
@@ -42,7 +46,13 @@ def videos(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
         sound = words[start : start + FRAMES * 640]
         folder = tmp_path / "videos" / name
         folder.mkdir(parents=True)
-        animation = pipe(np.ascontiguousarray(image), sound, sample_rate=SAMPLE_RATE, seed=start)
+        animation = pipe(
+            np.ascontiguousarray(image),
+            sound,
+            sample_rate=SAMPLE_RATE,
+            seed=start,
+            emotion="happiness:1.0",
+        )
         animation.save(folder / "talk.mp4")
     return tmp_path / "videos"
 
@@ -78,13 +88,10 @@ def test_videos_become_a_model_that_goes_on_learning_and_renders(
     sessions = json.loads((run / "command.json").read_text())
     assert sessions["step"] == 12
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    checks = {line["step"]: line for line in lines if "valid/error" in line}
-    assert set(checks) == {0, 12, 24}
-    # the mouth follows speech; when somebody blinks within the one second is left to chance, and
-    # losses depend on which clip a step draws
-    mouth = {step: check["valid/mouth_error"] for step, check in checks.items()}
-    assert mouth[24] < mouth[12] < 0.95 * mouth[0]
-    assert checks[24]["valid/error"] < checks[0]["valid/error"]
+    errors = {line["step"]: line["valid/error"] for line in lines if "valid/error" in line}
+    assert set(errors) == {0, 12, 24}
+    assert errors[12] < 0.9 * errors[0]  # losses depend on which clip a step draws
+    assert errors[24] < 0.9 * errors[12]
 
     words = load_speech(DEMO / "hello.flac").waveform[8000:16000]
     write_wav(tmp_path / "speech.wav", words)
