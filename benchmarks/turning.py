@@ -6,8 +6,10 @@ Each head is rendered once as a portrait and again as it looks when it has turne
 preset turns the portrait, with the person told from the background and without (as around animals);
 three regions are compared with the truth: a ring around the head's outline, the mouth, the eyes.
 The fit is exact, so that what is measured is what is drawn. Peak signal-to-noise ratio in decibels
-and structural similarity; larger is better. The sheet shows the portrait, and for each yaw the
-truth, the frame without layers and the frame with them.
+and structural similarity; larger is better. A second table compares the contours of eyelids and
+lips that are read from frames with those read from the truth: mean distance of their landmarks in
+hundredths of the distance of the outer eye corners; smaller is better. The sheet shows the
+portrait, and for each yaw the truth, the frame without layers and the frame with them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.shape import random_shape
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.person_matte import person_matte
 from joyvasa_lib.media.image import save_image
 from joyvasa_lib.motion.driving.pose import Pose, compose_pose
@@ -34,7 +37,7 @@ from joyvasa_lib.nn.ssim import structural_similarity
 from joyvasa_lib.portrait.compact.driven_head import source_pose
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.rig.fitting import HeadFit
-from joyvasa_lib.rig.regions import EYES, LIPS
+from joyvasa_lib.rig.regions import EYES, LIPS, OUTER_EYE_CORNERS
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -169,6 +172,43 @@ def print_table(heads: list[TurnedHead]) -> None:
             )
 
 
+def contour_errors(
+    finder: MediaPipeFaceDetector, frame: Pixels, truth: Pixels
+) -> tuple[float, float]:
+    """Errors of eyelids and lips, hundredths of the distance of the eye corners; NaN unread."""
+    found = [finder.detect(image) for image in (frame, truth)]
+    if not all(found):
+        return float("nan"), float("nan")
+    own, wanted = (faces[0].landmarks[:, :2] for faces in found)
+    corners = wanted[list(OUTER_EYE_CORNERS)]
+    unit = float(np.hypot(*(corners[1] - corners[0]))) / 100.0
+    apart = np.linalg.norm(own - wanted, axis=1) / unit
+    lids = [index for eye in EYES for index in eye.lids]
+    return float(apart[lids].mean()), float(apart[list(LIPS)].mean())
+
+
+def print_contours(heads: list[TurnedHead]) -> None:
+    finder = MediaPipeFaceDetector()
+    print("\n| yaw | eyelids without layers | with | lips without layers | with | heads read |")
+    print("|---|---|---|---|---|---|")
+    for index, yaw in enumerate(YAWS):
+        errors = np.array(
+            [
+                [
+                    contour_errors(finder, frames[index], head.truth[index])
+                    for frames in (head.without, head.layered)
+                ]
+                for head in heads
+            ]
+        )
+        read = np.isfinite(errors).all((1, 2))
+        (lids_before, lips_before), (lids, lips) = errors[read].mean(0)
+        print(
+            f"| {yaw:.0f} | {lids_before:.2f} | {lids:.2f} | {lips_before:.2f} | {lips:.2f} "
+            f"| {read.sum()} of {len(heads)} |"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -185,6 +225,7 @@ def main() -> None:
     told = [head for head in heads if head.told]
     print(f"{len(told)} of {len(heads)} people were told from the background\n")
     print_table(heads)
+    print_contours(heads)
     if options.sheet is not None:
         rows = [
             np.concatenate(
