@@ -1,7 +1,8 @@
 """Speech features of recordings, computed once and kept on disk: memory holds none of them.
 
-What is kept is known by its content: the speech network's weights and the recording's own samples
-and motion. Other weights or other data under the same name never meet features that are not theirs.
+What is kept is known by its content: the speech network's weights and the recording's own samples.
+Other weights or other data under the same name never meet features that are not theirs, and motion
+that was made anew for the same sound does not cost its features.
 
 Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` audio width.
 """
@@ -29,9 +30,11 @@ from joyvasa_lib.training.encoder.augmentation import augment
 from joyvasa_lib.training.encoder.features import encode
 from joyvasa_lib.training.motion.source import Recording, Take
 
-OPEN_FILES = 128
+OPEN_FILES = 256
 _NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 """Entries of an encoder's configuration that say where it came from, not what it computes."""
+_MOTION, _FEATURES = "motion", "features"
+"""How the files of a copy begin; the second also names the features in the first's metadata."""
 
 
 class Excerpt(NamedTuple):
@@ -55,9 +58,9 @@ class FeatureCache:
 
     Copy 0 is the recording itself, encoded in the longest windows; the others were heard through
     rooms, microphones and noise, are takes of their own where a recording has such, and are encoded
-    in windows of any of the lengths. Each is a file, of which only what is asked
-    for is read. Several threads and processes may ask at once: a file appears whole, and two that
-    make the same one make the same bytes.
+    in windows of any of the lengths. Each is two files, of which only what is asked for is read:
+    the motion, and the features that it names. Several threads and processes may ask at once: a
+    file appears whole, and two that make the same one make the same bytes.
     """
 
     def __init__(
@@ -91,41 +94,65 @@ class FeatureCache:
 
     def length(self, index: int, copy: int) -> int:
         """Returns how many frames a copy of the recording ``index`` has."""
-        return int(self._file(index, copy).get_slice("values").get_shape()[0])
+        return int(self._files(index, copy)[0].get_slice("values").get_shape()[0])
 
     def read(self, index: int, copy: int, start: int = 0, stop: int | None = None) -> Excerpt:
         """Returns frames ``start`` to ``stop``, or as far as they go, of a copy of a recording."""
-        file, length = self._file(index, copy), self.length(index, copy)
+        motion, features = self._files(index, copy)
+        length = int(motion.get_slice("values").get_shape()[0])
         stop = length if stop is None else min(stop, length)
-        return Excerpt(*(file.get_slice(name)[start:stop] for name in Excerpt._fields))
+        files = {"features": features}
+        return Excerpt(
+            *(files.get(name, motion).get_slice(name)[start:stop] for name in Excerpt._fields)
+        )
 
-    def _file(self, index: int, copy: int) -> Any:
+    def _files(self, index: int, copy: int) -> tuple[Any, Any]:
+        """The motion and the features of a copy, opened; made if they are not there."""
         if (digest := self._digests.get(index)) is None:
             digest = self._digests[index] = fingerprint_of_take(self.recordings[index].load())
-        # The augmentation is drawn by index, so the index is part of what the features are.
-        heard = self.windows if copy else max(self.windows), self.look_ahead
-        key = f"{index}\t{digest}\t{copy}\t{heard}\t{Excerpt._fields}"
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+        path = self._path(_MOTION, index, digest, copy, self._heard(copy))
         if not path.exists():
             with self._encoding:
                 if not path.exists():
                     self._write(path, index, copy)
-        return _opened(path)
+        motion = _opened(path)
+        return motion, _opened(self.folder / motion.metadata()[_FEATURES])
+
+    def _path(self, kind: str, *known_by: object) -> Path:
+        key = hashlib.sha256("\t".join(map(str, known_by)).encode()).hexdigest()[:24]
+        return self.folder / f"{kind}-{key}.safetensors"
+
+    def _heard(self, copy: int) -> str:
+        """How a copy is encoded, as far as the recipe says."""
+        return f"{self.windows if copy else max(self.windows)} {self.look_ahead}"
 
     def _write(self, path: Path, index: int, copy: int) -> None:
         recording = self.recordings[index]
         varied = recording.vary if copy else None
         take = varied(self._rng(index, copy)) if varied else recording.load()
-        waveform = augment(take.waveform, self._rng(index, copy, 1)) if copy else take.waveform
+        features = self._encoded(take, index, copy)
         frames = len(take.values)
-        window = self._window(index, copy)
-        features = encode(self.encoder, waveform, frames, window, self.look_ahead)
         closed = np.zeros(frames, np.float32) if take.closed is None else take.closed
         style = take.style
         style = np.full((frames, len(DIALS)), np.nan, np.float32) if style is None else style
-        parts = Excerpt(features, take.values, closed, style)._asdict()
+        parts = {"values": take.values, "closed": closed, "style": style}
+        parts = {name: np.ascontiguousarray(value) for name, value in parts.items()}
         with atomic_path(path) as temporary:
-            save_file({name: np.ascontiguousarray(x) for name, x in parts.items()}, temporary)
+            save_file(parts, temporary, {_FEATURES: features.name})
+
+    def _encoded(self, take: Take, index: int, copy: int) -> Path:
+        """The file with a copy's features, which are made if they are not there."""
+        frames, window = len(take.values), self._window(index, copy)
+        sound = fingerprint_of(take.waveform)
+        # The augmentation is drawn by index, so the index is part of what the features are.
+        path = self._path(_FEATURES, index, copy, sound, frames, window, self.look_ahead)
+        if path.exists():
+            return path
+        waveform = augment(take.waveform, self._rng(index, copy, 1)) if copy else take.waveform
+        features = encode(self.encoder, waveform, frames, window, self.look_ahead)
+        with atomic_path(path) as temporary:
+            save_file({"features": np.ascontiguousarray(features)}, temporary)
+        return path
 
     def _window(self, index: int, copy: int) -> int:
         """Frames that a copy is encoded with at once."""
@@ -145,8 +172,13 @@ def _opened(path: Path) -> Any:
 
 def fingerprint_of_take(take: Take) -> str:
     """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
+    return fingerprint_of(take.waveform, take.values, take.closed, take.style)
+
+
+def fingerprint_of(*arrays: NDArray[Any] | None) -> str:
+    """Returns a short hash of arrays: their types, shapes and values."""
     found = hashlib.sha256()
-    for values in (take.waveform, take.values, take.closed, take.style):
+    for values in arrays:
         if values is not None:
             found.update(f"{values.dtype}{values.shape}".encode())
             found.update(np.ascontiguousarray(values).view(np.uint8).data)

@@ -102,7 +102,26 @@ def test_other_sound_or_motion_under_the_same_name_has_features_of_its_own(
     assert np.array_equal(read(sounds[0], 2 * values).values, 2 * values)
     assert np.array_equal(read(sounds[0], values).features, first.features)
     (folder,) = tmp_path.iterdir()
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.glob("motion-*"))) == 3
+    assert len(list(folder.glob("features-*"))) == 2  # motion made anew does not cost them
+
+
+def test_motion_made_anew_is_read_without_encoding_the_sound_again(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, values = AudioEncoder.from_pretrained(encoder), np.ones((50, 59), np.float32)
+    sound = speaking_tones(50, 0)[0].astype(np.float32) / 32768
+
+    def read(values: NDArray[np.float32], copy: int) -> Any:
+        recording = Recording("clip", 50, lambda: Take(sound, values))
+        return FeatureCache(network, [recording], 2, 0, tmp_path).read(0, copy)
+
+    first = [read(values, copy) for copy in (0, 1)]
+    monkeypatch.setattr("joyvasa_lib.training.motion.features.encode", None)
+    for copy in (0, 1):
+        again = read(3 * values, copy)
+        assert np.array_equal(again.values, 3 * values)
+        assert np.array_equal(again.features, first[copy].features)
 
 
 def test_an_encoder_that_computes_otherwise_with_the_same_weights_has_features_of_its_own(
