@@ -1,8 +1,9 @@
 """One training step of one or several processes; run by ``test_distributed.py``.
 
-python distributed_step.py OUTPUT ACCUMULATION [RECIPE RUN]
+python distributed_step.py OUTPUT ACCUMULATION [RECIPE RUN RECIPE RUN]
 
-Writes the gradients of four rows, however they are spread over processes and accumulated batches.
+Writes the gradients of four rows, however they are spread over processes and accumulated batches;
+then trains motion, then portrait networks, by the recipes, where they are given.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import gc
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
@@ -94,7 +97,7 @@ def objective() -> RowObjective:
     return RowObjective(network, normalizer, ObjectiveOptions(WEIGHTS, own_previous=0.5))
 
 
-def main(output: Path, accumulation: int, recipe: Path | None = None, run_dir: str = "") -> None:
+def main(output: Path, accumulation: int, *recipes_and_runs: Path) -> None:
     torch.set_num_threads(1)
     loop = LoopConfig(gradient_accumulation=accumulation, gradient_clip=1e9)
     run = TrainingRun(output.with_suffix(".run"), objective(), loop)
@@ -114,14 +117,17 @@ def main(output: Path, accumulation: int, recipe: Path | None = None, run_dir: s
 
     run.optimizer.optimizer.register_step_pre_hook(keep)
     run._update(StepLoss(run, WorkAhead(rows, 0)))
-    if recipe is not None:
+    if recipes_and_runs:
         from joyvasa_lib.training.motion.train import train_motion
+        from joyvasa_lib.training.portrait.train import train_portrait
 
-        train_motion(recipe, run_dir)
+        with patch.object(Accelerator, "end_training"):  # which ends the group of processes
+            train_motion(*recipes_and_runs[:2])
+        train_portrait(*recipes_and_runs[2:])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:4]), *sys.argv[4:5])
+    main(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:]))
     gc.collect()  # networks that refer to the process group, before the interpreter ends
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

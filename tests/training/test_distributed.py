@@ -25,7 +25,6 @@ from training_sets import write_encoder, write_prepared, write_recipe
 
 pytestmark = pytest.mark.slow
 
-HERE = places.TESTS / "support"
 # "multi_gpu" is accelerate's word for several processes, on the CPU where there is no GPU.
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
@@ -51,36 +50,54 @@ def agree(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 
 
 def launch(processes: int, *arguments: object) -> None:
-    accelerated(processes, HERE / "distributed_step.py", *arguments)
-
-
-def accelerated(processes: int, *arguments: object) -> None:
     environment = {
         **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path),
         "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
+    script = places.TESTS / "support" / "distributed_step.py"
     done = subprocess.run(
-        [*LAUNCH, str(processes), *map(str, arguments)], env=environment, capture_output=True,
-        text=True,
+        [*LAUNCH, str(processes), str(script), *map(str, arguments)], env=environment,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_two_processes_and_two_batches_give_the_gradients_of_one_large_batch(
-    expected: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
-    data = write_prepared(tmp_path / "data", [60, 70], [30])
-    recipe = write_recipe(
-        tmp_path / "recipe.yaml", data, write_encoder(tmp_path / "encoder"), steps=2,
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes wrote, started once: a step's gradients, and a run of either training."""
+    folder = tmp_path_factory.mktemp("two")
+    data = write_prepared(folder / "data", [60, 70], [30])
+    motion = write_recipe(
+        folder / "motion.yaml", data, write_encoder(folder / "encoder"), steps=2,
         gradient_accumulation=2, validation_seconds=1.0,
     )  # fmt: skip
-    launch(2, tmp_path / "two.safetensors", 1, recipe, tmp_path / "run")
-    assert agree(load_file(tmp_path / "two.safetensors"), expected)
-    # The same two processes trained, validated once, and wrote one run.
-    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    write_head_frames(folder / "heads", HEADS)
+    portrait = write_portrait_recipe(folder / "portrait.yaml", folder / "heads", critic_from=1)
+    recipes = [motion, folder / "motion", portrait, folder / "portrait"]
+    launch(2, folder / "gradients.safetensors", 1, *recipes)
+    return folder
+
+
+def wrote_one_run(folder: Path, network: str) -> None:
+    """Two processes trained, validated once, and wrote one run."""
+    lines = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 2]
-    assert json.loads((tmp_path / "run" / "command.json").read_text())["processes"] == 2
-    assert (tmp_path / "run" / "generator" / "denoiser" / "config.json").is_file()
+    assert json.loads((folder / "command.json").read_text())["processes"] == 2
+    assert (folder / "generator" / network / "config.json").is_file()
+
+
+def test_two_processes_and_two_batches_give_the_gradients_of_one_large_batch(
+    expected: dict[str, torch.Tensor], two_processes: Path
+) -> None:
+    assert agree(load_file(two_processes / "gradients.safetensors"), expected)
+
+
+def test_two_processes_train_motion_and_write_one_run(two_processes: Path) -> None:
+    wrote_one_run(two_processes / "motion", "denoiser")
+
+
+def test_two_processes_train_portrait_networks_and_write_one_run(two_processes: Path) -> None:
+    wrote_one_run(two_processes / "portrait", "portrait/warping")
 
 
 def test_accumulated_batches_give_the_gradients_of_one_large_batch(
@@ -103,14 +120,3 @@ def test_the_mean_of_the_batches_own_gradients_would_not_do(
         for name, parameter in model.named_parameters():
             sums[name] += parameter.grad / 2
     assert not agree(sums, expected)
-
-
-def test_two_processes_train_portrait_networks_and_write_one_run(tmp_path: Path) -> None:
-    write_head_frames(tmp_path / "heads", HEADS)
-    recipe = write_portrait_recipe(tmp_path / "portrait.yaml", tmp_path / "heads", critic_from=1)
-    module = "joyvasa_lib.training.portrait"
-    accelerated(2, "-m", module, "--config", recipe, "--run", tmp_path / "run")
-    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 2]
-    assert json.loads((tmp_path / "run" / "command.json").read_text())["processes"] == 2
-    assert (tmp_path / "run" / "generator" / "portrait" / "warping" / "config.json").is_file()
