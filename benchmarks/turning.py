@@ -100,7 +100,7 @@ def turned_head(model: CompactPortraitModel, skin: SkinMap, seed: int, side: int
     still = np.zeros((len(YAWS), 52), np.float32)
     frames = []
     for given in (None, matte):
-        portrait = model.portrait_of(fit, image, None, given)
+        portrait = model.portrait_of(fit, image, given)
         driven = model.driver.vertices(portrait, still, pose, replaced=0.0)
         drawn = model.composite(portrait, still, pose, driven)
         if model.refiner is not None:

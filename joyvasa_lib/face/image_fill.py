@@ -17,24 +17,24 @@ _LEVELS = 7
 """Blurs beyond the border: 1 pixel wide, 2, 4 and so on."""
 
 
-def continued(square: NDArray[np.generic], box: tuple[int, int, int, int]) -> Floats:
-    """A square [s, s, c] of which only a part shows an image: what lies beyond is continued.
+def continued(pixels: NDArray[np.generic], box: tuple[int, int, int, int]) -> Floats:
+    """Pixels [h, w, c] of which only a part shows an image: what lies beyond is continued.
 
     The image's edge goes on, and is blurred more the farther it is: nothing becomes a line that
     leads out of the image.
 
     Args:
-        square: [s, s, c]; outside of the box it does not matter.
+        pixels: [h, w, c]; outside of the box they do not matter.
         box: left, top, right, bottom of the part that shows the image, at least a pixel of it.
     """
     left, top, right, bottom = box
-    side = len(square)
-    if box == (0, 0, side, side):
-        return np.array(square, np.float32)
-    rows = np.clip(np.arange(side), top, bottom - 1)
-    columns = np.clip(np.arange(side), left, right - 1)
-    values = np.asarray(square, np.float32)[rows[:, None], columns[None]]
-    away = np.hypot(*np.meshgrid(np.arange(side) - columns, np.arange(side) - rows))
+    height, width = pixels.shape[:2]
+    if box == (0, 0, width, height):
+        return np.array(pixels, np.float32)
+    rows = np.clip(np.arange(height), top, bottom - 1)
+    columns = np.clip(np.arange(width), left, right - 1)
+    values = np.asarray(pixels, np.float32)[rows[:, None], columns[None]]
+    away = np.hypot(*np.meshgrid(np.arange(width) - columns, np.arange(height) - rows))
     level = np.clip(np.log2(np.maximum(_SOFTER * away, 0.5)) + 1.0, 0.0, float(_LEVELS))
     softer = values
     result = values.copy()
@@ -46,16 +46,16 @@ def continued(square: NDArray[np.generic], box: tuple[int, int, int, int]) -> Fl
 
 
 def _blurred(image: Floats, spread: float) -> Floats:
-    """A Gaussian blur [s, s, c]; a wide one on a smaller image, which is much faster."""
-    side = len(image)
-    factor = min(max(1, int(spread / 2.0)), max(1, side // 8))
+    """A Gaussian blur [h, w, c]; a wide one on a smaller image, which is much faster."""
+    height, width = image.shape[:2]
+    factor = min(max(1, int(spread / 2.0)), max(1, min(height, width) // 8))
     small = image
     if factor > 1:
-        size = (max(1, side // factor), max(1, side // factor))
+        size = (max(1, width // factor), max(1, height // factor))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(small, (0, 0), spread / factor, borderType=cv2.BORDER_REPLICATE)
     if factor > 1:
-        soft = cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR)
+        soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(soft, np.float32).reshape(image.shape)
 
 

@@ -23,7 +23,6 @@ from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.concurrency import Loaded, steady_products
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.crop import FaceCrop
-from joyvasa_lib.face.person_matte import person_matte
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
 from joyvasa_lib.motion.driving.blendshapes import compose_blendshapes
@@ -38,6 +37,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.person.headroom import whole_person
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
 from joyvasa_lib.portrait.compact.reading.acting import ExpressionReaders
 from joyvasa_lib.portrait.compact.reading.motion_reader import expected_expression, read_motion
@@ -170,15 +170,15 @@ class CompactPortraitModel(PortraitModel):
                 "use MediaPipeFaceDetector or ManualFaceDetector"
             )
         fit = fit_head(self.rig, landmarks, expected=expected_expression(landmarks))
-        return self.portrait_of(fit, crop.image, landmarks, person_matte(crop))
+        return self.portrait_of(fit, *whole_person(crop), landmarks)
 
     @steady_products()
     def portrait_of(
         self,
         fit: HeadFit,
         source_image: Frames,
-        landmarks: Floats | None = None,
         matte: Floats | None = None,
+        landmarks: Floats | None = None,
     ) -> CompactPortrait:
         """The portrait of an image [s, s, 3] whose fit is known, and what else is known."""
         rig = self.rig
