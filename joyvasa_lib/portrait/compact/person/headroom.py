@@ -109,16 +109,16 @@ def close_head(
     hair = continued(hair, (0, top, side, deep))[:top] + strands[_mirrored(top, deep - top)]
     share = dome.matte(top, side)
     above = behind + share[..., None] * (hair - behind)
+    whole, closed = image.copy(), matte.copy()
     # What else reaches the border, an arm or a hat's brim, goes on as it is.
     others = matte[top : top + 1].copy()
     others[:, max(dome.left - reach, 0) : dome.right + reach] = 0.0
-    rest = continued(np.repeat(others, top + 1, 0)[..., None], (0, top, side, top + 1))[:top, :, 0]
-    apart = np.clip(rest, 0.0, 1.0) * (1.0 - share)
-    above += apart[..., None] * (image[:top] - above)
-    whole = image.copy()
-    whole[:top] = np.clip(np.rint(above), 0, 255)
-    closed = matte.copy()
-    closed[:top] = np.maximum(share, apart)
+    if others.max() > _HEAD:
+        edge = np.repeat(others, top + 1, 0)[..., None]
+        apart = continued(edge, (0, top, side, top + 1))[:top, :, 0] * (1.0 - share)
+        above += apart[..., None] * (image[:top] - above)
+        share = np.maximum(share, apart)
+    whole[:top], closed[:top] = np.clip(np.rint(above), 0, 255), share
     return whole, closed
 
 
