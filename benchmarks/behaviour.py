@@ -196,20 +196,6 @@ def training() -> Iterator[tuple[str, dict[str, Any]]]:
                 "--frames", 3, "--size", 64)  # fmt: skip
         for path in sorted((folder / "heads").glob("*.safetensors")):
             yield f"head-frames/{path.name}", of_file(path)
-        pairs = yaml.safe_load((ROOT / "configs" / "bundled" / "heads.yaml").read_text())
-        pairs["heads"] |= {"frames": 2, "heads_per_shard": 1, "shards": 2, "valid_shards": 1}
-        write_yaml(folder / "pairs.yaml", pairs)
-        joyvasa("datasets", "heads", folder / "pairs", "--config", folder / "pairs.yaml")
-        for path in sorted((folder / "pairs").rglob("*.safetensors")):
-            yield f"heads/{path.name}", of_file(path)
-        recipe = yaml.safe_load((ROOT / "configs" / "bundled" / "portrait.yaml").read_text())
-        recipe["portrait"] |= {
-            "pairs": str(folder / "pairs"), "batch_size": 2, "validation_patches": 2,
-            "network": {"channels": [8, 8, 8], "head_channels": 8}, "critic_from": 1,
-        }  # fmt: skip
-        recipe["loop"] |= {**loop, "steps": 3, "warmup_steps": 1, "validate_every": 3}
-        train("portrait", recipe, folder / "portrait")
-        yield from of_run("portrait", folder / "portrait")
 
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, dict[str, Any]]]]] = {

@@ -103,8 +103,6 @@ def turned_head(model: CompactPortraitModel, skin: SkinMap, seed: int, side: int
         portrait = model.portrait_of(fit, image, given)
         driven = model.driver.vertices(portrait, still, pose, replaced=0.0)
         drawn = model.composite(portrait, still, pose, driven)
-        if model.refiner is not None:
-            drawn = model.refiner(drawn, driven, portrait.appearance, fit.scale)
         frames.append(drawn)
     rendered = [renderer.render(one) for one in driven]
     regions = [

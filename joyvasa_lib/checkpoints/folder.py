@@ -3,13 +3,13 @@
 | part | what it holds |
 |---|---|
 | ``model_index.json`` | preset, subject, whether stage two is there; see :class:`CheckpointIndex` |
-| ``portrait/`` | stage one: one folder per network; see :data:`PORTRAIT_NETWORKS` |
+| ``portrait/`` | stage one of preset liveportrait, one folder per network |
+| ``portrait/head_rig.safetensors`` | of preset compact, if it is not the package's |
 | ``audio_encoder/``, ``denoiser/``, ``normalizer/``, ``scheduler/`` | stage two |
 | ``emotion/`` | optional: the map from action units to expression |
 | ``README.md`` | optional: the model card |
 
-A folder without an index is of the compact preset, with speech; the official preset always has an
-index.
+A folder without an index is of the compact preset, with speech, and has a folder ``portrait``.
 """
 
 from __future__ import annotations
@@ -38,19 +38,22 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 ENCODER_WEIGHTS = "model.safetensors"
 """Weights of a network as transformers names the file."""
 
-PORTRAIT_NETWORKS = {
-    "compact": ("generator",),
-    "liveportrait": (
-        "appearance_extractor",
-        "motion_extractor",
-        "warping",
-        "generator",
-        "stitching",
-        "lip_retargeting",
-        "eye_retargeting",
-    ),
-}
-"""Folders of ``portrait/`` by preset, each with a network's configuration and weights."""
+HEAD_RIG = "head_rig.safetensors"
+"""The head rig of preset compact, in ``portrait/``; without one it is the package's own."""
+REFINER = f"generator/{CONFIG}"
+"""In ``portrait/`` of preset compact up to version 0.1: a network that is not used any more."""
+
+PORTRAIT_NETWORKS = (
+    "appearance_extractor",
+    "motion_extractor",
+    "warping",
+    "generator",
+    "stitching",
+    "lip_retargeting",
+    "eye_retargeting",
+)
+"""Folders of ``portrait/`` of preset liveportrait, each with a network's configuration and weights.
+"""
 
 SPEECH_FILES = (
     f"audio_encoder/{CONFIG}",
@@ -129,9 +132,24 @@ def read_index(folder: Path) -> CheckpointIndex:
 
 
 def portrait_files(preset: str) -> tuple[str, ...]:
-    """Files that the folder ``portrait`` of a preset must have."""
-    networks = PORTRAIT_NETWORKS[preset]
-    return tuple(f"{name}/{file}" for name in networks for file in (CONFIG, WEIGHTS))
+    """Files that the folder ``portrait`` of a preset has, where there is one."""
+    if preset == "compact":
+        return (HEAD_RIG,)
+    return tuple(f"{name}/{file}" for name in PORTRAIT_NETWORKS for file in (CONFIG, WEIGHTS))
+
+
+def _absent(place: Path, preset: str) -> list[str]:
+    """Files of stage one that a folder ``portrait`` lacks."""
+    if preset == "compact" and (place / REFINER).is_file() and not (place / "warping").exists():
+        return []
+    return [name for name in portrait_files(preset) if not (place / name).is_file()]
+
+
+def _takes_package_rig(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of preset compact without a head rig of its own."""
+    if (folder / PORTRAIT).exists() or not (folder / INDEX).is_file():
+        return False
+    return read_index(folder).preset == "compact"
 
 
 def resolve_checkpoint(
@@ -172,12 +190,13 @@ def resolve_checkpoint(
 
 
 def resolve_portrait(path: str | Path | None, preset: str) -> Path:
-    """The folder of stage one's networks: of a checkpoint, of a training run, or given itself.
+    """The folder of stage one: of a checkpoint, of a training run, or given itself.
 
     Args:
-        path: a checkpoint folder, the folder of a training run, or a folder of the networks alone;
+        path: a checkpoint folder, the folder of a training run, or a folder of stage one alone;
             the bundled checkpoint for None.
-        preset: whose networks.
+        preset: whose networks or head rig. A checkpoint of preset compact without a rig of its own
+            is the result itself.
 
     Raises:
         CheckpointError: the folder is missing or incomplete; missing files are named.
@@ -186,17 +205,18 @@ def resolve_portrait(path: str | Path | None, preset: str) -> Path:
     roots = (folder, *(folder / name for name in IN_A_RUN))
     candidates = [folder, *(root / PORTRAIT for root in roots)]
     missing = {
-        place: [name for name in portrait_files(preset) if not (place / name).is_file()]
-        for place in candidates
-        if place == folder or place.is_dir()
+        place: _absent(place, preset) for place in candidates if place == folder or place.is_dir()
     }
     nearest = min(missing, key=lambda place: len(missing[place]))
-    if missing[nearest]:
-        raise CheckpointError(
-            f"{nearest} has no networks of preset {preset}: {_listed(missing[nearest])} missing; "
-            "give a checkpoint folder of this preset"
-        )
-    return nearest
+    if not missing[nearest]:
+        return nearest
+    for root in roots if preset == "compact" else ():
+        if root.is_dir() and _takes_package_rig(root):
+            return root
+    raise CheckpointError(
+        f"{nearest} has no stage one of preset {preset}: {_listed(missing[nearest])} missing; "
+        "give a checkpoint folder of this preset"
+    )
 
 
 def existing_folder(path: str | Path) -> Path:
@@ -215,12 +235,12 @@ def existing_folder(path: str | Path) -> Path:
 
 def _missing(folder: Path, portrait: bool, speech: bool) -> list[str]:
     index = read_index(folder)
-    wanted: list[str] = []
-    if portrait:
-        wanted += [f"{PORTRAIT}/{name}" for name in portrait_files(index.preset)]
+    missing: list[str] = []
+    if portrait and not _takes_package_rig(folder):
+        missing += [f"{PORTRAIT}/{name}" for name in _absent(folder / PORTRAIT, index.preset)]
     if speech and (index.speech or not portrait):
-        wanted += SPEECH_FILES
-    return [name for name in wanted if not (folder / name).is_file()]
+        missing += [name for name in SPEECH_FILES if not (folder / name).is_file()]
+    return missing
 
 
 def _listed(names: list[str]) -> str:

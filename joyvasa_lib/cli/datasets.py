@@ -15,30 +15,6 @@ def datasets() -> None:
     """Makes training data."""
 
 
-@app.command("heads")
-def heads(
-    output: Annotated[Path, typer.Argument(help="Folder of the shards; existing ones are kept.")],
-    config: Annotated[Path, typer.Option("--config", help="YAML recipe, see configs/.")],
-    preview: Annotated[
-        int, typer.Option(min=0, help="Only render this many heads into OUTPUT/preview.png.")
-    ] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-) -> None:
-    """Renders heads and the patch pairs that the compact preset's generator learns from."""
-    from joyvasa_lib.datasets.heads.patch_pairs import (
-        preview_heads,
-        read_pairs_config,
-        write_portrait_pairs,
-    )
-
-    recipe = read_pairs_config(config)
-    if preview:
-        typer.echo(preview_heads(output / "preview.png", recipe, preview))
-    else:
-        paths = write_portrait_pairs(output, recipe, progress=not quiet)
-        typer.echo(f"{len(paths)} shards in {output}")
-
-
 @app.command("head-frames")
 def head_frames(
     output: Annotated[Path, typer.Argument(help="Folder of the set; existing shards are kept.")],
@@ -49,7 +25,7 @@ def head_frames(
     seed: Annotated[int, typer.Option(help="Seed of the set.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Renders heads in several poses and expressions, for train portrait of preset liveportrait."""
+    """Renders heads in several poses and expressions, for train portrait."""
     from tqdm import tqdm
 
     from joyvasa_lib.datasets.heads.frames import HeadFramesConfig, write_head_frames

@@ -148,7 +148,7 @@ def portrait(
     changes: Changes = None,
     restart: Restart = False,
 ) -> None:
-    """Trains stage one: the compact preset's generator, or LivePortrait's networks on videos."""
+    """Trains LivePortrait's networks on videos or on rendered heads."""
     from joyvasa_lib.training.portrait.train import train_portrait
 
     options = [] if data is None else [f"portrait.data={data}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_any_missing_file_is_named(whole: Path, part: str) -> None:
         resolve_checkpoint(whole)
 
 
-@pytest.mark.parametrize("network", PORTRAIT_NETWORKS["liveportrait"])
+@pytest.mark.parametrize("network", PORTRAIT_NETWORKS)
 def test_any_missing_network_of_the_official_preset_is_named(tmp_path: Path, network: str) -> None:
     make(tmp_path, *(f"portrait/{name}" for name in portrait_files("liveportrait")))
     write_index(tmp_path, CheckpointIndex("liveportrait", "animal", speech=False))
@@ -62,6 +63,19 @@ def test_any_missing_network_of_the_official_preset_is_named(tmp_path: Path, net
     (tmp_path / "portrait" / network / "config.json").unlink()
     with pytest.raises(CheckpointError, match=f": portrait/{network}/config.json is missing"):
         resolve_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("resolve", [resolve_checkpoint, lambda p: resolve_portrait(p, "compact")])
+def test_a_checkpoint_of_preset_compact_needs_no_head_rig_of_its_own(
+    tmp_path: Path, resolve: Callable[[Path], Path]
+) -> None:
+    write_index(make(tmp_path, *SPEECH_FILES), CheckpointIndex())
+    assert resolve(tmp_path) == tmp_path
+    (tmp_path / "portrait").mkdir()  # a copy that was broken off
+    with pytest.raises(CheckpointError, match="head_rig.safetensors is missing"):
+        resolve(tmp_path)
+    make(tmp_path, "portrait/generator/config.json")  # as they were when a network refined them
+    assert resolve(tmp_path) in (tmp_path, tmp_path / "portrait")
 
 
 def test_all_missing_files_are_named_at_once(whole: Path) -> None:
@@ -74,7 +88,7 @@ def test_all_missing_files_are_named_at_once(whole: Path) -> None:
 def test_one_stage_is_enough_for_who_needs_one(tmp_path: Path) -> None:
     second = make(tmp_path / "second", *SPEECH_FILES)
     assert resolve_checkpoint(second, portrait=False) == second
-    with pytest.raises(CheckpointError, match="portrait/generator"):
+    with pytest.raises(CheckpointError, match="portrait/head_rig"):
         resolve_checkpoint(second)
     first = make(tmp_path / "first", *PORTRAIT)
     assert resolve_checkpoint(first, speech=False) == first
@@ -110,16 +124,15 @@ def test_a_checkpoint_of_a_run_that_lacks_a_part_is_the_one_that_is_named(tmp_pa
 def test_networks_are_found_in_a_checkpoint_a_run_and_by_themselves(
     whole: Path, tmp_path: Path
 ) -> None:
-    assert resolve_portrait(None, "compact") == BUNDLED / "portrait"
+    assert resolve_portrait(None, "compact") == BUNDLED  # the rig is the package's own
     assert resolve_portrait(whole, "compact") == whole / "portrait"
     assert resolve_portrait(whole / "portrait", "compact") == whole / "portrait"
     with pytest.raises(CheckpointError, match=r"preset liveportrait: appearance_extractor"):
         resolve_portrait(whole, "liveportrait")
-    run = make(tmp_path / "run", "generator/config.json")
-    with pytest.raises(CheckpointError, match="generator/diffusion_pytorch_model.safetensors is"):
-        resolve_portrait(run, "compact")
-    make(run, "generator/diffusion_pytorch_model.safetensors")
-    assert resolve_portrait(run, "compact") == run  # what training the generator writes
+    networks = make(tmp_path / "networks", *portrait_files("liveportrait"))
+    assert resolve_portrait(networks, "liveportrait") == networks
+    with pytest.raises(CheckpointError, match=r"preset compact: head_rig\.safetensors is missing"):
+        resolve_portrait(networks, "compact")
 
 
 @pytest.mark.parametrize("resolve", [resolve_checkpoint, lambda p: resolve_portrait(p, "compact")])

@@ -13,24 +13,17 @@ from typer.testing import CliRunner
 
 import places
 from command_line import Joyvasa
-from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib import Motion
 from joyvasa_lib.cli import animate, app
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.speech.postprocessing import LIMITS
-from unrefined import unrefined
 
 pytestmark = pytest.mark.slow
 
 DEMO = places.DEMO
 ASTRONAUT = DEMO / "astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def pipe(pipe: JoyVASAPipeline) -> JoyVASAPipeline:
-    """What the options do shows without the refiner, too."""
-    return unrefined(pipe)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,10 @@ from command_line import Joyvasa, Refused
 from joyvasa_lib import JoyVASAPipeline, Motion
 from joyvasa_lib.media.video import probe
 from joyvasa_lib.motion import BLENDSHAPES
-from unrefined import unrefined
 
 pytestmark = pytest.mark.slow
 
 ASTRONAUT, HELLO = places.DEMO / "astronaut.jpg", places.DEMO / "hello.flac"
-
-
-@pytest.fixture(scope="module")
-def pipe(pipe: JoyVASAPipeline) -> JoyVASAPipeline:
-    """What the options do shows without the refiner, too."""
-    return unrefined(pipe)
 
 
 def test_the_command_writes_a_video_without_sound_and_its_motion(

@@ -114,21 +114,15 @@ def test_the_command_line_refuses_bad_input_in_one_sentence(tmp_path: Path) -> N
 def test_kernels_compiled_ahead_are_those_that_rendering_uses(
     pipe: JoyVASAPipeline, encoded: EncodedPortrait
 ) -> None:
-    from joyvasa_lib.portrait.compact.refine import patch_guides
     from joyvasa_lib.portrait.compact.render import lookup, resolve
     from joyvasa_lib.rig import rasterizer
 
-    kernels = (
-        rasterizer._rasterize_one,
-        lookup._look_up_one,
-        patch_guides.fill_guides,
-        resolve._resolve,
-    )
+    kernels = (rasterizer._rasterize_one, lookup._look_up_one, resolve._resolve)
     pipe.portrait_model.prepare()
     compiled = [len(kernel.signatures) for kernel in kernels]
     motion = posed(jawOpen=0.6, eyeBlinkLeft=0.7, eyeBlinkRight=0.7)
     assert len(list(pipe.render(encoded, motion).frames())) == 1
-    assert [len(kernel.signatures) for kernel in kernels] == compiled == [1, 1, 1, 1]
+    assert [len(kernel.signatures) for kernel in kernels] == compiled == [1, 1, 1]
 
 
 def test_extracted_motion_does_not_jump_where_its_pieces_meet(

@@ -29,7 +29,6 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech, write_wav
 from joyvasa_lib.media.video import VideoWriter, probe
 from joyvasa_lib.motion import Motion
-from unrefined import unrefined
 
 pytestmark = pytest.mark.slow
 
@@ -96,18 +95,12 @@ def run_page(
 Runner = Callable[..., dict[str, object]]
 
 
-@pytest.fixture(scope="module")
-def quick_pipe(pipe: JoyVASAPipeline) -> JoyVASAPipeline:
-    """What the pages run with, but for the first screens, which take the whole checkpoint."""
-    return unrefined(pipe)
-
-
 @pytest.fixture
-def run(desk: Path, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def run(desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """Runs a page with the pipeline loaded, and a face read, once for all pages."""
     encode_once(monkeypatch)
 
-    def run(page: str, pipe: JoyVASAPipeline = quick_pipe, **names: object) -> dict[str, object]:
+    def run(page: str, **names: object) -> dict[str, object]:
         monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda *_, **__: pipe)
         return run_page(ROOT / page, {"pipe": pipe, **names}, monkeypatch)
 
@@ -115,10 +108,8 @@ def run(desk: Path, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_the_first_screen_makes_a_video(
-    run: Runner, desk: Path, pipe: JoyVASAPipeline, page: str
-) -> None:
-    run(page, pipe)
+def test_the_first_screen_makes_a_video(run: Runner, desk: Path, page: str) -> None:
+    run(page)
     assert probe(desk / "talking.mp4").duration == pytest.approx(SECONDS, abs=0.04)
 
 
@@ -170,10 +161,10 @@ def test_a_portrait_idles_and_listens_as_the_page_says(run: Runner, desk: Path) 
 
 
 def test_motion_is_drawn_in_other_ways(
-    run: Runner, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+    run: Runner, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_published = JoyVASAPipeline(
-        quick_pipe.portrait_model, JoyVASAMotionGenerator.of(quick_pipe.motion_generator)
+        pipe.portrait_model, JoyVASAMotionGenerator.of(pipe.motion_generator)
     )
     asked: list[object] = []
     monkeypatch.setattr(
@@ -249,11 +240,11 @@ def test_the_page_names_every_budget_with_its_default() -> None:
 
 
 def test_a_portrait_is_driven_in_every_way_the_page_names(
-    run: Runner, desk: Path, quick_pipe: JoyVASAPipeline
+    run: Runner, desk: Path, pipe: JoyVASAPipeline
 ) -> None:
-    portrait = quick_pipe.encode("portrait.jpg")
-    acted = quick_pipe.generate_motion("speech.wav")[:6]
-    quick_pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
+    portrait = pipe.encode("portrait.jpg")
+    acted = pipe.generate_motion("speech.wav")[:6]
+    pipe.render(portrait, acted, "speech.wav").save(desk / "driving.mp4")
     names = run("docs/how-to/reenactment.md")
     assert len(names["motion"]) == 6  # type: ignore[arg-type]
     assert probe(desk / "driven.mp4").has_audio
@@ -262,13 +253,13 @@ def test_a_portrait_is_driven_in_every_way_the_page_names(
 
 
 def test_what_the_page_on_official_checkpoints_says_is_there(
-    desk: Path, quick_pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
+    desk: Path, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / "docs" / "how-to" / "official.md").read_text(encoding="utf-8")
     blocks = FENCE.findall(text)
     asked: list[object] = []
     monkeypatch.setattr(
-        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or quick_pipe
+        JoyVASAPipeline, "from_official", lambda *args, **more: asked.append(more) or pipe
     )
     driven: list[DrivingOptions] = []
     monkeypatch.setattr(JoyVASAPipeline, "drive", lambda *_, driving, **__: driven.append(driving))

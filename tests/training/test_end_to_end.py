@@ -19,8 +19,6 @@ from joyvasa_lib import JoyVASAPipeline
 from joyvasa_lib.cli import main
 from joyvasa_lib.media.audio import SAMPLE_RATE, load_speech, write_wav
 from joyvasa_lib.media.video import probe
-from joyvasa_lib.portrait.compact.model import CompactPortraitModel
-from joyvasa_lib.rig.head_rig import bundled_rig
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +36,6 @@ def videos(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
     made their speech, there is nothing else.
     """
     pipe = JoyVASAPipeline.from_pretrained()
-    pipe.portrait_model = CompactPortraitModel(bundled_rig())  # without refiner
     words = load_speech(DEMO / "hello.flac").waveform
     face = astronaut[:320, 64:384]
     warm = np.clip(face * np.array([1.1, 0.9, 0.8]), 0, 255).astype(np.uint8)

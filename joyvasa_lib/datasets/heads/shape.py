@@ -19,6 +19,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 _INDEX = {name: index for index, name in enumerate(BLENDSHAPES)}
+_BLINK = 0.35
+"""Share of expressions whose eyelids are partly or fully closed."""
 
 _VISEMES: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.6},
@@ -64,12 +66,11 @@ def _add(
             blendshapes[_INDEX[name + "Right"]] += amount * value * (1.0 - tilt)
 
 
-def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floats:
+def random_blendshapes(random: np.random.Generator) -> Floats:
     """One facial expression, mostly of speaking people.
 
     Args:
         random: source of randomness.
-        blink: probability that the eyelids are partly or fully closed.
 
     Returns:
         [u] activations in [0, 1].
@@ -84,7 +85,7 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
         random.uniform(0.0, 1.0),
         random,
     )
-    if random.random() < blink:
+    if random.random() < _BLINK:
         closing = 1.0 if random.random() < 0.5 else random.uniform(0.15, 1.0)
         blendshapes[[_INDEX["eyeBlinkLeft"], _INDEX["eyeBlinkRight"]]] = closing
         if random.random() < 0.1:
@@ -109,22 +110,6 @@ def random_blendshapes(random: np.random.Generator, blink: float = 0.35) -> Floa
     blendshapes[[_INDEX["cheekPuff"], _INDEX["tongueOut"]]] *= 0.5
     reconciled = reconcile_blendshapes(blendshapes[None].astype(np.float32), get_space())
     return np.asarray(clip_blendshapes(reconciled, highest=1.0)[0], dtype=np.float32)
-
-
-def random_source_blendshapes(random: np.random.Generator) -> Floats:
-    """Expression of a portrait, [u] in [0, 1]: mouth shut or smiling, eyes open."""
-    blendshapes = np.zeros(len(BLENDSHAPES), dtype=np.float32)
-    kind = random.random()
-    if kind < 0.45:
-        _add(blendshapes, {"mouthSmile": 0.25}, max(random.normal(0.0, 0.6), 0.0), random)
-    elif kind < 0.75:
-        _add(blendshapes, _EXPRESSIONS[0], random.uniform(0.4, 1.0), random)
-        blendshapes[_INDEX["jawOpen"]] += random.uniform(0.0, 0.12)
-    else:
-        blendshapes = random_blendshapes(random, blink=0.1)
-    if random.random() < 0.3:
-        _add(blendshapes, {"eyeSquint": 0.5}, random.uniform(0.0, 0.8), random)
-    return np.clip(blendshapes, 0.0, 1.0)
 
 
 def random_shape(rig: HeadRig, random: np.random.Generator) -> Floats:
@@ -159,35 +144,3 @@ def _exaggerate(rig: HeadRig, shape: Floats, random: np.random.Generator) -> Flo
             weight = np.exp(-0.5 * ((rig.mean - centre) ** 2).sum(1) / reach**2)
             out += (weight * (factor - 1.0))[:, None] * (rig.mean - centre)
     return out
-
-
-def smooth_noise(
-    rig: HeadRig, random: np.random.Generator, amount: float, waves: int = 4
-) -> Floats:
-    """Smooth random displacement [v, 3] of root-mean-square size ``amount``, like a fit's error."""
-    noise = np.zeros_like(rig.mean)
-    for _ in range(waves):
-        wave = random.normal(0.0, 2.0, 3)
-        push = random.normal(0.0, 1.0, 3)
-        noise += np.sin(rig.mean @ wave + random.uniform(0, 6.28))[:, None] * push
-    return np.asarray(noise * (amount / np.sqrt((noise**2).sum(1).mean())), dtype=np.float32)
-
-
-def swell(vertices: Floats, centre: Ints, factor: tuple[float, float], reach: float) -> Floats:
-    """Magnifies the head around some vertices, as if the rig were fitted too small there.
-
-    Args:
-        vertices: [v, 3] image coordinates.
-        centre: vertices whose mean is the fixed point.
-        factor: magnification across and down at the fixed point.
-        reach: pixels over which the magnification fades.
-
-    Returns:
-        [v, 3]; the map of the plane is continuous, so that surfaces in contact stay so.
-    """
-    middle = vertices[centre, :2].mean(0)
-    offset = vertices[:, :2] - middle
-    weight = np.exp(-0.5 * (offset**2).sum(1, keepdims=True) / reach**2)
-    moved = vertices.copy()
-    moved[:, :2] += weight * (np.array(factor, np.float32) - 1.0) * offset
-    return moved

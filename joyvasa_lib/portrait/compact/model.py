@@ -8,20 +8,18 @@ it there, and paints what the image never showed: the inside of the mouth, close
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS, holds_only, resolve_portrait
+from joyvasa_lib.checkpoints.folder import HEAD_RIG, REFINER, holds_only, resolve_portrait
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
-from joyvasa_lib.concurrency import Loaded, steady_products
-from joyvasa_lib.errors import NoFaceError, OptionError
+from joyvasa_lib.concurrency import steady_products
+from joyvasa_lib.errors import NoFaceError
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.media.files import atomic_folder
 from joyvasa_lib.motion import Motion, MotionSpace, get_space
@@ -42,7 +40,6 @@ from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
 from joyvasa_lib.portrait.compact.reading.acting import ExpressionReaders
 from joyvasa_lib.portrait.compact.reading.motion_reader import expected_expression, read_motion
 from joyvasa_lib.portrait.compact.render.compositor import draw_frames
-from joyvasa_lib.portrait.compact.render.softening import refined_softly
 from joyvasa_lib.portrait.compact.source_change import fit_change
 from joyvasa_lib.portrait.compact.view_limits import within_view
 from joyvasa_lib.portrait.compact.warm_up import compile_kernels
@@ -51,12 +48,7 @@ from joyvasa_lib.rig.calibration import BLINK, blink_gain, lip_seal, rest_of_bli
 from joyvasa_lib.rig.fitting import HeadFit, fit_head
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, bundled_rig
 
-if TYPE_CHECKING:  # torch loads with the first frame that is rendered
-    from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner
-
 Frames = NDArray[np.uint8]
-
-RIG_FILE = "head_rig.safetensors"
 
 
 class CompactPortraitModel(PortraitModel):
@@ -65,18 +57,14 @@ class CompactPortraitModel(PortraitModel):
     portrait_type = CompactPortrait
     preset = "compact"
 
-    def __init__(self, rig: HeadRig, generator: Path | None = None) -> None:
+    def __init__(self, rig: HeadRig | None = None) -> None:
         """Prepares the preset.
 
         Args:
-            rig: the head model.
-            generator: folder of a trained generator that refines mouths and eyes; without one the
-                frames are the warped image with a painted mouth.
+            rig: the head model; the package's own for None.
         """
-        self.rig = rig
+        self.rig = rig = rig or bundled_rig()
         self.driver = HeadDriver(rig)
-        self._generator = generator
-        self._refiner = Loaded(self._load_refiner)
         self._readers = ExpressionReaders()
 
     @classmethod
@@ -88,7 +76,7 @@ class CompactPortraitModel(PortraitModel):
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool = False,
     ) -> CompactPortraitModel:
-        """The model with the generator of a checkpoint, and its head rig if it has one of its own.
+        """The model with the head rig of a checkpoint, or the package's if it has none of its own.
 
         Args:
             source: a checkpoint folder, a training run's, a folder that :meth:`save_pretrained`
@@ -102,46 +90,23 @@ class CompactPortraitModel(PortraitModel):
         """
         found = locate_checkpoint(source, revision=revision, cache_dir=cache_dir, offline=offline)
         folder = resolve_portrait(found, cls.preset)
-        own = folder / RIG_FILE
-        rig = HeadRig.load(own) if own.is_file() else bundled_rig()
-        return cls(rig, generator=folder / "generator")
+        own = folder / HEAD_RIG
+        return cls(HeadRig.load(own) if own.is_file() else None)
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, driving: DrivingOptions | None = None
     ) -> None:
-        """Writes the head rig and the generator, whole or not at all.
+        """Writes the head rig, whole or not at all.
 
         Args:
             folder: a result of this function that is there already is replaced.
             driving: not kept; see the base class.
 
         Raises:
-            OptionError: the model has no generator, which a checkpoint needs.
             OutputError: the folder cannot be written, or holds other things.
         """
-        if self._generator is None:
-            raise OptionError("A portrait model without a generator is no checkpoint; load one")
         with atomic_folder(folder, ours=_is_saved) as temporary:
-            self.rig.save(temporary / RIG_FILE)
-            (temporary / "generator").mkdir()
-            for name in (CONFIG, WEIGHTS):
-                shutil.copyfile(self._generator / name, temporary / "generator" / name)
-
-    @property
-    def refiner(self) -> PatchRefiner | None:
-        """What refines mouths and eyes of rendered frames; None without a generator.
-
-        Raises:
-            CheckpointError: the generator's folder cannot be used.
-        """
-        return self._refiner.value
-
-    def _load_refiner(self) -> PatchRefiner | None:
-        if self._generator is None:
-            return None
-        from joyvasa_lib.portrait.compact.refine.refiner import PatchRefiner
-
-        return PatchRefiner.from_pretrained(self.rig, self._generator)
+            self.rig.save(temporary / HEAD_RIG)
 
     def prepare(self) -> None:
         """Compiles the kernels, some seconds on the first run after installation."""
@@ -268,17 +233,13 @@ class CompactPortraitModel(PortraitModel):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
             vertices = self.driver.vertices(portrait, blendshapes[rows], part, replaced)
-            frames = self.composite(portrait, blendshapes[rows], part, vertices)
-            if self.refiner is not None:
-                look, scale = portrait.appearance, portrait.fit.scale
-                frames = refined_softly(self.refiner, frames, vertices, look, scale)
-            yield frames
+            yield self.composite(portrait, blendshapes[rows], part, vertices)
 
     @steady_products()
     def composite(
         self, portrait: CompactPortrait, blendshapes: Floats, pose: Pose, vertices: Floats
     ) -> Frames:
-        """Procedural frames [b, s, s, 3], uint8 RGB, before the generator refines them.
+        """Frames [b, s, s, 3], uint8 RGB, of a driven head.
 
         Args:
             portrait: what is drawn.
@@ -297,4 +258,4 @@ class CompactPortraitModel(PortraitModel):
 
 
 def _is_saved(folder: Path) -> bool:
-    return holds_only(folder, (RIG_FILE, "generator"), f"generator/{CONFIG}")
+    return holds_only(folder, (HEAD_RIG, "generator"), HEAD_RIG, REFINER)

@@ -16,7 +16,6 @@ from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.encode.palette import Palette
 from joyvasa_lib.portrait.compact.layers import SKIN, triangle_layer
 from joyvasa_lib.portrait.compact.person.layers import compose, split_layers
-from joyvasa_lib.portrait.compact.refine.patches import PatchCutter
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
 from joyvasa_lib.rig.head_rig import HeadRig
 
@@ -59,8 +58,6 @@ def compile_kernels(rig: HeadRig) -> None:
     matte[_SIDE : 3 * _SIDE, _SIDE : 3 * _SIDE] = 1.0
     blank = np.zeros((*matte.shape, 3), np.uint8)
     compose(split_layers(blank, matte), np.zeros((*matte.shape, 2), np.float32), blank)
-    cutter = PatchCutter(rig)
-    cutter.guides(vertices, cutter.affine(vertices, "mouth"), appearance, "mouth", 0.25 * scale)
 
 
 def _still(vertices: int) -> FlowExtension:

@@ -19,7 +19,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, nn
 
-from joyvasa_lib.checkpoints.folder import INDEX
+from joyvasa_lib.checkpoints.folder import INDEX, PORTRAIT
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -165,7 +165,8 @@ class MotionRun(CheckpointRun[MotionBatch]):
         start, finished = self.initial, self.empty_folder()
         self._generator(merged(network.denoiser)).save_parts(finished, torch.float16)
         if start.checkpoint is not None:
-            share_folder(start.checkpoint / "portrait", finished / "portrait")
+            if (start.checkpoint / PORTRAIT).is_dir():
+                share_folder(start.checkpoint / PORTRAIT, finished / PORTRAIT)
             if (start.checkpoint / INDEX).is_file():
                 shutil.copy2(start.checkpoint / INDEX, finished / INDEX)
         swap_folder(finished, self.folder)

@@ -1,8 +1,7 @@
-"""Trains stage one, as the recipe says: LivePortrait's networks or the compact preset's generator.
+"""Trains stage one, as the recipe says: LivePortrait's networks.
 
-LivePortrait's F, M, W and G learn in stage ``networks``, its perceptrons after them in stage
-``stitching_retargeting``; :class:`PortraitRun` is both. The compact preset's generator has a room
-of its own, :mod:`joyvasa_lib.training.refiner`.
+F, M, W and G learn in stage ``networks``, the perceptrons after them in stage
+``stitching_retargeting``; :class:`PortraitRun` is both. The compact preset has no networks.
 
 On several processes: ``accelerate launch -m joyvasa_lib.training.portrait --config F --run DIR``.
 """
@@ -19,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.folder import CheckpointIndex, write_index
-from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.image import save_image
 from joyvasa_lib.motion.driving.keypoints import Subject
@@ -39,8 +37,6 @@ from joyvasa_lib.training.portrait.networks_stage import NetworksStage
 from joyvasa_lib.training.portrait.objective import Embedding
 from joyvasa_lib.training.portrait.perceptron_stage import PerceptronStage
 from joyvasa_lib.training.portrait.recipe import FREE, NetworksTraining
-from joyvasa_lib.training.refiner.recipe import RefinerTraining
-from joyvasa_lib.training.refiner.train import train_refiner
 
 
 def train_portrait(
@@ -56,22 +52,20 @@ def train_portrait(
     """Trains stage one by a recipe and exports it after each validation.
 
     Args:
-        config_path: YAML file with the sections ``portrait`` and ``loop``. ``portrait.preset`` says
-            whose networks: ``"compact"``, where it is not given, or ``"liveportrait"``.
+        config_path: YAML file with the sections ``portrait`` and ``loop``.
         run_dir: run folder; an interrupted run in it goes on.
         export_dir: where the result is written; ``run_dir/generator`` if not given.
         resume: start anew if false.
         changes: ``section.key=value``, over what the file says.
-        source: images of your own, instead of ``portrait.data``; preset liveportrait only.
+        source: images of your own, instead of ``portrait.data``.
         identity: embedding of faces, from images [b, 3, s, s] in [0, 1] to [b, c], for
-            ``loss_weights.identity``; preset liveportrait only. None is part of this package.
+            ``loss_weights.identity``. None is part of this package.
         progress: called with the number of steps done after each. Raise
             :class:`~joyvasa_lib.errors.Cancelled` in it to stop; a later call continues from the
             state that was saved last.
 
     Returns:
-        The export folder: of preset compact the generator's, in half precision; of preset
-        liveportrait a checkpoint folder.
+        The export folder, a checkpoint.
 
     Raises:
         OptionError: an option is unknown, out of range, or contradicts the data or the run.
@@ -80,23 +74,11 @@ def train_portrait(
     """
     found = read_recipe(config_path, changes)
     loop = take_section(found, LoopConfig, "loop")
-    section = dict(found.get("portrait", {}))
-    preset = section.get("preset", "compact")
-    if preset == "liveportrait":
-        options = take_section(found, NetworksTraining, "portrait")
-        check_identity(options, identity)
-        images = source or open_frames(options.data)
-        run = PortraitRun(options, loop, images, run_dir, resume, export_dir, identity)
-        return run.fit(progress)
-    checked_choice("portrait.preset", preset, ("compact", "liveportrait"))
-    if source is not None or identity is not None:
-        raise OptionError(
-            "Images of your own and an identity network are for preset liveportrait; the compact "
-            "preset learns from rendered heads alone"
-        )
-    section.pop("preset", None)
-    compact = take_section({"portrait": section}, RefinerTraining, "portrait")
-    return train_refiner(compact, loop, run_dir, export_dir, resume, progress)
+    options = take_section(found, NetworksTraining, "portrait")
+    check_identity(options, identity)
+    images = source or open_frames(options.data)
+    run = PortraitRun(options, loop, images, run_dir, resume, export_dir, identity)
+    return run.fit(progress)
 
 
 def check_identity(config: NetworksTraining, identity: Embedding | None) -> None:

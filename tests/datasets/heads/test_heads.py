@@ -1,4 +1,4 @@
-"""Rendered heads: seeds fix them, labels are exact, pairs hold what the generator needs."""
+"""Rendered heads: their labels are exact, shapes and expressions stay in their range."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import pytest
 
 from joyvasa_lib.datasets.heads.drawing.appearance import HeadAppearance, random_appearance
 from joyvasa_lib.datasets.heads.drawing.renderer import HeadRenderer, RenderedHead
-from joyvasa_lib.datasets.heads.drawing.styles import Style, degrade
+from joyvasa_lib.datasets.heads.drawing.styles import Style
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
-from joyvasa_lib.datasets.heads.patch_pairs import PairMaker, PortraitPairsConfig
-from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape, smooth_noise
+from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.portrait.compact.encode.teeth import arch_length
-from joyvasa_lib.portrait.compact.refine.patch_guides import GUIDES
-from joyvasa_lib.portrait.compact.refine.patches import PATCH
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
 pytestmark = pytest.mark.slow
@@ -73,14 +70,6 @@ def flow_between(
     front = source.depth[nearest[:, 1], nearest[:, 0]]
     visible[on_head] = inside & (points[:, 2] <= front + tolerance)
     return flow, visible
-
-
-def test_the_same_seed_gives_the_same_head_and_another_seed_another() -> None:
-    maker = PairMaker(PortraitPairsConfig(frames=1, size=SIZE))
-    first, again, other = maker.head(4), maker.head(4), maker.head(5)
-    np.testing.assert_array_equal(first.truth, again.truth)
-    np.testing.assert_array_equal(first.portrait.appearance.image, again.portrait.appearance.image)
-    assert np.abs(first.truth.astype(int) - other.truth).mean() > 5.0
 
 
 def test_warping_one_frame_by_the_labels_gives_the_colours_of_the_other(
@@ -154,8 +143,6 @@ def test_shapes_and_expressions_stay_in_their_range(rig: HeadRig) -> None:
     assert 0.15 < blinks.mean() < 0.6
     spread = np.std([random_shape(rig, random) for _ in range(12)], axis=0)
     assert 0.01 < spread.mean() < 0.5
-    noise = smooth_noise(rig, random, 1.5)
-    assert np.sqrt((noise**2).sum(1).mean()) == pytest.approx(1.5, rel=1e-4)
 
 
 def test_a_plain_style_changes_nothing_and_a_grey_one_leaves_no_colour() -> None:
@@ -163,18 +150,3 @@ def test_a_plain_style_changes_nothing_and_a_grey_one_leaves_no_colour() -> None
     np.testing.assert_allclose(Style()(image).astype(int), image, atol=1)
     grey = Style(saturation=0.0)(image)
     assert np.ptp(grey.astype(int), axis=-1).max() <= 1
-    assert degrade(image, np.random.default_rng(3)).shape == image.shape
-
-
-def test_patches_of_a_head_hold_composite_truth_and_guides() -> None:
-    maker = PairMaker(PortraitPairsConfig(frames=2))
-    patches = maker.patches(maker.head(0))
-    for kind in ("mouth", "eye"):
-        images, guides = patches[f"{kind}/images"], patches[f"{kind}/guides"]
-        n = len(images)
-        assert images.shape == (n, PATCH, PATCH, 9)
-        assert guides.shape == (n, PATCH, PATCH, len(GUIDES))
-        assert patches[f"{kind}/gate"].max() > 200
-        # The preset's composite is near the truth, since guides and truth share their vertices.
-        difference = images[..., :3].astype(int) - images[..., 6:]
-        assert np.abs(difference).mean() < 25.0

@@ -66,8 +66,8 @@ def test_frames_do_not_depend_on_the_batch_they_are_drawn_in(
         np.concatenate(list(model.render(portrait, motion, batch_size=size))) for size in (1, 5)
     )
     difference = np.abs(one.astype(int) - all_)
-    assert difference.max() <= 2  # the refining network may round otherwise
-    assert (difference > 0).mean() < 0.001
+    assert difference.max() <= 1  # products of several frames may round otherwise
+    assert (difference > 0).mean() < 1e-5
 
 
 def test_a_turning_head_leaves_the_border_of_the_image_alone(

@@ -173,6 +173,8 @@ def test_a_set_of_heads_that_is_not_finished_is_none(heads: Path, tmp_path: Path
         open_frames(half)
     write_head_frames(half, HEADS)
     assert len(open_frames(half).clips("train")) == 2
+    made, again = (place / "train-00001.safetensors" for place in (heads, half))
+    assert again.read_bytes() == made.read_bytes()  # the same seed gives the same head
 
 
 def test_prepared_crops_are_read_one_by_one_with_the_pose_of_their_landmarks(

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.training.image_losses import gradient_l1, psnr, weighted_l1, weighted_ssim
 from joyvasa_lib.training.portrait.data.random_warp import RandomWarp
 from joyvasa_lib.training.portrait.losses.keypoints import (
     deformation_prior_loss,
@@ -42,6 +43,17 @@ from joyvasa_lib.training.portrait.losses.portrait import (
 
 def t(*values: object) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
+
+
+# Images
+
+
+def test_measures_of_equal_images_and_known_errors() -> None:
+    image, weight = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    assert float(weighted_ssim(image, image, weight)) == pytest.approx(1.0, abs=1e-5)
+    assert float(weighted_l1(image, image + 0.1, weight)) == pytest.approx(0.1, abs=1e-6)
+    assert float(gradient_l1(image, image + 0.1, weight)) == pytest.approx(0.0, abs=1e-6)
+    assert float(psnr(image, image + 0.1, weight)) == pytest.approx(20.0, abs=1e-3)
 
 
 # Keypoints

@@ -71,22 +71,3 @@ def random_style(random: np.random.Generator) -> Style:
         paint=float(random.uniform(0.5, 2.0)) if painted else 0.0,
         levels=int(random.integers(6, 14)) if random.random() < 0.03 else 0,
     )
-
-
-def degrade(image: Bytes, random: np.random.Generator) -> Bytes:
-    """An image [s, s, 3] with faults of sensors and storage: noise, lost resolution, JPEG."""
-    out = image
-    if random.random() < 0.2:
-        small = int(len(image) * random.uniform(0.5, 0.95))
-        out = cv2.resize(out, (small, small), interpolation=cv2.INTER_AREA)
-        out = cv2.resize(out, image.shape[:2], interpolation=cv2.INTER_CUBIC)
-    if random.random() < 0.6:
-        noise = random.normal(0.0, random.uniform(0.5, 6.0), out.shape)
-        if random.random() < 0.5:
-            noise = cv2.GaussianBlur(noise, (0, 0), 0.7)
-        out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    if random.random() < 0.4:
-        quality = int(random.integers(45, 95))
-        _, code = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        out = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.asarray(out, dtype=np.uint8)

@@ -25,8 +25,9 @@ _UPPER, _LOWER = 0.08, 0.05
 millimetres below the lip at rest."""
 _HIGHEST, _LOWEST = -0.05, 0.2
 """Limits of the same for teeth measured on the image."""
-_MOST_SHIFT = 0.06
-"""Most rig units by which teeth lie lower under a driven mouth than on the image."""
+_MOST_SHIFT = 0.03
+"""Most rig units by which teeth lie lower under a driven mouth than on the image: lower ones would
+fill the opening of a mouth that hardly opens."""
 _BITE = 0.03
 """Overlap of the rows, rig units: lower teeth are moved that much less than upper ones."""
 _LEAST_OPENING = 0.06

@@ -3,18 +3,15 @@
 A blurred image is the blur of a sharp one. Where the sharp one would change by what is painted, the
 blurred one changes by the blur of that change.
 
-Axis legend: ``b`` frames, ``s`` side of them, ``v`` vertices.
+Axis legend: ``s`` side of a frame.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.rig.head_rig import Floats
 
 Frames = NDArray[np.uint8]
@@ -37,7 +34,7 @@ def softening(softness: float) -> float:
     return spread if spread >= _LEAST else 0.0
 
 
-def soften(frame: Frames, before: Frames, spread: float, cover: Floats | None = None) -> None:
+def soften(frame: Frames, before: Frames, spread: float, cover: Floats) -> None:
     """Softens what was painted, in place.
 
     Args:
@@ -45,9 +42,9 @@ def soften(frame: Frames, before: Frames, spread: float, cover: Floats | None = 
         before: [s, s, 3] the frame before.
         spread: standard deviation of the blur, pixels.
         cover: [s, s] share of paint in each pixel. Where there is none the frame is the image's
-            own, and is left as it is; None where all that changed was painted.
+            own, and is left as it is.
     """
-    changed = (frame != before).any(-1) if cover is None else cover > 0.0
+    changed = cover > 0.0
     rows, columns = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
     if not len(rows):
         return
@@ -58,35 +55,8 @@ def soften(frame: Frames, before: Frames, spread: float, cover: Floats | None = 
     )
     own, under = frame[box].astype(np.float32), before[box].astype(np.float32)
     soft = under + cv2.GaussianBlur(own - under, (0, 0), spread)
-    if cover is not None:
-        reach = 2 * int(np.ceil(_REACHES * spread)) + 1
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        near = cv2.GaussianBlur(cv2.dilate(cover[box], disc), (0, 0), spread)
-        soft = own + near[..., None] * (soft - own)
+    reach = 2 * int(np.ceil(_REACHES * spread)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    near = cv2.GaussianBlur(cv2.dilate(cover[box], disc), (0, 0), spread)
+    soft = own + near[..., None] * (soft - own)
     frame[box] = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
-
-
-def refined_softly(
-    refiner: Callable[[Frames, Floats, Appearance, float], Frames],
-    frames: Frames,
-    vertices: Floats,
-    appearance: Appearance,
-    scale: float,
-) -> Frames:
-    """Frames [b, s, s, 3] that a network refines, as soft as their image; in place.
-
-    Args:
-        refiner: changes frames in place.
-        frames: [b, s, s, 3] the procedural composites.
-        vertices: [b, v, 3] the driven head in frame pixels.
-        appearance: the image seen through the fitted head.
-        scale: pixels of the image per rig unit.
-    """
-    spread = softening(appearance.softness)
-    if not spread:
-        return refiner(frames, vertices, appearance, scale)
-    composites = frames.copy()
-    refined = refiner(frames, vertices, appearance, scale)
-    for frame, composite in zip(refined, composites, strict=True):
-        soften(frame, composite, spread)
-    return refined

@@ -1,1 +1,0 @@
-"""The learned generator that refines mouths and eyes of rendered frames."""

@@ -1,1 +1,0 @@
-"""Trains the compact preset's generator."""
