@@ -68,12 +68,12 @@ _STRONGEST = 0.1
 _BARE, _FAINTEST = (0.5, 0.75), (0.4, 0.65)
 """Between these medians of the light of an open eye's lashes its lashes are hardly seen, and most
 light of the line then: no closed eye has none, but that of a statue is a shadow."""
-_INNER, _OUTER = 0.009, 0.018
+_INNER, _OUTER = 0.012, 0.024
 """Standard deviation in rig units of the line below the edge, at the inner corner and at the outer
 one: lashes are longer there."""
-_ABOVE = 0.016
+_ABOVE = 0.022
 """The same above the edge."""
-_SHADOW, _SHADOW_BELOW = 0.45, 0.045
+_SHADOW, _SHADOW_BELOW = 0.55, 0.055
 """Share of the line's darkness that belongs to the shadow below it, and its standard deviation in
 rig units."""
 _BEYOND = 0.25
