@@ -12,10 +12,11 @@ from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
-from joyvasa_lib.rig.calibration import BLINK, applied_blendshapes
+from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
 from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
+from joyvasa_lib.rig.mouth_corners import corner_closing
 
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
@@ -61,6 +62,9 @@ class HeadDriver:
         own = replaced * (portrait.teeth + portrait.closing) + (1.0 - replaced) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
         shape += np.tensordot(_closing(fit, blendshapes), portrait.lids, 1)
+        shape += corner_closing(
+            self.rig, blendshapes[:, JAW] - (1.0 - replaced) * fit.blendshapes[JAW]
+        )
         return self._posed(portrait, shape, pose)
 
     def driven_heads(
