@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 
 # Before anything starts a thread pool: tests run beside others on small machines, and one process
-# of several needs no threads of its own.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
-os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+# of several needs no threads of its own: those of two would wait for each other most of the time.
+# A process of several inherits what the first one set.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
 
 import logging
 import random

@@ -9,30 +9,25 @@ from __future__ import annotations
 TOGETHER = ("tests/pipeline/official", "tests/portrait/liveportrait")
 """Folders whose files share networks of hundreds of megabytes."""
 LONGEST = (
+    "tests/portrait/liveportrait/",
     "tests/pipeline/official/",
     "tests/datasets/prepare/test_command.py",
-    "tests/portrait/liveportrait/",
+    "tests/pipeline/test_drive.py",
     "tests/project/test_docs.py",
     "tests/project/test_examples.py",
-    "tests/pipeline/test_drive.py",
-    "tests/training/test_distributed.py",
     "tests/training/portrait/test_runs.py",
     "tests/training/test_end_to_end.py",
-    "tests/training/loop/test_run.py",
+    "tests/training/test_distributed.py",
     "tests/evaluation/behaviour/test_measure.py",
-    "tests/portrait/compact/test_reading.py",
-    "tests/speech/test_style.py",
     "tests/speech/test_parity.py",
-    "tests/cli/test_animate.py",
-    "tests/datasets/prepare/test_interruptions.py",
+    "tests/speech/test_style.py",
     "tests/cli/test_evaluate.py",
+    "tests/training/loop/test_run.py",
+    "tests/portrait/compact/test_reading.py",
+    "tests/cli/test_animate.py",
     "tests/cli/test_bad_input.py",
-    "tests/pipeline/test_output_size.py",
-    "tests/pipeline/test_inputs.py",
-    "tests/training/motion/test_finetune.py",
-    "tests/face/landmarks/test_mediapipe.py",
 )
-"""Files and folders that take more than a quarter of a minute."""
+"""Files and folders that take more than ten seconds."""
 
 
 def slowest_first(nodeid: str) -> int:
