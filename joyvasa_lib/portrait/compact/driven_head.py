@@ -10,13 +10,13 @@ import numpy as np
 from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
+from joyvasa_lib.portrait.compact.mouth_corners import corner_closing
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
 from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.mouth_corners import corner_closing
 
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""

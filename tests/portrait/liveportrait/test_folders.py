@@ -88,7 +88,7 @@ def test_an_interrupted_saving_leaves_the_old_folder(
     [
         (
             lambda f: (f / "warping" / WEIGHTS).unlink(),
-            r"portrait has no networks .*warping/diffusion.*safetensors is missing",
+            r"portrait has no stage one .*warping/diffusion.*safetensors is missing",
         ),
         (lambda f: (f / "warping" / WEIGHTS).write_bytes(b"x" * 99), "safetensors does not load"),
         (lambda f: (f / "generator" / "config.json").write_text("{"), "config.json does not load"),
