@@ -36,6 +36,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 GUIDANCE = 2.0
 SEEDS = (0, 1, 2, 3)
+KEYS = ("face", "head", "jitter", "moves")
 METHODS = [
     ("ddpm", 50), ("ddim", 50), ("ddim", 20), ("ddim", 10), ("ddim", 8), ("ddim", 6), ("ddim", 5),
     ("ddim", 4), ("dpmsolver++", 20), ("dpmsolver++", 10), ("dpmsolver++", 8), ("dpmsolver++", 6),
@@ -169,12 +170,16 @@ def measure_difference() -> dict[str, dict[str, float]]:
     def jitter(drawn: np.ndarray, part: slice) -> float:
         return float(np.abs(np.diff(drawn[..., part], n=2, axis=1)).mean())
 
+    def moves(drawn: np.ndarray, part: slice) -> float:
+        return float(drawn[..., part].std(axis=1).mean())
+
     table = {}
     for name, steps in METHODS:
         drawn = draw(name, steps)
         table[f"{name} {steps}"] = {
             **{part: rms(drawn - best, where) for part, where in parts.items()},
             "jitter": jitter(drawn, parts["face"]) / jitter(best, parts["face"]),
+            "moves": moves(drawn, parts["head"]) / moves(best, parts["head"]),
         }
     others = np.roll(best, 1, axis=0)
     table["another seed"] = {part: rms(others - best, where) for part, where in parts.items()}
@@ -184,8 +189,8 @@ def measure_difference() -> dict[str, dict[str, float]]:
 def report(times: dict[str, float], differences: dict[str, dict[str, float]]) -> str:
     plain = times["plain, 50 steps"]
     lines = [
-        "| sampler, steps | ms a window | of plain | with encoder | face | head | jitter |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| sampler, steps | ms a window | of plain | with encoder | face | head | jitter | moves |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     names = [name for name in times if name != "speech encoder"] + ["another seed"]
     for name in names:
@@ -194,12 +199,14 @@ def report(times: dict[str, float], differences: dict[str, dict[str, float]]) ->
             whole = (times[name] + times["speech encoder"]) / (plain + times["speech encoder"])
             cells = [f"{times[name]:.0f}", f"{times[name] / plain:.3f}", f"{whole:.3f}"]
         found = differences.get(name, {})
-        cells += [f"{found[key]:.3f}" if key in found else "" for key in ("face", "head", "jitter")]
+        cells += [f"{found[key]:.3f}" if key in found else "" for key in KEYS]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines.append("")
     lines.append(f"Speech encoder: {times['speech encoder']:.0f} ms a window.")
     lines.append("Face, head: RMS difference to ddim 50 from the same noise, in spreads;")
-    lines.append("jitter: acceleration of the face relative to ddim 50.")
+    lines.append(
+        "jitter, moves: acceleration of the face, deviation of the head, of those of ddim 50."
+    )
     return "\n".join(lines)
 
 

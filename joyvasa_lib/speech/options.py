@@ -51,8 +51,8 @@ class GenerationOptions:
         guidance_scale: strength of classifier-free guidance, 0 to 20. 1 follows the speech as
             learned, more exaggerates what the speech adds, 0 ignores it.
         num_inference_steps: denoising steps, 1 to the number of training steps.
-        scheduler: ``"ddim"``, ``"ddpm"``, ``"dpmsolver++"``, or a diffusers scheduler, used as it
-            is configured.
+        scheduler: ``"dpmsolver++"``, whose steps are dense where there is most noise, ``"ddim"``,
+            ``"ddpm"``, or a diffusers scheduler, used as it is configured.
         head_motion: factor on the head's rotation and translation, 0 to 3; 0 keeps it still. Or
             three factors, of pitch, yaw and roll: that of pitch acts on the way up and down, too,
             that of yaw on the way to the sides, and their mean on size and distance.
@@ -87,7 +87,7 @@ class GenerationOptions:
     seed: int = 0
     guidance_scale: float = 2.0
     num_inference_steps: int = 10
-    scheduler: SchedulerName | Any = "ddim"
+    scheduler: SchedulerName | Any = "dpmsolver++"
     head_motion: Axes = 1.0
     head_limit: Axes | None = None
     head_pose: Sequence[float] = (0.0, 0.0, 0.0)

@@ -134,7 +134,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(motion: Moti
 
 
 @pytest.mark.parametrize(
-    "option", [("--guidance-scale", 4), ("--steps", 3), ("--scheduler", "dpmsolver++")]
+    "option", [("--guidance-scale", 4), ("--steps", 3), ("--scheduler", "ddim")]
 )
 def test_how_motion_is_drawn_changes_it(motion: Motions, option: tuple[str, object]) -> None:
     assert np.abs(motion().vector - motion(*option).vector).max() > 1e-2

@@ -74,7 +74,7 @@ def test_videos_become_a_model_that_goes_on_learning_and_renders(
     }  # fmt: skip
     recipe["loop"] |= {
         "steps": 24, "warmup_steps": 2, "validate_every": 12, "threads": 1, "trackers": [],
-        "mixed_precision": "no",
+        "mixed_precision": "no", "learning_rate": 1.0e-3,
     }  # fmt: skip
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))

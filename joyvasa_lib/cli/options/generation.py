@@ -28,7 +28,8 @@ class GenerationChoice:
         int | None, typer.Option(help="Denoising steps; 10, or all of training with --compat.")
     ] = None
     scheduler: Annotated[
-        str | None, typer.Option(help="ddim, ddpm or dpmsolver++; ddim, or ddpm with --compat.")
+        str | None,
+        typer.Option(help="dpmsolver++, ddim, ddpm; the first, or ddpm with --compat."),
     ] = None
     head_motion: Annotated[
         str,
@@ -64,7 +65,7 @@ class GenerationChoice:
         """
         from joyvasa_lib.media.files import check_readable
 
-        steps, scheduler = 10, "ddim"
+        steps, scheduler = 10, "dpmsolver++"
         if compat is not None:
             steps, scheduler = len(pipe.motion_generator.betas), "ddpm"
         if self.head_from is not None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_noise, draw_window
-from joyvasa_lib.speech.diffusion.schedulers import make_scheduler
+from joyvasa_lib.speech.diffusion.schedulers import make_scheduler, noisy_timesteps
 from joyvasa_lib.speech.options import GenerationOptions
 
 
@@ -129,8 +129,10 @@ class MotionDiffusion:
         )
         if noise is None:
             noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)
-        scheduler = self.scheduler(options)
-        return draw_window(denoise, scheduler, options.num_inference_steps, noise, generator)
+        steps: int | list[int] = options.num_inference_steps
+        if options.scheduler == "dpmsolver++":
+            steps = noisy_timesteps(options.num_inference_steps, len(self.betas))
+        return draw_window(denoise, self.scheduler(options), steps, noise, generator)
 
     def scheduler(self, options: GenerationOptions) -> Any:
         """Returns the diffusers scheduler of one window.

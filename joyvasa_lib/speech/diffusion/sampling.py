@@ -102,7 +102,7 @@ def limit_peak(prediction: Tensor, threshold: Threshold) -> Tensor:
 def draw_window(
     denoise: Callable[[Tensor, Tensor], Tensor],
     scheduler: Any,
-    steps: int,
+    steps: int | list[int],
     noise: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
@@ -111,7 +111,8 @@ def draw_window(
     Args:
         denoise: noisy motion [1, l, c] and step in 1..T to what the scheduler expects.
         scheduler: a diffusers scheduler of its own for this window.
-        steps: denoising steps.
+        steps: denoising steps: their number, or the timesteps themselves where the scheduler can
+            be given them.
         noise: standard normal [1, l, c].
         generator: for schedulers that add noise in each step; on the CPU, so that a seed means the
             same on every device.
@@ -119,7 +120,10 @@ def draw_window(
     Returns:
         Motion channels [1, l, c].
     """
-    scheduler.set_timesteps(steps, device=noise.device)
+    if isinstance(steps, int):
+        scheduler.set_timesteps(steps, device=noise.device)
+    else:
+        scheduler.set_timesteps(timesteps=steps, device=noise.device)
     sample = noise * scheduler.init_noise_sigma
     extra = {}
     if "generator" in inspect.signature(scheduler.step).parameters:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("accelerate")
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.checkpoints.folder import CheckpointIndex, portrait_files, write_index
+from joyvasa_lib.checkpoints.folder import CheckpointIndex, portrait_files, read_index, write_index
 from joyvasa_lib.datasets.prepare.segment_work import load_encoder
 from joyvasa_lib.errors import OutputError
 from joyvasa_lib.evaluation import FaceTracker, track_motion
@@ -106,7 +106,7 @@ def test_a_run_folder_is_a_checkpoint_with_a_card_a_preview_and_a_portrait_model
     pipe = JoyVASAPipeline.from_pretrained(run)
     assert pipe.checkpoint == run / "generator"
     assert len(pipe.generate_motion(speaking_tones(25, 0)[0] / np.float32(32768))) == 25
-    assert (run / "generator" / "portrait" / "generator" / "config.json").is_file()
+    assert read_index(run / "generator").preset == "compact"
     card = (run / "README.md").read_text()
     assert "# my-voice" in card
     assert "| trained on | 2 | 0.2 | 2 |" in card

@@ -25,10 +25,10 @@ from joyvasa_lib.motion.data import FPS
 
 Doubles = NDArray[np.float64]
 
-_SWAY = np.array([1.7, 2.0, 1.7])
+_SWAY = np.array([2.6, 3.0, 2.6])
 """Standard deviation of the swaying in speech, degrees of pitch, yaw and roll."""
 _SWAY_HERTZ = (0.65, 0.55, 0.6)
-_POSTURE = np.array([2.4, 3.0, 2.5])
+_POSTURE = np.array([3.4, 4.2, 3.5])
 """Standard deviation of postures, degrees."""
 _STAYS = 0.35
 """Share of a posture that stays in the next one."""
