@@ -139,9 +139,9 @@ def test_edges_of_lips_and_eyelids_meet_all_along(
 
 
 def test_teeth_are_taken_out_of_what_lips_show(crop: FaceCrop, portrait: CompactPortrait) -> None:
-    upper, lower = seen_contours(crop.landmarks)
+    lips = seen_contours(crop.landmarks)
     inside = np.zeros(crop.image.shape[:2], np.uint8)
-    ring = np.rint(np.concatenate([upper, lower[::-1]])).astype(np.int32)
+    ring = np.rint(np.concatenate([lips.upper, lips.lower[::-1]])).astype(np.int32)
     cv2.fillPoly(inside, [ring], 1)
     cheek = np.median(crop.image[crop.landmarks[50, 1].astype(int)][:, None], axis=(0, 1))
     before, after = (
@@ -154,9 +154,25 @@ def test_teeth_are_taken_out_of_what_lips_show(crop: FaceCrop, portrait: Compact
     assert np.array_equal(portrait.appearance.skin[far], crop.image[far])
 
 
+def test_closed_lips_are_coloured_from_corner_to_corner(crop: FaceCrop) -> None:
+    """As lips are, redder than the skin above them; a smile has stretched them to threads."""
+    lips = seen_contours(crop.landmarks)
+    filled = without_mouth(crop.image, lips, 60.0).astype(np.float32)
+
+    def redness(points: NDArray[np.floating]) -> NDArray[np.float32]:
+        column, row = np.rint(points[2:-2]).astype(int).T
+        around = [filled[row + dy, column + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        colour = np.mean(around, axis=0)
+        return np.asarray(colour[:, 0] / colour[:, 1], np.float32)
+
+    height = float(np.ptp(crop.landmarks[[0, 17], 1]))
+    inside = redness(lips.upper + 0.3 * (lips.lower - lips.upper))
+    assert (inside - redness(lips.above - [0, 0.3 * height])).min() > 0.045
+
+
 def test_closed_lips_show_what_the_image_shows(crop: FaceCrop) -> None:
-    upper, _ = seen_contours(crop.landmarks)
-    image = without_mouth(crop.image, (upper, upper), 60.0)
+    lips = seen_contours(crop.landmarks)
+    image = without_mouth(crop.image, replace(lips, lower=lips.upper), 60.0)
     assert image is crop.image
 
 

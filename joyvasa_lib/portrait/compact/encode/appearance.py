@@ -216,12 +216,12 @@ def read_appearance(
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
     layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
     margins = eye_margins(rig, image, vertices)
-    contours = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
+    lips = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
     trusted = _trusted(rig, vertices, _LEAST_FACING)
     reach, reach_expression = displacement_reach(
         image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side, matte
     )
-    skin = without_mouth(image, contours, fit.scale)
+    skin = without_mouth(image, lips, fit.scale)
     carried = layers = None
     if matte is not None:
         in_front = _trusted(rig, vertices, _FACING_CARRIED)
