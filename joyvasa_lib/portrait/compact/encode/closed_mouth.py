@@ -110,9 +110,11 @@ def without_mouth(image: Bytes, lips: LipContours, scale: float) -> Bytes:
     rows, columns = (np.flatnonzero(wide.any(axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     cover = cv2.GaussianBlur(cv2.dilate(mask, disc)[box], (0, 0), 0.5 * reach)
-    cover = np.maximum(cover, mask[box])[..., None] * np.float32(1 / 255)
     row, column = np.mgrid[box]
     place = np.stack([column, row], -1) - upper[0]
+    x, end = place @ along, float((upper[-1] - upper[0]) @ along)
+    ending = np.clip(1.0 - np.maximum(-x, x - end) / (_CORNER * scale), 0.0, 1.0)
+    cover = (np.maximum(cover, mask[box]) * ending * np.float32(1 / 255))[..., None]
     painted = _lip_colours(image, lips, np.stack([along, across]), place)
     filled = image.copy()
     filled[box] = np.rint(image[box] + cover * (painted - image[box])).astype(np.uint8)
