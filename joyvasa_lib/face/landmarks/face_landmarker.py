@@ -39,8 +39,9 @@ _SCALE = 1.5
 _SCALES = (1.3, 1.5, 1.8, 2.2)
 """Such sides to try on a still image. A square cut around landmarks that end above the chin hides
 the chin from the next look; a wider one shows it."""
-_WIDE = 1.8
-"""Scale of the second look at each frame of a video."""
+_BESIDE = (1.35, 1.65)
+"""Scales of the second and third look at each frame of a video: a square a little smaller than the
+network's own and one a little larger."""
 _LARGER = 1.2
 """Factor on a square that did not show a face."""
 _LOOKS = 3
@@ -154,8 +155,8 @@ def fit_from_several_squares(image: NDArray[np.uint8], fit: LandmarkFit) -> Land
 def fit_in_video(image: NDArray[np.uint8], before: LandmarkFit) -> LandmarkFit:
     """The landmarks of a face in the next frame of a video.
 
-    The mean of looks from two squares: the network's noise, which a face of few pixels makes large,
-    differs between them. Where the face is doubtful, squares of several sizes are tried.
+    The mean of looks from three squares: the network's noise, which a face of few pixels makes
+    large, differs between them. Where the face is doubtful, squares of several sizes are tried.
 
     Args:
         image: [h, w, 3] uint8 RGB.
@@ -164,12 +165,10 @@ def fit_in_video(image: NDArray[np.uint8], before: LandmarkFit) -> LandmarkFit:
     fit = _settle(image, place_of(before), fewest=1, most=5)
     if fit.presence < CERTAIN:
         return fit_from_several_squares(image, fit) if fit.presence >= PRESENT else fit
-    wide = _look(image, place_of(fit, _WIDE))
-    if wide.presence < CERTAIN:
-        return fit
-    return LandmarkFit(
-        np.asarray((fit.points + wide.points) / 2, np.float32), min(fit.presence, wide.presence)
-    )
+    looks = [fit, *(_look(image, place_of(fit, scale)) for scale in _BESIDE)]
+    certain = [look for look in looks if look.presence >= CERTAIN]
+    points = np.mean([look.points for look in certain], axis=0)
+    return LandmarkFit(points.astype(np.float32), min(look.presence for look in certain))
 
 
 def place_of(fit: LandmarkFit, scale: float = _SCALE) -> _Place:

@@ -49,11 +49,12 @@ _SPREAD = {
     "mouthRollLower": 0.12,
     "mouthRollUpper": 0.12,
     "mouthSmile": 0.35,
-    "mouthStretch": 0.2,
+    "mouthStretch": 0.1,
     "mouthUpperUp": 0.15,
     "noseSneer": 0.1,
 }
-"""Standard deviation of each activation in talking faces; sides of a pair alike."""
+"""Standard deviation of each activation in talking faces; sides of a pair alike. Half of it for
+stretched lips, which an opening jaw resembles."""
 _SIDES, _EYES, _BROWS = 0.9, 0.95, 0.6
 """Correlation of the two sides of a pair, of both eyes' gaze, of inner and outer brows raised."""
 _RIDGE = 1e-3
