@@ -17,7 +17,11 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
-from joyvasa_lib.portrait.compact.encode.closed_mouth import seen_contours, without_mouth
+from joyvasa_lib.portrait.compact.encode.closed_mouth import (
+    LipContours,
+    seen_contours,
+    without_mouth,
+)
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
@@ -174,6 +178,12 @@ def test_closed_lips_show_what_the_image_shows(crop: FaceCrop) -> None:
     lips = seen_contours(crop.landmarks)
     image = without_mouth(crop.image, replace(lips, lower=lips.upper), 60.0)
     assert image is crop.image
+
+
+def test_a_mouth_beyond_the_image_changes_nothing(crop: FaceCrop) -> None:
+    lips = seen_contours(crop.landmarks)
+    moved = LipContours(*(np.add(contour, [0.0, 1000.0]) for contour in vars(lips).values()))
+    assert without_mouth(crop.image, moved, 60.0) is crop.image
 
 
 def eyelids_of(

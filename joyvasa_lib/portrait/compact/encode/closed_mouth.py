@@ -104,6 +104,8 @@ def without_mouth(image: Bytes, lips: LipContours, scale: float) -> Bytes:
     ring = np.concatenate([upper[:1] - beyond, upper, upper[-1:] + beyond, lower[::-1]])
     mask = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.rint(ring * 2**_FRACTION).astype(np.int32)], 255, shift=_FRACTION)
+    if not mask.any():  # hand-given landmarks may lie beyond the image
+        return image
     reach = max(1, round(_RIM * scale))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     wide = cv2.dilate(cv2.dilate(mask, disc), disc)
