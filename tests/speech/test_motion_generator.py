@@ -17,7 +17,7 @@ from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
-from joyvasa_lib.speech.diffusion.schedulers import cosine_betas, make_scheduler
+from joyvasa_lib.speech.diffusion.schedulers import cosine_betas, make_scheduler, noisy_timesteps
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, CompactWav2Vec2Model
 from joyvasa_lib.speech.motion_generator import MotionGenerator
@@ -286,6 +286,18 @@ def test_bad_speech_is_explained(
 ) -> None:
     with pytest.raises(MediaError, match=named):
         model.generate(waveform)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6, 10, 49, 50])
+def test_steps_are_dense_where_there_is_most_noise(steps: int) -> None:
+    taken = noisy_timesteps(steps, 50)
+    apart = -np.diff([*taken, -1])
+    assert (len(taken), taken[0]) == (steps, 49)
+    assert (apart > 0).all() and apart.sum() == 50
+    if 2 < steps < 50:
+        assert (apart[: steps // 2] <= apart[-1]).all()
+    if steps == 10:
+        assert taken[4] > 40  # half of the steps in a fifth of the timesteps
 
 
 def test_ddpm_steps_follow_the_posterior_of_the_specification() -> None:
