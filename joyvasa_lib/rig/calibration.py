@@ -49,18 +49,21 @@ def _gap(shape: Floats, upper: Ints, lower: Ints) -> Floats:
     return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
 
 
-def applied_blendshapes(blendshapes: Floats, own: Floats, gain: Floats) -> Floats:
+def applied_blendshapes(
+    blendshapes: Floats, own: Floats, gain: Floats, gains: Floats | None = None
+) -> Floats:
     """What is put on the rig: blinks that close the eye, a lip that follows the jaw.
 
     Args:
         blendshapes: [..., 52] activations of the motion.
         own: [52] activations of the portrait itself.
         gain: [2] see :func:`blink_gain`.
+        gains: [52] factor on the change of each blendshape from the portrait's own; None for 1.
 
     Returns:
         [..., 52] a copy; affine in ``blendshapes``.
     """
-    applied = blendshapes.copy()
+    applied = blendshapes.copy() if gains is None else own + (blendshapes - own) * gains
     applied[..., BLINK] = own[BLINK] + (blendshapes[..., BLINK] - own[BLINK]) * gain
     applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * blendshapes[..., [JAW]]
     return applied

@@ -27,6 +27,7 @@ from joyvasa_lib.datasets.heads.base_mesh import (
     read_base_mesh,
     read_target,
 )
+from joyvasa_lib.datasets.heads.brows import rigid_brows
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.rig.regions import EYEBALLS, PARTS
@@ -189,12 +190,17 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
     candidates = np.unique([*candidates, *mirror[candidates]])
     keypoints = _choose_keypoints(blendshapes, mirror, candidates, config.keypoints)
 
+    skin = np.zeros(len(keep), dtype=bool)
+    skin[np.unique(faces[np.array(labels) == PARTS.index("skin")])] = True
+    stored = blendshapes.astype(np.float16).astype(np.float32)
+    drawn = rigid_brows(vertices.astype(np.float32), stored, landmarks, skin)
+
     neck = mesh.groups["joint-head"]
     pivot, _ = _pivot(mesh.vertices, neck, keep, landmarks)
     rig = {
         "mean": vertices.astype(np.float32),
         "identity": identity.astype(np.float16),
-        "units": blendshapes.astype(np.float16),
+        "units": drawn.astype(np.float16),
         "triangles": faces.astype(np.int32),
         "triangle_part": np.array(labels, dtype=np.uint8),
         "head_weight": head_weight(data, n_all)[keep].astype(np.float32),
@@ -207,7 +213,7 @@ def build_head_rig(rig_path: Path, space_path: Path, config: HeadRigConfig | Non
         "base_vertex": keep.astype(np.int32),
     }
     metadata = {"face_units": json.dumps(BLENDSHAPES), "parts": json.dumps(PARTS), "version": "1"}
-    basis = blendshapes.astype(np.float16).astype(np.float32)[:, keypoints]
+    basis = stored[:, keypoints]  # motion means the same whatever is drawn of it
     space = {"basis": np.ascontiguousarray(basis), "keypoint_vertex": rig["keypoint_vertex"]}
     for path, tensors in ((rig_path, rig), (space_path, space)):
         with atomic_path(path) as temporary:

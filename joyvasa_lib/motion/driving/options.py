@@ -17,7 +17,7 @@ MODES: tuple[str, ...] = get_args(Mode)
 ALL_REGIONS = frozenset({*REGIONS, "head"})
 
 _OF_BOTH = frozenset({"head", "expression", "mouth", "regions"})
-BLENDSHAPE_OPTIONS = _OF_BOTH | {"keep_smile"}
+BLENDSHAPE_OPTIONS = _OF_BOTH | {"keep_smile", "wrinkles"}
 """Options of a motion of blendshapes, the compact preset's."""
 KEYPOINT_OPTIONS = _OF_BOTH | {
     "multiplier",
@@ -51,6 +51,8 @@ class DrivingOptions:
             ``"mouth"``, ``"head"``; the rest stays as the source has it.
         keep_smile: blendshapes only: share of the source's own smile that an absolute mouth keeps,
             in [0, 1].
+        wrinkles: blendshapes only: depth of the folds that skin shows as it moves, in [0, 2]; 1 is
+            what its apparent age suggests, 0 leaves the skin as the image has it.
         multiplier: keypoints only: factor on the motion, above 1 exaggerates. Stitching and the
             closing of lips are not multiplied.
         driving_option: keypoints only: ``"pose-friendly"``, or LivePortrait's
@@ -70,6 +72,7 @@ class DrivingOptions:
     mouth: Mode | None = None
     regions: str | Collection[str] = ALL_REGIONS
     keep_smile: float = 0.15
+    wrinkles: float = 1.0
     multiplier: float = 1.0
     driving_option: DrivingOption = "pose-friendly"
     stitching: bool = True
@@ -83,6 +86,7 @@ class DrivingOptions:
         checked_choice("mouth", self.mouth, (None, *MODES))
         checked_choice("driving_option", self.driving_option, get_args(DrivingOption))
         checked_float("keep_smile", self.keep_smile, least=0.0, most=1.0)
+        checked_float("wrinkles", self.wrinkles, least=0.0, most=2.0)
         checked_float("multiplier", self.multiplier, least=0.0)
         checked_float("lip_threshold", self.lip_threshold, least=0.0)
         object.__setattr__(self, "regions", _checked_regions(self.regions))

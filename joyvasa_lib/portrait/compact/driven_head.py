@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from joyvasa_lib.concurrency import steady_products
+from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.mouth_corners import corner_closing
@@ -18,8 +19,24 @@ from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
+_UNCOVERING = tuple(
+    tuple(
+        BLENDSHAPES.index(f"eye{name}{side}")
+        for name in ("Wide", "LookUp", "LookDown", "LookIn", "LookOut")
+    )
+    for side in ("Left", "Right")
+)
+"""Blendshapes that uncover the left and the right eyeball."""
+_BROW_UP = BLENDSHAPES.index("browInnerUp")
+_BROWS_DOWN = [BLENDSHAPES.index("browDownLeft"), BLENDSHAPES.index("browDownRight")]
+_COUNTERS = 1.0
+"""Share that is given back of what lowered brows take from inner brows that rise with them: 1+4 of
+FACS raises the inner brows and draws them together."""
 _PAINT_WITHIN = 0.3
 """Share of a blink within which skin that the lid reaches is painted over the open eye."""
+_BARE_WITHIN, _HARDLY = 0.2, 1e-3
+"""Activation of a widened or turned eye within which what its lids covered is shown whole, and the
+share of that on an eye that does not move."""
 _LASHES_FROM, _LASHES_WITHIN = 0.78, 0.12
 """Share of a blink from which on the lashes' shadow falls on the skin below, and within which it
 becomes whole."""
@@ -55,7 +72,12 @@ class HeadDriver:
                 1 under an absolute mouth, whose lips have to meet.
         """
         fit = portrait.fit
-        applied = applied_blendshapes(blendshapes, fit.blendshapes, portrait.blink_gain)
+        applied = applied_blendshapes(
+            blendshapes, fit.blendshapes, portrait.blink_gain, portrait.gains
+        )
+        applied[:, _BROW_UP] += _COUNTERS * np.minimum(
+            np.maximum(applied[:, _BROW_UP], 0.0), np.maximum(applied[:, _BROWS_DOWN].min(1), 0.0)
+        )
         # The image's own jaw has lifted its lip already; lips that are replaced meet instead.
         rest = applied_blendshapes(fit.blendshapes, fit.blendshapes, portrait.blink_gain)
         applied = applied + replaced * portrait.seal + (1.0 - replaced) * (fit.blendshapes - rest)
@@ -68,7 +90,12 @@ class HeadDriver:
         return self._posed(portrait, shape, pose)
 
     def driven_heads(
-        self, portrait: CompactPortrait, blendshapes: Floats, pose: Pose, vertices: Floats
+        self,
+        portrait: CompactPortrait,
+        blendshapes: Floats,
+        pose: Pose,
+        vertices: Floats,
+        wrinkles: float = 1.0,
     ) -> DrivenHeads:
         """What is drawn of the driven head, and how much of its eyelids has to be painted.
 
@@ -77,12 +104,14 @@ class HeadDriver:
             blendshapes: [b, u] activations of the result.
             pose: [b] head pose of the result.
             vertices: [b, v, 3] result of :meth:`vertices`.
+            wrinkles: factor on the depth of the skin's folds.
         """
         fit = portrait.fit
         closed = _closing(fit, blendshapes)[:, self._eye_side]
         painted = self.lid_stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
         lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
         painted = np.maximum(painted, self._under_lashes * lashes)
+        opened = np.maximum(_opening(fit, blendshapes), _HARDLY) * portrait.appearance.eyes.known
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
         return DrivenHeads(
@@ -90,6 +119,8 @@ class HeadDriver:
             posed=self._posed(portrait, expressed[None], pose),
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
+            opened=opened[:, self._eye_side].astype(np.float32),
+            folds=wrinkles * portrait.appearance.folds.depths(blendshapes - fit.blendshapes),
             tolerance=0.25 * fit.scale,
         )
 
@@ -111,3 +142,10 @@ def _closing(fit: HeadFit, blendshapes: Floats) -> Floats:
     """[b, 2] how far the person's left and right eye have closed from how the image shows them."""
     own = fit.blendshapes[BLINK]
     return np.clip((blendshapes[:, BLINK] - own) / np.maximum(1.0 - own, 0.2), 0.0, 1.0)
+
+
+def _opening(fit: HeadFit, blendshapes: Floats) -> Floats:
+    """[b, 2] share in [0, 1] to which the left and right eyeball show what lids covered."""
+    moved = np.abs(blendshapes - fit.blendshapes)
+    uncovering = np.stack([moved[:, list(side)].sum(1) for side in _UNCOVERING], 1)
+    return np.clip(uncovering / _BARE_WITHIN, 0.0, 1.0)

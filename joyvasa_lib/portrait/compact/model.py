@@ -34,6 +34,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 )
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
+from joyvasa_lib.portrait.compact.encode.unit_gains import unit_gains
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.person.headroom import whole_person
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait, crop_mask
@@ -164,6 +165,7 @@ class CompactPortraitModel(PortraitModel):
             fit=fit,
             appearance=look,
             blink_gain=gain,
+            gains=unit_gains(rig, fit, landmarks),
             lids=lids,
             seal=seal,
             closing=rest_of_seal(rig, fit, seal),
@@ -233,11 +235,16 @@ class CompactPortraitModel(PortraitModel):
             rows = slice(start, start + batch_size)
             part = Pose(pose.rotation[rows], pose.translation[rows], pose.scale[rows])
             vertices = self.driver.vertices(portrait, blendshapes[rows], part, replaced)
-            yield self.composite(portrait, blendshapes[rows], part, vertices)
+            yield self.composite(portrait, blendshapes[rows], part, vertices, driving.wrinkles)
 
     @steady_products()
     def composite(
-        self, portrait: CompactPortrait, blendshapes: Floats, pose: Pose, vertices: Floats
+        self,
+        portrait: CompactPortrait,
+        blendshapes: Floats,
+        pose: Pose,
+        vertices: Floats,
+        wrinkles: float = 1.0,
     ) -> Frames:
         """Frames [b, s, s, 3], uint8 RGB, of a driven head.
 
@@ -246,12 +253,13 @@ class CompactPortraitModel(PortraitModel):
             blendshapes: [b, 52] activations of the result.
             pose: [b] head pose of the result.
             vertices: [b, v, 3] driven head in crop pixels.
+            wrinkles: factor on the depth of the skin's folds.
         """
         return draw_frames(
             self.rig,
             portrait.appearance,
             portrait.paint,
-            self.driver.driven_heads(portrait, blendshapes, pose, vertices),
+            self.driver.driven_heads(portrait, blendshapes, pose, vertices, wrinkles),
             portrait.mask,
             portrait.fit.scale,
         )

@@ -21,6 +21,7 @@ class CompactPortrait(Portrait):
         fit: the rig fitted to the face: canonical shape, source expression and pose.
         appearance: the image read through the fit.
         blink_gain: [2] see :func:`~joyvasa_lib.rig.calibration.blink_gain`.
+        gains: [52] see :func:`~joyvasa_lib.portrait.compact.encode.unit_gains.unit_gains`.
         lids: [2, v, 3] see :func:`~joyvasa_lib.rig.calibration.rest_of_blink`.
         seal: [52] see :func:`~joyvasa_lib.rig.calibration.lip_seal`.
         closing: [v, 3] see :func:`~joyvasa_lib.rig.calibration.rest_of_seal`.
@@ -31,6 +32,7 @@ class CompactPortrait(Portrait):
     fit: HeadFit
     appearance: Appearance
     blink_gain: Floats
+    gains: Floats
     lids: Floats
     seal: Floats
     closing: Floats

@@ -11,9 +11,11 @@ from scipy import sparse
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
+from joyvasa_lib.portrait.compact.encode.eyes.eyeballs import WholeEyes
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtension
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.encode.palette import Palette
+from joyvasa_lib.portrait.compact.folds.relief import Folds
 from joyvasa_lib.portrait.compact.layers import SKIN, triangle_layer
 from joyvasa_lib.portrait.compact.person.layers import compose, split_layers
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
@@ -42,6 +44,14 @@ def compile_kernels(rig: HeadRig) -> None:
         extension=_still(count),
         eye_margins=np.zeros((2, 2), np.float32),
         eye_matte=np.zeros((_SIDE, _SIDE), np.uint8),
+        eyes=WholeEyes(
+            np.zeros((_SIDE, _SIDE, 3), np.uint8),
+            np.zeros((_SIDE, _SIDE), np.uint8),
+            np.ones(2, np.float32),
+        ),
+        folds=Folds(
+            ("one",), ((0, 0),), (np.zeros((2, 2), np.float32),), np.zeros((52, 1), np.float32)
+        ),
     )
     grey = np.full(3, 128, np.float32)
     paint = Paint(
@@ -52,7 +62,9 @@ def compile_kernels(rig: HeadRig) -> None:
         np.ones((256, 3), np.float32),
     )
     ones = np.ones((1, count), np.float32)
-    heads = DrivenHeads(vertices, vertices, ones, 0.0 * ones, 0.25 * scale)
+    heads = DrivenHeads(
+        vertices, vertices, ones, 0.0 * ones, ones, np.ones((1, 1), np.float32), 0.25 * scale
+    )
     draw_frames(rig, appearance, paint, heads, np.ones((_SIDE, _SIDE), np.float32), scale)
     matte = np.zeros((4 * _SIDE, 4 * _SIDE), np.float32)
     matte[_SIDE : 3 * _SIDE, _SIDE : 3 * _SIDE] = 1.0

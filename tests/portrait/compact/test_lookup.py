@@ -27,6 +27,8 @@ def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
         matte=np.full((32, 32), matte, np.uint8),
         trust=one,
         shut=zero,
+        opened=zero,
+        shown=np.zeros((32, 32), np.uint8),
         paintable=one,
         tolerance=2.0,
         origin=(0, 0),
@@ -37,3 +39,4 @@ def test_an_eye_that_widens_shows_what_of_it_the_fitted_lid_covers(
     )
     np.testing.assert_allclose(window.unseen, painted, atol=1e-5)
     np.testing.assert_allclose(window.where[2, 3], [8.0, 7.0], atol=1e-3)
+    assert (window.uncovered == 0.0).all()  # of an eye that is not known without its lids

@@ -17,7 +17,8 @@ from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, invert_displacement
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
-from joyvasa_lib.portrait.compact.encode.palette import hue, luminance
+from joyvasa_lib.portrait.compact.encode.palette import hue
+from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 

@@ -18,13 +18,15 @@ from joyvasa_lib.portrait.compact.encode.closed_mouth import (
     without_mouth,
 )
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
-from joyvasa_lib.portrait.compact.encode.eye_contour import eye_margins, eye_matte
+from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import eye_margins, eye_matte
+from joyvasa_lib.portrait.compact.encode.eyes.eyeballs import WholeEyes, complete_eyes
 from joyvasa_lib.portrait.compact.encode.flow_extension import (
     GRID,
     FlowExtension,
     build_extension,
 )
 from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.portrait.compact.folds.relief import Folds, skin_folds
 from joyvasa_lib.portrait.compact.layers import (
     LOWER,
     MIXED,
@@ -37,7 +39,7 @@ from joyvasa_lib.portrait.compact.layers import (
 from joyvasa_lib.portrait.compact.person.carried import carried_cells
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
 from joyvasa_lib.portrait.compact.softness import edge_softness
-from joyvasa_lib.rig.eyelids import lid_weight
+from joyvasa_lib.rig.eyelids import lid_rim, lid_weight
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.rasterizer import rasterize
@@ -50,6 +52,8 @@ _SET_BACK = {"eye": 0.08, "eye_cavity": 0.16, "mouth": 0.05}
 eyelids and lips everywhere. What lies inside the edges of the eyelids stays behind the eyeball."""
 _LIDS_FORWARD = 0.05
 """Rig units by which upper eyelids are moved forward, so that they close over the lower ones."""
+_INNER_SIDE = 0.6
+"""Rig units by which the inner edges of lids that uncover an eye are moved back."""
 _LEAST_FACING = 0.25
 """Cosine between a triangle's normal and the view from which on its displacement is used."""
 _FACING_CARRIED = 0.347
@@ -85,8 +89,11 @@ class Appearance:
             eyelids, 0 on the rest of the skin, whose pixels are stretched instead.
         extension: carries the face's displacement into the image around it.
         eye_margins: [2, 2] see
-            :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_margins`.
-        eye_matte: [s, s] see :func:`~joyvasa_lib.portrait.compact.encode.eye_contour.eye_matte`.
+            :func:`~joyvasa_lib.portrait.compact.encode.eyes.eye_contour.eye_margins`.
+        eye_matte: [s, s] see
+            :func:`~joyvasa_lib.portrait.compact.encode.eyes.eye_contour.eye_matte`.
+        eyes: the eyes without their lids.
+        folds: what its skin shows when it folds.
         softness: standard deviation in pixels of the blur that the face's edges show.
         layers: ``skin`` as person and background; None where the person is not told from it.
     """
@@ -101,6 +108,8 @@ class Appearance:
     extension: FlowExtension
     eye_margins: Floats
     eye_matte: Bytes
+    eyes: WholeEyes
+    folds: Folds
     softness: float = 0.0
     layers: PersonLayers | None = None
 
@@ -116,10 +125,21 @@ def _set_back(rig: HeadRig) -> Floats:
     return back
 
 
-def set_back(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
-    """Vertices [..., v, 3] with eyeballs and mouth interior a little deeper, for rasterising."""
+def set_back(rig: HeadRig, vertices: Floats, scale: float, opened: Floats | None = None) -> Floats:
+    """Vertices with eyeballs and mouth interior a little deeper, for rasterising.
+
+    Args:
+        rig: the head model.
+        vertices: [..., v, 3] pixels.
+        scale: pixels per rig unit.
+        opened: [..., v] share to which eyes show what lids cover on the image: the inner side of
+            these lids, which would show the eye's pixels a second time, lies behind the eyeball.
+    """
     deeper = np.array(vertices, dtype=np.float32)
     deeper[..., 2] += scale * _set_back(rig)
+    if opened is not None:
+        inner = np.unique(lid_rim(rig))
+        deeper[..., inner, 2] += scale * _INNER_SIDE * opened[..., inner]
     return deeper
 
 
@@ -227,6 +247,7 @@ def read_appearance(
         in_front = _trusted(rig, vertices, _FACING_CARRIED)
         carried = carried_cells(rig, fit, vertices, triangle, depth, in_front, GRID)
         layers = split_layers(skin, matte)
+    softness = edge_softness(image, triangle >= 0)
     return Appearance(
         image=image,
         skin=skin,
@@ -235,11 +256,13 @@ def read_appearance(
         depth=depth,
         eye_margins=margins,
         eye_matte=eye_matte(rig, vertices, side, fit.scale),
+        eyes=complete_eyes(rig, image, vertices, landmarks, fit.scale),
+        folds=skin_folds(rig, fit.shape, image, vertices, layer, softness),
         shown_layer=_shown_layer(rig),
         paintable=paintable(rig),
         extension=build_extension(
             triangle, trusted, vertices, rig.triangles, reach, reach_expression, carried
         ),
-        softness=edge_softness(image, triangle >= 0),
+        softness=softness,
         layers=layers,
     )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.layers import EYE, MOUTH_LAYERS
+from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import (
     INNER_LOWER_LIP,
@@ -27,8 +28,6 @@ from joyvasa_lib.rig.regions import (
 
 Bytes = NDArray[np.uint8]
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""Weights of red, green and blue in luminance (ITU-R BT.601)."""
 _UPPER_LIP = (OUTER_UPPER_LIP[2:-2], INNER_UPPER_LIP[1:-1])
 _LOWER_LIP = (OUTER_LOWER_LIP[2:-2], INNER_LOWER_LIP[1:-1])
 """Outer and inner contours of the lips away from the corners."""
@@ -88,11 +87,6 @@ def read_palette(
     own = np.median(skin[rig.landmark_vertex[list(PLAIN_SKIN)]], axis=0)
     own = np.maximum(own, 4.0).astype(np.float32)
     return Palette(own, _white(image, layer, own), _red(rig, image, vertices, own))
-
-
-def luminance(colour: NDArray[np.floating]) -> NDArray[np.floating]:
-    """[...] luminance of RGB colours [..., 3]."""
-    return np.asarray(colour @ LUMA)
 
 
 def hue(colour: NDArray[np.floating]) -> NDArray[np.floating]:

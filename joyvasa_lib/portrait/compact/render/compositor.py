@@ -10,7 +10,7 @@ window of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
+from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
@@ -43,6 +44,9 @@ class DrivenHeads:
         posed: [b, v, 3] the same pose with the source image's expression.
         trust: [b, v] share of the image's own pixels, [0, 1].
         shut: [b, v] share of the open eye's pixels that eyelids must not show, [0, 1].
+        opened: [b, v] share in [0, 1] to which eyeballs show what lids cover on the image; 0 where
+            that is not known.
+        folds: [b, n] depths of the skin's folds.
         tolerance: depth in pixels by which a point may lie behind the source image's surface.
     """
 
@@ -50,6 +54,8 @@ class DrivenHeads:
     posed: Floats
     trust: Floats
     shut: Floats
+    opened: Floats
+    folds: Floats
     tolerance: float
 
 
@@ -75,7 +81,7 @@ def draw_frames(
         [b, s, s, 3] uint8.
     """
     side = len(appearance.image)
-    deeper = set_back(rig, heads.vertices, scale)
+    deeper = set_back(rig, heads.vertices, scale, heads.opened)
     triangle, _ = rasterize(deeper, rig.triangles, side)
     flow, kind = flow_to_source(
         triangle, heads.vertices, appearance.vertices, rig.triangles, appearance.shown_layer
@@ -89,18 +95,21 @@ def draw_frames(
     spread = softening(appearance.softness)
 
     def frame(b: int) -> None:
+        given = (appearance.skin, appearance.layers)
+        skin, layers = folded(*given, appearance.folds, heads.folds[b])
+        look = appearance if skin is given[0] else replace(appearance, skin=skin, layers=layers)
         wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
         fading = mask[..., None]
         before = np.empty_like(frames[b]) if spread else None
         if before is not None:  # without the edges of what slides over each other
-            _warp(appearance, wide * fading, before)
+            _warp(look, wide * fading, before)
         shown = _inner_weight(kind[b])
         wide += shown * (flow[b] - wide)
         wide *= fading
-        _warp(appearance, wide, frames[b])
+        _warp(look, wide, frames[b])
         cover = np.zeros((side, side), np.float32) if spread else None
         for part in parts:
-            _draw_part(part, appearance, paint, heads, deeper, b, scale, frames[b], cover)
+            _draw_part(part, look, paint, heads, deeper, b, scale, frames[b], cover)
         if before is not None and cover is not None:
             soften(frames[b], before, spread, cover)
 
@@ -159,7 +168,8 @@ def _draw_part(
         triangle, driven, appearance.vertices[part.vertex], part.triangles,
         appearance.shown_layer[part.triangle],
         appearance.layer, appearance.depth, appearance.eye_matte,
-        heads.trust[b, part.vertex], heads.shut[b, part.vertex],
+        heads.trust[b, part.vertex], heads.shut[b, part.vertex], heads.opened[b, part.vertex],
+        appearance.eyes.shown,
         appearance.paintable[part.vertex], heads.tolerance,
         (int(left), int(top)), finer, paint.uv[part.vertex], paint.tint[part.vertex],
         paint.image,
@@ -170,8 +180,8 @@ def _draw_part(
         else np.full_like(window.layer, 255)
     )
     resolve(
-        window, visibility, paint.light, (appearance.skin, appearance.image), finer,
-        (int(left), int(top)), frame,
+        window, visibility, paint.light, (appearance.skin, appearance.image, appearance.eyes.image),
+        finer, (int(left), int(top)), frame,
     )  # fmt: skip
     if cover is not None:
         tall, wide = bottom - top, right - left

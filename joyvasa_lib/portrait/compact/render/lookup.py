@@ -33,12 +33,14 @@ class Window:
         unseen: [h, w] share that has to be painted, [0, 1].
         fill: [h, w, 3] the paint, [0, 255]; unset where nothing is unseen.
         layer: [h, w] layer of the head.
+        uncovered: [h, w] share of an eyeball that lids covered on the image, [0, 1].
     """
 
     where: Floats
     unseen: Floats
     fill: Floats
     layer: Bytes
+    uncovered: Floats
 
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -61,7 +63,8 @@ def _flow_one(triangle, driven, source, triangles, layer, flow, kind):  # type: 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _look_up_one(  # type: ignore[no-untyped-def]
     triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-    paintable, tolerance, origin, finer, uv, tint, image, where, unseen, fill, kind,
+    opened, shown, paintable, tolerance, origin, finer, uv, tint, image, where, unseen, fill, kind,
+    uncovered,
 ):  # fmt: skip
     height, width = triangle.shape
     source_side = source_layer.shape[0]
@@ -72,7 +75,7 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             f = triangle[row, column]
             if f < 0 or layer[f] == OUTSIDE:
                 kind[row, column] = OUTSIDE
-                unseen[row, column] = zero
+                unseen[row, column] = uncovered[row, column] = zero
                 continue
             i, j, k, wa, wb, wc = barycentric(driven, triangles, f, column, row, one)
             x = wa * source[i, 0] + wb * source[j, 0] + wc * source[k, 0]
@@ -82,6 +85,7 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             where[row, column, 1] = y
             mine = layer[f]
             kind[row, column] = mine
+            uncovered[row, column] = zero
             painted = wa * paintable[i] + wb * paintable[j] + wc * paintable[k]
             if painted <= zero:
                 unseen[row, column] = zero
@@ -93,7 +97,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             still = max(one - (moved_x * moved_x + moved_y * moved_y) / (free * free), zero)
             left, top = int(np.floor(x)), int(np.floor(y))
             closing = (wa * shut[i] + wb * shut[j] + wc * shut[k]) / np.float32(255.0)
-            share = zero
+            eyeball = wa * opened[i] + wb * opened[j] + wc * opened[k] if mine == EYE else zero
+            share = own = zero
             for dy in range(2):
                 for dx in range(2):
                     u, v = left + dx, top + dy
@@ -111,8 +116,14 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                         usable = still
                     if mine == SKIN:
                         usable *= one - closing * matte[v, u]
-                    if z <= source_depth[v, u] + tolerance:
-                        share += usable * (one - abs(x - u)) * (one - abs(y - v))
+                    if z > source_depth[v, u] + tolerance:
+                        usable = zero
+                    if eyeball > zero:
+                        usable = one  # the eyes without lids show all of them
+                    near = (one - abs(x - u)) * (one - abs(y - v))
+                    share += usable * near
+                    own += np.float32(shown[v, u]) / np.float32(255.0) * near
+            uncovered[row, column] = eyeball * max(share - own, zero)
             trusted = wa * trust[i] + wb * trust[j] + wc * trust[k]
             hidden = (one - share * trusted) * painted
             unseen[row, column] = hidden
@@ -168,6 +179,8 @@ def look_up(
     matte: Bytes,
     trust: Floats,
     shut: Floats,
+    opened: Floats,
+    shown: Bytes,
     paintable: Floats,
     tolerance: float,
     origin: tuple[int, int],
@@ -189,6 +202,9 @@ def look_up(
         matte: [s, s] share of each pixel of the image that is an open eye's, 255 for all.
         trust: [v] share of the image's own pixels to use, [0, 1].
         shut: [v] share of the open eye's pixels that skin must not show, [0, 1].
+        opened: [v] share in [0, 1] to which eyeballs show what lids cover on the image; 0 where
+            that is not known, and they are painted.
+        shown: [s, s] share of each pixel that the image shows of an eyeball, 255 for all of it.
         paintable: [v] share of what the image does not show that may be painted, [0, 1].
         tolerance: depth in pixels by which a point may lie behind the visible surface.
         origin: column and row of the frame at which the window begins.
@@ -203,11 +219,12 @@ def look_up(
         np.empty((height, width), dtype=np.float32),
         np.zeros((height, width, 3), dtype=np.float32),
         np.empty((height, width), dtype=np.uint8),
+        np.empty((height, width), dtype=np.float32),
     )
     start = np.array(origin, dtype=np.float32)
     _look_up_one(
         triangle, driven, source, triangles, layer, source_layer, source_depth, matte, trust, shut,
-        paintable, np.float32(tolerance), start, np.float32(finer), uv, tint, image,
-        window.where, window.unseen, window.fill, window.layer,
+        opened, shown, paintable, np.float32(tolerance), start, np.float32(finer), uv, tint, image,
+        window.where, window.unseen, window.fill, window.layer, window.uncovered,
     )  # fmt: skip
     return window

@@ -26,8 +26,9 @@ _SEEN = 0.02
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _resolve(  # type: ignore[no-untyped-def]
-    where, unseen, fill, layer, visibility, light, skin, image, finer, left_edge, top_edge, frame
-):
+    where, unseen, fill, layer, uncovered, visibility, light, skin, image, eyes, finer, left_edge,
+    top_edge, frame,
+):  # fmt: skip
     one, zero = np.float32(1.0), np.float32(0.0)
     last = np.float32(image.shape[0] - 1.001)
     count = np.float32(finer * finer)
@@ -37,7 +38,7 @@ def _resolve(  # type: ignore[no-untyped-def]
         for column in range(layer.shape[1] // finer):
             pixel = frame[top_edge + row, left_edge + column]
             low, high = 255, 0
-            least, most, cover = one, zero, zero
+            least, most, cover, bared = one, zero, zero, zero
             left = top = np.float32(1e9)
             right = bottom = np.float32(-1e9)
             for v in range(row * finer, (row + 1) * finer):
@@ -46,6 +47,7 @@ def _resolve(  # type: ignore[no-untyped-def]
                     low, high = min(low, kind), max(high, kind)
                     alpha = unseen[v, u]
                     least, most = min(least, alpha), max(most, alpha)
+                    bared = max(bared, uncovered[v, u])
                     cover += alpha
                     if kind > 0:
                         left, right = min(left, where[v, u, 0]), max(right, where[v, u, 0])
@@ -54,6 +56,7 @@ def _resolve(  # type: ignore[no-untyped-def]
             apart = right - left + bottom - top > _TORN
             mouth = high >= MOUTH  # the frame shows lips there
             edge = low > 0 and (mouth or (low != high and apart) or most - least > _PARTLY)
+            edge = edge or bared > _SEEN  # the frame shows eyelids there
             if not edge and cover <= _SEEN:
                 continue
             for c in range(3):
@@ -73,6 +76,13 @@ def _resolve(  # type: ignore[no-untyped-def]
                         if layer[v, u] >= MOUTH:
                             for c in range(3):
                                 mean[c] += (one - alpha) * bilinear(image, i, j, x, y, c)
+                        elif uncovered[v, u] > zero:
+                            share = uncovered[v, u]
+                            for c in range(3):
+                                mean[c] += (one - alpha) * (
+                                    (one - share) * bilinear(skin, i, j, x, y, c)
+                                    + share * bilinear(eyes, i, j, x, y, c)
+                                )
                         else:
                             for c in range(3):
                                 mean[c] += (one - alpha) * bilinear(skin, i, j, x, y, c)
@@ -88,7 +98,7 @@ def resolve(
     window: Window,
     visibility: Bytes,
     light: Floats,
-    images: tuple[Bytes, Bytes],
+    images: tuple[Bytes, Bytes, Bytes],
     finer: int,
     origin: tuple[int, int],
     frame: Bytes,
@@ -103,12 +113,13 @@ def resolve(
         window: [n h, n w] samples.
         visibility: [n h, n w] index into ``light`` of each sample.
         light: [256, 3] factors of the paint.
-        images: [s, s, 3] RGB each: what lips and skin show, and what shows between parted lips.
+        images: [s, s, 3] RGB each: what lips and skin show, what shows between parted lips, and
+            eyeballs without lids.
         finer: samples along one side of a pixel.
         origin: column and row of the window's first pixel on the frame.
         frame: [s, s, 3] the frame.
     """
     _resolve(
-        window.where, window.unseen, window.fill, window.layer, visibility, light, *images, finer,
-        origin[0], origin[1], frame,
+        window.where, window.unseen, window.fill, window.layer, window.uncovered, visibility, light,
+        *images, finer, origin[0], origin[1], frame,
     )  # fmt: skip

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
-from joyvasa_lib.portrait.compact.encode.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidPlace, EyelidStrip, sampled
+from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
-from joyvasa_lib.portrait.compact.encode.palette import luminance
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
+from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.rig.eyelids import lid_weight
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import interpolate, rasterize

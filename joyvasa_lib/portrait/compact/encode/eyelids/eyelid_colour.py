@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.palette import luminance
+from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.rig.head_rig import Floats
 
 _BRIGHT, _DARK = (0.6, 0.9), (0.0, 0.2)

@@ -24,7 +24,7 @@ from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
     eyelid_colour,
     strip_colour,
 )
-from joyvasa_lib.portrait.compact.encode.palette import luminance
+from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYES

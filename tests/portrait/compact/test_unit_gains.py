@@ -1,0 +1,60 @@
+"""How far brows and lids move on one person's face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from joyvasa_lib import EncodedPortrait
+from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
+from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.portrait.compact.encode.unit_gains import unit_gains
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
+from joyvasa_lib.rig.head_rig import bundled_rig
+
+BROWS = [BLENDSHAPES.index("browDownLeft"), BLENDSHAPES.index("browDownRight")]
+
+
+def portrait_of(encoded: EncodedPortrait) -> CompactPortrait:
+    assert isinstance(encoded.portrait, CompactPortrait)
+    return encoded.portrait
+
+
+def test_full_activation_is_read_as_an_extreme_expression(encoded: EncodedPortrait) -> None:
+    rig, own = bundled_rig(), portrait_of(encoded)
+    marks = encoded.crop.landmarks
+    gain = unit_gains(rig, own.fit, marks)[BROWS[0]]
+    moved = rig.blendshapes[BROWS].sum(0)[rig.landmark_vertex] * rig.landmark_weight[:, None]
+    acted = marks.copy()
+    acted[:468] += gain * own.fit.scale * (moved @ own.fit.rotation)
+    change = (blendshape_scores(acted) - blendshape_scores(marks))[BROWS].mean()
+    assert change > 0.6
+
+
+def test_a_face_on_which_the_same_millimetres_read_as_more_moves_less(
+    encoded: EncodedPortrait,
+) -> None:
+    rig, own = bundled_rig(), portrait_of(encoded)
+    marks = encoded.crop.landmarks
+    lowered = marks.copy()  # this brow is low already, and reads as lowered
+    moved = rig.blendshapes[BROWS].sum(0)[rig.landmark_vertex] * rig.landmark_weight[:, None]
+    lowered[:468] += 0.7 * own.fit.scale * (moved @ own.fit.rotation)
+    assert unit_gains(rig, own.fit, lowered)[BROWS[0]] < unit_gains(rig, own.fit, marks)[BROWS[0]]
+
+
+def test_both_sides_have_one_gain_and_speech_has_none(encoded: EncodedPortrait) -> None:
+    gains = unit_gains(bundled_rig(), portrait_of(encoded).fit, encoded.crop.landmarks)
+    for left, right in (("browDownLeft", "browDownRight"), ("eyeWideLeft", "eyeWideRight")):
+        assert gains[BLENDSHAPES.index(left)] == gains[BLENDSHAPES.index(right)]
+    mouth = [i for i, name in enumerate(BLENDSHAPES) if name.startswith(("mouth", "jaw"))]
+    assert (gains[mouth] == 1.0).all()
+    assert np.isfinite(gains).all()
+
+
+@pytest.mark.parametrize("count", [None, 468])
+def test_without_irises_every_face_gets_the_same(
+    encoded: EncodedPortrait, count: int | None
+) -> None:
+    marks = None if count is None else encoded.crop.landmarks[:count]
+    gains = unit_gains(bundled_rig(), portrait_of(encoded).fit, marks)
+    assert gains[BROWS[0]] == pytest.approx(1.65)
