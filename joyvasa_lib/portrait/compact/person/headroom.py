@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.image_fill import continued, smooth_fill
 from joyvasa_lib.face.person_matte import person_matte
+from joyvasa_lib.portrait.compact.softness import edge_softness
 from joyvasa_lib.rig.head_rig import Floats
 
 Bytes = NDArray[np.uint8]
@@ -32,6 +33,11 @@ _RIM = 0.01
 """Sides of the crop around the matte in which colours may still be the hair's."""
 _SOFT = 0.02
 """Width of the dome's edge, in its radius: as hair ends, and as soft as what is continued."""
+_WIDTH = 20.0**0.5
+"""Width of the dome's edge in the standard deviation of the blur that it looks like: that of the
+slope of 3 x^2 - 2 x^3 is 20^-1/2."""
+_BLURRED = 2.0
+"""Spreads of the image's blur around the matte in which colours may still be the hair's."""
 _STRANDS = 0.012
 """Spread of the blur, sides of the crop, that takes the strands out of hair."""
 _OUTLINE = 0.05
@@ -46,11 +52,13 @@ class _Dome(NamedTuple):
     Attributes:
         left, right: first column of what the border cuts, and the one after its last.
         depth: of the circle's centre below the border, in halves of that.
+        softness: standard deviation of the blur of the head's outline, pixels.
     """
 
     left: int
     right: int
     depth: float
+    softness: float
 
     def matte(self, rows: int, side: int) -> Floats:
         """[h, s] share of each pixel above the border that the circle covers."""
@@ -59,7 +67,8 @@ class _Dome(NamedTuple):
         radius = half * np.sqrt(1.0 + self.depth**2)
         up = np.arange(rows, 0, -1, dtype=np.float32)[:, None] + half * self.depth
         inside = radius - np.hypot(up, np.arange(side, dtype=np.float32)[None] - centre)
-        share = np.clip(0.5 + inside / max(2.0, _SOFT * radius), 0.0, 1.0)
+        width = max(2.0, _SOFT * radius, _WIDTH * self.softness)
+        share = np.clip(0.5 + inside / width, 0.0, 1.0)
         return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
 
 
@@ -87,13 +96,13 @@ def close_head(
         [s, s, 3] uint8 and [s, s]; what was given where the border cuts no head.
     """
     left, top, right, bottom = seen
-    dome = _find_dome(matte, seen) if top > 0 else None
+    dome = _find_dome(image, matte, seen) if top > 0 else None
     if dome is None:
         return image, matte
     side = len(image)
     deep = min(bottom, top + max(2, round(_SAMPLED * side)))
     strip, person = image[top:deep, left:right], matte[top:deep, left:right]
-    reach = max(1, round(_RIM * side))
+    reach = max(1, round(_RIM * side), round(_BLURRED * dome.softness))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     beside = 1.0 - cv2.dilate(person, disc)
     if not (beside > _HEAD).any():  # the head fills the border: nothing is known of what is behind
@@ -109,6 +118,9 @@ def close_head(
     hair = continued(hair, (0, top, side, deep))[:top] + strands[_mirrored(top, deep - top)]
     share = dome.matte(top, side)
     above = behind + share[..., None] * (hair - behind)
+    if dome.softness > 0.0:  # a blurred image shows no line where it ends
+        away = np.arange(top, 0, -1, dtype=np.float32)[:, None, None] / dome.softness
+        above += np.exp(-away) * (image[top] - above[-1])
     whole, closed = image.copy(), matte.copy()
     # What else reaches the border, an arm or a hat's brim, goes on as it is.
     others = matte[top : top + 1].copy()
@@ -122,7 +134,7 @@ def close_head(
     return whole, closed
 
 
-def _find_dome(matte: Floats, seen: tuple[int, int, int, int]) -> _Dome | None:
+def _find_dome(image: Bytes, matte: Floats, seen: tuple[int, int, int, int]) -> _Dome | None:
     """How the widest piece of the person at the border goes on; None where nothing is cut."""
     left, top, right, bottom = seen
     cut = _widest(matte[top, left:right] > _HEAD)
@@ -142,7 +154,16 @@ def _find_dome(matte: Floats, seen: tuple[int, int, int, int]) -> _Dome | None:
     grown = half**2 - half[0] ** 2 + row**2
     depth = float((row * grown).sum() / max(2.0 * (row**2).sum(), 1.0))
     depth = float(np.clip(depth / half[0], _STEEPEST, _FLATTEST))
-    return _Dome(left + cut[0], left + cut[1], depth)
+    return _Dome(left + cut[0], left + cut[1], depth, _outline_softness(image, matte, seen))
+
+
+def _outline_softness(image: Bytes, matte: Floats, seen: tuple[int, int, int, int]) -> float:
+    """Standard deviation of the blur that the person's outline shows, pixels."""
+    left, top, right, bottom = seen
+    person = (matte[top:bottom, left:right] > _HEAD).astype(np.uint8)
+    near = np.ones((2 * max(2, round(_OUTLINE * len(matte) / 2)) + 1,) * 2, np.uint8)
+    outline = cv2.dilate(person, near) > cv2.erode(person, near)
+    return edge_softness(image[top:bottom, left:right], outline)
 
 
 def _mirrored(above: int, below: int) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -46,6 +47,25 @@ def test_a_round_head_is_closed_as_it_was(cut: int) -> None:
     assert np.abs(whole[:TOP][inside].mean(0) - HAIR).max() < 12
     if inside.sum() > 200:  # with strands, not one flat colour
         assert whole[:TOP][inside].std(0).mean() > 3.0
+
+
+@pytest.mark.parametrize("spread", [2.0, 5.0])
+def test_a_blurred_head_ends_as_softly_as_its_image(spread: float) -> None:
+    """No line above the border, nor at it, is steeper than the outline of the blurred head is."""
+    side, top = 2 * SIDE, 2 * TOP
+    y, x = np.mgrid[:side, :side]
+    matte = (np.hypot(x - 200, y - 190) < 105).astype(np.float32)
+    share = cv2.GaussianBlur(matte, (0, 0), spread)[..., None]
+    image = np.rint(share * HAIR + (1.0 - share) * WALL).astype(np.uint8)
+    image[:top], matte[:top] = image[top], matte[top]
+    whole = close_head(image, matte, (0, top, side, side))[0]
+
+    def steepest(rows: slice) -> float:
+        return float(np.hypot(*np.gradient(whole.mean(-1)))[rows].max())
+
+    seen = steepest(slice(top + 10, side))
+    assert 0.5 * seen < steepest(slice(1, top - 2)) < 1.25 * seen
+    assert steepest(slice(top - 2, top + 2)) < 1.25 * seen
 
 
 def test_what_the_image_shows_stays_as_it_is() -> None:
