@@ -842,7 +842,8 @@ class JoyVASAPipeline:
             paste_back: whether the result is the whole image or the square around the face.
 
         Returns:
-            [h, w, 3] uint8 RGB; a neutral emotion gives the image as it is.
+            [h, w, 3] uint8 RGB; a neutral emotion gives the image as it is, or the square as it is
+            rendered where nothing moves.
 
         Raises:
             MediaError: the image cannot be read.
@@ -852,7 +853,7 @@ class JoyVASAPipeline:
         encoded = self.encode(portrait, face=face, detector=detector)
         editor = self.editor(emotion, encoded, protect_speech=False)
         if editor.changes_nothing:
-            return as_rgb(encoded.crop.full_image) if paste_back else encoded.crop.image
+            return as_rgb(encoded.crop.full_image) if paste_back else encoded.at_rest
         change = Motion.neutral(1, space=self.portrait_model.space).edit(editor)
         frame = self.portrait_model.render_change(
             encoded.portrait, change, driving=replace(self.driving, regions=ALL_REGIONS)

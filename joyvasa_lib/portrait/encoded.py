@@ -40,6 +40,12 @@ class EncodedPortrait:
     crop: FaceCrop
     warnings: tuple[str, ...] = ()
 
+    @property
+    def at_rest(self) -> Frames:
+        """[s, s, 3] the square around the face where nothing moves, a copy."""
+        own = self.portrait.square
+        return (self.crop.image if own is None else own).copy()
+
     def frame_size(self, paste_back: bool, max_size: int | None = MAX_SIZE) -> tuple[int, int]:
         """Width and height of rendered frames in pixels: of the whole image, or of the crop.
 

@@ -50,6 +50,11 @@ class Portrait:
         """
         return None
 
+    @property
+    def square(self) -> NDArray[np.uint8] | None:
+        """[s, s, 3] what of the crop is animated, RGB; None where it is the crop as it was cut."""
+        return None
+
 
 class PortraitModel(ABC):
     """Stage one: appearance encoder, motion extractor, warp and generator behind two calls.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.paint import Paint
@@ -43,6 +44,11 @@ class CompactPortrait(Portrait):
     def keypoints(self) -> Floats:
         """[k, 3] canonical keypoints of the neutral face in rig units."""
         return self.fit.shape[bundled_rig().keypoint_vertex]
+
+    @property
+    def square(self) -> NDArray[np.uint8]:
+        """[s, s, 3] the crop, with a head that the image cuts off closed above it."""
+        return self.appearance.image
 
 
 def crop_mask(side: int, margin: float = 0.07) -> Floats:

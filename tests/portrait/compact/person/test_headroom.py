@@ -124,3 +124,18 @@ def test_a_portrait_whose_hair_is_cut_off_has_no_chimney(
     middle = slice(115, 150)
     above, below = frame[top - 6 : top, middle], frame[top : top + 6, middle]
     assert above.mean() == pytest.approx(below.mean(), abs=20)
+
+
+@pytest.mark.slow
+def test_every_emotion_has_the_same_square_above_its_image(
+    pipe: JoyVASAPipeline, astronaut: Bytes
+) -> None:
+    """No emotion, too: a neutral edit shows the head closed, and below it the image."""
+    encoded = pipe.encode(astronaut[36:])
+    neutral, fear = (pipe.edit(encoded, name, paste_back=False) for name in ("neutral", "fear"))
+    top = encoded.crop.seen[1]
+    np.testing.assert_array_equal(neutral[: top // 2], fear[: top // 2])
+    np.testing.assert_array_equal(neutral[top:], encoded.crop.image[top:])
+    assert (neutral[:top] != encoded.crop.image[:top]).any()
+    neutral[:] = 0  # the caller's own
+    assert pipe.edit(encoded, "neutral", paste_back=False).any()
