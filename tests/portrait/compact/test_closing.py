@@ -36,24 +36,9 @@ SIZE = 384
 
 
 @pytest.fixture(scope="module")
-def detector() -> MediaPipeFaceDetector:
-    return MediaPipeFaceDetector()
-
-
-@pytest.fixture(scope="module")
-def model() -> CompactPortraitModel:
-    return CompactPortraitModel.from_pretrained()
-
-
-@pytest.fixture(scope="module")
 def crop(detector: MediaPipeFaceDetector) -> FaceCrop:
     image = load_image(places.DEMO / "astronaut.jpg")  # she smiles and shows her teeth
     return crop_face(image, read_face(image, detector.detect(image)[0], detector).face, size=SIZE)
-
-
-@pytest.fixture(scope="module")
-def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
-    return model.encode(crop)
 
 
 def drawn(model: CompactPortraitModel, portrait: CompactPortrait, **activations: float) -> Pixels:

@@ -37,20 +37,10 @@ def at(name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def model():
-    return CompactPortraitModel.from_pretrained()
-
-
-@pytest.fixture(scope="module")
 def crop(astronaut):
     detector = MediaPipeFaceDetector()
     face, _ = detector.look_closely(astronaut, detector.detect(astronaut)[0])
     return crop_face(astronaut, face, size=384)
-
-
-@pytest.fixture(scope="module")
-def portrait(model, crop):
-    return model.encode(crop)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import places
-from joyvasa_lib.face.crop import FaceCrop, crop_face
+from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.face.reading import read_face
-from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, invert_displacement
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
@@ -26,24 +24,6 @@ pytestmark = pytest.mark.slow
 
 Pixels = NDArray[np.uint8]
 PORTRAIT = places.DEMO / "astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def model() -> CompactPortraitModel:
-    return CompactPortraitModel.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def crop() -> FaceCrop:
-    full_image = load_image(PORTRAIT)
-    detector = MediaPipeFaceDetector()
-    reading = read_face(full_image, detector.detect(full_image)[0], detector)
-    return crop_face(full_image, reading.face, size=256)
-
-
-@pytest.fixture(scope="module")
-def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
-    return model.encode(crop)
 
 
 def acted(frames: int = 1, yaw: float = 0.0, **blendshapes: float) -> Motion:

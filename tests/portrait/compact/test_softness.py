@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import places
-from joyvasa_lib.face.crop import FaceCrop, crop_face
-from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
-from joyvasa_lib.media.image import load_image
+from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.render.softening import soften, softening
@@ -60,17 +57,6 @@ def test_a_change_of_a_blurred_image_is_the_blurred_change_of_the_sharp_one() ->
     soften(frame, before, _BLUR, cover)
     assert np.abs(frame.astype(int) - blurred(painted, _BLUR)).max() <= 8
     np.testing.assert_array_equal(frame[:50], before[:50])
-
-
-@pytest.fixture(scope="module")
-def model() -> CompactPortraitModel:
-    return CompactPortraitModel.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def crop() -> FaceCrop:
-    full_image = load_image(places.DEMO / "astronaut.jpg")
-    return crop_face(full_image, MediaPipeFaceDetector().detect(full_image)[0], size=320)
 
 
 def acted(model: CompactPortraitModel, crop: FaceCrop, image: Pixels) -> Pixels:

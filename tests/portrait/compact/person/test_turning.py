@@ -7,11 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import places
-from joyvasa_lib.face.crop import FaceCrop, crop_face
-from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.crop import FaceCrop
 from joyvasa_lib.face.person_matte import person_matte
-from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.portrait.compact.encode.appearance import fitted_layers
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
@@ -22,22 +19,6 @@ pytestmark = pytest.mark.slow
 
 Pixels = NDArray[np.uint8]
 TURNS = ((0.0, 15.0, 0.0), (0.0, -15.0, 0.0), (11.0, 0.0, 0.0), (0.0, 0.0, 14.0))
-
-
-@pytest.fixture(scope="module")
-def model() -> CompactPortraitModel:
-    return CompactPortraitModel.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def crop() -> FaceCrop:
-    full_image = load_image(places.DEMO / "astronaut.jpg")
-    return crop_face(full_image, MediaPipeFaceDetector().detect(full_image)[0], size=256)
-
-
-@pytest.fixture(scope="module")
-def portrait(model: CompactPortraitModel, crop: FaceCrop) -> CompactPortrait:
-    return model.encode(crop)
 
 
 def turned(model: CompactPortraitModel, portrait: CompactPortrait, *turns: object) -> Pixels:
