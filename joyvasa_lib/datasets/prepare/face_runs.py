@@ -8,7 +8,7 @@ Axis legend: ``t`` frames, ``m`` mesh points.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -30,8 +30,12 @@ CUT_LEVELS = 12.0
 JUMP = 0.1
 """Face sides by which a face cannot move between two frames; people's stays below 0.02."""
 LIKENESS = 0.65
-"""Correlation of a face with itself a second ago below which it is another: one person's stays
-above 0.8, two people's below 0.7."""
+"""Correlation of a face with itself a second ago below which it may be another: that of a person
+who speaks calmly stays above 0.8, two people's below 0.7."""
+DETOUR = 0.12
+"""Share of the faces in between, on average, that is no mixture of the first and the last face,
+from which on one person moved from the one to the other: faces that open their mouths while they
+turn reach 0.16 to 0.28, cuts and dissolves from one person to another stay below 0.11."""
 SETTLED = 0.9
 """Correlation with itself a second later up to which the face after a change of person counts as a
 mixture of two; in a dissolve one of two thirds has 0.9."""
@@ -195,7 +199,9 @@ class _OpenRun:
         return float(np.linalg.norm(shift, axis=1).mean()) > JUMP * side
 
     def is_another(self, likeness: NDArray[np.float32]) -> bool:
-        return bool(self._recent) and float(self._recent[0] @ likeness) < LIKENESS
+        if len(self._recent) < self._ago or float(self._recent[0] @ likeness) >= LIKENESS:
+            return False
+        return detour([*self._recent, likeness]) < DETOUR
 
     def finished(self, ended: Reason | None, drop: bool) -> Run | None:
         keep = slice(self._mixed, len(self._landmarks) - (self._ago if drop else 0))
@@ -218,6 +224,17 @@ class _OpenRun:
 def _small(frame: Image, side: int) -> NDArray[np.float32]:
     small = cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def detour(faces: Sequence[NDArray[np.float32]]) -> float:
+    """How far faces between a first and a last are from mixtures of the two: mean in [0, 1].
+
+    Args:
+        faces: vectors [n] of length 1, in their order.
+    """
+    path = np.stack(faces, axis=1).astype(np.float64)
+    ends, _ = np.linalg.qr(path[:, [0, -1]])
+    return float(1.0 - np.square(ends.T @ path).sum(0).mean())
 
 
 def _likeness(frame: Image, face: Face) -> NDArray[np.float32]:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from joyvasa_lib.datasets.prepare.face_runs import Run, find_runs, sharpness
+from joyvasa_lib import EncodedPortrait, JoyVASAPipeline, Motion
+from joyvasa_lib.datasets.prepare.face_runs import LIKENESS, Run, detour, find_runs, sharpness
 from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.evaluation.track import mean_face
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
+from joyvasa_lib.face.shots import face_sample
 from joyvasa_lib.media.video import read_video
+from joyvasa_lib.motion import BLENDSHAPES
 from joyvasa_lib.rig.regions import EYES
 
 pytestmark = pytest.mark.slow
@@ -101,6 +104,32 @@ def test_a_dissolve_to_another_person_ends_the_run_before_it_mixes() -> None:
     assert first.stop <= 50 + 5
     assert others[-1].stop == 120
     assert others[-1].first <= 80
+
+
+def test_a_face_that_moves_to_another_is_no_mixture_of_the_two() -> None:
+    one, other, aside = np.eye(3, dtype=np.float32)
+    half = (one + other) / np.float32(np.sqrt(2.0))
+    assert detour([one, half, half, other]) == pytest.approx(0.0, abs=1e-6)
+    assert detour([one, aside, other]) == pytest.approx(1 / 3)
+
+
+def test_a_person_who_turns_and_shouts_stays_one_person(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait
+) -> None:
+    time = np.arange(50)
+    blendshapes = np.zeros((50, 52), np.float32)
+    blendshapes[:, BLENDSHAPES.index("jawOpen")] = np.exp(-(((time - 10) / 6.0) ** 2))
+    for side in ("Left", "Right"):
+        blink = np.exp(-(((time - 35) / 8.0) ** 2))
+        blendshapes[:, BLENDSHAPES.index(f"eyeBlink{side}")] = blink
+    turn = 2.0 * np.pi * time / 50
+    rotation = np.stack([12 * np.sin(turn), 19 * np.cos(turn), 10 * np.sin(2 * turn)], 1)
+    motion = Motion.from_blendshapes(blendshapes, rotation=rotation.astype(np.float32))
+    frames = list(pipe.render(encoded, motion, paste_back=False).frames())
+    detector = MediaPipeFaceDetector()
+    early, late = (face_sample(frames[i], detector.detect(frames[i])[0]) for i in (0, 25))
+    assert float(early @ late) < LIKENESS  # a second apart
+    assert spans(find_runs(iter(frames), FPS)[0]) == [(0, 50, None, None)]
 
 
 def test_a_lost_face_ends_a_run_and_is_looked_for_now_and_then() -> None:
