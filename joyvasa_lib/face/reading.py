@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.lip_contrast import lip_contrast
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
 from joyvasa_lib.rig.regions import EYES, LIPS, OUTER_EYE_CORNERS, Indices
 
 _SURE = 12.0
 """Presence logit from which a face is read well: photographs, paintings and statues reach 14 to 25,
 a face behind a mask 9."""
-_STEADY = 0.01
-"""Largest disagreement about landmarks that are seen, in distances of the outer eye corners: .001
-to .006 on lips and eyelids of portraits, .013 on a mouth opened so wide that a square cut off the
-chin, .016 on lips behind a mask."""
+_STEADY_LIPS, _STEADY_LIDS = 0.009, 0.01
+"""Largest disagreements about landmarks that are seen, in distances of the outer eye corners: .002
+to .008 on lips of portraits, .009 to .013 on mouths opened wide, .010 to .19 on lips behind masks,
+scarves and hands; .002 to .007 on eyelids, .0097 on those of a face seen from the side."""
+_LIPS_SEEN = 0.2
+"""Least contrast of lips that are seen: .5 to 1.5 on portraits, .32 on blurred ones, at most .12 on
+what covers them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +38,14 @@ class FaceReading:
             :data:`~joyvasa_lib.motion.blendshapes.BLENDSHAPES`; None where the landmarks were given
             by hand without irises.
         presence: logit that there is a face; None for landmarks that were given by hand.
+        lips: contrast of the lips, see
+            :func:`~joyvasa_lib.face.landmarks.lip_contrast.lip_contrast`; None as for ``presence``.
     """
 
     face: Face
     scores: NDArray[np.float32] | None = None
     presence: float | None = None
+    lips: float | None = None
 
     def disagreement(self, region: Indices) -> float:
         """Root-mean-square disagreement of the looks about some landmarks.
@@ -55,13 +62,18 @@ class FaceReading:
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before this face is animated, one sentence each."""
         told = []
-        if self.disagreement(LIPS) > _STEADY:
+        if self.lips is not None and self.lips < _LIPS_SEEN:
+            told.append(
+                "No lips are seen where the mouth should be (a mask, a scarf or a hand may cover "
+                "it): a mouth would be drawn on what covers it; give an image with a visible mouth"
+            )
+        elif self.disagreement(LIPS) > _STEADY_LIPS:
             told.append(
                 "The lips could not be located reliably (a hand, a mask or a very wide open mouth "
                 "may be in the way): the mouth may be drawn in the wrong place; give an image with "
                 "a visible mouth, or the landmarks by hand"
             )
-        if self.disagreement(EYES[0].lids + EYES[1].lids) > _STEADY:
+        if self.disagreement(EYES[0].lids + EYES[1].lids) > _STEADY_LIDS:
             told.append(
                 "The eyelids could not be located reliably: blinks may be drawn in the wrong "
                 "place; give an image with visible eyes, or the landmarks by hand"
@@ -90,4 +102,5 @@ def read_face(image: NDArray[np.uint8], face: Face, detector: object = None) -> 
     if not isinstance(detector, MediaPipeFaceDetector):
         return FaceReading(face, blendshape_scores(face.landmarks))
     close, presence = detector.look_closely(image, face)
-    return FaceReading(close, blendshape_scores(close.landmarks), presence)
+    lips = lip_contrast(image, close.landmarks)
+    return FaceReading(close, blendshape_scores(close.landmarks), presence, lips)

@@ -18,6 +18,7 @@ from joyvasa_lib.cli import app
 from joyvasa_lib.errors import NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.face.landmarks.detector import Face
+from joyvasa_lib.face.landmarks.lip_contrast import lip_contrast
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import FaceReading, read_face
@@ -97,7 +98,7 @@ def test_a_covered_mouth_is_said_before_anything_is_made(
     with caplog.at_level(logging.WARNING, logger="joyvasa_lib"):
         encoded = pipe.encode(masked)
     assert len(encoded.warnings) >= 1
-    assert "by hand" in encoded.warnings[0]
+    assert "give an image with a visible mouth" in encoded.warnings[0]
     assert [record.getMessage() for record in caplog.records] == list(encoded.warnings)
     assert pipe(encoded, str(words)).warnings == encoded.warnings
 
@@ -112,6 +113,39 @@ def test_a_covered_mouth_is_said_before_anything_is_made(
                                       "--json"])  # fmt: skip
     assert result.exit_code == 0, result.exception
     assert json.loads(result.stdout.splitlines()[-1])["warnings"] == list(encoded.warnings)
+
+
+CLOTHS = {"surgical": (150, 190, 215), "white scarf": (235, 235, 232), "hand": (214, 178, 160),
+          "microphone": (35, 35, 38)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLOTHS)
+def test_whatever_covers_the_mouth_is_noticed(astronaut: Pixels, face: Face, name: str) -> None:
+    points = np.rint(face.landmarks[:, :2]).astype(np.int32)
+    covered = np.zeros(astronaut.shape[:2], np.uint8)
+    if name == "surgical":  # from the bridge of the nose over the cheeks to below the chin
+        edge = [168, 118, 234, 132, 172, 136, 150, 149, 176, 148, 152]
+        edge += [377, 400, 378, 379, 365, 397, 361, 454, 347]
+        cv2.fillPoly(covered, [cv2.convexHull(points[edge])], 1)
+    elif name == "white scarf":
+        covered[points[2, 1] :] = 1
+    else:
+        middle, reach = points[[*LIPS]].mean(0), 0.5 * np.hypot(*(points[263] - points[33]))
+        cv2.circle(covered, tuple(middle.astype(int)), int(reach), 1, -1)
+    share = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.8)[..., None]
+    cloth = CLOTHS[name] + np.random.default_rng(0).normal(0.0, 3.0, (*covered.shape, 1))
+    image = np.clip(astronaut + share * (cloth - astronaut), 0, 255).astype(np.uint8)
+    (first, *_) = read_face(image, DETECTOR.detect(image)[0], DETECTOR).warnings
+    assert first.startswith("No lips are seen")
+
+
+def test_lips_are_seen_in_the_dark_in_fog_and_out_of_focus(astronaut: Pixels, face: Face) -> None:
+    clear = lip_contrast(astronaut, face.landmarks)
+    fog = (255 - 0.25 * (255.0 - astronaut)).astype(np.uint8)
+    for image in (astronaut // 8, fog, cv2.GaussianBlur(astronaut, (0, 0), 2.5)):
+        assert 0.6 * clear < lip_contrast(image, face.landmarks) < 1.6 * clear
+    grey = np.full_like(astronaut, 90)
+    assert lip_contrast(grey, face.landmarks) == 1.0
 
 
 def test_a_clear_face_and_one_given_by_hand_give_no_warning(
