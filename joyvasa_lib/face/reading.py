@@ -14,7 +14,7 @@ from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.face.landmarks.detector import Face
 from joyvasa_lib.face.landmarks.lip_contrast import lip_contrast
 from joyvasa_lib.face.landmarks.mediapipe import SCHEME, MediaPipeFaceDetector
-from joyvasa_lib.rig.regions import EYES, LIPS, OUTER_EYE_CORNERS, Indices
+from joyvasa_lib.rig.regions import EYES, INNER_LIP_MIDDLES, LIPS, OUTER_EYE_CORNERS, Indices
 
 _SURE = 12.0
 """Presence logit from which a face is read well: photographs, paintings and statues reach 14 to 25,
@@ -26,6 +26,9 @@ scarves and hands; .002 to .007 on eyelids, .0097 on those of a face seen from t
 _LIPS_SEEN = 0.2
 """Least contrast of lips that are seen: .5 to 1.5 on portraits, .32 on blurred ones, at most .12 on
 what covers them."""
+_WIDE_OPEN = 0.18
+"""Opening of the lips, distances of the outer eye corners, from which on they are so far apart that
+closed ones are made up: .34 and .23 on shouts, .1 and less on people who laugh or speak."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +57,13 @@ class FaceReading:
         """
         if self.face.spread is None:
             return 0.0
-        left, right = self.face.landmarks[list(OUTER_EYE_CORNERS), :2].astype(np.float64)
         spread = self.face.spread[list(region)].astype(np.float64)
-        return float(np.sqrt(np.square(spread).mean()) / max(np.hypot(*(right - left)), 1e-9))
+        return float(np.sqrt(np.square(spread).mean())) / self._apart(OUTER_EYE_CORNERS)
+
+    def _apart(self, two: Indices) -> float:
+        """Distance of two landmarks, pixels."""
+        one, other = self.face.landmarks[list(two), :2].astype(np.float64)
+        return max(float(np.hypot(*(other - one))), 1e-9)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -72,6 +79,13 @@ class FaceReading:
                 "The lips could not be located reliably (a hand, a mask or a very wide open mouth "
                 "may be in the way): the mouth may be drawn in the wrong place; give an image with "
                 "a visible mouth, or the landmarks by hand"
+            )
+        elif self.presence is not None and self._apart(
+            INNER_LIP_MIDDLES
+        ) > _WIDE_OPEN * self._apart(OUTER_EYE_CORNERS):
+            told.append(
+                "The mouth is wide open in the image: closed lips have to be made up, and may look "
+                "wrong; give an image with lips closed or slightly parted"
             )
         if self.disagreement(EYES[0].lids + EYES[1].lids) > _STEADY_LIDS:
             told.append(

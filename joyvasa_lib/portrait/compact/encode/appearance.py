@@ -175,7 +175,7 @@ def _trusted(rig: HeadRig, vertices: Floats, least: float) -> NDArray[np.bool_]:
     return (facing > least) & head & ~ears & rig.part("skin")
 
 
-def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
+def with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Bytes:
     """Layers [s, s] with uncertain pixels of the mouth marked as ``MIXED``.
 
     A narrow slit may be lips. If upper teeth show, lips beside them may be teeth, and so may
@@ -186,7 +186,9 @@ def _with_lip_edges(layer: Bytes, white: NDArray[np.bool_], scale: float) -> Byt
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     mixed = (cv2.morphologyEx(mouth, cv2.MORPH_OPEN, disc) == 0) & (mouth > 0)
     if (mouth * white).sum() > _TEETH_SHOW * mouth.sum():
-        mixed |= (layer == LOWER) | ((layer == MOUTH) & white)
+        # Also what is darker between and around teeth: their outlines would be stretched.
+        pale_mouth = cv2.morphologyEx(mouth * white.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+        mixed |= (layer == LOWER) | ((layer == MOUTH) & (cv2.dilate(pale_mouth, disc) > 0))
         mixed |= (cv2.dilate(mouth, disc) > 0) & (layer == SKIN)
     return np.where(mixed, np.uint8(MIXED), layer)
 
@@ -234,7 +236,7 @@ def read_appearance(
     image = np.require(image, np.uint8, ["C", "W"])  # one type for compiled code
     side = len(image)
     vertices, triangle, depth, layer = fitted_layers(rig, fit, side)
-    layer = _with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
+    layer = with_lip_edges(layer, pale(image, typical_skin(image, layer)), fit.scale)
     margins = eye_margins(rig, image, vertices)
     lips = fitted_contours(rig, vertices) if landmarks is None else seen_contours(landmarks)
     trusted = _trusted(rig, vertices, _LEAST_FACING)

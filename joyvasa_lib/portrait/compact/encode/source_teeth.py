@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
-from joyvasa_lib.rig.regions import TEETH
+from joyvasa_lib.rig.regions import INNER_LIP_MIDDLES, TEETH
 
 Bytes = NDArray[np.uint8]
 
@@ -36,6 +36,12 @@ _MIDDLE = 0.16
 """Distance from the midline within which front teeth lie, rig units."""
 _BEHIND_LIP = 0.05
 """Rig units below the upper lip within which front teeth begin."""
+_TALLEST = 1.35
+"""Most height of a row of teeth over the rig's: a face that an open mouth has lengthened has no
+longer teeth. Smiles reach 1.34, mouths opened wide 1.9."""
+_LONGEST = {"teeth_upper": 0.2, "teeth_lower": 0.47}
+"""Most rig units by which a row ends below its lip at rest, likewise; mouths opened wide reach .41
+and .56, where teeth would stick out of lip and chin."""
 
 
 def place_teeth(
@@ -54,6 +60,7 @@ def place_teeth(
         The fit with its teeth as on the image, and [v, 3] rig units by which they lie lower
         under a driven mouth, whose lips may meet higher than those of a smile allow.
     """
+    fit = replace(fit, shape=_of_natural_height(rig, fit.shape))
     seen = _seen_lower(rig, fit, image, mouth, skin)
     lower = _UPPER if seen is None else float(np.clip(seen, _HIGHEST, _LOWEST))
     driven = min(max(_UPPER - lower, 0.0), _MOST_SHIFT)
@@ -64,6 +71,18 @@ def place_teeth(
     shift[rows[0], 1] = driven
     shift[rows[1], 1] = max(lower + driven - _BITE - max(_LOWER, lower - _BITE), 0.0)
     return replace(fit, shape=shape), shift
+
+
+def _of_natural_height(rig: HeadRig, shape: Floats) -> Floats:
+    """The canonical head [v, 3] with rows of teeth that are too tall drawn together at the lips."""
+    natural = shape.copy()
+    for part, middle in zip(TEETH, INNER_LIP_MIDDLES, strict=True):
+        row, lip = rig.part_vertices(part), shape[rig.landmark_vertex[middle], 1]
+        below = shape[row, 1] - lip
+        share = _TALLEST * np.ptp(rig.mean[row, 1]) / max(float(np.ptp(below)), 1e-6)
+        share = min(share, _LONGEST[part] / max(float(below.max()), 1e-6), 1.0)
+        natural[row, 1] = lip + share * below
+    return natural
 
 
 def _seen_lower(
