@@ -96,6 +96,31 @@ def test_the_lashes_go_down_with_the_eyelid(crop: FaceCrop, shut: Pixels, eye: o
 
 
 @pytest.mark.slow
+def test_eyes_that_are_shut_in_the_image_stay_as_they_are(
+    detector: MediaPipeFaceDetector, model: CompactPortraitModel, crop: FaceCrop, shut: Pixels
+) -> None:
+    """With their lashes and make-up: a blink paints nothing on them."""
+    face = replace(crop.face, landmarks=read(detector, shut))
+    asleep = crop_face(shut, face, size=SIZE)
+    still, blinking = (
+        drawn(model, model.encode(asleep), eyeBlinkLeft=lid, eyeBlinkRight=lid)
+        for lid in (0.0, 1.0)
+    )
+    eyes = np.zeros((SIZE, SIZE), np.uint8)
+    for eye in EYES:
+        hull = cv2.convexHull(np.rint(asleep.landmarks[[*eye.lids], :2]).astype(np.int32))
+        cv2.fillConvexPoly(eyes, hull, 1)
+    eyes = cv2.dilate(eyes, np.ones((25, 25), np.uint8))
+
+    def change(one: Pixels, other: Pixels) -> float:
+        return float(cv2.absdiff(one, other)[eyes > 0].mean())
+
+    assert change(blinking, still) < 0.1
+    assert change(still, asleep.image) < 2.5  # its mouth closes
+    assert change(shut, crop.image) > 8.0  # open ones change
+
+
+@pytest.mark.slow
 def test_lips_that_smiled_close_and_open_again(
     detector: MediaPipeFaceDetector, model: CompactPortraitModel, portrait: CompactPortrait
 ) -> None:
