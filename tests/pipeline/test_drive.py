@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 import places
 from joyvasa_lib import EncodedPortrait, JoyVASAPipeline, Motion
 from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceError, OptionError
+from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
+from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
@@ -185,6 +187,32 @@ def test_driving_the_same_portrait_repeats_the_performance(
     again = pipe.extract_motion(animation.frames(), fps=FPS)
     assert alike(again.rotation[:, 1], extracted.rotation[:, 1]) > 0.95
     assert alike(blendshape(again, "jawOpen"), blendshape(extracted, "jawOpen")) > 0.7
+
+
+def test_a_person_who_walks_through_a_video_leaves_the_portrait_whole(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait
+) -> None:
+    """As far as no image can show: its head leans, and has the same size in every frame."""
+    way = np.linspace(0.0, 1.0, 9)[:, None]
+    walk = Motion.from_blendshapes(
+        np.zeros((9, 52), np.float32),
+        rotation=way * [6.0, 22.0, 8.0],
+        translation=way * [1.9, 0.7, 0.0],
+        fps=FPS,
+        reference="absolute",
+    )
+    detector = MediaPipeFaceDetector()
+    found = []
+    for frame in pipe.drive(encoded, walk, paste_back=False).frames():
+        reading = read_face(frame, detector.detect(frame)[0], detector)
+        assert reading.warnings == ()
+        found.append(reading.face.box)
+    boxes = np.array(found)
+    assert (boxes > 0.1 * encoded.portrait.size).all()
+    assert (boxes < 0.9 * encoded.portrait.size).all()
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1)
+    assert np.ptp(sides) < 0.12 * sides.mean()
+    assert np.abs(boxes - boxes[0]).max() > 5.0  # it moves
 
 
 def test_the_video_s_length_rate_and_audio_are_kept(

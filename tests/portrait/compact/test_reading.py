@@ -90,6 +90,7 @@ def test_noise_is_a_covariance_in_which_neighbours_err_together(samples):
     ("names", "value", "tolerance"),
     [
         (("jawOpen",), 0.25, 0.12),
+        (("jawOpen",), 1.0, 0.15),
         (("eyeBlinkLeft", "eyeBlinkRight"), 1.0, 0.15),
         (("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), 0.6, 0.25),
         (("browDownLeft", "browDownRight"), 0.6, 0.25),
