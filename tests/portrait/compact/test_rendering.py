@@ -19,6 +19,7 @@ from joyvasa_lib.portrait.compact.encode.palette import hue
 from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
+from joyvasa_lib.rig.regions import OUTER_LIPS
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +121,22 @@ def test_paint_is_in_the_light_of_the_image(model: CompactPortraitModel, crop: F
     assert hue(toned.white)[2] < hue(usual.white)[2] - 0.1
     assert luminance(usual.white) > luminance(usual.red)
     assert hue(usual.red)[0] > hue(usual.skin)[0]
+
+
+def test_a_mouth_in_overexposed_skin_is_red_like_its_lips_and_a_grey_one_is_grey(
+    model: CompactPortraitModel, crop: FaceCrop
+) -> None:
+    """Skin that is white has no colour that tells a coloured image from a grey one."""
+    lips = np.zeros(crop.image.shape[:2], np.uint8)
+    hull = cv2.convexHull(np.rint(crop.landmarks[list(OUTER_LIPS), :2]).astype(np.int32))
+    cv2.fillConvexPoly(lips, hull, 1)
+    bright = np.clip(crop.image.astype(int) * 2 + 60, 0, 255).astype(np.uint8)
+    bright[lips > 0] = (230, 120, 120)
+    grey = np.repeat(bright.mean(-1, keepdims=True).astype(np.uint8), 3, -1)
+    for image, least, most in ((bright, 1.2, 2.0), (grey, 0.98, 1.02)):
+        palette = model.encode(replace(crop, image=image)).paint.palette
+        assert palette.skin.min() > 235
+        assert least < palette.red[0] / palette.red[1] < most
 
 
 def test_a_displacement_is_undone_by_its_inverse() -> None:

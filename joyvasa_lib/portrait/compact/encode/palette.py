@@ -40,6 +40,8 @@ _RED = np.array([1.30, 0.84, 0.90], dtype=np.float32)
 _FULL_COLOUR, _TONES = 0.2, 0.08
 """Range of the skin's channels over luminance, and range of ``log(red / green)`` over the image,
 from which on the image counts as fully coloured."""
+_WHITE_SKIN = 235.0
+"""Level of every channel above which skin is overexposed."""
 _TELLING = 24.0
 """Luminance below which a pixel's colour is mostly noise."""
 _AS_LIGHT, _AS_RED = 0.8, 1.05
@@ -130,11 +132,13 @@ def _bright_and_pale(pixels: Bytes, skin: Floats) -> Floats | None:
 
 def _red(rig: HeadRig, image: Bytes, vertices: Floats, skin: Floats) -> Floats:
     """Tongue and gums: as much redder than the lips as lips are redder than skin."""
-    ratio = _RED ** _in_colour(image, skin)
-    level = 0.66
     lips = _lip_pixels(rig, image, vertices)
+    colour = np.median(lips, axis=0) if len(lips) >= _FEWEST else skin
+    overexposed = float(skin.min()) > _WHITE_SKIN  # it has no colour then, but lips have
+    ratio = _RED ** (1.0 if overexposed and _in_colour(image, colour) > 0.5 else
+                     _in_colour(image, skin))  # fmt: skip
+    level = 0.66
     if len(lips) >= _FEWEST:
-        colour = np.median(lips, axis=0)
         seen = float(luminance(colour) / luminance(skin))
         if seen > 0.35:  # darker ones are under a beard or in shadow
             ratio = 0.5 * ratio + 0.5 * np.clip((hue(colour) / hue(skin)) ** 1.5, 0.6, 1.7)
@@ -145,12 +149,12 @@ def _red(rig: HeadRig, image: Bytes, vertices: Floats, skin: Floats) -> Floats:
     )
 
 
-def _in_colour(image: Bytes, skin: Floats) -> float:
-    """1 for an image in full colour, 0 for a grey or a toned one, whatever its tone."""
+def _in_colour(image: Bytes, colour: Floats) -> float:
+    """1 for an image in full colour, 0 for a grey or a toned one, by a colour [3] of the face."""
     values = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).reshape(-1, 3) + 1.0
     tone = np.log(values[:, 0] / values[:, 1])[luminance(values) > _TELLING]
     spread = float(np.ptp(np.percentile(tone, (10, 90)))) if len(tone) else 0.0
-    return min(float(np.ptp(hue(skin))) / _FULL_COLOUR, spread / _TONES, 1.0)
+    return min(float(np.ptp(hue(colour))) / _FULL_COLOUR, spread / _TONES, 1.0)
 
 
 def _lip_pixels(rig: HeadRig, image: Bytes, vertices: Floats) -> NDArray[np.float32]:
