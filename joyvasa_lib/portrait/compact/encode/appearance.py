@@ -27,6 +27,7 @@ from joyvasa_lib.portrait.compact.encode.flow_extension import (
 )
 from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.folds.relief import Folds, skin_folds
+from joyvasa_lib.portrait.compact.grain import add_grain, find_grain
 from joyvasa_lib.portrait.compact.layers import (
     LOWER,
     MIXED,
@@ -95,6 +96,8 @@ class Appearance:
         eyes: the eyes without their lids.
         folds: what its skin shows when it folds.
         softness: standard deviation in pixels of the blur that the face's edges show.
+        grain: [s, s, 3] see :func:`~joyvasa_lib.portrait.compact.grain.find_grain`; None where
+            the image has none.
         layers: ``skin`` as person and background; None where the person is not told from it.
     """
 
@@ -111,6 +114,7 @@ class Appearance:
     eyes: WholeEyes
     folds: Folds
     softness: float = 0.0
+    grain: Floats | None = None
     layers: PersonLayers | None = None
 
 
@@ -244,6 +248,10 @@ def read_appearance(
         image, triangle >= 0, np.append(trusted, False)[triangle], fit.scale / side, matte
     )
     skin = without_mouth(image, lips, fit.scale)
+    grain = find_grain(image, (layer == SKIN) & (triangle >= 0))
+    if grain is not None and skin is not image:
+        filled = (skin != image).any(-1).astype(np.float32)
+        add_grain(skin, grain, cv2.GaussianBlur(filled, (0, 0), 1.0) * filled)
     carried = layers = None
     if matte is not None:
         in_front = _trusted(rig, vertices, _FACING_CARRIED)
@@ -266,5 +274,6 @@ def read_appearance(
             triangle, trusted, vertices, rig.triangles, reach, reach_expression, carried
         ),
         softness=softness,
+        grain=grain,
         layers=layers,
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.folds.shading import folded
+from joyvasa_lib.portrait.compact.grain import add_grain
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
@@ -107,11 +108,14 @@ def draw_frames(
         wide += shown * (flow[b] - wide)
         wide *= fading
         _warp(look, wide, frames[b])
-        cover = np.zeros((side, side), np.float32) if spread else None
+        noted = bool(spread) or appearance.grain is not None
+        cover = np.zeros((side, side), np.float32) if noted else None
         for part in parts:
             _draw_part(part, look, paint, heads, deeper, b, scale, frames[b], cover)
         if before is not None and cover is not None:
             soften(frames[b], before, spread, cover)
+        if appearance.grain is not None and cover is not None:
+            add_grain(frames[b], appearance.grain, cover)
 
     for_each_frame(frame, len(flow))
     return frames
