@@ -124,7 +124,8 @@ def paint_closed_eyelid(
     own = np.clip((lid - _OWN_FROM) / (_OWN_TO - _OWN_FROM), 0.0, 1.0)[..., None]
     skin = skin + own * (strip.colour_at(at.share) - skin)
     skin = skin * _shading(lid)[..., None]
-    skin += _grain(appearance.image, low, skin, scale, finer)
+    if appearance.grain is None:
+        skin += _grain(appearance.image, low, skin, scale, finer)
     by_edge = np.clip(1.0 + (_BY_EDGE - np.abs(at.above)) / _BY_EDGE_SOFT, 0.0, 1.0)
     opacity = np.maximum(opacity, by_edge * at.between_corners(_CORNER))
     opacity[triangle < 0] = 0.0
