@@ -20,6 +20,7 @@ from joyvasa_lib.face.image_fill import continued, smooth_fill
 from joyvasa_lib.face.person_matte import person_matte
 from joyvasa_lib.portrait.compact.softness import edge_softness
 from joyvasa_lib.rig.head_rig import Floats
+from joyvasa_lib.rig.regions import INNER_BROWS, OUTER_BROWS
 
 Bytes = NDArray[np.uint8]
 
@@ -40,6 +41,8 @@ _BLURRED = 2.0
 """Spreads of the image's blur around the matte in which colours may still be the hair's."""
 _STRANDS = 0.012
 """Spread of the blur, sides of the crop, that takes the strands out of hair."""
+_ABOVE_BROWS = 0.02
+"""Sides of the crop above the eyebrows in which hairs of theirs lie."""
 _OUTLINE = 0.05
 """Rows below the border, sides of the crop, that tell the outline's direction."""
 _FLATTEST, _STEEPEST = 3.0, -0.2
@@ -79,11 +82,14 @@ def whole_person(crop: FaceCrop) -> tuple[Bytes, Floats | None]:
         [s, s, 3] uint8, and [s, s] or None where the person is not told from the background.
     """
     matte = person_matte(crop)
-    return (crop.image, None) if matte is None else close_head(crop.image, matte, crop.seen)
+    if matte is None:
+        return crop.image, None
+    brows = float(crop.landmarks[list(INNER_BROWS + OUTER_BROWS), 1].min())
+    return close_head(crop.image, matte, crop.seen, brows)
 
 
 def close_head(
-    image: Bytes, matte: Floats, seen: tuple[int, int, int, int]
+    image: Bytes, matte: Floats, seen: tuple[int, int, int, int], brows: float = np.inf
 ) -> tuple[Bytes, Floats]:
     """The crop and its matte with a head that ends above the image's upper border.
 
@@ -91,6 +97,7 @@ def close_head(
         image: [s, s, 3] uint8 RGB, continued beyond the border.
         matte: [s, s] share of each pixel that the person covers.
         seen: left, top, right, bottom of what shows the image.
+        brows: row of the highest eyebrow; nothing from there on is mirrored above the border.
 
     Returns:
         [s, s, 3] uint8 and [s, s]; what was given where the border cuts no head.
@@ -115,7 +122,10 @@ def close_head(
     if known.any():
         hair = smooth_fill(hair, known)
     strands = hair[top:] - cv2.GaussianBlur(hair[top:], (0, 0), _STRANDS * side)
-    hair = continued(hair, (0, top, side, deep))[:top] + strands[_mirrored(top, deep - top)]
+    rows = min(deep, int(min(brows, side)) - round(_ABOVE_BROWS * side)) - top
+    hair = continued(hair, (0, top, side, deep))[:top]
+    if rows > _STRANDS * side:
+        hair += strands[_mirrored(top, rows)]
     share = dome.matte(top, side)
     above = behind + share[..., None] * (hair - behind)
     if dome.softness > 0.0:  # a blurred image shows no line where it ends

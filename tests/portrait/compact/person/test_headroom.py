@@ -93,6 +93,19 @@ def test_an_arm_beside_the_head_goes_on() -> None:
     assert found[0, 130] < 0.01
 
 
+@pytest.mark.parametrize("rows", [4, 12])
+def test_a_forehead_that_is_cut_has_no_second_brows(rows: int) -> None:
+    """Hair is mirrored above the border as far as it goes, eyebrows and eyes are not."""
+    image, matte = drawn((100, 90), 50)
+    image[TOP + rows : TOP + rows + 4, 70:130] = 255
+    mirrored, found = closed(image, matte)
+    whole = close_head(image, matte, (0, TOP, SIDE, SIDE), float(TOP + rows))[0]
+    inside = found[:TOP] > 0.99
+    assert mirrored[:TOP][inside].mean(-1).max() > 120
+    assert whole[:TOP][inside].mean(-1).max() < 75
+    assert np.abs(whole[:TOP][inside].mean(0) - HAIR).max() < 12
+
+
 @pytest.mark.parametrize("case", ["whole", "below the border", "all hair", "nobody"])
 def test_where_no_head_is_cut_nothing_changes(case: str) -> None:
     image, matte = drawn((100, 130 if case == "below the border" else 90), 50)
