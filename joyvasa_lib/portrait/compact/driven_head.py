@@ -37,6 +37,9 @@ _PAINT_WITHIN = 0.3
 _BARE_WITHIN, _HARDLY = 0.2, 1e-3
 """Activation of a widened or turned eye within which what its lids covered is shown whole, and the
 share of that on an eye that does not move."""
+_WHOLLY = 0.4
+"""Share of paint on the upper eyelid from which on the image does not show through: the lashes of
+the open eye would be stretched to streaks."""
 _LASHES_FROM, _LASHES_WITHIN = 0.78, 0.12
 """Share of a blink from which on the lashes' shadow falls on the skin below, and within which it
 becomes whole."""
@@ -53,6 +56,8 @@ class HeadDriver:
         """Measures the eyelids of the rig."""
         self.rig = rig
         self.lid_stretch = lid_stretch(rig)
+        above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
+        self._cover = np.where(above, np.minimum(self.lid_stretch / _WHOLLY, 1.0), self.lid_stretch)
         self._closing_order = closing_order(rig)
         self._under_lashes = under_lashes(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
@@ -108,7 +113,7 @@ class HeadDriver:
         """
         fit = portrait.fit
         closed = _closing(fit, blendshapes)[:, self._eye_side]
-        painted = self.lid_stretch * np.minimum(closed / _PAINT_WITHIN, 1.0)
+        painted = self._cover * np.minimum(closed / _PAINT_WITHIN, 1.0)
         lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
         painted = np.maximum(painted, self._under_lashes * lashes)
         opened = np.maximum(_opening(fit, blendshapes), _HARDLY) * portrait.appearance.eyes.known

@@ -95,6 +95,34 @@ def test_the_lashes_go_down_with_the_eyelid(crop: FaceCrop, shut: Pixels, eye: o
     assert np.median(kept) > 0.5
 
 
+def test_long_lashes_are_no_streaks_on_the_closed_eyelid(
+    model: CompactPortraitModel, crop: FaceCrop
+) -> None:
+    """What stands up from the open eye is not stretched along the eyelid that unfolds."""
+    image, lid = crop.image.copy(), np.zeros(crop.image.shape[:2], np.uint8)
+    for eye in EYES:
+        upper = crop.landmarks[[*eye.upper_lid], :2]
+        tall = 0.13 * float(np.hypot(*(upper[0] - upper[-1])))
+        for x in np.linspace(upper[:, 0].min(), upper[:, 0].max(), 12)[2:-2]:
+            foot = float(height_of(upper.astype(np.float64), np.array(x)))
+            ends = [(round(float(x)), round(foot - far)) for far in (0.0, tall)]
+            cv2.line(image, *ends, (40, 25, 20), 1, cv2.LINE_AA)
+        middle = 0.5 * (crop.landmarks[eye.upper_middle[0]] + crop.landmarks[eye.crease[4]])[:2]
+        width = float(np.hypot(*(upper[0] - upper[-1])))
+        axes = (round(0.3 * width), round(0.12 * width))
+        cv2.ellipse(lid, (round(middle[0]), round(middle[1])), axes, 0, 0, 360, 1, -1)
+
+    def streaks(frame: Pixels) -> float:
+        """How far columns beside each other differ where the eyelid is."""
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(float)
+        return float(np.abs(np.diff(grey, axis=1))[lid[:, 1:] > 0].mean())
+
+    portrait = model.encode(replace(crop, image=image))
+    closed = drawn(model, portrait, eyeBlinkLeft=1.0, eyeBlinkRight=1.0)
+    assert streaks(image) > 3.0 * streaks(crop.image)
+    assert streaks(closed) < 0.3 * streaks(image)
+
+
 @pytest.mark.slow
 def test_eyes_that_are_shut_in_the_image_stay_as_they_are(
     detector: MediaPipeFaceDetector, model: CompactPortraitModel, crop: FaceCrop, shut: Pixels

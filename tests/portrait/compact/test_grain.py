@@ -103,6 +103,6 @@ def test_closed_eyelids_of_a_grainy_portrait_are_grainy(
 
     (frame,) = next(iter(model.render(model.encode(replace(crop, image=noisy)),
                                       Motion.from_blendshapes(shut))))  # fmt: skip
-    eyelids, cheeks = fine(np.asarray(frame))
-    assert eyelids == pytest.approx(cheeks, rel=0.4)
+    eyelids, cheeks = fine(np.asarray(frame))[0], fine(noisy)[1]
+    assert eyelids == pytest.approx(cheeks, rel=0.3)
     assert cheeks > 2.0 * fine(crop.image)[1]
