@@ -31,6 +31,7 @@ from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.schedulers import PREDICTIONS, make_scheduler
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.head import checked_head
+from joyvasa_lib.speech.low_delay import LowDelayStream
 from joyvasa_lib.speech.options import GenerationKwargs, GenerationOptions, make_options
 from joyvasa_lib.speech.streaming import MotionStream, SpeechStream, check_waveform
 
@@ -155,6 +156,17 @@ class MotionGenerator:
     def _make_stream(self, options: GenerationOptions) -> SpeechStream:
         """Starts one performance; another rule for windows overrides this."""
         return MotionStream(self.audio_encoder, self.diffusion, self.normalizer, options)
+
+    def answer(
+        self, options: GenerationOptions | None = None, **changes: Unpack[GenerationKwargs]
+    ) -> LowDelayStream:
+        """Starts an utterance whose motion is wanted while it is heard; see :meth:`generate`.
+
+        Raises:
+            OptionError: an option is unknown or out of range.
+        """
+        checked = self.check(options, **changes)
+        return LowDelayStream(self.audio_encoder, self.diffusion, self.normalizer, checked)
 
     def frame_count(
         self,

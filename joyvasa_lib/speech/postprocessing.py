@@ -62,10 +62,22 @@ class PostProcessor:
         )
         self._held: Floats | None = None
 
-    def push(self, values: Floats, last: bool = False) -> Floats:
-        """Takes the next frames [t, c]; returns those that are finished, at the end all."""
+    def push(self, values: Floats, last: bool = False, ahead: Floats | None = None) -> Floats:
+        """Takes the next frames; returns those that are finished, at the end all.
+
+        Args:
+            values: [t, c].
+            last: whether no frames follow.
+            ahead: what is expected to follow [r, c]. Then no frame waits for those after it.
+        """
         if self._held is None:
             self._held = np.repeat(values[:1], self.reach, axis=0)
+        if ahead is not None:
+            known = np.concatenate([self._held, values, ahead[: self.reach]])
+            missing = max(0, self.reach - len(ahead))
+            known = np.concatenate([known, np.repeat(known[-1:], missing, axis=0)])
+            self._held = known[len(values) : len(values) + self.reach]
+            return self._finish(known, len(values))
         held = np.concatenate([self._held, values])
         if last:
             held = np.concatenate([held, np.repeat(held[-1:], self.reach, axis=0)])
