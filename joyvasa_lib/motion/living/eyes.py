@@ -91,7 +91,11 @@ class _Looking:
 
 
 class EyeTrack:
-    """Endless, seeded eyes of a person with the viewer, read piece by piece."""
+    """Endless, seeded eyes of a person with the viewer, read piece by piece.
+
+    Attributes:
+        habits: how often they blink and look aside; another one holds from the next choice on.
+    """
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class EyeTrack:
             habits: how often they blink and look aside.
             no_blink_after: seconds from which on no blink starts.
         """
-        self._habits = habits
+        self.habits = habits
         self._last_start = no_blink_after
         self._rng = np.random.default_rng((seed, 0xE7E))
         self._fps = fps
@@ -172,19 +176,19 @@ class EyeTrack:
             if time <= self._last_start:
                 self._blinks.append((time, float(stretch), float(depth)))
             now.last_blink = time
-            interval = self._habits.blink_interval * float(np.exp(rng.normal(0.0, BLINK_SPREAD)))
+            interval = self.habits.blink_interval * float(np.exp(rng.normal(0.0, BLINK_SPREAD)))
             now.next_blink = time + max(interval, SHORTEST_INTERVAL)
 
     def _shift(self, time: float) -> None:
         now, rng = self._now, self._rng
         before = self._target
-        now.at_viewer = not (now.at_viewer and self._habits.looks_aside)
+        now.at_viewer = not (now.at_viewer and self.habits.looks_aside)
         if now.at_viewer:
             self._target = np.zeros(2)
         else:
             turn = rng.normal(0.0, 1.0, 2) * _TURN
             self._target = turn * max(1.0, _LEAST_TURN / max(float(np.hypot(*turn)), 1e-6))
-        median, spread = self._habits.at_viewer if now.at_viewer else self._habits.aside
+        median, spread = self.habits.at_viewer if now.at_viewer else self.habits.aside
         now.next_shift = time + median * float(np.exp(rng.normal(0.0, spread)))
         far = float(np.hypot(*(self._target - before)))
         if far >= _SHIFT_BLINKS_FROM and rng.random() < _BLINK_WITH_SHIFT:

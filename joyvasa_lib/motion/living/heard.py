@@ -22,14 +22,14 @@ Doubles = NDArray[np.float64]
 _STEP = SAMPLE_RATE // 50
 """Samples of an interval."""
 SECONDS = _STEP / SAMPLE_RATE
-_BELOW_SPEECH, _ABOVE_NOISE, _APART = 22.0, 8.0, 6.0
+BELOW_SPEECH, ABOVE_NOISE, APART = 22.0, 8.0, 6.0
 """Decibels: an interval is speech where it lies at most so far below loud speech and so far above
 the noise, but the threshold stays so far below loud speech in any noise."""
-_GAP, _BURST = 0.2, 0.1
+GAP, BURST = 0.2, 0.1
 """Seconds: shorter pauses are closures of consonants, shorter speech is a click."""
 PHRASE, PAUSE = 0.5, 0.35
 """Seconds of speech that make a phrase, and of the pause that ends it."""
-_SILENCE = -90.0
+SILENCE = -90.0
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,20 @@ def _levels(blocks: Iterable[NDArray[np.float32]]) -> Doubles:
         rest = np.concatenate([rest, block])
         whole = len(rest) // _STEP * _STEP
         power = np.square(rest[:whole].reshape(-1, _STEP), dtype=np.float64).mean(axis=1)
-        found.append(10.0 * np.log10(power + 10.0 ** (_SILENCE / 10.0)))
+        found.append(10.0 * np.log10(power + 10.0 ** (SILENCE / 10.0)))
         rest = rest[whole:]
-    return np.concatenate([*found, np.full(1, _SILENCE)])
+    return np.concatenate([*found, np.full(1, SILENCE)])
 
 
 def _speech_intervals(levels: Doubles) -> NDArray[np.bool_]:
     loud, noise = np.quantile(levels, 0.95), np.quantile(levels, 0.1)
-    threshold = min(max(loud - _BELOW_SPEECH, noise + _ABOVE_NOISE), loud - _APART)
-    return np.asarray(levels > max(threshold, _SILENCE + 10.0))
+    threshold = min(max(loud - BELOW_SPEECH, noise + ABOVE_NOISE), loud - APART)
+    return np.asarray(levels > max(threshold, SILENCE + 10.0))
 
 
 def _tidied(speaks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Speech without short gaps, then without short bursts."""
-    for value, seconds in ((False, _GAP), (True, _BURST)):
+    for value, seconds in ((False, GAP), (True, BURST)):
         edges = np.flatnonzero(np.diff(speaks)) + 1
         starts = np.concatenate([[0], edges])
         lengths = np.diff(np.concatenate([starts, [len(speaks)]]))

@@ -18,13 +18,30 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from joyvasa_lib.checks import checked_choice, checked_float, checked_int
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.arguments import MOST_FRAMES, checked_fps
-from joyvasa_lib.motion.living.curves import Change, Changes, Doubles, Postures, Waves
-from joyvasa_lib.motion.living.eyes import EYE_BLENDSHAPES, EyeHabits, EyeTrack
+from joyvasa_lib.motion.living.body import (
+    ATTENTIVE,
+    BREATHS,
+    BROW_RAISE,
+    BROWS,
+    HELD,
+    LEANING,
+    MOVING,
+    POSTURE,
+    SMILE,
+    SMILES,
+    SMILES_LISTENING,
+    SWAY,
+    SWAY_HERTZ,
+    breathing,
+    living_motion,
+    now_and_then,
+)
+from joyvasa_lib.motion.living.curves import Changes, Doubles, Postures, Waves
+from joyvasa_lib.motion.living.eyes import EyeHabits, EyeTrack
 from joyvasa_lib.motion.living.heard import Heard
 from joyvasa_lib.motion.living.nods import nods_after
 from joyvasa_lib.motion.motion import Motion
@@ -41,29 +58,6 @@ ENDS = 0.6
 """Seconds in which a motion leaves its rest, and returns to it."""
 _LAST_BLINK = 0.45
 """Seconds before the return to rest within which no blink starts."""
-
-_BREATHS = (12.0 / 60.0, 16.0 / 60.0)
-"""Hertz, range of people at rest."""
-_BREATH_PITCH, _BREATH_LIFT = 0.25, 0.005
-"""Degrees by which a breath tilts the head back, rig units by which it lifts it."""
-_POSTURE = np.array([0.9, 1.4, 1.1, 0.008, 0.004, 0.004])
-"""Standard deviation of pitch, yaw, roll and shift of postures."""
-_HELD, _MOVING = (1.5, 4.0), (1.2, 2.6)
-_SWAY = np.array([0.18, 0.22, 0.15, 0.002, 0.002, 0.002])
-_SWAY_HERTZ = (0.08, 0.45)
-_ATTENTIVE = 0.6
-"""Factor on the postures of a listener."""
-_LEANING = np.array([0.7, 0.0, 0.0, 0.0, 0.003, -0.01])
-"""Pose of a listener: a little forward and towards the viewer."""
-_KEYPOINT_UNIT = 0.17
-"""Units of LivePortrait's translation for a rig unit; eye corners lie 1.75 rig units apart."""
-
-_FACE = (
-    "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "mouthSmileLeft", "mouthSmileRight",
-    "cheekSquintLeft", "cheekSquintRight",
-)  # fmt: skip
-_BROW_RAISE = np.array([1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0])
-_SMILE = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 0.25, 0.25])
 
 
 class _Person:
@@ -86,14 +80,14 @@ class _Person:
             habits = EyeHabits(habits.blink_interval, habits.at_viewer, habits.aside, False)
         last = frames / fps - ENDS - _LAST_BLINK
         self._eyes = EyeTrack(seed, fps, habits, no_blink_after=last)
-        calm = 1.0 if heard is None else _ATTENTIVE
-        self._breath = float(rng.uniform(*_BREATHS))
+        calm = 1.0 if heard is None else ATTENTIVE
+        self._breath = float(rng.uniform(*BREATHS))
         self._breath_drift = Waves(rng.spawn(1)[0], (0.01, 0.05), np.array([0.5]))
-        self._sway = Waves(rng.spawn(1)[0], _SWAY_HERTZ, calm * _SWAY)
-        self._postures = Postures(rng.spawn(1)[0], calm * _POSTURE, held=_HELD, moving=_MOVING)
-        smiles = (14.0, 0.06, 0.16) if heard is None else (8.0, 0.1, 0.25)
-        self._brows = _now_and_then(rng.spawn(1)[0], _BROW_RAISE, (9.0, 0.06, 0.2), (0.2, 1.0))
-        self._smiles = _now_and_then(rng.spawn(1)[0], _SMILE, smiles, (1.0, 2.5))
+        self._sway = Waves(rng.spawn(1)[0], SWAY_HERTZ, calm * SWAY)
+        self._postures = Postures(rng.spawn(1)[0], calm * POSTURE, held=HELD, moving=MOVING)
+        smiles = SMILES if heard is None else SMILES_LISTENING
+        self._brows = now_and_then(rng.spawn(1)[0], BROW_RAISE, BROWS, (0.2, 1.0))
+        self._smiles = now_and_then(rng.spawn(1)[0], SMILE, smiles, (1.0, 2.5))
         self._nods: Changes | None = None
         if heard is not None:
             nods = nods_after(heard.pauses(), frames / fps - ENDS, rng.spawn(1)[0])
@@ -107,9 +101,10 @@ class _Person:
         near = np.minimum(frames, self._frames - 1 - frames) / self._ramp
         awake = np.clip(near, 0.0, 1.0)[:, None]
         awake = awake * awake * (3.0 - 2.0 * awake)
-        pose = self._postures(times) + self._sway(times) + self._breathing(times)
+        pose = self._postures(times) + self._sway(times)
+        pose += breathing(times, self._breath, self._breath_drift)
         if self._heard is not None:
-            pose += _LEANING
+            pose += LEANING
         pose *= self._amount * awake
         if self._nods is not None:
             pose[:, :1] += min(self._amount, 1.5) * self._nods(times)
@@ -121,40 +116,6 @@ class _Person:
         eyes[:, 2:] *= min(self._amount, 1.0) * awake
         face = self._amount * awake * (self._brows(times) + self._smiles(times))
         return pose, eyes, face
-
-    def _breathing(self, times: Doubles) -> Doubles:
-        """[t, 6] the head rises and tilts back while a breath is taken."""
-        phase = 2.0 * np.pi * self._breath * times + self._breath_drift(times)[:, 0]
-        full = 0.5 - 0.5 * np.cos(phase + 0.4 * np.sin(phase))  # taken faster than let go
-        pose = np.zeros((len(times), 6))
-        pose[:, 0], pose[:, 4] = -_BREATH_PITCH * full, -_BREATH_LIFT * full
-        return pose
-
-
-def _now_and_then(
-    rng: np.random.Generator,
-    direction: Doubles,
-    how: tuple[float, float, float],
-    stay: tuple[float, float],
-) -> Changes:
-    """Changes of the face in one direction, at random times.
-
-    Args:
-        rng: of every choice.
-        direction: [7] of the blendshapes.
-        how: mean seconds between two, least and largest activation.
-        stay: shortest and longest seconds that one stays.
-    """
-    mean, least, most = how
-
-    def following(after: float) -> Change:
-        start = after + 1.0 + float(rng.gamma(2.0, (mean - 1.0) / 2.0))
-        rise, fall = float(rng.uniform(0.3, 0.6)), float(rng.uniform(0.5, 1.1))
-        uneven = rng.uniform(0.85, 1.0, len(direction))
-        size = float(rng.uniform(least, most)) * direction * uneven
-        return Change(start, rise, float(rng.uniform(*stay)), fall, size)
-
-    return Changes(len(direction), following)
 
 
 def idle_performance(
@@ -206,22 +167,6 @@ def idle_performance(
             if amount == 0.0:
                 yield Motion.neutral(count, space=space, fps=rate)
             else:
-                yield _motion(*person(start, count), space, rate)
+                yield living_motion(*person(start, count), space, rate)
 
     return Performance(frames, rate, space, pieces)
-
-
-def _motion(pose: Doubles, eyes: Doubles, face: Doubles, space: MotionSpace, fps: float) -> Motion:
-    rotation: NDArray[np.float32] = pose[:, :3].astype(np.float32)
-    if not space.has_blendshapes:
-        still = np.zeros((len(pose), space.keypoint_count, 3), np.float32)
-        shift = _KEYPOINT_UNIT * pose[:, 3:]
-        return Motion.build(still, space=space, rotation=rotation, translation=shift, fps=fps)
-    activations = np.zeros((len(pose), len(space.blendshape_names)), np.float32)
-    for names, values in ((EYE_BLENDSHAPES, eyes), (_FACE, face)):
-        for name, column in zip(names, values.T, strict=True):
-            if name in space.blendshape_names:
-                activations[:, space.blendshape_index(name)] = column
-    return Motion.from_blendshapes(
-        activations, space=space, rotation=rotation, translation=pose[:, 3:], fps=fps
-    )

@@ -20,7 +20,7 @@ ANSWERED, TWICE = 0.8, 0.35
 _AFTER = (0.1, 0.5)
 """Seconds from the end of a phrase to a nod."""
 _BEFORE_SPEECH = 0.05
-_SECOND = (0.5, 0.75)
+SECOND = (0.5, 0.75)
 """Size of a second nod to that of the first."""
 _APART = 1.2
 """Seconds from the end of a nod to the next."""
@@ -39,20 +39,21 @@ def nods_after(pauses: Sequence[Pause], end: float, rng: np.random.Generator) ->
     for pause in pauses:
         answers, twice = rng.random() < ANSWERED, rng.random() < TWICE
         seconds, wait = float(rng.uniform(*NOD_SECONDS)), float(rng.uniform(*_AFTER))
-        size, second = float(rng.uniform(*NOD)), float(rng.uniform(*_SECOND))
+        size, second = float(rng.uniform(*NOD)), float(rng.uniform(*SECOND))
         until = min(pause.end - _BEFORE_SPEECH, end)
         if until - pause.start - seconds < _AFTER[0]:  # a short pause has room for a quick one
             seconds = NOD_SECONDS[0]
         start = min(pause.start + wait, until - seconds)
         if not answers or start < pause.start + _AFTER[0] or start < free:
             continue
-        nods.append(_nod(start, seconds, size))
+        nods.append(nod(start, seconds, size))
         free = nods[-1].end + _APART
         if twice and start + 2.0 * seconds <= until:
-            nods.append(_nod(start + seconds, seconds, second * size))
+            nods.append(nod(start + seconds, seconds, second * size))
             free = nods[-1].end + _APART
     return nods
 
 
-def _nod(start: float, seconds: float, degrees: float) -> Change:
+def nod(start: float, seconds: float, degrees: float) -> Change:
+    """A nod [1]: the chin goes down by so many degrees and comes back."""
     return Change(start, 0.45 * seconds, 0.0, 0.55 * seconds, np.array([degrees]))
