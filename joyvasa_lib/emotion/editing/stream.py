@@ -27,6 +27,33 @@ _EYELIDS = ("AU43_left", "AU43_right")
 _EYELID_BLENDSHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
+def with_emotion(
+    motion: Motion,
+    deformation: NDArray[np.float32],
+    pose: Curve,
+    guard: SpeechGuard | None = None,
+    need: Curve | None = None,
+) -> Motion:
+    """The motion with what an emotion adds to it.
+
+    Args:
+        motion: t frames.
+        deformation: [t, k, 3] or [1, k, 3] of the expression.
+        pose: [t, 4] degrees of pitch, yaw and roll, and the logarithm of the scale.
+        guard: protects the speech; None to leave the mouth to the emotion.
+        need: [t] how much speech needs the lips, for the guard.
+    """
+    expression, change = motion.expression.astype(np.float64), deformation.astype(np.float64)
+    if guard is not None and need is not None:
+        change = guard.protect(expression, change, need)
+    return replace(
+        motion,
+        expression=(expression + change).astype(np.float32),
+        rotation=(motion.rotation + pose[:, :3]).astype(np.float32),
+        scale=(motion.scale * np.exp(pose[:, 3:])).astype(np.float32),
+    )
+
+
 class EditStream:
     """Takes consecutive pieces of a motion and yields the edited ones.
 
@@ -119,24 +146,16 @@ class EditStream:
         if self._lively is not None and self._eyelid_columns:
             activations[:, self._eyelid_columns] += self._blinks(times, motion.fps)
             activations = np.clip(activations, -1.0, 1.0)
-        expression = motion.expression.astype(np.float64)
-        deformation = self._map.deformation(activations, motion.expression, self._keypoints)
-        change = deformation.astype(np.float64)
+        need: Curve | None = None
         if self._guard is not None:
             assert self._held is not None
             both_sides = self._openings[: len(motion) + 2 * reach(motion.fps)]
             need = self._guard.need(both_sides, motion.fps)
-            change = self._guard.protect(expression, change, need)
         pose = vectors @ pose_matrix()
-        turn = pose[:, :3]
         if self._lively is not None:
-            turn = turn + self._lively.head(times, vectors)
-        return replace(
-            motion,
-            expression=(expression + change).astype(np.float32),
-            rotation=(motion.rotation + turn).astype(np.float32),
-            scale=(motion.scale * np.exp(pose[:, 3:])).astype(np.float32),
-        )
+            pose[:, :3] += self._lively.head(times, vectors)
+        deformation = self._map.deformation(activations, motion.expression, self._keypoints)
+        return with_emotion(motion, deformation, pose, self._guard, need)
 
     def _blinks(self, times: Curve, fps: float) -> NDArray[np.float32]:
         """What blinks add to the eyelids' own closure [t, 2], so that the larger one results."""
