@@ -58,7 +58,7 @@ def mono_at_rate(
         MediaError: the shape or the type is not of a recording, or it is empty.
         OptionError: the rate is not a whole number in the range.
     """
-    sample_rate = _checked_rate(sample_rate)
+    sample_rate = checked_rate(sample_rate)
     if is_tensor(samples):
         torchaudio = load_torchaudio() if sample_rate != target_rate else None
         if torchaudio is not None and samples.is_floating_point():
@@ -97,12 +97,12 @@ def resampled_chunks(
         OptionError: the rate is not a whole number in the range, or ``chunks`` is no iterable.
         MediaError: while it is read: a chunk is not mono, or not of samples.
     """
-    rate = _checked_rate(sample_rate)
+    rate = checked_rate(sample_rate)
     if isinstance(chunks, str | bytes) or not isinstance(chunks, Iterable):
         raise OptionError(
             f"chunks must be an iterable of arrays or tensors [n], not {type(chunks).__name__}"
         )
-    samples = map(_chunk, chunks)
+    samples = map(mono_chunk, chunks)
     return samples if rate == target_rate else _resampled(samples, rate, target_rate)
 
 
@@ -122,15 +122,24 @@ def _resampled(
     yield _of_length(last, max(0, round(taken * target_rate / sample_rate) - given))
 
 
-def _chunk(samples: npt.NDArray[Any] | torch.Tensor) -> npt.NDArray[np.float32]:
-    """One piece of a mono waveform as float32 [n]."""
+def mono_chunk(samples: npt.NDArray[Any] | torch.Tensor) -> npt.NDArray[np.float32]:
+    """One piece of a mono waveform as float32 [n].
+
+    Raises:
+        MediaError: it is not mono, or not of samples.
+    """
     array = _as_float(to_numpy(samples) if is_tensor(samples) else np.asarray(samples))
     if array.ndim != 1:
         raise MediaError(f"A chunk of speech must be mono, [n]; got an array of {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _checked_rate(sample_rate: Any) -> int:
+def checked_rate(sample_rate: Any) -> int:
+    """Samples a second as a whole number.
+
+    Raises:
+        OptionError: it is none from 2000 to 768000.
+    """
     whole = isinstance(sample_rate, int | float | np.integer) and sample_rate % 1 == 0
     if not whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise OptionError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -79,6 +79,36 @@ def paste_back_of(
     unchanged = "source" if model.keeps_source else "frame"
     crop = encoded.crop if size is None else fit_crop(encoded.crop, size)
     return PasteBack(crop, encoded.portrait.mask, unchanged)
+
+
+def frame_renderer(
+    model: PortraitModel,
+    encoded: EncodedPortrait,
+    *,
+    paste_back: bool = True,
+    driving: DrivingOptions | None = None,
+    max_size: int | None = MAX_SIZE,
+) -> Callable[[Motion], Frames]:
+    """What renders single frames of a portrait, in any order.
+
+    Args:
+        model: what encoded the portrait.
+        encoded: the portrait.
+        paste_back: whether frames are the whole image or the square around the face.
+        driving: how motion is combined with what the portrait shows.
+        max_size: see :meth:`EncodedPortrait.frame_size`.
+
+    Returns:
+        From a motion of one frame, relative to the source, to [h, w, 3] uint8 RGB.
+    """
+    size = encoded.frame_size(paste_back, max_size)
+    paste = paste_back_of(model, encoded, size) if paste_back else None
+
+    def render(motion: Motion) -> Frames:
+        batch = next(model.render(encoded.portrait, motion, batch_size=1, driving=driving))
+        return scaled(batch[0], size) if paste is None else paste(batch[0])
+
+    return render
 
 
 def render_frames(

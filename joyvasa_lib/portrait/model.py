@@ -98,18 +98,29 @@ class PortraitModel(ABC):
         """
         raise OptionError(f"A {type(self).__name__} cannot be saved")
 
-    def crop(self, image: NDArray[np.uint8], face: Face, *, whole: bool = False) -> FaceCrop:
+    def crop(
+        self,
+        image: NDArray[np.uint8],
+        face: Face,
+        *,
+        whole: bool = False,
+        most: int | None = None,
+    ) -> FaceCrop:
         """The square of an image that this model sees.
 
         Args:
             image: [h, w, 3] uint8 RGB.
             face: the face in it.
             whole: whether the image is a square crop of the face already.
+            most: pixels of the square's side at most, for frames that are rendered faster; models
+                that render one size alone keep it.
 
         Raises:
             NoFaceError: the face is too small to animate, or has no finite place.
         """
-        return crop_whole(image, face) if whole else crop_face(image, face)
+        cut = crop_whole if whole else crop_face
+        crop = cut(image, face)
+        return crop if most is None or crop.size <= most else cut(image, face, most)
 
     @abstractmethod
     def encode(self, crop: FaceCrop) -> Portrait:

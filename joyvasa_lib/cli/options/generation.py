@@ -79,7 +79,7 @@ class GenerationChoice:
             "head_from": self.head_from,
             "num_inference_steps": steps if self.steps is None else self.steps,
             "scheduler": self.scheduler or scheduler,
-            "style": _style(self.style),
+            "style": read_style(self.style),
         }
 
 
@@ -100,8 +100,12 @@ def _pose(said: str) -> tuple[float, ...]:
     return numbers if isinstance(numbers, tuple) else (numbers,)
 
 
-def _style(said: str) -> StyleLike | None:
-    """A style by its name, or by dials with their values."""
+def read_style(said: str) -> StyleLike | None:
+    """A style by its name, or by dials with their values.
+
+    Raises:
+        OptionError: a dial's value is no number.
+    """
     if "=" not in said:
         return cast("StyleLike", said) if said else None
     dials = {}

@@ -109,7 +109,11 @@ class FaceOptions:
     ] = False
 
     def encode(
-        self, pipe: JoyVASAPipeline, image: Path, max_size: int | None = 4096
+        self,
+        pipe: JoyVASAPipeline,
+        image: Path,
+        max_size: int | None = 4096,
+        crop_size: int | None = None,
     ) -> EncodedPortrait:
         """The portrait.
 
@@ -119,13 +123,16 @@ class FaceOptions:
             pipe: what encodes it.
             image: the file.
             max_size: pixels of the longer side that the image is scaled down to; None for any.
+            crop_size: pixels of the side of the square around the face at most; None for any.
 
         Raises:
             JoyVASAError: as :meth:`detector`, or there is no such face.
             NoFaceError: the face cannot be read reliably, and ``strict`` asks for that.
         """
         detector = self.detector("given" if pipe.subject == "animal" else "mesh")
-        encoded = pipe.encode(image, face=self.face, detector=detector, max_size=max_size)
+        encoded = pipe.encode(
+            image, face=self.face, detector=detector, max_size=max_size, crop_size=crop_size
+        )
         if self.strict and encoded.warnings:
             raise NoFaceError(" ".join(encoded.warnings))
         return encoded

@@ -39,7 +39,9 @@ class JoyVASAPortraitModel(LivePortraitModel):
     image (``render_change``), which the published code does not have, follows the usual rules.
     """
 
-    def crop(self, full_image: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
+    def crop(
+        self, full_image: Frames, face: Face, *, whole: bool = False, most: int | None = None
+    ) -> FaceCrop:
         """The square that the published code sees.
 
         Raises:

@@ -180,7 +180,9 @@ class LivePortraitModel(PortraitModel):
         """Prepares W and G, some seconds."""
         _ = self.renderer
 
-    def crop(self, full_image: Frames, face: Face, *, whole: bool = False) -> FaceCrop:
+    def crop(
+        self, full_image: Frames, face: Face, *, whole: bool = False, most: int | None = None
+    ) -> FaceCrop:
         """The square that LivePortrait sees: turned so that the face stands upright.
 
         Raises:
