@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Cancelled,
         CheckpointError,
         JoyVASAError,
+        LiveError,
         MediaError,
         MissingDependencyError,
         MotionError,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
         OptionError,
         OutputError,
     )
+    from joyvasa_lib.live.avatar import Avatar
+    from joyvasa_lib.live.frame import LiveFrame
+    from joyvasa_lib.live.metrics import LiveMetrics
     from joyvasa_lib.motion import Motion, MotionSpace
     from joyvasa_lib.motion.driving.options import DrivingOptions
     from joyvasa_lib.pipeline import JoyVASAPipeline
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Animation",
+    "Avatar",
     "Cancelled",
     "CheckpointError",
     "DrivingOptions",
@@ -46,6 +51,9 @@ __all__ = [
     "GenerationOptions",
     "JoyVASAError",
     "JoyVASAPipeline",
+    "LiveError",
+    "LiveFrame",
+    "LiveMetrics",
     "MediaError",
     "MissingDependencyError",
     "Motion",
@@ -62,6 +70,7 @@ __all__ = [
 
 _HOMES = {
     "Animation": "joyvasa_lib.animation",
+    "Avatar": "joyvasa_lib.live.avatar",
     "DrivingOptions": "joyvasa_lib.motion.driving.options",
     "Emotion": "joyvasa_lib.emotion.emotion",
     "EmotionEditor": "joyvasa_lib.emotion.editor",
@@ -69,6 +78,8 @@ _HOMES = {
     "EncodedPortrait": "joyvasa_lib.portrait.encoded",
     "GenerationOptions": "joyvasa_lib.speech.options",
     "JoyVASAPipeline": "joyvasa_lib.pipeline",
+    "LiveFrame": "joyvasa_lib.live.frame",
+    "LiveMetrics": "joyvasa_lib.live.metrics",
     "Motion": "joyvasa_lib.motion",
     "MotionGenerator": "joyvasa_lib.speech.motion_generator",
     "MotionSpace": "joyvasa_lib.motion",

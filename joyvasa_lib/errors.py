@@ -36,6 +36,10 @@ class CheckpointError(JoyVASAError):
     """A checkpoint file is missing, incomplete, of another kind, or unsafe to read."""
 
 
+class LiveError(JoyVASAError):
+    """A live avatar is closed, is read by somebody else, or cannot go on."""
+
+
 class MissingDependencyError(JoyVASAError, ImportError):
     """An optional package is needed for what was asked and is not usable here."""
 

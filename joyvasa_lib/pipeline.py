@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
     from joyvasa_lib.emotion.editor import EditorKwargs
     from joyvasa_lib.face.landmarks.liveportrait import LivePortraitLandmarks
+    from joyvasa_lib.live.avatar import Avatar
     from joyvasa_lib.speech.motion_generator import MotionGenerator
     from joyvasa_lib.speech.options import GenerationKwargs
 
@@ -377,6 +378,7 @@ class JoyVASAPipeline:
         face: str | int = "largest",
         detector: FaceDetector | None = None,
         max_size: int | None = LARGEST_KEPT,
+        crop_size: int | None = None,
     ) -> EncodedPortrait:
         """Finds the face of an image and encodes it, once for any number of renderings.
 
@@ -389,6 +391,8 @@ class JoyVASAPipeline:
             max_size: pixels of the longer side; a larger image is scaled down to it once its face
                 is found, with a line in the log, unless the face would be too small to animate.
                 None keeps its own size.
+            crop_size: pixels of the side of the square around the face at most, at least 64; a
+                smaller one is rendered faster. None keeps the face's own detail, up to 1024.
 
         Raises:
             MediaError: the image cannot be read.
@@ -421,7 +425,7 @@ class JoyVASAPipeline:
             chosen = self.landmarks.refine(full_image, chosen)
         full_image, chosen = fit_face(full_image, chosen, most)
         whole = isinstance(detector, ManualFaceDetector) and detector.whole_image
-        crop = self.portrait_model.crop(full_image, chosen, whole=whole)
+        crop = self.portrait_model.crop(full_image, chosen, whole=whole, most=crop_size)
         return EncodedPortrait(self.portrait_model.encode(crop), crop, reading.warnings)
 
     def generate_motion(
@@ -959,6 +963,74 @@ class JoyVASAPipeline:
             paste_back=paste_back,
             driving=rules,
             max_size=kept,
+        )
+
+    def live(
+        self,
+        portrait: PortraitSource,
+        *,
+        fps: float = 25.0,
+        size: int | None = 512,
+        emotion: EmotionSource | None = None,
+        liveliness: float = 1.0,
+        face: str | int = "largest",
+        detector: FaceDetector | None = None,
+        paste_back: bool = False,
+        driving: DrivingOptions | None = None,
+        **generation: Unpack[GenerationKwargs],
+    ) -> Avatar:
+        """A portrait that takes part in a conversation: sound in as it comes, paced frames out.
+
+        Use it in a ``with`` block, or ``close()`` it. It is ready to speak when the call returns.
+
+        Args:
+            portrait: see :meth:`__call__`. One that is encoded already is rendered at its own size.
+            fps: frames a second, 5 to 60.
+            size: pixels of a frame's longer side at most; smaller frames are rendered faster. None
+                keeps the face's own detail.
+            emotion: how the person feels; see :meth:`__call__`.
+            liveliness: factor from 0 to 2 on what the person does while not speaking.
+            face: see :meth:`__call__`.
+            detector: see :meth:`__call__`.
+            paste_back: whether frames are the whole image or the square around the face.
+            driving: see :meth:`__call__`.
+            **generation: ``style``, ``seed`` and others, see :meth:`__call__`; 6 denoising steps if
+                they do not say, and windows as long as what has been heard.
+
+        Raises:
+            MediaError: the image cannot be read.
+            NoFaceError: there is no face, or not the one that was asked for.
+            OptionError: an option's value is not allowed, or this checkpoint does not speak live.
+            CheckpointError: stage two is not part of what was loaded.
+        """
+        from joyvasa_lib.live.start import STEPS, checked_size, start_live
+
+        if self._compat is not None:
+            raise OptionError("A live avatar does not follow the published code; leave out compat")
+        checked_choice("paste_back", paste_back, (True, False))
+        most = checked_size(size)
+        wanted: GenerationKwargs = {"num_inference_steps": STEPS, **generation}
+        generator = self.motion_generator
+        options = generator.check(**self._checked_generation(wanted))
+        encoded = self.encode(
+            portrait,
+            face=face,
+            detector=detector,
+            max_size=_of_image(paste_back, most),
+            crop_size=most,
+        )
+        return start_live(
+            self.portrait_model,
+            encoded,
+            generator,
+            lambda source: self.editor(source, encoded),
+            options,
+            fps=fps,
+            size=most,
+            paste_back=paste_back,
+            driving=self._driving(driving),
+            emotion=emotion,
+            liveliness=liveliness,
         )
 
     @property

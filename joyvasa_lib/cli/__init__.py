@@ -19,6 +19,7 @@ from joyvasa_lib.cli import (
     emotion,
     evaluate,
     idle,
+    live,
     prepare,
     train,
 )
@@ -38,6 +39,7 @@ app.command("demo")(animate.demo)
 app.command("motion")(animate.motion)
 app.command("drive")(drive.drive)
 app.command("idle")(idle.idle)
+app.command("live")(live.live)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("doctor")(doctor.doctor)
