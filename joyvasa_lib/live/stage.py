@@ -24,7 +24,7 @@ from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.living.hearing import Hearing
 
-HEAD_START = 0.37
+HEAD_START = 0.32
 """Seconds after the first sound when speech that comes as it is spoken starts."""
 ENOUGH = 8
 """Frames of motion with which speech starts whenever its sound came."""

@@ -1,7 +1,7 @@
 """Motion of speech that is answered at once: short windows, each drawn over what is known by then.
 
 :class:`~joyvasa_lib.speech.streaming.MotionStream` waits until a window is full. Here a window is
-drawn as soon as four frames and the sound of three after them have arrived. It covers everything
+drawn as soon as three frames and the sound of three after them have arrived. It covers everything
 that is known, of which only the first frames are final: the others, whose sound ends too early,
 show where the motion is going, smooth what is final, and are drawn again in the next window.
 Whoever is late finds more sound and draws more frames at once, so a busy machine catches up by
@@ -30,24 +30,22 @@ from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.sampling import draw_noise
 from joyvasa_lib.speech.encoders.audio_encoder import RELEASE_DB, AudioEncoder
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
+from joyvasa_lib.speech.encoders.recent import RecentFeatures
 from joyvasa_lib.speech.options import GenerationOptions
 from joyvasa_lib.speech.postprocessing import PostProcessor
 from joyvasa_lib.speech.streaming import OVERLAP, check_waveform
 
-FEWEST = 4
+FEWEST = 3
 """Frames that are worth a window."""
 AHEAD = 3
 """Frames of sound after those that become final: the closure of a lip is heard in advance."""
 MOST = 25
 """Most frames that become final at once, so that none waits long where much has arrived."""
-CONTEXT = 75
-"""Frames of sound before a window that it is encoded with: what a frame in the middle of a long
-window hears. With 25 frames lips agree with those of whole recordings by .89, with 50 by .92."""
 WIDTH = 25
 """Least frames of a window for the denoiser; what has no sound yet is padded, then cut. Over fewer
 frames the head strays further than in whole recordings."""
-LEVEL = 125
-"""Frames of the past over which the level of a voice is taken: five seconds."""
+PAST = 125
+"""Frames of sound that are kept: the level of a voice is taken over five seconds."""
 JOINT = 2
 """Frames at the start of a window that are blended with what the one before expected."""
 
@@ -82,6 +80,7 @@ class LowDelayStream:
         self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
         self._expected: Tensor | None = None  # frames after the last final one, [1, t, c]
         self._post = PostProcessor(normalizer, self.options)
+        self._features = RecentFeatures(audio_encoder)
         self._level = LevelTracker(0.0)
         self._sound: NDArray[np.float32] = np.zeros(0, np.float32)
         self._first = 0  # number of the frame with which `_sound` starts
@@ -149,20 +148,22 @@ class LowDelayStream:
         return self.normalizer.to_motion(self._post.push(values[:final], ahead=values[final:]))
 
     def _encode(self, final: int, seen: int) -> Tensor:
-        """Features [t, d] of the next frames, in one piece with the sound before them."""
+        """Features [t, d] of the next frames."""
         self._level.release_db = RELEASE_DB * final / FPS
         end = self.done + seen
-        start = max(self._first, self.done - CONTEXT)
-        sound = self._between(start, end)
+        gain = np.float32(1.0)
         if not self.encoder.hears_samples:
-            gain = self._level.gain(self._between(max(self._first, end - LEVEL), end))
-            sound = sound * np.float32(gain)
-        device = self.diffusion.device
-        features = self.encoder(torch.from_numpy(sound).to(device)[None], end - start)
-        keep = max(self._first, end - max(LEVEL, CONTEXT))
+            gain = np.float32(self._level.gain(self._between(max(self._first, end - PAST), end)))
+        features = self._features(
+            lambda start, stop: gain * self._between(start, stop),
+            self._first,
+            self.done,
+            final,
+            end,
+        )
+        keep = max(self._first, end - PAST)
         self._sound, self._first = self._sound[(keep - self._first) * SAMPLES_PER_FRAME :], keep
-        result: Tensor = features[0, self.done - start :]
-        return result
+        return features
 
     def _between(self, start: int, end: int) -> NDArray[np.float32]:
         """The sound from one frame to another."""

@@ -47,10 +47,10 @@ def answered(stream: LowDelayStream, sound: Floats, piece: int) -> list[Motion]:
     return made
 
 
-def test_the_first_frames_come_with_280_ms_of_sound(generator: MotionGenerator) -> None:
+def test_the_first_frames_come_with_240_ms_of_sound(generator: MotionGenerator) -> None:
     stream = generator.answer(num_inference_steps=1)
     samples = 640 * (FEWEST + AHEAD)
-    assert samples <= 0.28 * 16000
+    assert samples <= 0.24 * 16000
     stream.push(np.zeros(samples - 1, np.float32))
     assert not stream.ready and stream.step() is None
     stream.push(np.zeros(1, np.float32))

@@ -76,11 +76,19 @@ class WhisperFrameEncoder(nn.Module):
         Values more than 80 dB below the highest of a recording are raised to that floor (paper,
         section 2.2, and the published feature extractor).
         """
+        powers = self.log_powers(waveform)
+        return above_floor(powers, powers.amax(dim=(1, 2), keepdim=True))
+
+    def log_powers(self, waveform: Tensor) -> Tensor:
+        """Returns logarithms of the powers in mel bands [b, m, n // 160] of samples [b, n]."""
         spectrum = torch.stft(waveform, WINDOW, HOP, window=self.window, return_complex=True)
         mel = self.filters @ spectrum[..., :-1].abs().square()
-        log_mel = mel.clamp(min=1e-10).log10()
-        floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
-        return (torch.maximum(log_mel, floor) + 4.0) / 4.0
+        return mel.clamp(min=1e-10).log10()
+
+    def states_of(self, log_mel: Tensor) -> Tensor:
+        """Returns what the layers start from, positions apart: [b, t, d] of [b, m, 2 t]."""
+        hidden = F.gelu(self.conv1(log_mel))
+        return F.gelu(self.conv2(hidden)).transpose(1, 2)
 
     def forward(self, waveform: Tensor) -> BaseModelOutput:
         """Encodes equally long pieces of speech of at most 30 s.
@@ -95,14 +103,15 @@ class WhisperFrameEncoder(nn.Module):
         states = max(1, waveform.shape[-1] // SAMPLES_PER_STATE)
         missing = states * SAMPLES_PER_STATE - waveform.shape[-1]
         samples = F.pad(waveform.float(), (0, missing))[:, : states * SAMPLES_PER_STATE]
-        hidden = F.gelu(self.conv1(self.log_mel(samples)))
-        hidden = F.gelu(self.conv2(hidden)).transpose(1, 2)
-        hidden = hidden + self.positions[:states]
+        hidden = self.states_of(self.log_mel(samples)) + self.positions[:states]
         for layer in self.layers:
             output = layer(hidden, attention_mask=None)
             hidden = output[0] if isinstance(output, tuple) else output
-        standardised = (hidden - self.feature_offset) / self.feature_scale
-        return BaseModelOutput(last_hidden_state=standardised)
+        return BaseModelOutput(last_hidden_state=self.standardised(hidden))
+
+    def standardised(self, hidden: Tensor) -> Tensor:
+        """Returns states [b, t, d] with mean 0 and spread 1 in speech."""
+        return (hidden - self.feature_offset) / self.feature_scale
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes ``config.json`` and ``model.safetensors``: int8 matrices, the rest fp16."""
@@ -120,3 +129,8 @@ class WhisperFrameEncoder(nn.Module):
             folder,
             weights=ENCODER_WEIGHTS,
         )
+
+
+def above_floor(powers: Tensor, loudest: Tensor) -> Tensor:
+    """Returns logarithms of powers as Whisper hears them: at most 80 dB below the loudest."""
+    return (torch.maximum(powers, loudest - 8.0) + 4.0) / 4.0

@@ -1,0 +1,259 @@
+"""How well a live avatar keeps up on this machine.
+
+    python benchmarks/live.py recordings [--names NAME ...] [--seconds S] [--portrait NAME]
+    python benchmarks/live.py conversation [--minutes M] [--portrait NAME]
+    python benchmarks/live.py lips [--names NAME ...] [--seconds S]
+
+`recordings` replays recordings in real time, 20 ms at a time, and prints for each the time from its
+first sound to the first frame that answers it, frames a second, dropped ones, how far images are
+from their sound, the processors' share and the memory. `conversation` speaks, listens and
+interrupts every few seconds, and prints a line a minute: nothing may grow or drift. `lips`
+correlates motion made as the sound comes with that of the whole recording. Recordings and portraits
+are those in the folder that JOYVASA_REAL_INPUTS names. Nothing is asserted; targets are for two
+cores with nothing else to do, and the load average that each run began with stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import random
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib.evaluation.behaviour.track import behaviour_track
+from joyvasa_lib.evaluation.curves import correlation
+from joyvasa_lib.live.avatar import Avatar
+from joyvasa_lib.live.metrics import LiveMetrics
+from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.motion import Motion
+
+Samples = NDArray[np.float32]
+
+NAMES = ("jfk", "english_radio_a", "french", "joyvasa_002", "mandarin_poem")
+PORTRAIT = "photo_woman"
+RATE = 16000
+PIECE = 320
+TARGETS = "targets: first frame <= 500 ms (wanted 350), 25 frames a second, A/V -40..+60 ms"
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="what", required=True)
+    recordings, conversation, lips = map(
+        commands.add_parser, ("recordings", "conversation", "lips")
+    )
+    conversation.add_argument("--minutes", type=float, default=10.0)
+    for command in (recordings, lips):
+        command.add_argument("--names", nargs="*", default=NAMES)
+        command.add_argument("--seconds", type=float, default=10.0, help="of each recording")
+    for command in (recordings, conversation):
+        command.add_argument("--portrait", default=PORTRAIT)
+        command.add_argument("--size", type=int, default=512)
+    options = parser.parse_args()
+    real = os.environ.get("JOYVASA_REAL_INPUTS")
+    if real is None:
+        parser.error("set JOYVASA_REAL_INPUTS to a folder with speech and portraits in it")
+    folder = Path(real)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{platform.processor() or platform.machine()}, {cores} cores; {load()}\n{TARGETS}\n")
+    pipe = JoyVASAPipeline.from_pretrained()
+    if options.what == "lips":
+        compare_lips(pipe, [(n, speech(folder, n, options.seconds)) for n in options.names])
+        return
+    portrait = next((folder / "portraits").glob(f"{options.portrait}.*"))
+    if options.what == "recordings":
+        spoken = [(n, speech(folder, n, options.seconds)) for n in options.names]
+        replay(pipe, portrait, options.size, spoken)
+    else:
+        words = np.concatenate([speech(folder, n, 20.0) for n in NAMES])
+        converse(pipe, portrait, options.size, words, options.minutes)
+
+
+def load() -> str:
+    """The load average, where there is one."""
+    return f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
+
+
+def speech(folder: Path, name: str, seconds: float) -> Samples:
+    """The first seconds of a recording."""
+    path = next((folder / "speech").glob(f"{name}.*"))
+    return load_speech(path).waveform[: round(seconds * RATE)]
+
+
+def memory() -> float:
+    """Resident MiB; NaN where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return float("nan")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@dataclass
+class Watch:
+    """Time of the clock and of the processors since it was made."""
+
+    clock: float
+    cpu: float
+
+    @classmethod
+    def start(cls) -> Watch:
+        return cls(time.monotonic(), time.process_time())
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.clock
+
+    @property
+    def cores(self) -> float:
+        """Processors that were busy in the mean."""
+        return (time.process_time() - self.cpu) / self.seconds
+
+
+def push_as_it_sounds(avatar: Avatar, sound: Samples) -> threading.Thread:
+    """A thread that pushes a recording as fast as it sounds."""
+
+    def push() -> None:
+        started = time.monotonic()
+        for start in range(0, len(sound), PIECE):
+            time.sleep(max(0.0, started + start / RATE - time.monotonic()))
+            avatar.push_audio(sound[start : start + PIECE], RATE)
+        avatar.flush()
+
+    thread = threading.Thread(target=push, daemon=True)
+    thread.start()
+    return thread
+
+
+def replay(
+    pipe: JoyVASAPipeline, portrait: Path, size: int, recordings: list[tuple[str, Samples]]
+) -> None:
+    """Prints a row for each recording."""
+    print(
+        "| recording | load | first frame | frames/s | dropped | stalled | A/V median | A/V 1 % "
+        "| A/V 99 % | image | window | cores | MiB |\n|---|" + "---:|" * 12
+    )
+    encoded = pipe.encode(portrait, crop_size=size)
+    for name, sound in recordings:
+        before = load().split()[-1]
+        with pipe.live(encoded, size=size) as avatar:
+            frames = iter(avatar)
+            for _ in range(25):
+                next(frames)
+            watch, count, spoken = Watch.start(), 0, False
+            push_as_it_sounds(avatar, sound)
+            while not spoken:
+                frame = next(frames)
+                count += 1 - frame.repeated
+                spoken = frame.utterance_end
+            row(name, before, avatar.metrics, count / watch.seconds, watch.cores)
+
+
+def row(name: str, before: str, found: LiveMetrics, rate: float, cores: float) -> None:
+    """Prints a row."""
+    cells = (
+        name, before, f"{found.first_frame_ms or np.nan:.0f} ms", f"{rate:.1f}",
+        str(found.dropped), str(found.stalled), f"{found.av_offset_ms:+.0f} ms",
+        f"{found.av_offset_p01_ms:+.0f} ms", f"{found.av_offset_p99_ms:+.0f} ms",
+        f"{found.render_ms:.0f} ms", f"{found.motion_ms:.0f} ms", f"{cores:.2f}",
+        f"{memory():.0f}",
+    )  # fmt: skip
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def converse(
+    pipe: JoyVASAPipeline, portrait: Path, size: int, words: Samples, minutes: float
+) -> None:
+    """Speaks, listens and interrupts; prints a row a minute."""
+    rng = random.Random(0)
+    print(
+        "| minute | load | frames | dropped | stalled | utterances | interrupted | first frame "
+        "| worst | A/V 1 % | A/V 99 % | drift | threads | objects | MiB |\n|---:|" + "---:|" * 14
+    )
+    with pipe.live(portrait, size=size) as avatar:
+        stop = threading.Event()
+
+        def talk() -> None:
+            while not stop.is_set():
+                start = rng.randrange(0, len(words) - 8 * RATE)
+                push_as_it_sounds(avatar, words[start : start + rng.randint(1, 6) * RATE]).join()
+                if rng.random() < 0.5:
+                    avatar.interrupt()
+                other = words[start : start + 2 * RATE]
+                began = time.monotonic()
+                for at in range(0, len(other), PIECE):
+                    time.sleep(max(0.0, began + at / RATE - time.monotonic()))
+                    avatar.listen(other[at : at + PIECE], RATE)
+
+        speaker = threading.Thread(target=talk, daemon=True)
+        began, minute = time.monotonic(), 1.0
+        for frame in avatar:
+            if frame.time == 0.0:
+                began = time.monotonic()
+                speaker.start()
+            passed = time.monotonic() - began
+            if passed < 60.0 * min(minute, minutes):
+                continue
+            found = avatar.metrics
+            drift = passed - frame.time - (frame.periods - 1) / avatar.fps
+            gc.collect()
+            cells = (
+                f"{passed / 60.0:.1f}", load().split()[-1], str(found.frames), str(found.dropped),
+                str(found.stalled), str(found.utterances), str(found.interruptions),
+                f"{found.first_frame_ms or np.nan:.0f} ms",
+                f"{found.first_frame_worst_ms or np.nan:.0f} ms", f"{found.av_offset_p01_ms:+.0f}",
+                f"{found.av_offset_p99_ms:+.0f}", f"{1000 * drift:+.0f} ms",
+                str(threading.active_count()), str(len(gc.get_objects())), f"{memory():.0f}",
+            )  # fmt: skip
+            print(f"| {' | '.join(cells)} |", flush=True)
+            minute += 1.0
+            if passed >= 60.0 * minutes:
+                break
+        stop.set()
+        speaker.join()
+
+
+def compare_lips(pipe: JoyVASAPipeline, recordings: list[tuple[str, Samples]]) -> None:
+    """Prints how lips made as the sound comes correlate with those of the whole recording."""
+    print(
+        "| recording | aperture | width | head moves, live / whole | window |\n|---|" + "---:|" * 4
+    )
+    found = []
+    for name, sound in recordings:
+        stream = pipe.motion_generator.answer(num_inference_steps=6)
+        made: list[Motion] = []
+        watch = Watch.start()
+        for start in range(0, len(sound) + PIECE, PIECE):
+            if start >= len(sound):
+                stream.finish()
+            else:
+                stream.push(sound[start : start + PIECE])
+            while stream.ready and (motion := stream.step()) is not None:
+                made.append(motion)
+        spent = (time.process_time() - watch.cpu) / len(made)
+        live, whole = Motion.concatenate(made), pipe.motion_generator.generate(sound)
+        a, b = behaviour_track(live), behaviour_track(whole)
+        found.append((correlation(a.aperture, b.aperture), correlation(a.width, b.width)))
+        moves = [float(motion.rotation.std(axis=0).mean()) for motion in (live, whole)]
+        print(
+            f"| {name} | {found[-1][0]:.3f} | {found[-1][1]:.3f} | {moves[0]:.1f} / {moves[1]:.1f} "
+            f"degrees | {1000 * spent:.0f} ms of one core |",
+            flush=True,
+        )
+    print(
+        f"| mean | {np.mean([a for a, _ in found]):.3f} | {np.mean([b for _, b in found]):.3f} | |"
+    )
+
+
+if __name__ == "__main__":
+    main()

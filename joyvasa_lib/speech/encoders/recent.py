@@ -1,0 +1,74 @@
+"""Features of the newest speech, over and over again, as more of it arrives.
+
+A whole recording is encoded in pieces of four seconds. Live, a few frames are wanted at a time, and
+their features depend on as much of the past. Whisper's states of the past are kept
+(:mod:`~joyvasa_lib.speech.encoders.whisper_stream`); other networks encode the past again.
+
+Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``d`` feature width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, resample_features
+from joyvasa_lib.speech.encoders.whisper import WhisperFrameEncoder
+from joyvasa_lib.speech.encoders.whisper_stream import FARTHEST, WhisperStream
+
+Sound = Callable[[int, int], NDArray[np.float32]]
+"""Samples [n] from one frame to another, at the level that the network expects."""
+
+CONTEXT = 75
+"""Frames of the past with which the newest are encoded where none are kept."""
+REFRESHED = 8
+"""Frames of the past that are encoded once more, knowing what followed."""
+_MARGIN = 4
+"""Frames before them, for the edges of the spectrum and of the convolutions."""
+
+
+class RecentFeatures:
+    """Features of one utterance, window by window."""
+
+    def __init__(self, encoder: AudioEncoder) -> None:
+        """Starts an utterance."""
+        self._encoder = encoder
+        network = encoder.network
+        self._whisper = network if isinstance(network, WhisperFrameEncoder) else None
+        self._stream: WhisperStream | None = None
+        self._kept = 0  # frames whose states are kept
+
+    def __call__(self, sound: Sound, first: int, done: int, final: int, end: int) -> Tensor:
+        """Encodes a window.
+
+        Args:
+            sound: gives samples.
+            first: the first frame whose sound is still there.
+            done: the first frame that is wanted.
+            final: how many frames from there are not asked for again.
+            end: the frame after the last.
+
+        Returns:
+            [t, d] of the frames from ``done`` to ``end``.
+        """
+        device = next(self._encoder.parameters()).device
+        if self._whisper is None:
+            start = max(first, done - CONTEXT)
+            samples = torch.from_numpy(sound(start, end)).to(device)
+            features: Tensor = self._encoder(samples[None], end - start)
+            return features[0, done - start :]
+        if self._stream is None or self._stream.position > FARTHEST:
+            self._stream, self._kept = WhisperStream(self._whisper), max(first, done - CONTEXT)
+        start = max(first, self._kept - _MARGIN)
+        samples = torch.from_numpy(sound(start, end)).to(device)
+        known = max(self._kept, done + final - REFRESHED)
+        states = self._stream.encode(
+            samples[None], margin=2 * (self._kept - start), final=2 * (known - self._kept)
+        )
+        features = resample_features(states, end - self._kept)[0, done - self._kept :]
+        self._kept = known
+        return features
