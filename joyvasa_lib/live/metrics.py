@@ -22,6 +22,7 @@ class LiveMetrics:
         dropped: frame periods without a frame of their own.
         repeated: frames that had to show the image before, since none was ready.
         stalled: frame periods in which speech waited for its sound or its motion.
+        held: frame periods by which speech waited for images.
         paused: times that nobody read for more than a second, over which time stood still.
         utterances: utterances begun.
         interruptions: times that speech was interrupted.
@@ -42,6 +43,7 @@ class LiveMetrics:
     dropped: int
     repeated: int
     stalled: int
+    held: int
     paused: int
     utterances: int
     interruptions: int
@@ -72,7 +74,8 @@ class Tally:
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
-        self.frames = self.dropped = self.repeated = self.stalled = self.paused = 0
+        self.frames = self.dropped = self.repeated = 0
+        self.stalled = self.held = self.paused = 0
         self.utterances = self.interruptions = 0
         self.seconds = 0.0
         self.render_count = 0
@@ -120,6 +123,7 @@ class Tally:
             dropped=self.dropped,
             repeated=self.repeated,
             stalled=self.stalled,
+            held=self.held,
             paused=self.paused,
             utterances=self.utterances,
             interruptions=self.interruptions,

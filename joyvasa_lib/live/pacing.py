@@ -27,8 +27,10 @@ AWAY = 1.0
 """Seconds of lateness from which on a reader was away."""
 LATE = 0.5
 """Frame periods for which an image that is late is waited for."""
-LONGEST_LATE = 0.25
+LONGEST_LATE = 1.0
 """Seconds for which sound waits where the image would be more than one tick behind it."""
+TOGETHER = 4
+"""Ticks of speech that one image stands for at most: in their middle it is 60 ms ahead."""
 MOST_AHEAD = 2
 """Ticks that are decided at most before they are due."""
 _SLACK = 1.5
@@ -55,6 +57,7 @@ class Pacer:
         self._ahead: dict[int, Image] = {}
         self._in_utterance = False  # as a reader was told
         self._owes_end = False  # whether the reader is to be told that it was interrupted
+        self._late_since: float | None = None  # since when sound waits for an image
 
     def due(self, tick: int) -> float:
         """Time of a tick; before the first reading all are due at once."""
@@ -76,7 +79,10 @@ class Pacer:
         lead = min(_SLACK * usual, MOST_AHEAD * period) if usual < period else usual + period
         # What cannot be ready half a period after it is due is left out.
         hopeful = math.ceil((now + usual - self._start) * self.fps - LATE)
-        tick = max(tick, min(hopeful, self._given + round(AWAY * self.fps)))
+        farthest = self._given + round(AWAY * self.fps)
+        if self._speaking:
+            farthest = tick + TOGETHER - 1
+        tick = max(tick, min(hopeful, farthest))
         wait = self.due(tick) - lead - now
         if tick - self._given > round(AWAY * self.fps):  # nobody reads
             return 1.0 / self.fps
@@ -115,8 +121,15 @@ class Pacer:
             newest = -1 if self._image is None else self._image[0]
         if newest == tick:
             return 0.0
-        if newest < tick - 1 and self._shot(tick, now).speaking:  # sound must not leave its lips
-            return self.due(self._given + 1) + LONGEST_LATE - now
+        self._shot(tick, now)
+        if newest < tick - 1 and self._speaking:  # sound must not leave its lips
+            if self._late_since is None:
+                self._late_since = now
+            if now - self._late_since < LONGEST_LATE and self._start is not None:
+                held = max(0, tick - self._given - TOGETHER)
+                self._start += held / self.fps
+                self._tally.held += held
+                return 1.0 / self.fps
         return self.due(tick) + LATE / self.fps - now if tick > self._rendered else 0.0
 
     def _frame(self, tick: int, now: float) -> LiveFrame:
@@ -147,7 +160,7 @@ class Pacer:
             utterance_end=ended or self._owes_end,
             repeated=not fresh,
         )
-        self._owes_end = False
+        self._owes_end, self._late_since = False, None
         self._in_utterance = (self._in_utterance or started) and not frame.utterance_end
         self._count(frame, shots, shown, now)
         return frame
@@ -177,6 +190,11 @@ class Pacer:
                 tally.started(now - shot.pushed_at)
         if frame.speaking:
             tally.offset((shown - (shots[0].tick + shots[-1].tick) / 2.0) / self.fps)
+
+    @property
+    def _speaking(self) -> bool:
+        """Whether any tick that was decided and not given out is one of speech."""
+        return any(shot.speaking for shot in self._shots)
 
     def _tick(self, now: float) -> int:
         """The newest tick that is due."""
