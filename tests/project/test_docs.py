@@ -160,6 +160,23 @@ def test_a_portrait_idles_and_listens_as_the_page_says(run: Runner, desk: Path) 
     assert not probe(desk / "listening.mp4").has_audio
 
 
+def test_a_portrait_speaks_live_as_the_page_says(
+    run: Runner, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run("docs/how-to/live.md")
+    assert probe(desk / "live.mp4").has_audio and probe(desk / "answer.mp4").has_audio
+    assert names["avatar"].metrics.utterances == 1  # type: ignore[attr-defined]
+    said = capsys.readouterr().out
+    assert "640 samples" in said and "real-time factor" in said
+    page = (ROOT / "docs/how-to/live.md").read_text("utf-8")
+    code = [block for language, block in FENCE.findall(page) if language == "python"]
+    assert max(len(block.splitlines()) for block in code) <= 40
+    commands = re.findall(r"^\| `joyvasa (.*?)` \|", page, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        understand(typer.main.get_command(app), "joyvasa", shlex.split(command))
+
+
 def test_motion_is_drawn_in_other_ways(
     run: Runner, pipe: JoyVASAPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
