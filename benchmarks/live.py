@@ -1,16 +1,20 @@
 """How well a live avatar keeps up on this machine.
 
     python benchmarks/live.py recordings [--names NAME ...] [--seconds S] [--portrait NAME]
+    python benchmarks/live.py quiet [--names NAME ...] [--seconds S] [--portrait NAME]
     python benchmarks/live.py conversation [--minutes M] [--portrait NAME]
     python benchmarks/live.py lips [--names NAME ...] [--seconds S]
 
 `recordings` replays recordings in real time, 20 ms at a time, and prints for each the time from its
 first sound to the first frame that answers it, frames a second, dropped ones, how far images are
-from their sound, the processors' share and the memory. `conversation` speaks, listens and
-interrupts every few seconds, and prints a line a minute: nothing may grow or drift. `lips`
-correlates motion made as the sound comes with that of the whole recording. Recordings and portraits
-are those in the folder that JOYVASA_REAL_INPUTS names. Nothing is asserted; targets are for two
-cores with nothing else to do, and the load average that each run began with stands beside it.
+from their sound, the processors' share and the memory. `quiet` does the same without threads or
+waiting: every image and every window of motion is made, and takes the processor time that it took
+on a core of its own, which says what two quiet cores do on a machine that is busy. `conversation`
+speaks, listens and interrupts every few seconds, and prints a line a minute: nothing may grow or
+drift. `lips` correlates motion made as the sound comes with that of the whole recording. Recordings
+and portraits are those in the folder that JOYVASA_REAL_INPUTS names. Nothing is asserted; targets
+are for two cores with nothing else to do, and the load average that each run began with stands
+beside it.
 """
 
 from __future__ import annotations
@@ -24,17 +28,25 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib import Emotion, JoyVASAPipeline
 from joyvasa_lib.evaluation.behaviour.track import behaviour_track
 from joyvasa_lib.evaluation.curves import correlation
 from joyvasa_lib.live.avatar import Avatar
-from joyvasa_lib.live.metrics import LiveMetrics
+from joyvasa_lib.live.frame import LiveFrame
+from joyvasa_lib.live.metrics import LiveMetrics, Tally
+from joyvasa_lib.live.pacing import Pacer
+from joyvasa_lib.live.performer import Performer
+from joyvasa_lib.live.stage import Stage
+from joyvasa_lib.live.start import Spoken
+from joyvasa_lib.live.utterance import Utterance
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.motion import Motion
+from joyvasa_lib.portrait.encoded import frame_renderer
 
 Samples = NDArray[np.float32]
 
@@ -42,6 +54,10 @@ NAMES = ("jfk", "english_radio_a", "french", "joyvasa_002", "mandarin_poem")
 PORTRAIT = "photo_woman"
 RATE = 16000
 PIECE = 320
+HEAD = (
+    "| recording | load | first frame | frames/s | dropped | stalled | A/V median | A/V 1 % "
+    "| A/V 99 % | image | window | cores | MiB |\n|---|" + "---:|" * 12
+)
 TARGETS = "targets: first frame <= 500 ms (wanted 350), 25 frames a second, A/V -40..+60 ms"
 
 
@@ -52,11 +68,12 @@ def main() -> None:
     recordings, conversation, lips = map(
         commands.add_parser, ("recordings", "conversation", "lips")
     )
+    quiet = commands.add_parser("quiet")
     conversation.add_argument("--minutes", type=float, default=10.0)
-    for command in (recordings, lips):
+    for command in (recordings, quiet, lips):
         command.add_argument("--names", nargs="*", default=NAMES)
         command.add_argument("--seconds", type=float, default=10.0, help="of each recording")
-    for command in (recordings, conversation):
+    for command in (recordings, quiet, conversation):
         command.add_argument("--portrait", default=PORTRAIT)
         command.add_argument("--size", type=int, default=512)
     options = parser.parse_args()
@@ -71,9 +88,9 @@ def main() -> None:
         compare_lips(pipe, [(n, speech(folder, n, options.seconds)) for n in options.names])
         return
     portrait = next((folder / "portraits").glob(f"{options.portrait}.*"))
-    if options.what == "recordings":
+    if options.what in ("recordings", "quiet"):
         spoken = [(n, speech(folder, n, options.seconds)) for n in options.names]
-        replay(pipe, portrait, options.size, spoken)
+        (replay if options.what == "recordings" else simulate)(pipe, portrait, options.size, spoken)
     else:
         words = np.concatenate([speech(folder, n, 20.0) for n in NAMES])
         converse(pipe, portrait, options.size, words, options.minutes)
@@ -139,10 +156,7 @@ def replay(
     pipe: JoyVASAPipeline, portrait: Path, size: int, recordings: list[tuple[str, Samples]]
 ) -> None:
     """Prints a row for each recording."""
-    print(
-        "| recording | load | first frame | frames/s | dropped | stalled | A/V median | A/V 1 % "
-        "| A/V 99 % | image | window | cores | MiB |\n|---|" + "---:|" * 12
-    )
+    print(HEAD)
     encoded = pipe.encode(portrait, crop_size=size)
     for name, sound in recordings:
         before = load().split()[-1]
@@ -171,14 +185,67 @@ def row(name: str, before: str, found: LiveMetrics, rate: float, cores: float) -
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
+def simulate(
+    pipe: JoyVASAPipeline, portrait: Path, size: int, recordings: list[tuple[str, Samples]]
+) -> None:
+    """Prints a row for each recording, as on two cores without other work."""
+    print(HEAD)
+    encoded = pipe.encode(portrait, crop_size=size)
+    render = frame_renderer(pipe.portrait_model, encoded, paste_back=False, max_size=size)
+    neutral = pipe.editor(Emotion.neutral(), encoded)
+    for name, sound in recordings:
+        before = load().split()[-1]
+        tally = Tally(25.0)
+        stage = Stage(Performer(pipe.portrait_model.space, 25.0, neutral), 25.0)
+        pacer = Pacer(25.0, stage.next, tally)
+        stream = pipe.motion_generator.answer(num_inference_steps=6, blinks="model", gaze="model")
+        now, pushed, spent, ended = 0.0, 0, 0.0, False
+        image: tuple[float, int, Any] | None = None
+        window: tuple[float, Utterance, Any] | None = None
+        while not ended:
+            now += 0.001
+            while pushed < len(sound) and now >= 1.0 + pushed / RATE:
+                if not stage.utterances:
+                    stage.utterances.append(Utterance(Spoken(stream), RATE, 25.0, now))
+                stage.utterances[0].push(sound[pushed : pushed + PIECE])
+                stage.pushed()
+                pushed += PIECE
+                stage.utterances[0].flushed = pushed >= len(sound)
+            if window is not None and now >= window[0]:
+                window[1].add(*window[2])
+                window = None
+            if window is None and stage.utterances and (work := stage.utterances[0].pending()):
+                utterance, began = stage.utterances[0], time.thread_time()
+                made = utterance.work(work, None)
+                took = time.thread_time() - began
+                spent, window = spent + took, (now + took, utterance, made)
+                if made[0]:
+                    tally.moved(took, len(made[0]))
+            if image is not None and now >= image[0]:
+                pacer.rendered(*image[1:])
+                image = None
+            if image is None and not isinstance(wanted := pacer.to_render(now), float):
+                began = time.thread_time()
+                pixels = render(wanted[1])
+                took = time.thread_time() - began
+                tally.rendered(took)
+                spent, image = spent + took, (now + took, wanted[0], pixels)
+            taken = pacer.take(now)
+            ended = isinstance(taken, LiveFrame) and taken.utterance_end
+        found = tally.snapshot()
+        row(name, before, found, (found.frames - found.repeated) / found.seconds, spent / now)
+
+
 def converse(
     pipe: JoyVASAPipeline, portrait: Path, size: int, words: Samples, minutes: float
 ) -> None:
     """Speaks, listens and interrupts; prints a row a minute."""
     rng = random.Random(0)
     print(
-        "| minute | load | frames | dropped | stalled | utterances | interrupted | first frame "
-        "| worst | A/V 1 % | A/V 99 % | drift | threads | objects | MiB |\n|---:|" + "---:|" * 14
+        "| minute | load | frames | dropped | stalled | held | paused | utterances | interrupted "
+        "| first frame | worst | A/V 1 % | A/V 99 % | drift | threads | objects | MiB |\n|---:|"
+        + "---:|"
+        * 16
     )
     with pipe.live(portrait, size=size) as avatar:
         stop = threading.Event()
@@ -205,11 +272,13 @@ def converse(
             if passed < 60.0 * min(minute, minutes):
                 continue
             found = avatar.metrics
-            drift = passed - frame.time - (frame.periods - 1) / avatar.fps
+            shown = frame.time + (frame.periods - 1) / avatar.fps
+            drift = passed - shown - found.held / avatar.fps
             gc.collect()
             cells = (
                 f"{passed / 60.0:.1f}", load().split()[-1], str(found.frames), str(found.dropped),
-                str(found.stalled), str(found.utterances), str(found.interruptions),
+                str(found.stalled), str(found.held), str(found.paused),
+                str(found.utterances), str(found.interruptions),
                 f"{found.first_frame_ms or np.nan:.0f} ms",
                 f"{found.first_frame_worst_ms or np.nan:.0f} ms", f"{found.av_offset_p01_ms:+.0f}",
                 f"{found.av_offset_p99_ms:+.0f}", f"{1000 * drift:+.0f} ms",

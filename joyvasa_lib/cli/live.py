@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +40,10 @@ def live(
         Path | None, typer.Option("--output", "-o", help="Recording: .mp4, .mov or .mkv")
     ] = None,
     microphone: Annotated[
-        bool, typer.Option("--microphone", help="Speak what the microphone hears (extra: live).")
+        bool,
+        typer.Option(
+            "--microphone", help="Speak what the microphone hears until Ctrl-C (extra: live)."
+        ),
     ] = False,
     window: Annotated[bool, typer.Option("--window", help="Show it in a window.")] = False,
     camera: Annotated[
@@ -76,8 +79,6 @@ def live(
         raise OptionError("Give a recording to speak, or --microphone, one of both")
     if output is None and not (window or camera):
         raise OptionError("Nothing would be seen: give --output, --window or --camera")
-    if microphone and seconds is None and not window:
-        raise OptionError("A microphone has no end: give --seconds, or --window and close it")
     if seconds is not None:
         checked_float("--seconds", seconds, above=0.0, most=86400.0)
     if output is not None:
@@ -106,7 +107,8 @@ def live(
             failed = _hear(stack, avatar, microphone_device)
         else:
             failed = _speak(stack, avatar, speech.waveform)
-        _run(avatar, show, failed, seconds, ends=speech is not None)
+        with suppress(*(() if speech is not None else (KeyboardInterrupt,))):
+            _run(avatar, show, failed, seconds, ends=speech is not None)
         metrics = avatar.metrics
     reporting.close(
         f"{output or 'live'}: {metrics}",

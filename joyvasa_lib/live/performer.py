@@ -2,7 +2,7 @@
 
 A frame is speech, or the presence of somebody who does not speak. Where one follows the other
 without warning, as when the person is interrupted, what is shown would jump. So the difference is
-kept and fades: the mouth's within 120 ms, the head's within 600 ms.
+kept and fades: the face's within 120 ms, the head's within a second.
 
 Axis legend: ``v`` numbers of a motion vector, ``k`` keypoints.
 """
@@ -23,7 +23,7 @@ from joyvasa_lib.motion.living.presence import Presence
 
 Floats = NDArray[np.float32]
 
-FACE_FADES, HEAD_FADES = 0.12, 0.6
+FACE_FADES, HEAD_FADES = 0.12, 1.0
 """Seconds in which the difference to what was shown before fades."""
 
 

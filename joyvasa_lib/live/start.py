@@ -34,23 +34,28 @@ _WARM_UP = 0.6
 """Seconds of silence that are spoken before the first word, so that it finds all in memory."""
 
 
-class _Spoken:
+class Spoken:
     """The motion of one utterance, whose eyes are left to the performer."""
 
     def __init__(self, stream: LowDelayStream) -> None:
+        """Takes over a stream that has just begun."""
         self._stream = stream
 
     @property
     def ready(self) -> bool:
+        """Whether a step would give frames."""
         return self._stream.ready
 
     def push(self, chunk: NDArray[np.float32]) -> None:
+        """Takes samples [n] at 16 kHz."""
         self._stream.push(chunk)
 
     def finish(self) -> None:
+        """Ends the sound."""
         self._stream.finish()
 
     def step(self, dials: NDArray[np.float32] | None = None) -> Motion | None:
+        """The next frames."""
         motion = self._stream.step(dials)
         return None if motion is None else without_eyes(motion)
 
@@ -101,8 +106,8 @@ def start_live(
     style = StyleRamp(options.style)
     drawn = replace(options, blinks="model", gaze="model", style=None)
 
-    def begin(number: int) -> _Spoken:
-        return _Spoken(generator.answer(replace(drawn, seed=options.seed + number)))
+    def begin(number: int) -> Spoken:
+        return Spoken(generator.answer(replace(drawn, seed=options.seed + number)))
 
     def check_style(wanted: StyleLike | None) -> None:
         generator.check(options, style=wanted)
@@ -136,6 +141,6 @@ def checked_size(size: int | None) -> int | None:
     return None if size is None else checked_int("size", size, least=64, most=4096)
 
 
-def _warm_up(stream: _Spoken) -> None:
+def _warm_up(stream: Spoken) -> None:
     stream.push(np.zeros(round(_WARM_UP * SAMPLE_RATE), np.float32))
     stream.step()

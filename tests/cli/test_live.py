@@ -75,12 +75,53 @@ def test_a_window_that_is_closed_ends_it(
     assert len(Screen.shown) == 5
 
 
+class Stopped(Screen):
+    """Somebody presses Ctrl-C after five frames."""
+
+    def send(self, frame: LiveFrame) -> None:
+        super().send(frame)
+        if not self.open:
+            raise KeyboardInterrupt
+
+
+class Heard:
+    """A microphone in which nobody speaks."""
+
+    failure = None
+
+    def __init__(self, receive: Any, device: str | None) -> None:
+        receive(np.zeros(320, np.float32), 16000)
+
+    def __enter__(self) -> Heard:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
+def test_what_a_microphone_said_until_ctrl_c_is_kept(
+    joyvasa: Joyvasa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "Window", Stopped)
+    monkeypatch.setattr(devices, "Microphone", Heard)
+    output = tmp_path / "live.mp4"
+    joyvasa("live", ASTRONAUT, "--microphone", "--window", "-o", output, "--size", 128)
+    assert probe(output, count_frames=True).n_frames >= 5
+
+
+def test_a_file_that_is_stopped_leaves_no_recording(
+    refused: Refused, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "Window", Stopped)
+    refused("live", ASTRONAUT, words, "--window", "-o", tmp_path / "live.mp4", "--size", 128)
+    assert list(tmp_path.iterdir()) == []
+
+
 OUT = ("-o", "live.mp4")
 WRONG: dict[str, tuple[tuple[object, ...], str]] = {
     "no sound": (OUT, "or --microphone, one of both"),
     "two": (("{words}", "--microphone", *OUT), "one of both"),
     "not seen": (("{words}",), "Nothing would be seen"),
-    "endless": (("--microphone", *OUT), "A microphone has no end"),
     "suffix": (("{words}", "-o", "live.gif"), "live.gif"),
     "seconds": (("{words}", *OUT, "--seconds", 0), "--seconds must be"),
     "size": (("{words}", *OUT, "--size", 3), "size must be"),
