@@ -273,7 +273,7 @@ def converse(
                 continue
             found = avatar.metrics
             shown = frame.time + (frame.periods - 1) / avatar.fps
-            drift = passed - shown - found.held / avatar.fps
+            drift = passed - shown - (found.held + found.paused) / avatar.fps
             gc.collect()
             cells = (
                 f"{passed / 60.0:.1f}", load().split()[-1], str(found.frames), str(found.dropped),

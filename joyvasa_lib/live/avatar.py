@@ -66,7 +66,7 @@ class Avatar:
         self.size, self.fps, self.warnings = size, fps, warnings
         self._engine, self._editor, self._styles = engine, editor, styles
         self._reader: weakref.ref[_Reader] | None = None
-        self._end = weakref.finalize(self, engine.close)
+        weakref.finalize(self, engine.stop).atexit = False
 
     def push_audio(self, samples: NDArray[Any] | bytes, sample_rate: int) -> None:
         """Says more: consecutive pieces of any length make an utterance.
@@ -159,7 +159,7 @@ class Avatar:
 
     def close(self) -> None:
         """Ends it, in the middle of a word too; readers come to their end. May be called again."""
-        self._end()
+        self._engine.close()
 
     def __enter__(self) -> Avatar:
         return self

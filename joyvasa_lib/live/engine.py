@@ -1,8 +1,8 @@
 """``Engine``: the threads of an avatar, and the one lock under which they meet.
 
 Threads
-    The user's threads push sound and give orders; none of these calls computes or waits for more
-    than the lock, which is held for microseconds, or for the milliseconds of deciding a tick.
+    The user's threads push sound and give orders; these calls wait for the lock alone, which is held
+    for microseconds, or for the milliseconds of deciding a tick.
 
     ``joyvasa-live-motion`` takes sound from the utterances in their order and makes motion of it,
     one window at a time: the lock is held to take the sound and to add the motion, not in between.
@@ -20,11 +20,13 @@ What is between them
 Ends and errors
     A thread that fails keeps its error and ends everything; the next call of the user raises it.
     :meth:`Engine.close` ends both threads and waits for them: at most for one window of motion and
-    one image. The avatar's end, or the interpreter's, does the same.
+    one image; the interpreter's end does the same. An avatar that nobody refers to any more ends
+    soon after.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -91,6 +93,7 @@ class Engine:
             )
             for name, work in (("motion", self._move), ("render", self._draw))
         ]
+        atexit.register(self.close)  # until the threads have ended
         for thread in self._threads:
             thread.start()
 
@@ -154,7 +157,7 @@ class Engine:
             self._stage.hearing.push(self._listener[1](sound))
 
     def change(self, order: Callable[[Performer, StyleRamp], None]) -> None:
-        """Gives an order to what the face does or to how it speaks."""
+        """Gives an order to the face or to the style."""
         with self._changed:
             self._check()
             order(self._stage.performer, self._style)
@@ -200,15 +203,14 @@ class Engine:
         with self._changed:
             return self._stage.waiting
 
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended."""
-        return self._closed
-
     def metrics(self) -> LiveMetrics:
         """The numbers of the moment."""
         with self._changed:
             return self._tally.snapshot()
+
+    def stop(self) -> None:
+        """Ends the threads soon, without waiting or locking: safe wherever garbage is collected."""
+        self._closed = True
 
     def close(self) -> None:
         """Ends the threads and waits for them; again does nothing."""
@@ -217,8 +219,7 @@ class Engine:
             self._stage.interrupt()
             self._changed.notify_all()
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
+            thread.join()
         if was_open:
             _log.info("A live avatar was closed: %s", self._tally.snapshot())
 
@@ -244,6 +245,8 @@ class Engine:
                 self._failure = self._failure or error
                 self._closed = True
                 self._changed.notify_all()
+        finally:
+            atexit.unregister(self.close)
 
     def _move(self) -> None:
         """Makes motion of sound until the end."""

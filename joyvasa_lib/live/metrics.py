@@ -23,7 +23,7 @@ class LiveMetrics:
         repeated: frames that had to show the image before, since none was ready.
         stalled: frame periods in which speech waited for its sound or its motion.
         held: frame periods by which speech waited for images.
-        paused: times that nobody read for more than a second, over which time stood still.
+        paused: frame periods for which time stood still, since nobody read for over a second.
         utterances: utterances begun.
         interruptions: times that speech was interrupted.
         first_frame_ms: milliseconds from an utterance's first sound to its first frame, the newest

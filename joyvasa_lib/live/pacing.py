@@ -108,8 +108,9 @@ class Pacer:
         if tick <= self._given:
             return max(self.due(self._given + 1) - now, 0.0005)
         if (tick - self._given) / self.fps > AWAY:
-            self._tally.paused += 1
-            self._start += (tick - self._given - 1) / self.fps
+            away = tick - self._given - 1
+            self._tally.paused += away
+            self._start += away / self.fps
             tick = self._given + 1
         late = self._worth_waiting(tick, now)
         return late if late > 0.0 else self._frame(tick, now)
@@ -160,8 +161,11 @@ class Pacer:
             utterance_end=ended or self._owes_end,
             repeated=not fresh,
         )
-        self._owes_end, self._late_since = False, None
-        self._in_utterance = (self._in_utterance or started) and not frame.utterance_end
+        if self._owes_end:
+            self._owes_end = self._in_utterance = False
+        self._late_since = None
+        for shot in shots:
+            self._in_utterance = (self._in_utterance or shot.start) and not shot.end
         self._count(frame, shots, shown, now)
         return frame
 

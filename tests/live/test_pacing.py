@@ -158,7 +158,7 @@ def test_for_a_reader_who_was_away_time_has_stood_still(scene: Scene) -> None:
     before = [scene.frame() for _ in range(10)]
     scene.now += AWAY + 5.0
     after = [scene.frame() for _ in range(110)]
-    assert scene.tally.paused == 1
+    assert scene.tally.paused == pytest.approx((AWAY + 5.0) * FPS, abs=2)
     assert after[0].periods == 1
     assert len(collected(scene, before + after)) == 64000
 
@@ -185,6 +185,21 @@ def test_an_interruption_takes_the_sound_of_what_was_decided(scene: Scene) -> No
     assert not any(len(frame.audio) or frame.speaking for frame in frames[10:])
     assert [frame.utterance_end for frame in frames].count(True) == 1
     assert frames[10].utterance_end
+
+
+def test_the_end_of_one_utterance_and_the_start_of_the_next_may_share_a_frame(
+    scene: Scene,
+) -> None:
+    scene.frame()
+    for _ in range(2):
+        scene.say(tone(0.4))
+    scene.frame()
+    scene.now += 12 * PERIOD
+    both = scene.frame()
+    assert both.utterance_start and both.utterance_end
+    scene.stage.interrupt()
+    scene.pacer.silence()
+    assert scene.frame().utterance_end, "the second one was going on"
 
 
 def test_frames_of_two_rates_are_not_put_into_one(scene: Scene) -> None:
