@@ -1,8 +1,8 @@
 """``Engine``: the threads of an avatar, and the one lock under which they meet.
 
 Threads
-    The user's threads push sound and give orders; these calls wait for the lock alone, which is held
-    for microseconds, or for the milliseconds of deciding a tick.
+    The user's threads push sound and give orders; these calls wait for the lock alone, which is
+    held for microseconds, or for the milliseconds of deciding a tick.
 
     ``joyvasa-live-motion`` takes sound from the utterances in their order and makes motion of it,
     one window at a time: the lock is held to take the sound and to add the motion, not in between.
@@ -52,7 +52,6 @@ LONGEST_WAITING = 600.0
 """Seconds of sound that may wait to be said."""
 _NAP = 0.1
 """Seconds after which whoever waits looks again, whatever happens."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -229,9 +228,8 @@ class Engine:
         if isinstance(failure, JoyVASAError):
             raise failure
         if failure is not None:
-            raise LiveError(
-                f"The avatar cannot go on: {type(failure).__name__}: {failure}"
-            ) from failure
+            name = type(failure).__name__
+            raise LiveError(f"The avatar cannot go on: {name}: {failure}") from failure
         if self._closed:
             raise LiveError("The avatar is closed; make another one with pipe.live()")
 
