@@ -2,9 +2,12 @@
 
 No thread and no clock of its own: every call says what time it is, which makes pacing a matter of
 numbers. Ticks lie on a grid that begins with the first reading. A reader who is late is given one
-frame for all ticks that are due, with the sound of each; an image that is late is not waited for
-longer than half a period, and the image before stands in for it. A reader who was away for longer
-than a second finds time where it was.
+frame for several ticks that are due, with the sound of each; an image that is late is not waited
+for longer than half a period, and the image before stands in for it. A reader who was away for
+longer than a second finds time where it was.
+
+Sound does not leave its lips: an image of speech is at most a tick behind its sound, and stands for
+at most four ticks. Where images are later than that, time is held until there is one.
 """
 
 from __future__ import annotations
@@ -80,8 +83,9 @@ class Pacer:
         # What cannot be ready half a period after it is due is left out.
         hopeful = math.ceil((now + usual - self._start) * self.fps - LATE)
         farthest = self._given + round(AWAY * self.fps)
-        if self._speaking:
-            farthest = tick + TOGETHER - 1
+        if self._speaking:  # an image of later than that could not be used
+            usable = self._usable(self._tick(now))
+            farthest = (self._given if usable is None else usable) + TOGETHER
         tick = max(tick, min(hopeful, farthest))
         wait = self.due(tick) - lead - now
         if tick - self._given > round(AWAY * self.fps):  # nobody reads
@@ -112,26 +116,44 @@ class Pacer:
             self._tally.paused += away
             self._start += away / self.fps
             tick = self._given + 1
-        late = self._worth_waiting(tick, now)
+        self._shot(tick, now)
+        if self._speaking:
+            return self._speech(tick, now)
+        late = 0.0 if tick in self._ahead else self._late(tick, now)
         return late if late > 0.0 else self._frame(tick, now)
 
-    def _worth_waiting(self, tick: int, now: float) -> float:
-        """Seconds for which a better image than those at hand is waited for."""
-        newest = max((one for one in self._ahead if one <= tick), default=None)
-        if newest is None:
-            newest = -1 if self._image is None else self._image[0]
-        if newest == tick:
-            return 0.0
-        self._shot(tick, now)
-        if newest < tick - 1 and self._speaking:  # sound must not leave its lips
-            if self._late_since is None:
-                self._late_since = now
-            if now - self._late_since < LONGEST_LATE and self._start is not None:
-                held = max(0, tick - self._given - TOGETHER)
-                self._start += held / self.fps
-                self._tally.held += held
-                return 1.0 / self.fps
+    def _late(self, tick: int, now: float) -> float:
+        """Seconds for which the image of a tick is still waited for."""
         return self.due(tick) + LATE / self.fps - now if tick > self._rendered else 0.0
+
+    def _speech(self, newest: int, now: float) -> LiveFrame | float:
+        """What a reader is given of speech, which must not leave its lips; ticks up to one are due.
+
+        An image stands for the ticks before it that have none, or once more for the one after it.
+        """
+        usable = self._usable(newest)
+        if usable is not None:
+            return self._frame(usable, now)
+        tick = self._given + 1
+        if self._image is not None and self._image[0] == self._given:
+            late = self._late(tick, now)
+            return late if late > 0.0 else self._frame(tick, now)
+        if self._late_since is None:
+            self._late_since = now
+        if now - self._late_since >= LONGEST_LATE or self._start is None:
+            return self._frame(tick, now)
+        if self._rendered > self._given + TOGETHER:  # images that come too early for their sound
+            self._ahead.clear()
+            self._rendered = self._given
+        held = max(0, newest - self._given - TOGETHER)
+        self._start += held / self.fps
+        self._tally.held += held
+        return 1.0 / self.fps
+
+    def _usable(self, newest: int) -> int | None:
+        """The newest image that may stand for all ticks before it, of ticks up to one."""
+        last = min(newest, self._given + TOGETHER)
+        return max((tick for tick in self._ahead if tick <= last), default=None)
 
     def _frame(self, tick: int, now: float) -> LiveFrame:
         self._shot(tick, now)
@@ -197,8 +219,8 @@ class Pacer:
 
     @property
     def _speaking(self) -> bool:
-        """Whether any tick that was decided and not given out is one of speech."""
-        return any(shot.speaking for shot in self._shots)
+        """Whether an utterance goes on, or begins with a tick that is decided."""
+        return self._in_utterance or any(shot.speaking for shot in self._shots)
 
     def _tick(self, now: float) -> int:
         """The newest tick that is due."""
