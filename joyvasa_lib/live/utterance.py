@@ -102,8 +102,8 @@ class Utterance:
 
     def work(self, work: Work, dials: Floats | None) -> tuple[list[Floats], bool]:
         """Makes motion, without the lock; returns new vectors, and whether they are the last."""
-        sound = self._resample(work.sound, work.last)
-        self._stream.push(sound)
+        if not self._ended:
+            self._stream.push(self._resample(work.sound, work.last))
         if work.last and not self._ended:
             self._stream.finish()
             self._ended = True

@@ -34,6 +34,17 @@ def test_every_sample_is_said_once_and_in_order_at_the_rate_it_came(stage: Stage
     assert {shot.sample_rate for shot in said} == {44100}
 
 
+@pytest.mark.parametrize("rate", [8000, 24000, 44100, 48000])
+def test_a_long_utterance_of_any_rate_is_said_to_its_end(stage: Stage, say: Say, rate: int) -> None:
+    sound = tone(3.0, rate=rate)
+    for start in range(0, len(sound), 5000):
+        say(sound[start : start + 5000], rate=rate, flush=start + 5000 >= len(sound))
+    said = [shot for shot in shots(stage, 90) if shot.speaking]
+    assert np.array_equal(np.concatenate([shot.audio for shot in said]), sound)
+    assert len(said) == 75 and said[-1].end
+    assert min(jaw_of(shot.motion) for shot in said[4:-1]) > 0.4
+
+
 def test_the_jaw_of_a_frame_is_that_of_the_sound_beside_it(stage: Stage, say: Say) -> None:
     loud = np.repeat([0.1, 0.8, 0.3, 0.0, 0.6] * 3, 640).astype(np.float32)
     say(loud)

@@ -54,7 +54,7 @@ class EchoMotion:
         if not self.ready:
             return None
         self.dials.append(dials)
-        end = self.total if self.finished else self.total - 3
+        end = min(self.total if self.finished else self.total - 3, self.done + 25)
         pieces = [self.sound[640 * t : 640 * (t + 1)] for t in range(self.done, end)]
         self.done = end
         jaw = np.array([np.abs(piece).max(initial=0.0) for piece in pieces])
