@@ -18,7 +18,7 @@ from torch import Tensor
 
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, resample_features
 from joyvasa_lib.speech.encoders.whisper import WhisperFrameEncoder
-from joyvasa_lib.speech.encoders.whisper_stream import FARTHEST, WhisperStream
+from joyvasa_lib.speech.encoders.whisper_stream import FAR, FARTHEST, WhisperStream
 
 Sound = Callable[[int, int], NDArray[np.float32]]
 """Samples [n] from one frame to another, at the level that the network expects."""
@@ -27,6 +27,8 @@ CONTEXT = 75
 """Frames of the past with which the newest are encoded where none are kept."""
 REFRESHED = 8
 """Frames of the past that are encoded once more, knowing what followed."""
+QUIET = 10 ** (-42 / 10)
+"""Mean square of a pause, 22 dB below the level of speech: there a window may take longer."""
 _MARGIN = 4
 """Frames before them, for the edges of the spectrum and of the convolutions."""
 
@@ -61,7 +63,7 @@ class RecentFeatures:
             samples = torch.from_numpy(sound(start, end)).to(device)
             features: Tensor = self._encoder(samples[None], end - start)
             return features[0, done - start :]
-        if self._stream is None or self._stream.position > FARTHEST:
+        if self._stream is None or self._should_start_again(self._stream, sound(done, end)):
             self._stream, self._kept = WhisperStream(self._whisper), max(first, done - CONTEXT)
         start = max(first, self._kept - _MARGIN)
         samples = torch.from_numpy(sound(start, end)).to(device)
@@ -72,3 +74,10 @@ class RecentFeatures:
         features = resample_features(states, end - self._kept)[0, done - self._kept :]
         self._kept = known
         return features
+
+    @staticmethod
+    def _should_start_again(stream: WhisperStream, newest: NDArray[np.float32]) -> bool:
+        """Whether the past is encoded anew, which takes as long as two windows."""
+        if stream.position <= FAR:
+            return False
+        return stream.position > FARTHEST or float(np.mean(np.square(newest))) < QUIET

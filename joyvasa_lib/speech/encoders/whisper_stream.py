@@ -19,8 +19,9 @@ from joyvasa_lib.speech.encoders.whisper import WhisperFrameEncoder, above_floor
 
 CONTEXT = 200
 """States that are attended to before those that are encoded: four seconds."""
-FARTHEST = 700
-"""Positions after which a stream must start again: 14 of the 30 seconds that Whisper knows."""
+FAR, FARTHEST = 500, 1300
+"""Positions after which a stream should start again, in a pause, and must: 10 and 26 of the 30
+seconds that Whisper knows."""
 _LOUDEST_FALLS = 0.004
 """Powers of ten by which the loudest sound is forgotten with each state: 2 dB a second."""
 

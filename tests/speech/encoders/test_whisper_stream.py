@@ -15,7 +15,7 @@ from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.encoders.recent import RecentFeatures
 from joyvasa_lib.speech.encoders.whisper import WhisperFrameEncoder
-from joyvasa_lib.speech.encoders.whisper_stream import CONTEXT, FARTHEST, WhisperStream
+from joyvasa_lib.speech.encoders.whisper_stream import CONTEXT, FAR, FARTHEST, WhisperStream
 
 Floats = NDArray[np.float32]
 
@@ -69,20 +69,21 @@ def test_features_of_windows_are_near_those_of_the_whole(
     assert np.median(same) > np.median(other) + 0.3
 
 
-def test_what_is_kept_does_not_grow_and_starts_again_in_time(
-    encoder: AudioEncoder, hello: Floats
+@pytest.mark.parametrize(("level", "farthest"), [(0.0, FAR), (0.1, FARTHEST)])
+def test_what_is_kept_does_not_grow_and_starts_again_in_a_pause_or_when_it_must(
+    encoder: AudioEncoder, level: float, farthest: int
 ) -> None:
     recent = RecentFeatures(encoder)
-    longest = 0
-    positions = []
+    noise = (level * np.random.default_rng(0).standard_normal(640 * 28)).astype(np.float32)
+    longest, positions = 0, []
     with torch.inference_mode():
         for done in range(0, 900, 25):
-            recent(lambda a, b: np.zeros(640 * (b - a), np.float32), 0, done, 25, done + 28)
+            recent(lambda a, b: np.resize(noise, 640 * (b - a)), 0, done, 25, done + 28)
             stream = recent._stream
             assert stream is not None
             positions.append(stream.position)
             kept = [pair for pair in stream._kept if pair is not None]
             longest = max(longest, *(pair[0].shape[2] for pair in kept))
     assert longest <= CONTEXT
-    assert max(positions) <= FARTHEST + 50
+    assert farthest < max(positions) <= farthest + 50
     assert any(after < before for before, after in pairwise(positions))
