@@ -1,14 +1,11 @@
-"""Measures emotions on rendered frames of real portraits with real speech.
+"""Emotions under real speech: what the learned map explains, and what lips keep.
 
     python benchmarks/emotion.py [--out FOLDER] [--portraits N] [--speech FILE] [--json]
 
-Portraits and speech come from the folder that JOYVASA_REAL_INPUTS names, else the bundled ones are
-used. The questions:
+How emotions are read is measured by ``benchmarks/emotion_readings.py``. Portraits and speech come
+from the folder that JOYVASA_REAL_INPUTS names, else the bundled ones are used. The questions:
 
 - Does the learned map explain held-out heads, and better than the linear basis?
-- Does each basic emotion change its own measures in the right direction, more with every level? The
-  face mesh measures the rendered frames, and optical flow follows its points from the unedited to
-  the edited frame, because the mesh hardly shows eyelids and brows of unusual expressions.
 - Do lips keep opening and closing with the speech? This is the correlation of the mouth opening on
   the mesh, edited against unedited. Portraits on which the mesh does not follow the unedited lips
   are left out and named.
@@ -26,12 +23,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from joyvasa_lib.emotion.prototypes import BASIC
 
 if TYPE_CHECKING:
     from joyvasa_lib.motion import Motion
@@ -40,35 +39,11 @@ if TYPE_CHECKING:
 Curve = NDArray[np.float64]
 Frame = NDArray[np.uint8]
 
-LEVELS = (0.25, 0.5, 0.75, 1.0)
-BOTH, FLOW = ("mesh", "flow"), ("flow",)
-OWN_MEASURES = {
-    "happiness": {"smile": BOTH},
-    "sadness": {"corner_drop": BOTH, "inner_brow": FLOW},
-    "surprise": {
-        "inner_brow": BOTH,
-        "outer_brow": BOTH,
-        "eyelids": FLOW,
-        "jaw": FLOW,
-        "aperture": FLOW,
-    },
-    "fear": {"inner_brow": BOTH, "eyelids": FLOW, "smile": BOTH},
-    "anger": {"brow_drop": BOTH},
-    "disgust": {"nose": FLOW, "brow_drop": BOTH},
-    "contempt": {"one_corner": BOTH},
-}
-"""The measures that each emotion must increase, and the observers that can measure them.
-
-The mesh hardly shows widened eyes, raised inner brows or a wrinkled nose, and its opening of the
-same lips depends on the brows. Fear's stretched lips count as width in ``smile``.
-"""
 UPPER = ("brow", "eye", "cheek")
 SILENCE_S = 1.0
 """Seconds of silence before the speech."""
 SIDE = 384
 """Side of the rendered crops in pixels."""
-STRIDE = 4
-"""Distance of the frames that means are taken over; curves need all frames."""
 FOLLOWED = 0.85
 """Least correlation of the opening on the mesh with the motion's own at which the mesh follows."""
 CLOSED = 0.005
@@ -79,6 +54,10 @@ speech. Closed lips of the rig overlap by as much."""
 HELD_OUT_HEADS, HELD_OUT_SEED = 48, 987
 """Heads that test the learned map, of a seed that no recipe uses."""
 EXPLAINED = 0.95
+LEVEL = 0.8
+"""Level of the emotions that speech is edited with: severe."""
+UPPER_KEPT, WHOLE_KEPT = 0.95, 0.88
+"""Least correlation of the opening curve, with units of the upper face alone and with all."""
 KEPT, LOST = 0.95, 0.5
 """Least share of closures kept with protection of speech, and largest without."""
 
@@ -126,12 +105,6 @@ def speech_motion(pipe: JoyVASAPipeline, path: Path, seconds: float) -> Motion:
     waveform = load_speech(path).waveform[: round(seconds * SAMPLE_RATE)]
     silence = np.zeros(round(SILENCE_S * SAMPLE_RATE), np.float32)
     return pipe.generate_motion(np.concatenate([silence, waveform]), head_motion=0.5)
-
-
-def every(motion: Motion, stride: int) -> Motion:
-    """Every ``stride``-th frame of a motion."""
-    names = ("expression", "rotation", "translation", "scale")
-    return replace(motion, **{name: getattr(motion, name)[::stride] for name in names})
 
 
 def measured(landmarks: NDArray[np.floating]) -> Curve:
@@ -193,58 +166,6 @@ def parted(closures: list[tuple[int, int]], before: Watched, after: Watched) -> 
     ]
 
 
-def level_changes(
-    pipe: JoyVASAPipeline, portrait: EncodedPortrait, motion: Motion
-) -> dict[str, Curve]:
-    """Mean change of the measures under each emotion, percent: [levels, mesh and flow, measures].
-
-    The mesh is found in each frame by itself; flow moves its points from one to the other.
-    """
-    from joyvasa_lib.emotion.emotion import Emotion
-    from joyvasa_lib.evaluation.expression import NAMES, follow_points, lips_parted
-
-    aperture = NAMES.index("aperture")
-    plain = list(rendered(pipe, portrait, every(motion, STRIDE)))
-    result = {}
-    for name in OWN_MEASURES:
-        changes = []
-        for level in LEVELS:
-            edited = every(motion.edit(Emotion.named(name, level)), STRIDE)
-            pairs = []
-            for (before, mesh), (after, other) in zip(
-                plain, rendered(pipe, portrait, edited), strict=True
-            ):
-                if mesh is None or other is None:
-                    continue
-                rest = measured(mesh)
-                led = measured(follow_points(before, after, mesh)) - rest
-                led[aperture] = lips_parted(before, after, mesh)
-                pairs.append([measured(other) - rest, led])
-            changes.append(100.0 * np.mean(pairs, axis=0))
-        result[name] = np.array(changes)
-    return result
-
-
-def level_rows(
-    pipe: JoyVASAPipeline, portraits: list[EncodedPortrait], motion: Motion
-) -> Iterator[Row]:
-    from joyvasa_lib.evaluation.expression import NAMES
-
-    found = [level_changes(pipe, portrait, motion) for portrait in portraits]
-    for name, measures in OWN_MEASURES.items():
-        changes = np.stack([one[name] for one in found])  # [portraits, levels, how, measures]
-        for measure, observers in measures.items():
-            for how, observer in enumerate(BOTH):
-                if observer not in observers:
-                    continue
-                values = changes[..., how, NAMES.index(measure)]
-                mean = values.mean(axis=0)
-                alone = sum(map(rises, values))
-                text = " ".join(f"{value:+.2f}" for value in mean)
-                wanted = f"rises ({alone} of {len(values)} alone)"
-                yield Row(f"{name}: {measure}, {observer}", text, wanted, rises(mean))
-
-
 def meant_closures(motion: Motion, meant: Curve) -> list[tuple[int, int]]:
     """Runs of frames in which a motion of openings [t] closes lips that were open."""
     from joyvasa_lib.evaluation.curves import runs
@@ -254,7 +175,10 @@ def meant_closures(motion: Motion, meant: Curve) -> list[tuple[int, int]]:
 
 
 def speech_rows(
-    pipe: JoyVASAPipeline, portraits: dict[str, EncodedPortrait], motion: Motion
+    pipe: JoyVASAPipeline,
+    portraits: dict[str, EncodedPortrait],
+    motion: Motion,
+    names: Iterable[str],
 ) -> Iterator[Row]:
     """How well lips keep their speech: correlation of opening curves, and closures."""
     from joyvasa_lib.emotion.emotion import Emotion
@@ -295,11 +219,11 @@ def speech_rows(
         else:  # an unprotected mouth shows that the measure can fail
             yield Row(f"closures kept, {what}", values, f"<= {LOST:.0%}", kept <= LOST)
 
-    for name in OWN_MEASURES:
-        emotion = Emotion.named(name)
+    for name in names:
+        emotion = Emotion.named(name, LEVEL)
         if not emotion.only(*UPPER).is_neutral:
-            yield from rows(f"{name}, upper face", motion.edit(emotion.only(*UPPER)), 0.9)
-        yield from rows(f"{name}, whole face", motion.edit(emotion), 0.8)
+            yield from rows(f"{name}, upper face", motion.edit(emotion.only(*UPPER)), UPPER_KEPT)
+        yield from rows(f"{name}, whole face", motion.edit(emotion), WHOLE_KEPT)
     for emotion in ("surprise", "happiness,AU26:0.8"):
         free = motion.edit(Emotion.parse(emotion), protect_speech=False)
         yield from rows(f"{emotion}, without protection", free, 0.0)
@@ -362,27 +286,20 @@ def map_rows() -> Iterator[Row]:
             yield Row(f"variance explained, {way}, {region}", text, wanted, met)
 
 
-def rises(values: Curve) -> bool:
-    """Whether values [l] are above zero and each is above the one before."""
-    return bool((np.diff(np.concatenate([[0.0], values])) > 0).all())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures emotions on rendered frames.")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the sheets")
     parser.add_argument("--portraits", type=int, default=7, help="largest number of portraits")
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds of speech")
     parser.add_argument("--speech", type=Path, help="another recording")
-    for part in ("map", "levels", "curves", "sheets"):
+    for part in ("map", "curves", "sheets"):
         parser.add_argument(f"--no-{part}", action="store_true")
-    parser.add_argument("--only", nargs="*", choices=list(OWN_MEASURES), help="these emotions")
+    parser.add_argument("--only", nargs="*", choices=list(BASIC), help="these emotions")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
     from joyvasa_lib.pipeline import JoyVASAPipeline
 
-    for name in set(OWN_MEASURES) - set(options.only or OWN_MEASURES):
-        del OWN_MEASURES[name]
     pipe = JoyVASAPipeline.from_pretrained()
     paths, speech = inputs(options.portraits)
     portraits = [encode(pipe, path) for path in paths]
@@ -401,12 +318,9 @@ def main() -> None:
     if not options.no_map:
         for row in map_rows():
             add(row)
-    if not options.no_levels:
-        for row in level_rows(pipe, portraits, motion):
-            add(row)
     if not options.no_curves:
-        names = [path.stem for path in paths]
-        for row in speech_rows(pipe, dict(zip(names, portraits, strict=True)), motion):
+        named = dict(zip([path.stem for path in paths], portraits, strict=True))
+        for row in speech_rows(pipe, named, motion, options.only or BASIC):
             add(row)
     if options.json:
         sys.stdout.write(json.dumps([row.__dict__ for row in rows]) + "\n")

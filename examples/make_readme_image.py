@@ -2,7 +2,8 @@
 
 python examples/make_readme_image.py [docs/images]
 
-``demo.jpg`` has five moments, closed and open mouths; ``demo.webp`` moves.
+``demo.jpg`` has five moments, closed and open mouths; ``demo.webp`` moves; ``emotions.jpg`` has the
+basic emotions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import joyvasa_lib
-from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib import Emotion, EncodedPortrait, JoyVASAPipeline, Motion
+from joyvasa_lib.emotion.prototypes import BASIC
+from joyvasa_lib.evaluation.contact_sheet import face_window, in_rows, labelled
 from joyvasa_lib.media.image import save_image
 from joyvasa_lib.motion import BLENDSHAPES
 
@@ -25,6 +28,7 @@ APART = 10  # frames between two moments at least, so that they show different p
 GAP = 4  # pixels of white between two images
 HEAD = slice(0, 240), slice(120, 330)  # rows and columns of the image that are shown
 QUALITY = 55  # of the moving picture
+LEVEL, CELL = 0.75, 256  # of the emotions, and the side of each in pixels
 
 
 def moments(motion: Motion) -> list[int]:
@@ -66,10 +70,21 @@ def save_moving(output: Path, images: list[NDArray[np.uint8]], fps: float) -> No
     )
 
 
+def emotions(pipe: JoyVASAPipeline, portrait: EncodedPortrait) -> NDArray[np.uint8]:
+    """The portrait and each basic emotion, labelled, in two rows."""
+    window = face_window(portrait)
+    cells = [labelled(portrait.crop.image[window], "the portrait", CELL)]
+    for name in BASIC:
+        image = pipe.edit(portrait, Emotion.named(name, LEVEL), paste_back=False)
+        cells.append(labelled(image[window], f"{name} {LEVEL:g}", CELL))
+    return np.concatenate(list(in_rows(cells, 4)), axis=0)
+
+
 def main(folder: Path) -> None:
     pipe = JoyVASAPipeline.from_pretrained()
     portrait = pipe.encode(DEMO / "astronaut.jpg")
     motion = pipe.generate_motion(DEMO / "hello.flac", seed=0)
+    save_image(folder / "emotions.jpg", emotions(pipe, portrait))
     shown = moments(motion)
     frames = [frame[HEAD] for frame in pipe.render(portrait, motion).frames()]
     save_image(folder / "demo.jpg", strip([frames[index] for index in shown]))

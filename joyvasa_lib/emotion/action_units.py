@@ -33,8 +33,8 @@ class ActionUnit:
         muscles: the muscles that contract or relax.
         region: one of :data:`REGIONS`.
         sides: ``("left", "right")``, ``("upper", "lower")`` (FACS's T and B) or ``("",)``.
-        arkit: for each side, activations of ARKit's blendshapes at intensity 1; empty for head
-            units.
+        arkit: for each side, activations of ARKit's blendshapes at intensity 1, FACS's E; above 1
+            where the blendshape alone is weaker than that. Empty for head units.
         pose: pitch, yaw, roll in degrees and natural logarithm of the scale at intensity 1.
         in_facs: whether FACS has the unit; False for one added here for an ARKit blendshape that
             no unit of FACS describes.
@@ -88,17 +88,24 @@ _ORBICULARIS_ORIS = "orbicularis oris"
 _PTERYGOIDS = "lateral and medial pterygoids"
 
 ACTION_UNITS: tuple[ActionUnit, ...] = (
-    _whole(1, "Inner brow raiser", "frontalis (pars medialis)", "brow", browInnerUp=1.0),
+    _whole(1, "Inner brow raiser", "frontalis (pars medialis)", "brow", browInnerUp=1.25),
     _pair(2, "Outer brow raiser", "frontalis (pars lateralis)", "brow", browOuterUp=1.0),
     _pair(
         4,
         "Brow lowerer",
         "corrugator supercilii, depressor supercilii, procerus",
         "brow",
-        browDown=1.0,
+        browDown=1.1,
     ),
     _pair(5, "Upper lid raiser", "levator palpebrae superioris", "eye", eyeWide=1.0),
-    _pair(6, "Cheek raiser", "orbicularis oculi (pars orbitalis)", "cheek", cheekSquint=1.0),
+    _pair(
+        6,
+        "Cheek raiser",
+        "orbicularis oculi (pars orbitalis)",
+        "cheek",
+        cheekSquint=1.0,
+        eyeSquint=0.55,  # the raised cheek narrows the eye
+    ),
     _pair(7, "Lid tightener", "orbicularis oculi (pars palpebralis)", "eye", eyeSquint=1.0),
     _whole(8, "Lips toward each other", _ORBICULARIS_ORIS, "mouth", mouthClose=1.0),
     _pair(
@@ -106,19 +113,33 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         "Nose wrinkler",
         "levator labii superioris alaeque nasi",
         "nose",
-        noseSneer=1.0,
-        mouthUpperUp=0.5,  # the muscle inserts into the upper lip
-        browDown=0.4,
+        noseSneer=1.6,
+        mouthUpperUp=1.5,  # the muscle inserts into the upper lip
+        browDown=0.75,
     ),
-    _pair(10, "Upper lip raiser", "levator labii superioris", "mouth", mouthUpperUp=1.0),
+    _pair(10, "Upper lip raiser", "levator labii superioris", "mouth", mouthUpperUp=1.5),
     _pair(12, "Lip corner puller", "zygomaticus major", "mouth", mouthSmile=1.0),
     _pair(14, "Dimpler", "buccinator", "mouth", mouthDimple=1.0),
-    _pair(15, "Lip corner depressor", "depressor anguli oris", "mouth", mouthFrown=1.0),
+    _pair(
+        15,
+        "Lip corner depressor",
+        "depressor anguli oris",
+        "mouth",
+        mouthFrown=1.5,
+        mouthStretch=0.75,  # corners go down and outwards
+    ),
     _pair(16, "Lower lip depressor", "depressor labii inferioris", "mouth", mouthLowerDown=1.0),
     _lips(17, "Chin raiser", "mentalis", "mouthShrugUpper", "mouthShrugLower"),
     _whole(18, "Lip pucker", "incisivii labii superioris and inferioris", "mouth", mouthPucker=1.0),
     _whole(19, "Tongue show", "genioglossus", "mouth", tongueOut=1.0),
-    _pair(20, "Lip stretcher", "risorius, platysma", "mouth", mouthStretch=1.0),
+    _pair(
+        20,
+        "Lip stretcher",
+        "risorius, platysma",
+        "mouth",
+        mouthStretch=1.9,
+        mouthDimple=0.5,  # straight outwards: the blendshape alone pulls down, too
+    ),
     _whole(22, "Lip funneler", _ORBICULARIS_ORIS, "mouth", mouthFunnel=1.0),
     _whole(
         23,
@@ -141,7 +162,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         mouthUpperUpLeft=0.3,
         mouthUpperUpRight=0.3,
     ),
-    _whole(26, "Jaw drop", "masseter (relaxed), temporalis (relaxed)", "jaw", jawOpen=0.4),
+    _whole(26, "Jaw drop", "masseter (relaxed), temporalis (relaxed)", "jaw", jawOpen=0.5),
     _whole(27, "Mouth stretch", "pterygoids, digastric", "jaw", jawOpen=1.0),
     _lips(28, "Lip suck", _ORBICULARIS_ORIS, "mouthRollUpper", "mouthRollLower"),
     _whole(29, "Jaw thrust", _PTERYGOIDS, "jaw", jawForward=1.0),

@@ -48,9 +48,16 @@ class Emotion(EditsMotion, EmotionVector):
         return cls()
 
     @classmethod
-    def happiness(cls, level: float = 1.0) -> Self:
-        """Raised cheeks and lip corners (6+12) at a level in [-1, 1]."""
-        return cls.named("happiness", level)
+    def happiness(cls, level: float = 1.0, *, felt: bool = True) -> Self:
+        """Raised cheeks and lip corners (6+12) at a level in [-1, 1].
+
+        Args:
+            level: of the emotion.
+            felt: False for a smile that is posed, whose cheeks do not rise (Ekman & Friesen 1982,
+                "Felt, false, and miserable smiles").
+        """
+        smile = cls.named("happiness", level)
+        return smile if felt else smile.without("cheek")
 
     @classmethod
     def sadness(cls, level: float = 1.0) -> Self:

@@ -35,11 +35,12 @@ def arkit_matrix() -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def arkit_home() -> Mapping[str, str]:
-    """The component that each blendshape belongs to: the first with it at full activation."""
+    """The component that each blendshape belongs to: the first that moves it fully and most."""
     matrix = arkit_matrix()
+    main = (matrix >= 1.0) & (matrix == matrix.max(1, keepdims=True))
     return MappingProxyType(
         {
-            arkit: COMPONENTS[int(np.argmax(matrix[:, column] == 1.0))]
+            arkit: COMPONENTS[int(np.argmax(main[:, column]))]
             for column, arkit in enumerate(BLENDSHAPES)
         }
     )

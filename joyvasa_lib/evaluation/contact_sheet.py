@@ -63,7 +63,7 @@ def contact_sheet(
         [h, w, 3] uint8 RGB. The first cell shows the portrait unchanged.
     """
     groups = groups or [emotion_cells(), unit_cells()]
-    window = _face_window(portrait)
+    window = face_window(portrait)
     rows: list[Pixels] = []
     done = 0
     for number, group in enumerate(groups):
@@ -98,7 +98,7 @@ def in_rows(cells: Sequence[Pixels], columns: int) -> Iterator[Pixels]:
         yield np.concatenate(row, axis=1)
 
 
-def _face_window(portrait: EncodedPortrait) -> tuple[slice, slice]:
+def face_window(portrait: EncodedPortrait) -> tuple[slice, slice]:
     """Rows and columns of a square of the crop around the face."""
     points = portrait.crop.landmarks[:, :2]
     side = portrait.portrait.size

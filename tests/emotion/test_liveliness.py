@@ -17,7 +17,7 @@ def test_a_lively_face_wavers_and_blinks_reproducibly() -> None:
     brow = lively.blendshapes[:, BLENDSHAPES.index("browInnerUp")]
     assert 0.02 < brow.std() < 0.25
     assert np.abs(np.diff(brow)).max() < 0.05
-    assert 0.1 < lively.rotation.std() < 2.0
+    assert 0.1 < lively.rotation.std(axis=0).mean() < 2.0
     lids = lively.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")]
     starts = np.flatnonzero((lids[1:] > 0.5) & (lids[:-1] <= 0.5))
     assert 3 <= len(starts) <= 12
@@ -37,8 +37,26 @@ def test_surprise_blinks_less_and_moves_the_head_less_than_fear() -> None:
     def life(name: str) -> tuple[int, float]:
         motion = Motion.neutral(6000).edit(Emotion.named(name), liveliness=1.0, seed=1)
         lids = motion.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")] > 0.5
-        return int((np.diff(lids.astype(int)) > 0).sum()), float(motion.rotation.std())
+        return int((np.diff(lids.astype(int)) > 0).sum()), float(motion.rotation.std(axis=0).mean())
 
     (few, stiff), (many, restless) = life("surprise"), life("fear")
     assert few < 0.6 * many
     assert stiff < 0.7 * restless
+
+
+def test_the_head_is_low_in_sadness_and_high_in_contempt_and_as_it_was_without_liveliness() -> None:
+    def pitch(name: str, liveliness: float) -> float:
+        motion = Motion.neutral(2000).edit(Emotion.named(name, 0.8), liveliness=liveliness)
+        return float(motion.rotation[:, 0].mean())
+
+    assert pitch("sadness", 1.0) > 2.5
+    assert pitch("contempt", 1.0) < -2.0
+    assert pitch("sadness", 0.5) < 0.7 * pitch("sadness", 1.0)
+    assert pitch("sadness", 0.0) == 0.0
+
+
+def test_a_posed_smile_leaves_the_cheeks_where_they_are() -> None:
+    felt, posed = Emotion.happiness(0.8), Emotion.happiness(0.8, felt=False)
+    assert posed["AU12"] == felt["AU12"] == 0.8
+    assert felt["AU6"] > 0.0
+    assert posed["AU6"] == 0.0

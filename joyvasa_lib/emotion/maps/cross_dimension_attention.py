@@ -121,6 +121,7 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     table: Tensor
     basis: Tensor
     analysis: Tensor
+    full: Tensor
     mean_keypoints: Tensor
     keypoint_spread: Tensor
 
@@ -162,17 +163,19 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
             ("analysis", 3 * keypoints, face_units),
         ):
             self.register_buffer(name, torch.eye(rows, columns), persistent=False)
+        self.register_buffer("full", torch.ones(face_units), persistent=False)
 
-    def bind(self, table: Tensor, basis: Tensor) -> None:
+    def bind(self, table: Tensor, basis: Tensor, full: Tensor) -> None:
         """Sets the meaning of activations and expressions.
 
         Args:
             table: [n, u] activation of each blendshape for each action-unit component.
             basis: [u, k, 3] deformation of each blendshape at full activation.
+            full: [u] activation up to which each blendshape moves the face freely; 1 for most.
         """
         weights = self.readout.weight
         flat = basis.flatten(1).to(weights)
-        self.table, self.basis = table.to(weights), flat
+        self.table, self.basis, self.full = table.to(weights), flat, full.to(weights)
         self.analysis = torch.linalg.pinv(flat.double()).to(weights)
 
     def see_faces(self, keypoints: Tensor) -> None:
@@ -197,9 +200,11 @@ class CrossDimensionAttentionNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             [p, t, u]; zero where all wanted activations are zero.
         """
-        told = wanted.clamp(-_STRONGEST, _STRONGEST)
-        there = present.clamp(-_STRONGEST, _STRONGEST)
-        room = (there + told).clamp(0.0, 1.0) - there.clamp(0.0, 1.0)
+        strongest = _STRONGEST * self.full
+        told = wanted.clamp(-strongest, strongest)
+        there = present.clamp(-strongest, strongest)
+        none = torch.zeros_like(self.full)
+        room = (there + told).clamp(none, self.full) - there.clamp(none, self.full)
         state = self.state(torch.stack([told, there, room], dim=-1))
         tokens = F.silu(self.frame(F.silu(codes[:, None] + state)))
         gains = F.linear(tokens, self.readout.weight[:2], self.readout.bias[:2])

@@ -26,6 +26,7 @@ from joyvasa_lib.emotion.unit_effects import arkit_matrix
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.media.files import atomic_path, write_text
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.motion.operations.limits import HIGHEST, highest_activations
 from joyvasa_lib.motion.space import Floats, MotionSpace
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class LearnedUnitMap:
                 f"{wanted[1]} keypoints; {space!r} is none"
             )
         table = arkit_matrix()[[COMPONENTS.index(name) for name in units]]
-        network.bind(torch.from_numpy(table), torch.from_numpy(np.array(basis)))
+        full = highest_activations(space) / np.float32(HIGHEST)
+        network.bind(*(torch.from_numpy(np.array(value)) for value in (table, basis, full)))
         self.network = network
         self.space = space
         self.units = units

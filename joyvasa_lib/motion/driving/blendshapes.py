@@ -12,7 +12,11 @@ from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion.blendshapes import REGIONS
 from joyvasa_lib.motion.driving.options import BLENDSHAPE_OPTIONS, DrivingOptions
 from joyvasa_lib.motion.operations.gains import BLINK_BLENDSHAPES
-from joyvasa_lib.motion.operations.limits import clip_blendshapes, reconcile_blendshapes
+from joyvasa_lib.motion.operations.limits import (
+    clip_blendshapes,
+    highest_activations,
+    reconcile_blendshapes,
+)
 from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
 SMILE_BLENDSHAPES = ("mouthSmileLeft", "mouthSmileRight")
@@ -24,7 +28,7 @@ def compose_blendshapes(
     options: DrivingOptions | None = None,
     *,
     space: MotionSpace | None = None,
-    highest: float = 1.1,
+    highest: float | Floats | None = None,
 ) -> Floats:
     """Blendshape activations of the source under a driving motion.
 
@@ -33,7 +37,8 @@ def compose_blendshapes(
         driving_blendshapes: [t, u] activations of the driving motion.
         options: how they are combined.
         space: names the blendshapes; the compact space if None.
-        highest: limit of the activations; those above 1 approach it smoothly.
+        highest: limit of the activations, one or [u]; those near it approach it smoothly. None
+            for :func:`~joyvasa_lib.motion.operations.limits.highest_activations`.
 
     Returns:
         [t, u] in [0, highest], with conflicts resolved as in
@@ -70,4 +75,5 @@ def compose_blendshapes(
         if not options.drives(region):
             index = space.region_blendshapes(region)
             composed[:, index] = source[index]
-    return clip_blendshapes(reconcile_blendshapes(composed, space), highest=highest)
+    limit = highest_activations(space) if highest is None else highest
+    return clip_blendshapes(reconcile_blendshapes(composed, space), highest=limit)

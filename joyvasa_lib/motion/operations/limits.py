@@ -5,8 +5,9 @@ Axis legend: ``t`` frames, ``u`` blendshapes.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,31 @@ LOOK_DOWN_CLOSES_LID = 0.3
 """Share of a blink in looking down: projection of eyeLookDown on eyeBlink in the compact basis."""
 
 
+HIGHEST = 1.1
+"""Highest activation of most blendshapes."""
+BEYOND_FULL: Mapping[str, float] = MappingProxyType(
+    {
+        "browInnerUp": 1.45,
+        "browDownLeft": 1.3,
+        "browDownRight": 1.3,
+        "mouthFrownLeft": 1.8,
+        "mouthFrownRight": 1.8,
+        "mouthStretchLeft": 2.2,
+        "mouthStretchRight": 2.2,
+        "mouthUpperUpLeft": 1.9,
+        "mouthUpperUpRight": 1.9,
+        "noseSneerLeft": 1.8,
+        "noseSneerRight": 1.8,
+    }
+)
+"""Highest activations of blendshapes that strong expressions need more of; the mesh stays sound."""
+
+
+def highest_activations(space: MotionSpace) -> Floats:
+    """[u] highest activation of each blendshape of a space."""
+    return np.array([BEYOND_FULL.get(name, HIGHEST) for name in space.blendshape_names], np.float32)
+
+
 @dataclass(frozen=True)
 class Limits:
     """How far a motion may go.
@@ -27,7 +53,7 @@ class Limits:
         yaw: degrees; beyond 12 the uncovered side of hair and background smears.
         pitch: degrees.
         roll: degrees.
-        blendshapes: highest activation.
+        blendshapes: highest activation; those of :data:`BEYOND_FULL` in proportion.
         knee: share of a limit up to which nothing changes, in [0, 1).
 
     Raises:
@@ -37,7 +63,7 @@ class Limits:
     yaw: float = 12.0
     pitch: float = 8.0
     roll: float = 15.0
-    blendshapes: float = 1.1
+    blendshapes: float = HIGHEST
     knee: float = 0.7
 
     def __post_init__(self) -> None:
@@ -49,7 +75,9 @@ class Limits:
             raise MotionError(f"knee must lie in [0, 1), not {self.knee}")
 
 
-def soft_limit(values: ArrayLike, limit: float, *, knee: float = 0.7) -> NDArray[np.float32]:
+def soft_limit(
+    values: ArrayLike, limit: float | Floats, *, knee: float | Floats = 0.7
+) -> NDArray[np.float32]:
     """Values that approach ``limit`` without reaching it.
 
     Identity up to ``knee * limit``, then a tanh that continues it with the same slope: monotone,
@@ -57,11 +85,12 @@ def soft_limit(values: ArrayLike, limit: float, *, knee: float = 0.7) -> NDArray
 
     Args:
         values: any shape.
-        limit: positive bound on the magnitude; infinity leaves all as it is.
-        knee: share of the limit where bending begins.
+        limit: positive bound on the magnitude, one or one for each value of the last axis;
+            infinity leaves all as it is.
+        knee: share of the limit where bending begins, likewise.
     """
     x = np.asarray(values, dtype=np.float32)
-    if math.isinf(limit):
+    if np.isinf(limit).all():
         return x
     start = knee * limit
     room = limit - start
@@ -100,10 +129,16 @@ def reconcile_blendshapes(activations: ArrayLike, space: MotionSpace) -> Floats:
     return u
 
 
-def clip_blendshapes(activations: ArrayLike, *, highest: float = 1.1) -> Floats:
-    """Activations in [0, highest]; those above 1 bend towards ``highest`` softly."""
+def clip_blendshapes(activations: ArrayLike, *, highest: float | Floats = HIGHEST) -> Floats:
+    """Activations [..., u] in [0, highest]; above 1, or a knee nearer to it, they bend softly.
+
+    Args:
+        activations: [..., u].
+        highest: one for all, or [u].
+    """
     u = np.maximum(np.asarray(activations, dtype=np.float32), 0.0)
-    return soft_limit(u, highest, knee=min(1.0 / highest, 0.95))
+    knee = np.minimum(np.maximum(1.0, 0.8 * np.asarray(highest)) / highest, 0.95)
+    return soft_limit(u, highest, knee=np.asarray(knee, np.float32))
 
 
 def limit_motion(motion: MotionT, limits: Limits | None = None) -> MotionT:
@@ -125,7 +160,8 @@ def limit_motion(motion: MotionT, limits: Limits | None = None) -> MotionT:
     if not motion.space.has_blendshapes:
         return motion
     activations = motion.blendshapes
-    limited = clip_blendshapes(activations, highest=limits.blendshapes)
+    highest = highest_activations(motion.space) * np.float32(limits.blendshapes / HIGHEST)
+    limited = clip_blendshapes(activations, highest=highest)
     # Activations a hair below zero are rounding of the projection, not motion.
     limited = np.where(np.abs(limited - activations) < 1e-4, activations, limited)
     return motion.with_blendshapes(limited)

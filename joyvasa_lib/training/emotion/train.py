@@ -33,6 +33,7 @@ from joyvasa_lib.emotion.action_units import FACE_COMPONENTS
 from joyvasa_lib.emotion.maps.cross_dimension_attention import CrossDimensionAttentionNet
 from joyvasa_lib.emotion.maps.learned import LearnedUnitMap, save_unit_map
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.motion.operations.limits import highest_activations
 from joyvasa_lib.motion.space import get_space
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.training.emotion.metrics import (
@@ -43,9 +44,6 @@ from joyvasa_lib.training.emotion.metrics import (
 )
 from joyvasa_lib.training.loop.config import read_training
 from joyvasa_lib.training.loop.run import TrainingRun
-
-HIGHEST = 1.1
-"""Largest activation that the compact preset renders."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class EmotionTraining:
         network: fields of ``CrossDimensionAttentionNet``'s configuration.
         batch_heads: persons per batch.
         batch_moments: moments per person.
-        drawable: weight of activations that the preset cannot render, below 0 or above 1.1.
+        drawable: weight of activations that the preset cannot render, below 0 or too high.
         simple: weight of the difference from the requested activations; it selects the simplest
             among outputs that look alike.
     """
@@ -104,6 +102,7 @@ class MapObjective(nn.Module):
     """The loss of a network, computed by ``forward``."""
 
     keypoint_weight: Tensor
+    highest: Tensor
 
     def __init__(
         self, network: CrossDimensionAttentionNet, truth: np.ndarray, config: EmotionTraining
@@ -122,6 +121,8 @@ class MapObjective(nn.Module):
         total = np.array([spread[region == index].sum() for index in range(len(REGIONS))])
         weight = torch.from_numpy(1.0 / (len(REGIONS) * total[region])).float()
         self.register_buffer("keypoint_weight", weight, persistent=False)
+        highest = torch.from_numpy(highest_activations(get_space()))
+        self.register_buffer("highest", highest, persistent=False)
 
     def forward(self, batch: MapBatch) -> dict[str, Tensor]:
         """Named terms of the loss; ``unexplained`` is 1 - R² with regions weighted equally."""
@@ -129,8 +130,9 @@ class MapObjective(nn.Module):
         wanted = batch.activations @ net.table
         change = net.effective(wanted, batch.present, net.encode(batch.keypoints))
         after = batch.present + change
-        shown = after.clamp(0.0, HIGHEST) - batch.present.clamp(0.0, HIGHEST)
-        outside = F.relu(-after).square() + F.relu(after - HIGHEST).square()
+        none = torch.zeros_like(self.highest)
+        shown = after.clamp(none, self.highest) - batch.present.clamp(none, self.highest)
+        outside = F.relu(-after).square() + F.relu(after - self.highest).square()
         terms = {
             "unexplained": self._error(change, batch),
             "undrawn": self._error(shown, batch),

@@ -27,7 +27,7 @@ def test_the_linear_map_is_the_basis_of_the_units() -> None:
     assert not change[0].any()
     assert COMPACT.blendshape_basis is not None
     jaw = COMPACT.blendshape_basis[BLENDSHAPES.index("jawOpen")]
-    np.testing.assert_allclose(change[1, 2], 0.5 * 0.4 * jaw, atol=1e-7)
+    np.testing.assert_allclose(change[1, 2], 0.5 * 0.5 * jaw, atol=1e-7)
     with pytest.raises(MotionError, match="55 action units; got .* shape .2, 3."):
         mapping.deformation(np.zeros((2, 3), np.float32))
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from joyvasa_lib.errors import MotionError
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21, Motion, MotionSpace, get_space
 from joyvasa_lib.motion.operations.gains import Gains, apply_gains
-from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, limit_motion, soft_limit
+from joyvasa_lib.motion.operations.limits import (
+    BEYOND_FULL,
+    Limits,
+    clip_blendshapes,
+    highest_activations,
+    limit_motion,
+    soft_limit,
+)
 
 RNG = np.random.default_rng(0)
 COMPACT = get_space()
@@ -150,7 +157,7 @@ def test_head_and_blendshapes_are_kept_within_limits() -> None:
     tame = limit_motion(wild)
     assert (np.abs(tame.rotation).max(axis=0) <= np.array([8.0, 12.0, 15.0]) + 1e-4).all()
     assert tame.blendshapes.min() > -1e-3
-    assert tame.blendshapes.max() < 1.1 + 1e-3
+    assert (tame.blendshapes.max(0) < highest_activations(tame.space) + 1e-3).all()
     assert wild.limit() == tame
 
 
@@ -165,6 +172,17 @@ def test_limits_bend_blendshapes_above_one_but_leave_those_below() -> None:
     y = clip_blendshapes(x)
     np.testing.assert_array_equal(y[:4], [0.0, 0.0, np.float32(0.4), 1.0])
     assert 1.0 < y[4] < 1.05 < y[5] <= y[6] <= 1.1 + 1e-6
+
+
+def test_what_strong_expressions_need_goes_beyond_full_and_nothing_else_does() -> None:
+    space = get_space()
+    highest = dict(zip(space.blendshape_names, highest_activations(space), strict=True))
+    assert {name for name, limit in highest.items() if limit > 1.11} == set(BEYOND_FULL)
+    x = np.full((3, 52), 1.25, np.float32)
+    y = clip_blendshapes(x, highest=highest_activations(space))
+    for name, limit in highest.items():
+        value = y[0, space.blendshape_index(name)]
+        assert value == np.float32(1.25) if limit > 1.6 else value < limit
 
 
 def test_limits_that_are_none_are_refused() -> None:
