@@ -32,6 +32,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
     read_appearance,
     typical_skin,
 )
+from joyvasa_lib.portrait.compact.encode.glasses import wears_glasses
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
 from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
 from joyvasa_lib.portrait.compact.encode.unit_gains import unit_gains
@@ -159,13 +160,14 @@ class CompactPortraitModel(PortraitModel):
         expressed = fit.shape + fit.parting + np.tensordot(closed_eyes, rig.blendshapes, 1)
         expressed = expressed + lids.sum(0)
         seal = lip_seal(rig, fit)
+        glasses = landmarks is not None and wears_glasses(source_image, landmarks)
         return CompactPortrait(
             size=len(source_image),
             mask=crop_mask(len(source_image)),
             fit=fit,
             appearance=look,
             blink_gain=gain,
-            gains=unit_gains(rig, fit, landmarks),
+            gains=unit_gains(rig, fit, landmarks, glasses),
             lids=lids,
             seal=seal,
             closing=rest_of_seal(rig, fit, seal),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from joyvasa_lib import EncodedPortrait
 from joyvasa_lib.face.landmarks.blendshape_scores import blendshape_scores
 from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.portrait.compact.encode.glasses import wears_glasses
 from joyvasa_lib.portrait.compact.encode.unit_gains import unit_gains
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.rig.head_rig import bundled_rig
@@ -58,3 +61,32 @@ def test_without_irises_every_face_gets_the_same(
     marks = None if count is None else encoded.crop.landmarks[:count]
     gains = unit_gains(bundled_rig(), portrait_of(encoded).fit, marks)
     assert gains[BROWS[0]] == pytest.approx(1.65)
+
+
+def with_glasses(encoded: EncodedPortrait, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """The crop with two rims and a bridge drawn over it."""
+    image, marks = encoded.crop.image.copy(), encoded.crop.landmarks[:, :2]
+    width = float(np.hypot(*(marks[33] - marks[133])))
+    for corners in ((33, 133), (362, 263)):
+        middle = np.rint(marks[list(corners)].mean(0)).astype(int).tolist()
+        cv2.circle(image, middle, round(0.9 * width), colour, max(2, round(0.12 * width)))
+    ends = [np.rint(marks[n]).astype(int).tolist() for n in (193, 417)]
+    cv2.line(image, ends[0], ends[1], colour, max(2, round(0.15 * width)))
+    return image
+
+
+@pytest.mark.parametrize("colour", [(30, 20, 15), (150, 30, 40), (240, 240, 250)])
+def test_glasses_are_noticed_by_the_bar_across_the_nose(
+    encoded: EncodedPortrait, colour: tuple[int, int, int]
+) -> None:
+    marks = encoded.crop.landmarks
+    assert wears_glasses(with_glasses(encoded, colour), marks)
+    assert not wears_glasses(encoded.crop.image, marks)
+
+
+def test_skin_below_glasses_moves_little(encoded: EncodedPortrait) -> None:
+    own = (bundled_rig(), portrait_of(encoded).fit, encoded.crop.landmarks)
+    bare, glasses = unit_gains(*own), unit_gains(*own, glasses=True)
+    assert (glasses <= bare).all()
+    assert glasses[BROWS[0]] < 0.4 * bare[BROWS[0]]
+    assert glasses[BLENDSHAPES.index("mouthSmileLeft")] == 1.0

@@ -42,11 +42,15 @@ _UPPER_FACE: Mapping[str, _Wanted] = MappingProxyType(
 )
 _FIXED: Mapping[str, float] = MappingProxyType({"cheekSquint": 1.5})
 """Gains of blendshapes that landmarks do not tell."""
+_BEHIND_GLASSES = 0.45
+"""Largest gain of all of them on a face with glasses, whose rims would bend with the skin."""
 _STEPS = 4
 """Gains tried between the least and the largest."""
 
 
-def unit_gains(rig: HeadRig, fit: HeadFit, landmarks: Floats | None) -> Floats:
+def unit_gains(
+    rig: HeadRig, fit: HeadFit, landmarks: Floats | None, glasses: bool = False
+) -> Floats:
     """[u] factor on the change of each blendshape from the portrait's own; 1 for most.
 
     Args:
@@ -54,6 +58,7 @@ def unit_gains(rig: HeadRig, fit: HeadFit, landmarks: Floats | None) -> Floats:
         fit: the rig fitted to the face.
         landmarks: [478, 3] of the crop in pixels; without them every face gets the mean of the
             least and the largest gain.
+        glasses: whether the face wears some.
     """
     gains = np.ones(len(BLENDSHAPES), np.float32)
     for name, gain in _FIXED.items():
@@ -65,6 +70,9 @@ def unit_gains(rig: HeadRig, fit: HeadFit, landmarks: Floats | None) -> Floats:
         if own is not None and landmarks is not None:
             gain = _gain(rig, fit, landmarks, own, members, wanted)
         gains[members] = gain
+    if glasses:
+        moved = [index for name in (*_FIXED, *_UPPER_FACE) for index in _members(name)]
+        gains[moved] = np.minimum(gains[moved], _BEHIND_GLASSES)
     return gains
 
 
