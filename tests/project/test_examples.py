@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import runpy
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ import pytest
 from scipy.io import wavfile
 
 import places
-from joyvasa_lib import Motion
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.live.avatar import Avatar
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.video import probe
@@ -137,6 +140,33 @@ def test_streamed_frames_last_as_long_as_their_recording(
     output = tmp_path / "streamed.mp4"
     run("stream.py", DEMO / "astronaut.jpg", recording, output, monkeypatch=monkeypatch)
     assert probe(output).duration == pytest.approx(FRAMES / 25, abs=0.04)
+
+
+def test_a_worker_gives_its_session_a_face(
+    monkeypatch: pytest.MonkeyPatch, pipe: JoyVASAPipeline
+) -> None:
+    pytest.importorskip("livekit.agents", reason="the extra livekit is not installed")
+    from livekit_room import Recorder
+
+    worker = runpy.run_path(str(EXAMPLES / "livekit_worker.py"))
+    monkeypatch.setattr(JoyVASAPipeline, "from_pretrained", lambda: pipe)
+    process = SimpleNamespace(userdata={})
+    worker["prewarm"](process)
+    assert worker["server"].setup_fnc is worker["prewarm"]
+
+    async def work() -> None:
+        with process.userdata["pipe"].live(process.userdata["portrait"]) as avatar:
+            recorder = Recorder(monkeypatch)
+            made: list[Any] = []
+
+            async def give_a_face(session: Any, room: Any, avatar: Avatar) -> None:
+                made.extend(await worker["give_a_face"](session, room, avatar))
+
+            await recorder.greeted(give_a_face, avatar)
+            assert made[1].metrics.utterances == 1
+            await made[0].aclose()
+
+    asyncio.run(work())
 
 
 def test_the_image_of_the_readme_is_a_strip_of_five_different_moments() -> None:

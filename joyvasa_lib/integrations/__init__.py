@@ -1,0 +1,1 @@
+"""Avatars in frameworks for talking agents: ``livekit`` and ``pipecat``, each an extra."""
