@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,34 @@ def test_a_portrait_speaks_live_as_the_page_says(
     assert len(commands) == 3
     for command in commands:
         understand(typer.main.get_command(app), "joyvasa", shlex.split(command))
+
+
+def run_short(run: Runner, page: str) -> dict[str, object]:
+    """Runs a page whose examples are at most 40 lines long."""
+    text = (ROOT / page).read_text("utf-8")
+    code = [block for language, block in FENCE.findall(text) if language == "python"]
+    assert max(len(block.splitlines()) for block in code) <= 40
+    return run(page)
+
+
+def test_a_face_joins_a_room_as_the_page_says(
+    run: Runner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("livekit.agents", reason="the extra livekit is not installed")
+    from livekit_room import Recorder
+
+    names = run_short(run, "docs/how-to/livekit.md")
+    asyncio.run(Recorder(monkeypatch).greeted(names["give_a_face"]))
+    assert "real-time factor" in capsys.readouterr().out
+
+
+def test_a_bot_has_a_face_as_the_page_says(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pipecat", reason="the extra pipecat is not installed")
+    names = run_short(run, "docs/how-to/pipecat.md")
+    sent: Counter[str] = names["sent"]  # type: ignore[assignment]
+    assert sent["TTSStoppedFrame"] == sent["EndFrame"] == 1
+    assert sent["OutputImageRawFrame"] >= sent["TTSAudioRawFrame"] >= 2
+    assert "real-time factor" in capsys.readouterr().out
 
 
 def test_motion_is_drawn_in_other_ways(
