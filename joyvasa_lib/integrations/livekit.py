@@ -10,6 +10,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from joyvasa_lib.errors import JoyVASAError, MissingDependencyError
 from joyvasa_lib.integrations.playout import Playout, mono
 from joyvasa_lib.live.avatar import Avatar
@@ -34,6 +37,10 @@ class AvatarVideoGenerator(VideoGenerator):
     Hand it to ``AvatarRunner`` together with its :attr:`options`. Video frames never stop, so that
     people see somebody before the first word and in every pause.
 
+    A frame that is a little late must not be heard as a gap: sound that follows a frame without
+    sound begins with one frame period of silence, which stays ahead in the track's queue, and
+    images are one frame later, so that both meet.
+
     Attributes:
         avatar: the avatar, for ``set_emotion`` and others; it stays its owner's to close.
         sample_rate: samples a second of the audio frames given out.
@@ -51,6 +58,8 @@ class AvatarVideoGenerator(VideoGenerator):
         self._due: deque[Item] = deque()
         self._resampler: tuple[int, Any] | None = None  # and the rate that it takes
         self._open = False  # whether a segment has begun
+        self._silent = True  # whether the frame before had no sound
+        self._later: NDArray[np.uint8] | None = None  # the image that is shown next
 
     @property
     def options(self) -> AvatarOptions:
@@ -151,12 +160,16 @@ class AvatarVideoGenerator(VideoGenerator):
 
     def _take(self, frame: LiveFrame) -> None:
         """Adds what an avatar's frame holds to what is due."""
-        height, width = frame.image.shape[:2]
+        image = frame.image if self._later is None else self._later
+        self._later = frame.image
+        height, width = image.shape[:2]
         kind = rtc.VideoBufferType.RGB24
-        self._due.append(rtc.VideoFrame(width, height, kind, frame.image.tobytes()))
+        self._due.append(rtc.VideoFrame(width, height, kind, image.tobytes()))
         if len(frame.audio):
-            count = len(frame.audio)
-            self._due.append(rtc.AudioFrame(frame.pcm16(), frame.sample_rate, 1, count))
+            cushion = round(frame.sample_rate / self.avatar.fps) if self._silent else 0
+            pcm = bytes(2 * cushion) + frame.pcm16()
+            self._due.append(rtc.AudioFrame(pcm, frame.sample_rate, 1, len(pcm) // 2))
+        self._silent = not len(frame.audio)
         self._due.extend(self._playout.show(frame))
 
 

@@ -17,6 +17,11 @@ from joyvasa_lib.integrations.livekit import AvatarVideoGenerator
 from joyvasa_lib.live.avatar import Avatar
 
 
+def spoken(pcm: bytes, rate: int = 24000) -> bytes:
+    """Sound without the frame periods of silence with which it begins after a pause."""
+    return pcm.replace(bytes(2 * (rate // 25)), b"")
+
+
 class Room(rtc.EventEmitter[str]):
     """A room that keeps the tracks that are published in it."""
 
@@ -87,7 +92,7 @@ class Recorder:
         await session.output.audio.capture_frame(rtc.AudioFrame(pcm, 24000, 1, 7200))
         session.output.audio.flush()
         end = await session.output.audio.wait_for_playout()
-        assert end.playback_position == pytest.approx(0.3) and self.heard == pcm
+        assert end.playback_position > 0.29 and spoken(self.heard) == pcm
         assert self.images and self.room.tracks == ["avatar_audio", "avatar_video"]
         for close in ends:
             await close()
