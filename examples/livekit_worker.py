@@ -30,7 +30,6 @@ from livekit.agents.voice.avatar import AvatarRunner, QueueAudioOutput
 import joyvasa_lib
 from joyvasa_lib import JoyVASAPipeline
 from joyvasa_lib.integrations.livekit import AvatarVideoGenerator
-from joyvasa_lib.live.avatar import Avatar
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
 server = AgentServer()
@@ -47,15 +46,14 @@ def prewarm(process: JobProcess) -> None:
 
 
 async def give_a_face(
-    session: AgentSession, room: rtc.Room, avatar: Avatar
-) -> tuple[AvatarRunner, AvatarVideoGenerator]:
+    session: AgentSession, room: rtc.Room, generator: AvatarVideoGenerator
+) -> AvatarRunner:
     """Publishes an avatar in a room, and lets it speak what the session says."""
-    generator = AvatarVideoGenerator(avatar)
     voice = QueueAudioOutput(sample_rate=generator.sample_rate, wait_playback_start=True)
     runner = AvatarRunner(room, audio_recv=voice, video_gen=generator, options=generator.options)
     await runner.start()
     session.output.audio = voice
-    return runner, generator
+    return runner
 
 
 async def listen_to(track: rtc.Track, generator: AvatarVideoGenerator) -> None:
@@ -65,6 +63,16 @@ async def listen_to(track: rtc.Track, generator: AvatarVideoGenerator) -> None:
 
 
 async def entrypoint(ctx: JobContext) -> None:
+    pipe, portrait = ctx.proc.userdata["pipe"], ctx.proc.userdata["portrait"]
+    avatar = await asyncio.to_thread(pipe.live, portrait, style="lively")
+    generator = AvatarVideoGenerator(avatar)
+    hearing = []
+
+    @ctx.room.on("track_subscribed")
+    def subscribed(track: rtc.Track, *_: object) -> None:
+        if track.kind == rtc.TrackKind.KIND_AUDIO:
+            hearing.append(asyncio.create_task(listen_to(track, generator)))
+
     await ctx.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
     session = AgentSession(
         stt=inference.STT("deepgram/nova-3"),
@@ -72,15 +80,7 @@ async def entrypoint(ctx: JobContext) -> None:
         tts=inference.TTS("cartesia/sonic-3"),
         resume_false_interruption=False,  # an avatar stops, it does not pause
     )
-    data = ctx.proc.userdata
-    avatar = data["pipe"].live(data["portrait"], style="lively")
-    runner, generator = await give_a_face(session, ctx.room, avatar)
-    hearing = []
-
-    @ctx.room.on("track_subscribed")
-    def subscribed(track: rtc.Track, *_: object) -> None:
-        if track.kind == rtc.TrackKind.KIND_AUDIO:
-            hearing.append(asyncio.create_task(listen_to(track, generator)))
+    runner = await give_a_face(session, ctx.room, generator)
 
     async def close() -> None:
         print(generator.metrics)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,14 @@ def test_a_face_joins_a_room_as_the_page_says(
     from livekit_room import Recorder
 
     names = run_short(run, "docs/how-to/livekit.md")
-    asyncio.run(Recorder(monkeypatch).greeted(names["give_a_face"]))
+
+    async def work() -> None:
+        ends: list[Callable[[], Awaitable[None]]] = []
+        await Recorder(monkeypatch).greeted(names["give_a_face"], ends.append)
+        for close in ends:
+            await close()
+
+    asyncio.run(work())
     assert "real-time factor" in capsys.readouterr().out
 
 

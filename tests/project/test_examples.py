@@ -19,7 +19,6 @@ from scipy.io import wavfile
 
 import places
 from joyvasa_lib import JoyVASAPipeline, Motion
-from joyvasa_lib.live.avatar import Avatar
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.media.video import probe
@@ -156,15 +155,15 @@ def test_a_worker_gives_its_session_a_face(
 
     async def work() -> None:
         with process.userdata["pipe"].live(process.userdata["portrait"]) as avatar:
-            recorder = Recorder(monkeypatch)
-            made: list[Any] = []
+            generator = worker["AvatarVideoGenerator"](avatar)
+            runners: list[Any] = []
 
-            async def give_a_face(session: Any, room: Any, avatar: Avatar) -> None:
-                made.extend(await worker["give_a_face"](session, room, avatar))
+            async def give_a_face(session: Any, room: Any) -> None:
+                runners.append(await worker["give_a_face"](session, room, generator))
 
-            await recorder.greeted(give_a_face, avatar)
-            assert made[1].metrics.utterances == 1
-            await made[0].aclose()
+            await Recorder(monkeypatch).greeted(give_a_face)
+            assert generator.metrics.utterances == 1
+            await runners[0].aclose()
 
     asyncio.run(work())
 

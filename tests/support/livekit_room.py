@@ -83,16 +83,13 @@ class Recorder:
         while not true():
             await asyncio.sleep(0.01)
 
-    async def greeted(self, give_a_face: Callable[..., Any], *options: Any) -> None:
+    async def greeted(self, give_a_face: Callable[..., Any], *close_later: Any) -> None:
         """A session that says a word through the face it is given, and ends."""
-        ends: list[Callable[[], Any]] = []
         session = SimpleNamespace(output=SimpleNamespace(audio=None))
-        await give_a_face(session, self.room, *(options or [ends.append]))
+        await give_a_face(session, self.room, *close_later)
         pcm = np.full(7200, 3000, "<i2").tobytes()
         await session.output.audio.capture_frame(rtc.AudioFrame(pcm, 24000, 1, 7200))
         session.output.audio.flush()
         end = await session.output.audio.wait_for_playout()
         assert end.playback_position > 0.29 and spoken(self.heard) == pcm
         assert self.images and self.room.tracks == ["avatar_audio", "avatar_video"]
-        for close in ends:
-            await close()
