@@ -163,6 +163,14 @@ def emotion(config: ConfigFile, run: RunFolder) -> None:
     train_emotion(config, run)
 
 
+@app.command("reading")
+def reading(config: ConfigFile, run: RunFolder) -> None:
+    """Fits the map from blendshape scores to action units, by which images are read."""
+    from joyvasa_lib.training.emotion.reading import train_reading
+
+    typer.echo(train_reading(config, run))
+
+
 @app.command("emotion-basis")
 @with_option_groups
 def emotion_basis(

@@ -1,0 +1,1 @@
+"""Expressions read from images and videos, as emotions."""
