@@ -97,10 +97,26 @@ def emotions(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The contact sheet, an image file.")
     ] = None,
+    read: Annotated[
+        Path | None, typer.Option("--read", help="Read the emotion of the face in this image.")
+    ] = None,
+    neutral: Annotated[
+        Path | None, typer.Option(help="With --read: the same person at rest.")
+    ] = None,
+    face: Annotated[
+        str, typer.Option(help="With --read: largest, or the rank by size from 0 on.")
+    ] = "largest",
     model: ModelOptions,
     reporting: Reporting,
 ) -> None:
-    """Lists the emotions and action units there are; with --sheet draws them on a portrait."""
+    """Lists emotions and action units; draws them on a portrait, or reads those of an image."""
+    if read is not None and sheet is not None:
+        raise OptionError("--read and --sheet are two jobs; give one of them")
+    if read is None and neutral is not None:
+        raise OptionError("--neutral belongs to --read image.jpg")
+    if read is not None:
+        _read(read, neutral, face, reporting)
+        return
     if (sheet is None) != (output is None):
         raise OptionError("--sheet portrait.jpg and --output sheet.png belong together")
     if sheet is not None and output is not None:
@@ -113,6 +129,23 @@ def emotions(
         return
     for table in space_tables():
         print_wide(table)
+
+
+def _read(image: Path, neutral: Path | None, face: str, reporting: Reporting) -> None:
+    from joyvasa_lib.emotion.emotion import Emotion
+
+    emotion = Emotion.from_image(image, neutral=neutral, face=face)
+    name, level = emotion.nearest
+    shown = f"{name}:{level:.2f}" if level else name
+    line = f"{emotion}\nFACS: {emotion.facs or 'none'}\nnearest: {shown}"
+    values = {
+        "emotion": str(emotion),
+        "facs": emotion.facs,
+        "nearest": name,
+        "level": round(level, 3),
+        "units": dict(emotion.items()),
+    }
+    reporting.close(line, values)
 
 
 def _draw_sheet(portrait: Path, output: Path, model: ModelOptions, reporting: Reporting) -> None:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.emotion.editor import EditsMotion
 from joyvasa_lib.emotion.facs import parse_facs, print_facs
+from joyvasa_lib.emotion.nearest import nearest_emotion
 from joyvasa_lib.emotion.notation import parse_emotion, print_emotion
 from joyvasa_lib.emotion.prototypes import named_emotion
 from joyvasa_lib.emotion.vector import EmotionVector
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from joyvasa_lib.media.image import ImageSource
 
 
 class Emotion(EditsMotion, EmotionVector):
@@ -110,6 +113,49 @@ class Emotion(EditsMotion, EmotionVector):
             OptionError: malformed formula or unknown unit.
         """
         return cls(parse_facs(formula).vector)
+
+    @classmethod
+    def from_image(
+        cls,
+        image: ImageSource,
+        *,
+        neutral: ImageSource | None = None,
+        face: str | int = "largest",
+    ) -> Self:
+        """Reads the expression of a face: copies a smile.
+
+        Read from landmarks: brows, eyelids, lips and jaw; not gaze, tongue, cheeks or the pose of
+        the head. Raised cheeks (AU6) are inferred from a smile with narrowed eyes, a wrinkled nose
+        (AU9) from a raised upper lip with lowered brows.
+
+        Args:
+            image: a file, Pillow image, array or tensor; see
+                :func:`~joyvasa_lib.media.image.load_image`.
+            neutral: an image of the same person at rest, of whom the largest face counts. Changes
+                from it are read. Without one, a typical face at rest is assumed, and low brows or
+                thin lips read as expression.
+            face: ``"largest"`` or the rank by size, 0 for the largest.
+
+        Returns:
+            Components in [0, 1], FACS's E being 1; those below a trace (0.1) are 0. A face beside
+            itself reads as exactly neutral.
+
+        Raises:
+            MediaError: an image cannot be read.
+            NoFaceError: there is no face in an image, or not the one that was asked for.
+            OptionError: ``face`` is neither ``"largest"`` nor a rank.
+        """
+        from joyvasa_lib.emotion.reading.still import read_image_units
+
+        return cls(read_image_units(image, neutral, face))
+
+    @property
+    def nearest(self) -> tuple[str, float]:
+        """The basic emotion it is most like, and at which level; ``("neutral", 0.0)`` if of none.
+
+        See :func:`~joyvasa_lib.emotion.nearest.nearest_emotion`.
+        """
+        return nearest_emotion(self)
 
     @property
     def facs(self) -> str:

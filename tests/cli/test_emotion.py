@@ -140,6 +140,27 @@ def test_the_space_is_printed_whole(joyvasa: Joyvasa) -> None:
     assert len(space["action_units"]) == len(ACTION_UNITS)
 
 
+def test_the_emotion_of_an_image_is_printed(joyvasa: Joyvasa) -> None:
+    said = json.loads(joyvasa("emotions", "--read", ASTRONAUT, "--json"))
+    assert said["nearest"] == "happiness" and said["level"] > 0.4
+    assert Emotion.units(said["units"]) == Emotion.parse(said["emotion"])
+    assert "12" in said["facs"]
+    lines = joyvasa("emotions", "--read", ASTRONAUT).splitlines()
+    assert lines[0] == said["emotion"]
+    assert lines[1:] == [f"FACS: {said['facs']}", f"nearest: happiness:{said['level']:.2f}"]
+    itself = joyvasa("emotions", "--read", ASTRONAUT, "--neutral", ASTRONAUT)
+    assert itself.splitlines() == ["neutral", "FACS: none", "nearest: neutral"]
+
+
+def test_what_cannot_be_read_is_refused(refused: Refused, tmp_path: Path) -> None:
+    assert "--read" in refused("emotions", "--neutral", ASTRONAUT)
+    assert "two jobs" in refused("emotions", "--read", ASTRONAUT, "--sheet", ASTRONAUT)
+    assert "gone.jpg" in refused("emotions", "--read", tmp_path / "gone.jpg")
+    assert "Face 4" in refused("emotions", "--read", ASTRONAUT, "--face", "4")
+    Image.new("RGB", (200, 200), "green").save(tmp_path / "green.png")
+    assert "No face" in refused("emotions", "--read", tmp_path / "green.png")
+
+
 def test_a_contact_sheet_has_a_cell_for_every_emotion_and_unit(
     pipe: JoyVASAPipeline, tmp_path: Path, joyvasa: Joyvasa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
