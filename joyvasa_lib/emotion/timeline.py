@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.emotion.editor import EditsMotion
@@ -13,6 +14,9 @@ from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.emotion.keyframes.curve import Keyframe, KeyframeCurve
 from joyvasa_lib.emotion.keyframes.files import load_keyframes, save_keyframes
 from joyvasa_lib.emotion.keyframes.words import word_keyframes
+
+if TYPE_CHECKING:
+    from joyvasa_lib.media.image import ImageSource
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,35 @@ class EmotionTimeline(EditsMotion, KeyframeCurve):
             OptionError: times out of order, an unknown emotion, or an onset or offset below 0.1 s.
         """
         return cls(tuple(word_keyframes(words, emotions, otherwise, onset, offset)))
+
+    @classmethod
+    def from_video(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        neutral: ImageSource | None = None,
+        face: str | int = "largest",
+    ) -> EmotionTimeline:
+        """Reads the expressions of one person in a video; see :meth:`Emotion.from_image`.
+
+        Six readings a second are smoothed over a quarter of a second; quick blinks are lost. There
+        are keyframes only where something changes. Of somebody who speaks, the lips' movements are
+        read, too.
+
+        Args:
+            path: a video file; its frames are read one after the other, and none is kept.
+            neutral: an image of the same person at rest. Without one, the lowest tenth of each
+                blendshape's score in the video counts as rest: a smile that never ends is not seen.
+            face: ``"largest"`` or the rank by size, in the first frame with a face.
+
+        Raises:
+            MediaError: the video or the image cannot be read.
+            NoFaceError: a face is seen in less than half of the video, or not the one asked for.
+            OptionError: ``face`` is neither ``"largest"`` nor a rank.
+        """
+        from joyvasa_lib.emotion.reading.video import read_video_keyframes
+
+        return cls(tuple(read_video_keyframes(path, neutral, face)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> EmotionTimeline:

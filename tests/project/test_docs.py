@@ -21,7 +21,7 @@ from PIL import Image
 
 import places
 from encoded_once import encode_once
-from joyvasa_lib import DrivingOptions, EmotionTimeline, JoyVASAPipeline
+from joyvasa_lib import DrivingOptions, Emotion, EmotionTimeline, JoyVASAPipeline
 from joyvasa_lib.budgets import Budgets, budgets, set_budgets
 from joyvasa_lib.checkpoints.official.sources import PARTS
 from joyvasa_lib.cli import app, main
@@ -236,7 +236,12 @@ def test_emotions_are_added_on_every_way_the_page_names(
     few = emotion_cells(["anger"])
     monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.emotion_cells", lambda: few)
     monkeypatch.setattr("joyvasa_lib.evaluation.contact_sheet.unit_cells", lambda: few[:1])
+    for name in ("smile.jpg", "rest.jpg"):
+        shutil.copy("portrait.jpg", name)
+    with VideoWriter("actor.mp4", (320, 320), 25.0) as writer:
+        writer.write(np.stack([np.asarray(Image.open("portrait.jpg"))] * 5))
     names = run("docs/how-to/emotion.md")
+    assert names["smile"] == Emotion.neutral()  # the same image
     assert names["same"] == names["wry"]
     assert names["worried"] != names["motion"]
     written = ("happy.mp4", "wry.mp4", "mood.mp4", "out.png", "sheet.png", "units.png")

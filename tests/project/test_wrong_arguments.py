@@ -91,7 +91,11 @@ ENTRIES: dict[str, Callable[[Any], object]] = {
     **{f"EmotionEditor({f.name})": edited(f.name) for f in fields(EmotionEditor)},
     "Emotion": Emotion,
     "Emotion.parse": Emotion.parse,
+    "Emotion.from_image": Emotion.from_image,
+    "Emotion.from_image(face)": lambda v: Emotion.from_image("nowhere.jpg", face=v),
     "EmotionTimeline": EmotionTimeline,
+    "EmotionTimeline.from_video": EmotionTimeline.from_video,
+    "EmotionTimeline.from_video(face)": lambda v: EmotionTimeline.from_video("nowhere.mp4", face=v),
     **{
         f"idle({n})": lambda v, n=n: idle_performance(
             **{"seconds": 1.0, "space": MOTION.space, n: v}
