@@ -23,7 +23,7 @@ ASTRONAUT = places.DEMO / "astronaut.jpg"
 @pytest.fixture(scope="module")
 def drawn() -> Pixels:
     """A drawn head at rest, none of those that the map was fitted to."""
-    return draw_head(np.random.default_rng((77, 3)))
+    return draw_head(np.random.default_rng((77, 4)))
 
 
 @pytest.fixture(scope="module")
