@@ -3,8 +3,8 @@
 The rig moves every face by the same millimetres. On a low brow or a small eye that reads as more or
 less than on another. Each blendshape of the upper face is therefore acted on the portrait's own
 landmarks, the change of its score is read there, and the displacement is chosen that gives the
-change that an extreme expression (FACS intensity E) of people gives, within anatomical limits:
-brows rise by up to 11 mm and descend by up to 8, upper lids rise by up to 4.5.
+change that an extreme expression (FACS intensity E) is to give, between a least and a largest gain
+that look natural on rendered portraits.
 
 Axis legend: ``u`` 52 blendshapes.
 """
