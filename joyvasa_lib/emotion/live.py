@@ -15,13 +15,14 @@ from joyvasa_lib.emotion.action_units import COMPONENTS
 from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.emotion.editing.speech_guard import FADE, SpeechGuard, guard_of
 from joyvasa_lib.emotion.editing.stream import with_emotion
+from joyvasa_lib.emotion.editing.unfolding import unit_lags
 from joyvasa_lib.emotion.editor import EmotionEditor
 from joyvasa_lib.emotion.unit_effects import pose_matrix
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.living.curves import ease
 
 CHANGING = 0.6
-"""Seconds in which one emotion becomes the next."""
+"""Seconds in which a part of the face goes from one emotion to the next."""
 
 
 class LiveEmotion:
@@ -32,7 +33,8 @@ class LiveEmotion:
         self._editor = editor
         self._before: Curve = np.zeros(len(COMPONENTS))
         self._now: Curve = self._sample(0.0)
-        self._seconds = CHANGING  # since the emotion was chosen
+        self._lags = unit_lags()
+        self._seconds = CHANGING + float(self._lags.max())  # since the emotion was chosen
         self._need = 0.0
         self._prepare()
 
@@ -63,7 +65,7 @@ class LiveEmotion:
         step = 1.0 / (FADE * motion.fps)
         self._need = min(max(self._need + (step if speaking else -step), 0.0), 1.0)
         self._seconds += 1.0 / motion.fps
-        share = float(ease(self._seconds / CHANGING))
+        share = ease((self._seconds - self._lags) / CHANGING)
         target = self._sample(self._seconds)
         self._now = self._before + share * (target - self._before)
         if not self._now.any():

@@ -12,6 +12,7 @@ from joyvasa_lib.checks import checked_float
 from joyvasa_lib.emotion.editor import EditsMotion
 from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.emotion.keyframes.curve import Keyframe, KeyframeCurve
+from joyvasa_lib.emotion.keyframes.episode import episode_keyframes
 from joyvasa_lib.emotion.keyframes.files import load_keyframes, save_keyframes
 from joyvasa_lib.emotion.keyframes.words import word_keyframes
 
@@ -49,14 +50,39 @@ class EmotionTimeline(EditsMotion, KeyframeCurve):
         return cls((Keyframe(0.0, emotion),))  # type: ignore[arg-type]
 
     @classmethod
+    def episode(
+        cls,
+        emotion: Emotion | str,
+        at: float = 0.0,
+        *,
+        apex: float = 1.5,
+        onset: float | None = None,
+        offset: float | None = None,
+    ) -> EmotionTimeline:
+        """One expression that comes, stays and goes.
+
+        Args:
+            emotion: what is shown at the apex.
+            at: seconds at which it starts.
+            apex: seconds for which it stays.
+            onset: seconds in which it comes; None for as long as people take for this emotion, from
+                a quarter of a second for surprise to more than one for sadness.
+            offset: seconds in which it goes; None for as long as people take.
+
+        Raises:
+            OptionError: not an emotion, or a time out of range.
+        """
+        return cls(tuple(episode_keyframes(emotion, at, apex, onset, offset)))
+
+    @classmethod
     def from_words(
         cls,
         words: Iterable[tuple[str, float, float]],
         emotions: Mapping[str, Emotion | str],
         *,
         otherwise: Emotion | str = "neutral",
-        onset: float = 0.3,
-        offset: float = 0.5,
+        onset: float = 0.6,
+        offset: float = 0.9,
     ) -> EmotionTimeline:
         """A timeline from word times: a word's emotion is reached when the word begins.
 

@@ -195,11 +195,11 @@ def test_an_emotion_is_reached_when_its_word_begins_and_fades_after_it() -> None
     timeline = EmotionTimeline.from_words(WORDS, {"great": JOY, "terrible": "fear:0.5"})
     for time in (1.0, 1.2, 1.5):
         assert timeline.at(time) == JOY
-    assert timeline.at(0.7).is_neutral
+    assert timeline.at(0.4).is_neutral
     assert not timeline.at(0.9).is_neutral
-    assert timeline.at(2.0).is_neutral
+    assert timeline.at(2.4).is_neutral
     assert timeline.at(3.5) == FEAR
-    assert timeline.at(4.3).is_neutral
+    assert timeline.at(4.7).is_neutral
 
 
 def test_between_close_words_one_emotion_changes_directly_into_the_next() -> None:

@@ -1,25 +1,30 @@
-"""Natural variation of a held expression: it wavers, the head moves slightly and the eyes blink.
+"""Natural variation of an expression: it unfolds in order and wavers; head and eyes move with it.
 
 All of it is a function of time and a seed, so a performance can be edited in pieces. Amount, speed
 and the head's pose depend on the emotion. The directions of the poses are those that people read:
 a head that is lowered in sadness and anger, raised in contempt, drawn back in surprise, fear and
 disgust (Mignault & Chaudhuri 2003, Journal of Nonverbal Behavior 27; Witkower & Tracy 2019,
-Emotion Review 11); all sizes were chosen by eye on rendered portraits.
+Emotion Review 11). So are those of the gaze: eyes turn down in sadness and away in disgust, and
+stay on the viewer in happiness and anger (Adams & Kleck 2005, Emotion 5). All sizes were chosen by
+eye on rendered portraits.
 
 Axis legend: ``t`` frames, ``n`` components of an emotion, ``b`` basic emotions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
 from joyvasa_lib.emotion.curve import Curve
+from joyvasa_lib.emotion.editing.unfolding import Unfolding
+from joyvasa_lib.emotion.likeness import likeness
 from joyvasa_lib.emotion.prototypes import BASIC
+from joyvasa_lib.motion.living.curves import Change, Changes
 from joyvasa_lib.motion.living.eyes import CLOSED, CLOSING, OPENING, blink_shape
 
 MEAN_INTERVAL = 3.6
@@ -37,21 +42,23 @@ class Movement:
         quick: head movement above 0.5 Hz, degrees.
         blinks: factor on the usual number of blinks.
         pose: pitch (down positive), yaw and roll of the head, degrees.
+        gaze: activations by which eyes that are averted turn down, and to the person's left.
     """
 
     slow: float
     quick: float
     blinks: float
     pose: tuple[float, float, float]
+    gaze: tuple[float, float] = (0.0, 0.0)
 
 
 MOVEMENTS = {
     "happiness": Movement(slow=1.5, quick=0.5, blinks=1.0, pose=(0.0, 0.0, 2.5)),
-    "sadness": Movement(slow=1.0, quick=0.0, blinks=0.8, pose=(5.0, 0.0, 2.0)),
+    "sadness": Movement(slow=1.0, quick=0.0, blinks=0.8, pose=(5.0, 0.0, 2.0), gaze=(0.4, 0.1)),
     "surprise": Movement(slow=0.4, quick=0.2, blinks=0.4, pose=(-2.0, 0.0, 0.0)),
-    "fear": Movement(slow=0.5, quick=0.6, blinks=1.5, pose=(-1.5, 0.0, 0.0)),
+    "fear": Movement(slow=0.5, quick=0.6, blinks=1.5, pose=(-1.5, 0.0, 0.0), gaze=(0.0, 0.15)),
     "anger": Movement(slow=0.8, quick=0.5, blinks=0.7, pose=(3.0, 0.0, 0.0)),
-    "disgust": Movement(slow=0.8, quick=0.2, blinks=1.1, pose=(-2.0, 3.0, 0.0)),
+    "disgust": Movement(slow=0.8, quick=0.2, blinks=1.1, pose=(-2.0, 3.0, 0.0), gaze=(0.1, -0.3)),
     "contempt": Movement(slow=0.8, quick=0.1, blinks=0.8, pose=(-4.0, 0.0, -2.0)),
 }
 SLOW_HZ, QUICK_HZ = (0.1, 0.5), (0.5, 1.4)
@@ -62,9 +69,13 @@ _WAVER = 0.2
 """Relative change of an expression by wavering at full liveliness."""
 _WAVES = 5
 """Sine waves in a curve of noise."""
-_SHARPNESS = 8
-"""Exponent of the similarity to basic emotions. It makes fear move as fear, although its vector has
-a similarity of three quarters to surprise."""
+_AVERTED, _MET = (1.8, 0.4), (1.0, 0.4)
+"""Seconds that eyes are averted, and that they meet the viewer's: median, deviation of the
+logarithm."""
+_SACCADE = 0.08
+"""Seconds in which eyes turn."""
+_GAZE = ("AU64_left", "AU64_right"), ("AU61_left", "AU61_right"), ("AU62_left", "AU62_right")
+"""Components that turn the eyes down, to the left and to the right."""
 
 LOOK_AHEAD, LOOK_BACK = 0.6, 1.8
 """Seconds around a blink in which the motion's own eyelids must be open for it to take place."""
@@ -73,26 +84,21 @@ _SHUT = 0.3
 _LENGTH = 1.2 * (CLOSING + CLOSED + OPENING)
 
 
-@lru_cache(maxsize=1)
-def _directions() -> Curve:
-    """Basic emotions [b, n], of unit length."""
-    vectors = np.stack([BASIC[name].emotion.vector for name in MOVEMENTS])
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+_WITHOUT_DIRECTION = np.array([1, 1, 1, 0, 0, 0, 0, 0])
+"""What a face has of its movement that shows none of the basic emotions."""
 
 
 def movement_of(vectors: Curve) -> Curve:
-    """Slow and quick movement, blinks and the head's pose [t, 6] of emotions [t, n].
+    """Slow and quick movement, blinks, the head's pose and the gaze [t, 8] of emotions [t, n].
 
-    A mean over the basic emotions, weighted by cosine similarity. A neutral face does not move,
+    A mean over the basic emotions, weighted by likeness. A neutral face does not move,
     and blinks as usual.
     """
-    table = np.array([(m.slow, m.quick, m.blinks, *m.pose) for m in MOVEMENTS.values()])
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    similarity = np.maximum(vectors @ _directions().T, 0.0) / np.maximum(length, 1e-9)
-    weight = similarity**_SHARPNESS
-    total = weight.sum(axis=1, keepdims=True)
-    mean = weight @ table / np.maximum(total, 1e-9)
-    mean = np.where(total > 1e-9, mean, table.mean(axis=0) * np.array([1, 1, 1, 0, 0, 0]))
+    moves = [MOVEMENTS[name] for name in BASIC]
+    table = np.array([(m.slow, m.quick, m.blinks, *m.pose, *m.gaze) for m in moves])
+    shares = likeness(vectors)
+    some = shares.sum(axis=1, keepdims=True) > 0.0
+    mean = np.where(some, shares @ table, table.mean(axis=0) * _WITHOUT_DIRECTION)
     strength = np.minimum(np.abs(vectors).max(axis=1, initial=0.0), 1.0)[:, None]
     found = strength * mean
     found[:, 2] += 1.0 - strength[:, 0]
@@ -134,20 +140,40 @@ class Liveliness:
         self._region_of = np.array([regions.index(UNIT_OF[name].region) for name in COMPONENTS])
         self._waver = Waves(rng, len(regions), SLOW_HZ)
         self._rng = rng
+        own = np.random.default_rng((seed, 0x0FACE))
+        self._unfolding = Unfolding(own, amount)
+        self._averted = Changes(1, lambda after: _look_away(own, after))
         self._blinks: list[tuple[float, float]] = []  # start, depth of those that take place
         self._next = self._interval(0.0)
 
-    def waver(self, times: Curve) -> Curve:
-        """Factors on the components [t, n] at times [t]."""
+    def expression(self, times: Curve) -> Curve:
+        """The emotion [t, n] as it unfolds and wavers at times [t]; gaze is not part of it."""
         noise = np.clip(self._waver(times), -2.0, 2.0)
-        return np.asarray(1.0 + _WAVER * self._amount * noise[:, self._region_of])
+        waver = 1.0 + _WAVER * self._amount * noise[:, self._region_of]
+        return np.clip(self._unfolding(self._emotion, times) * waver, -1.0, 1.0)
+
+    def gaze(self, times: Curve, vectors: Curve) -> Curve:
+        """Intensities [t, n] that turn averted eyes; called with consecutive times.
+
+        Args:
+            times: [t] seconds.
+            vectors: [t, n] emotions.
+        """
+        amount = self._amount * self._averted(times)
+        down, left = (amount * movement_of(vectors)[:, 6:]).T
+        turned = np.zeros_like(vectors)
+        for names, values in zip(
+            _GAZE, (down, np.maximum(left, 0), np.maximum(-left, 0)), strict=True
+        ):
+            turned[:, [COMPONENTS.index(name) for name in names]] = values[:, None]
+        return turned
 
     def head(self, times: Curve, vectors: Curve) -> Curve:
         """Degrees of pitch, yaw and roll [t, 3] at times [t] under emotions [t, n]."""
         movement = movement_of(vectors)
         slow, quick = self._head_slow(times), self._head_quick(times)
         moving = _AXES * (movement[:, :1] * slow + movement[:, 1:2] * quick) / 2.0
-        return np.asarray(self._amount * (moving + movement[:, 3:]))
+        return np.asarray(self._amount * (moving + movement[:, 3:6]))
 
     def blinks(self, times: Curve, known: Curve, eyelids: Curve) -> Curve:
         """Closure of the eyelids [t] at times [t]; called with consecutive times.
@@ -178,3 +204,9 @@ class Liveliness:
         often = float(movement_of(vectors)[0, 2]) * (0.5 + 0.5 * self._amount)
         spread = (MEAN_INTERVAL - SHORTEST_INTERVAL) / 2.0
         return SHORTEST_INTERVAL + float(self._rng.gamma(2.0, spread)) / max(often, 0.1)
+
+
+def _look_away(rng: np.random.Generator, after: float) -> Change:
+    """The next time that eyes are averted."""
+    met, averted = (middle * math.exp(rng.normal(0.0, wide)) for middle, wide in (_MET, _AVERTED))
+    return Change(after + met, _SACCADE, averted, _SACCADE, np.ones(1))

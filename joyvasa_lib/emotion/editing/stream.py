@@ -139,10 +139,10 @@ class EditStream:
     def _edited(self, motion: Motion) -> Motion:
         """The edited motion of the first held frames."""
         times = frame_times(self._done, len(motion), motion.fps)
-        vectors = self._emotion(times)
-        if self._lively is not None:
-            vectors = np.clip(vectors * self._lively.waver(times), -1.0, 1.0)
-        activations = vectors[:, self._columns].astype(np.float32)
+        lively = self._lively
+        vectors = self._emotion(times) if lively is None else lively.expression(times)
+        shown = vectors if lively is None else vectors + lively.gaze(times, vectors)
+        activations = np.clip(shown[:, self._columns], -1.0, 1.0).astype(np.float32)
         if self._lively is not None and self._eyelid_columns:
             activations[:, self._eyelid_columns] += self._blinks(times, motion.fps)
             activations = np.clip(activations, -1.0, 1.0)
