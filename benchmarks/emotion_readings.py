@@ -1,16 +1,17 @@
 """Emotions as a stranger reads them: blendshape scores of rendered portraits, and a forced choice.
 
     python benchmarks/emotion_readings.py [--folder PORTRAITS] [--sheet sheet.png] [--heads 16]
-        [--speech speech.wav --talking 6]
+        [--speech learned_from.wav measured_on.wav --talking 6]
 
 Every portrait shows each basic emotion at five levels; the scores that are read from the frame are
 compared with those of the image. Asked for, as the median of the changes at level 0.8, is what the
 table names; the last column counts the portraits on which a score rises from level to level. Then
 each frame is named after the nearest of seven prototypes, which are fitted on rendered heads alone:
 seven answers, so that one in seven is right by chance. The depth of folds is measured where the
-nose wrinkles, as the mean change of luminance across the bridge. With a recording, some portraits
-say it with each emotion at level 0.8, and frames are named in the same way. The sheet shows every
-portrait at level 0.8.
+nose wrinkles, as the mean change of luminance across the bridge. With two recordings, the rendered
+heads say the first with each emotion at level 0.8, which gives prototypes of talking faces; some
+portraits say the second, and their frames are named after these. The sheet shows every portrait at
+level 0.8.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ ASKED: dict[str, tuple[tuple[str, float], ...]] = {
     "contempt": (("mouthSmileRight", 0.25),),
 }
 """Scores of each emotion and their asked change at level 0.8; both sides' mean where not named."""
-SPOKEN, STRIDE = 100, 8
-"""Frames of speech, and the distance of those that are read."""
+SPOKEN, STRIDE, LEARNING_STRIDE = 100, 8, 18
+"""Frames of speech, and the distance of those that are read on portraits and on rendered heads."""
 READABLE = 0.8
 _SIDE = 512
 _TILE = 220
@@ -154,25 +155,27 @@ class ForcedChoice:
         return self.names[int(np.argmax(self._prototypes @ given / length))]
 
 
-def named_frames(
+def spoken_changes(
     pipe: JoyVASAPipeline,
     portraits: list[EncodedPortrait],
     detector: MediaPipeFaceDetector,
-    choice: ForcedChoice,
     speech: Path,
-) -> dict[str, float]:
-    """Share of the frames of talking portraits whose emotion is named right."""
+    stride: int,
+) -> dict[str, Scores]:
+    """Changes [frames, 52] of the scores of talking portraits under each emotion."""
     motion = pipe.generate_motion(speech, seed=0)[:SPOKEN]
     own = [read(detector, one.crop.image) for one in portraits]
     found = {}
     for name in BASIC:
         edited = motion.edit(Emotion.named(name, AT))
-        right = []
-        for one, at_rest in zip(portraits, own, strict=True):
-            frames = pipe.render(one, edited, paste_back=False).frames()
-            shown = [frame for number, frame in enumerate(frames) if number % STRIDE == 0]
-            right += [choice.name(read(detector, frame) - at_rest) == name for frame in shown]
-        found[name] = float(np.mean(right))
+        found[name] = np.array(
+            [
+                read(detector, frame) - at_rest
+                for one, at_rest in zip(portraits, own, strict=True)
+                for number, frame in enumerate(pipe.render(one, edited, paste_back=False).frames())
+                if number % stride == 0
+            ]
+        )
     return found
 
 
@@ -208,7 +211,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(real) / "portraits" if real else None)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--heads", type=int, default=16)
-    parser.add_argument("--speech", type=Path)
+    parser.add_argument("--speech", type=Path, nargs=2)
     parser.add_argument("--talking", type=int, default=6)
     options = parser.parse_args()
     if options.folder is None:
@@ -257,8 +260,15 @@ def main() -> None:
                 f"  {name}: {given.count(name)} of {len(given)}{'; ' + confused if wrong else ''}"
             )
     if options.speech is not None:
+        learned, measured = options.speech
         some = list(portraits.values())[:: max(len(portraits) // options.talking, 1)]
-        talking = named_frames(pipe, some, detector, choice, options.speech)
+        heads_speak = spoken_changes(pipe, list(heads.values()), detector, learned, LEARNING_STRIDE)
+        spoken = ForcedChoice(heads_speak)
+        changed = spoken_changes(pipe, some, detector, measured, STRIDE)
+        talking = {
+            name: float(np.mean([spoken.name(change) == name for change in values]))
+            for name, values in changed.items()
+        }
         share = 100 * float(np.mean(list(talking.values())))
         print(f"talking at {AT:g}, {len(some)} portraits: {share:.0f} % of the frames named right")
         print("  " + ", ".join(f"{name} {100 * value:.0f}" for name, value in talking.items()))
