@@ -19,7 +19,12 @@ from joyvasa_lib.animation import Animation
 from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.compat.choice import Compat
 from joyvasa_lib.concurrency import Loaded, in_background
-from joyvasa_lib.emotion.editor import EmotionEditor, EmotionSource, make_editor
+from joyvasa_lib.emotion.editor import (
+    SPEAKING_LIVELINESS,
+    EmotionEditor,
+    EmotionSource,
+    make_editor,
+)
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
 from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
@@ -338,7 +343,8 @@ class JoyVASAPipeline:
             paste_back: whether frames are the whole image or the square around the face.
             fps: frames a second of the video.
             emotion: how the person feels: text such as ``"happiness:0.7"``, an
-                :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor.
+                :class:`~joyvasa_lib.emotion.emotion.Emotion`, a timeline or an editor. All but an
+                editor vary as people's emotions do, with a ``liveliness`` of 0.5 and the ``seed``.
             driving: how motion is combined with what the portrait shows; :attr:`driving` if None.
             max_size: pixels of a frame's longer side; larger frames are scaled down to it, with a
                 line in the log. None keeps every image's own size.
@@ -360,7 +366,7 @@ class JoyVASAPipeline:
         kept = checked_max_size(max_size)
         within = _of_image(paste_back, kept)
         encoded = self.encode(portrait, face=face, detector=detector, max_size=within)
-        editor = None if emotion is None else self.editor(emotion, encoded)
+        editor = self._lively_editor(emotion, encoded, generation)
         performance = self.perform(recording, fps=fps, emotion=editor, **generation)
         return self.render(
             encoded,
@@ -896,6 +902,17 @@ class JoyVASAPipeline:
             keypoints = self.encode(portrait, face=face, detector=detector).portrait.keypoints
         return replace(editor, mapping=editor.mapping or self.unit_map, keypoints=keypoints)
 
+    def _lively_editor(
+        self,
+        emotion: EmotionSource | None,
+        encoded: EncodedPortrait,
+        generation: GenerationKwargs,
+    ) -> EmotionEditor | None:
+        if emotion is None or isinstance(emotion, EmotionEditor):
+            return None if emotion is None else self.editor(emotion, encoded)
+        seed = generation.get("seed", 0)
+        return self.editor(emotion, encoded, liveliness=SPEAKING_LIVELINESS, seed=seed)
+
     def stream(
         self,
         portrait: PortraitSource,
@@ -947,7 +964,7 @@ class JoyVASAPipeline:
         kept = checked_max_size(max_size)
         within = _of_image(paste_back, kept)
         encoded = self.encode(portrait, face=face, detector=detector, max_size=within)
-        editor = None if emotion is None else self.editor(emotion, encoded)
+        editor = self._lively_editor(emotion, encoded, generation)
         motions = retime_pieces(generator.stream(samples, **generation), rate)
         if editor is not None:
             motions = editor.edit_pieces(motions)

@@ -34,13 +34,14 @@ def animate(
     reporting: Reporting,
 ) -> None:
     """Makes PORTRAIT speak AUDIO."""
+    from joyvasa_lib.emotion.editor import SPEAKING_LIVELINESS
     from joyvasa_lib.media.audio import load_speech
 
     started = time.perf_counter()
     model.check()
     video.check(fps)
     faces.detector()
-    editor = emotions.editor(generation.seed)
+    editor = emotions.editor(generation.seed, usual=SPEAKING_LIVELINESS)
     pipe = model.load()
     speech = load_speech(audio)
     encoded = faces.encode(pipe, portrait, video.of_image)

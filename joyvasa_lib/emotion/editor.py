@@ -36,6 +36,8 @@ LOWER_REGIONS = ("mouth", "jaw")
 """Regions of the lower face, which speech moves too; the others are the upper face."""
 HIGHEST_GAIN = 2.0
 """Largest strength and gain; components are limited to [-1, 1] after them."""
+SPEAKING_LIVELINESS = 0.5
+"""Liveliness of an emotion in a video, where none is asked for."""
 _LOWER = np.array([UNIT_OF[name].region in LOWER_REGIONS for name in COMPONENTS])
 _MOVES_MOUTH = arkit_matrix()[:, [BLENDSHAPES.index(name) for name in REGIONS["mouth"]]].any(axis=1)
 _HEAD = np.array([UNIT_OF[name].region == "head" for name in COMPONENTS])

@@ -11,7 +11,7 @@ from PIL import Image
 
 import places
 from command_line import Joyvasa, Refused
-from joyvasa_lib import Emotion, EmotionTimeline, JoyVASAPipeline, Motion
+from joyvasa_lib import Emotion, EmotionEditor, EmotionTimeline, JoyVASAPipeline, Motion
 from joyvasa_lib.emotion.action_units import ACTION_UNITS
 from joyvasa_lib.emotion.prototypes import PROTOTYPES
 from joyvasa_lib.evaluation.contact_sheet import CELL, contact_sheet, emotion_cells, unit_cells
@@ -103,7 +103,7 @@ def test_a_video_is_animated_with_an_emotion(
     joyvasa(*base, plain)
     joyvasa(*base, happy, "--emotion", "happiness:0.7", "--au", "AU2_left=0.5")
     before, after = Motion.load(plain), Motion.load(happy)
-    editor = pipe.editor("happiness:0.7,AU2_left:0.5", pipe.encode(ASTRONAUT))
+    editor = pipe.editor("happiness:0.7,AU2_left:0.5", pipe.encode(ASTRONAUT), liveliness=0.5)
     assert after == before.edit(editor)
     brow = after.blendshapes[:, BLENDSHAPES.index("browOuterUpLeft")]
     assert brow.mean() - before.blendshapes[:, BLENDSHAPES.index("browOuterUpLeft")].mean() > 0.4
@@ -119,8 +119,13 @@ def test_the_pipeline_takes_an_emotion_wherever_it_makes_motion(
     assert pipe.generate_motion(speech, seed=2, emotion="fear:0.6") == wanted
     assert pipe.perform(speech, seed=2, emotion=editor).motion == wanted
     portrait = pipe.encode(ASTRONAUT)
-    own = plain.edit(pipe.editor(editor, portrait))  # with the person's proportions
+    # With the person's proportions, and as people's emotions vary.
+    own = plain.edit(pipe.editor(editor, portrait, liveliness=0.5, seed=2))
     assert pipe(portrait, words, seed=2, emotion="fear:0.6").motion == own
+    held = EmotionEditor(editor)
+    assert pipe(portrait, words, seed=2, emotion=held).motion == plain.edit(
+        pipe.editor(held, portrait)
+    )
     rendered = list(pipe.render(portrait, own).frames())
     streamed = list(pipe.stream(portrait, [speech[:2000], speech[2000:]], seed=2, emotion=editor))
     assert len(streamed) == 6

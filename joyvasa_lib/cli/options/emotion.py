@@ -81,15 +81,23 @@ class EmotionChoice(NamedEmotion):
         typer.Option("--protect-speech/--free-mouth", help="Whether lips keep what speech needs."),
     ] = True
     liveliness: Annotated[
-        float,
-        typer.Option(help="0 holds the expression still; up to 1 it varies, with blinks."),
-    ] = 0.0
+        float | None,
+        typer.Option(
+            help="0 holds the expression still; up to 1 it varies, with blinks. "
+            "By default 0.5 in a video of speech, 0 elsewhere."
+        ),
+    ] = None
 
-    def editor(self, seed: int) -> EmotionEditor | None:
+    def editor(self, seed: int, usual: float = 0.0) -> EmotionEditor | None:
         """As of :class:`NamedEmotion`, for a face that speaks.
+
+        Args:
+            seed: of the liveliness.
+            usual: liveliness where none is asked for.
 
         Raises:
             OptionError: an unknown name, malformed text, or a value out of range.
             MediaError: there is no such timeline file.
         """
-        return self._editor(seed, protect_speech=self.protect_speech, liveliness=self.liveliness)
+        lively = usual if self.liveliness is None else self.liveliness
+        return self._editor(seed, protect_speech=self.protect_speech, liveliness=lively)
