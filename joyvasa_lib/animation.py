@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.media.audio import Speech
+from joyvasa_lib.media.provenance.signing import Signer
 from joyvasa_lib.media.video import SYNTHETIC_NOTE, VideoWriter
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.motion.performance import Performance
@@ -31,6 +32,7 @@ class Animation:
         speech: the recording that the video gets, or None.
         render: makes the iterator over frames [h, w, 3] uint8 RGB.
         warnings: what makes a good result doubtful, one sentence each; they are logged, too.
+        model: name of the portrait model, which videos say beside that they are synthetic.
     """
 
     performance: Performance
@@ -38,6 +40,7 @@ class Animation:
     speech: Speech | None
     render: Callable[[], Iterator[Frames]]
     warnings: tuple[str, ...] = ()
+    model: str = ""
 
     @property
     def motion(self) -> Motion:
@@ -69,8 +72,9 @@ class Animation:
         *,
         crf: int = 18,
         progress: Callable[[int], None] | None = None,
+        signer: Signer | None = None,
     ) -> Path:
-        """Renders into a video file with audio and a note that it is synthetic.
+        """Renders into a video file with audio and marks that it is synthetic.
 
         The file appears only when it is complete.
 
@@ -80,16 +84,27 @@ class Animation:
             progress: called with the number of frames done after each. Raise
                 :class:`~joyvasa_lib.errors.Cancelled` in it to stop; then there is no file, or the
                 one that was there before.
+            signer: who signs the file with Content Credentials, in .mp4 and .mov.
 
         Returns:
             The path of the file, a leading ``~`` expanded.
 
         Raises:
-            OptionError: unknown suffix or impossible ``crf``.
-            OutputError: the file cannot be written.
+            OptionError: unknown suffix, or one that is not signed, or impossible ``crf``.
+            OutputError: the file cannot be written or signed.
         """
+        saved = VideoWriter(
+            path,
+            self.size,
+            self.fps,
+            self.speech,
+            SYNTHETIC_NOTE,
+            crf,
+            model=self.model,
+            signer=signer,
+        )
         with (
-            VideoWriter(path, self.size, self.fps, self.speech, SYNTHETIC_NOTE, crf) as writer,
+            saved as writer,
             closing(self.frames()) as frames,
         ):
             for done, frame in enumerate(frames, start=1):

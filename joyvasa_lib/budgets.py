@@ -41,6 +41,7 @@ class Budgets:
         json_values: values of a JSON file, as its commas and brackets tell.
         yaml_bytes: length of a YAML file.
         yaml_values: values of a YAML file, once every alias is replaced by what it stands for.
+        xmp_bytes: length of the XMP packet that tells how a file was made.
 
     Raises:
         OptionError: a budget is not a whole number above 0.
@@ -61,6 +62,7 @@ class Budgets:
     json_values: int = 2_000_000
     yaml_bytes: int = _MB // 2
     yaml_values: int = 100_000
+    xmp_bytes: int = _MB
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -686,6 +686,7 @@ class JoyVASAPipeline:
                 max_size=kept,
             ),
             encoded.warnings,
+            self.portrait_model.preset or "",
         )
 
     def extract_motion(

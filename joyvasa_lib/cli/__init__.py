@@ -11,18 +11,18 @@ import typer
 
 from joyvasa_lib.cli import (
     animate,
-    convert,
     datasets,
     doctor,
-    download,
     drive,
     emotion,
     evaluate,
     idle,
+    inspect,
     live,
     prepare,
     train,
 )
+from joyvasa_lib.cli.checkpoints import convert, download
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -42,6 +42,7 @@ app.command("idle")(idle.idle)
 app.command("live")(live.live)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
+app.command("inspect")(inspect.inspect)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("prepare")(prepare.prepare)

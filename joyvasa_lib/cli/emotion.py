@@ -12,11 +12,13 @@ import typer
 from joyvasa_lib.cli.options.emotion import EmotionChoice
 from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions
+from joyvasa_lib.cli.options.signing import Sign, read_signer
 from joyvasa_lib.cli.output import Full, Reporting, print_wide
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.emotion.editor import EmotionEditor
+    from joyvasa_lib.media.provenance.signing import Signer
 
 
 @with_option_groups
@@ -27,6 +29,7 @@ def edit(
     emotions: EmotionChoice,
     seed: Annotated[int, typer.Option(help="Of the liveliness.")] = 0,
     full: Full = True,
+    sign: Sign = None,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
@@ -38,12 +41,13 @@ def edit(
     if editor is None:
         raise OptionError("Give --emotion, --emotion-timeline or --au; see joyvasa emotions")
     check_writable(output)
+    signer = read_signer(sign, output)
     if source.suffix == ".safetensors":
         line, values = _edit_motion(source, output, editor, model)
     else:
         if emotions.emotion_timeline is not None:
             raise OptionError("--emotion-timeline is for motions; an image has one moment")
-        line, values = _edit_image(source, output, editor, faces, model, full)
+        line, values = _edit_image(source, output, editor, faces, model, full, signer)
     reporting.close(line, {"output": str(output), **values, "emotion": str(editor.emotion)})
 
 
@@ -76,14 +80,15 @@ def _edit_image(
     faces: FaceOptions,
     model: ModelOptions,
     full: bool,
+    signer: Signer | None,
 ) -> Result:
-    from joyvasa_lib.media.image import SYNTHETIC_IMAGE, save_image
+    from joyvasa_lib.media.image import save_image
 
     if output.suffix == ".safetensors":
         raise OptionError(f"An edited image is an image file, not {output.name}")
     pipe = model.load(with_speech=False)
     image = pipe.edit(faces.encode(pipe, source), editor, paste_back=full)
-    save_image(output, image, SYNTHETIC_IMAGE)
+    save_image(output, image, model=pipe.portrait_model.preset or "", signer=signer)
     height, width = image.shape[:2]
     return f"{output}: {width} x {height} pixels", {"size": [width, height]}
 
@@ -106,6 +111,7 @@ def emotions(
     face: Annotated[
         str, typer.Option(help="With --read: largest, or the rank by size from 0 on.")
     ] = "largest",
+    sign: Sign = None,
     model: ModelOptions,
     reporting: Reporting,
 ) -> None:
@@ -117,10 +123,12 @@ def emotions(
     if read is not None:
         _read(read, neutral, face, reporting)
         return
+    if sign is not None and sheet is None:
+        raise OptionError("--sign belongs to --sheet portrait.jpg")
     if (sheet is None) != (output is None):
         raise OptionError("--sheet portrait.jpg and --output sheet.png belong together")
     if sheet is not None and output is not None:
-        _draw_sheet(sheet, output, model, reporting)
+        _draw_sheet(sheet, output, sign, model, reporting)
         return
     from joyvasa_lib.emotion.table import space_as_dict, space_tables
 
@@ -148,19 +156,22 @@ def _read(image: Path, neutral: Path | None, face: str, reporting: Reporting) ->
     reporting.close(line, values)
 
 
-def _draw_sheet(portrait: Path, output: Path, model: ModelOptions, reporting: Reporting) -> None:
+def _draw_sheet(
+    portrait: Path, output: Path, sign: Sign, model: ModelOptions, reporting: Reporting
+) -> None:
     from joyvasa_lib.evaluation.contact_sheet import contact_sheet, emotion_cells, unit_cells
     from joyvasa_lib.media.files import check_writable
-    from joyvasa_lib.media.image import SYNTHETIC_IMAGE, save_image
+    from joyvasa_lib.media.image import save_image
 
     check_writable(output)
+    signer = read_signer(sign, output)
     pipe = model.load(with_speech=False)
     encoded = pipe.encode(portrait)
     groups = [emotion_cells(), unit_cells()]
     total = 1 + sum(map(len, groups))
     with reporting.progress(total, "rendering") as advance:
         image = contact_sheet(pipe, encoded, groups, progress=advance)
-    save_image(output, image, SYNTHETIC_IMAGE)
+    save_image(output, image, model=pipe.portrait_model.preset or "", signer=signer)
     height, width = image.shape[:2]
     values = {"output": str(output), "size": [width, height], "faces": total}
     reporting.close(f"{output}: {total} faces", values)

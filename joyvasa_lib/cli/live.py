@@ -16,12 +16,14 @@ from joyvasa_lib.cli.options.emotion import NamedEmotion
 from joyvasa_lib.cli.options.generation import read_style
 from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait
+from joyvasa_lib.cli.options.signing import Sign, read_signer
 from joyvasa_lib.cli.output import Reporting
 from joyvasa_lib.errors import JoyVASAError, OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.live.avatar import Avatar
     from joyvasa_lib.live.frame import LiveFrame
+    from joyvasa_lib.live.recorder import Recorder
 
 _PIECE = 0.02
 """Seconds of the pieces in which a file is spoken as if it were live."""
@@ -66,12 +68,14 @@ def live(
     style: Annotated[
         str, typer.Option(help="calm, neutral, lively or presenter, or dials such as head=0.5.")
     ] = "",
+    sign: Sign = None,
     emotions: NamedEmotion,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
 ) -> None:
     """Makes PORTRAIT speak AUDIO, or what the microphone hears, while it is heard."""
+    from joyvasa_lib.live.recorder import Recorder
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.video import check_video_path
 
@@ -81,8 +85,9 @@ def live(
         raise OptionError("Nothing would be seen: give --output, --window or --camera")
     if seconds is not None:
         checked_float("--seconds", seconds, above=0.0, most=86400.0)
-    if output is not None:
-        check_video_path(output)
+    if output is None and sign is not None:
+        raise OptionError("--sign belongs to --output")
+    signer = None if output is None else read_signer(sign, check_video_path(output))
     model.check()
     faces.detector()
     emotion = emotions.editor(seed)
@@ -102,7 +107,11 @@ def live(
                 style=read_style(style),
             )
         )
-        show = _sinks(stack, avatar, output, window, camera, loudspeaker, camera_device)
+        recorder = None
+        if output is not None:
+            preset = pipe.portrait_model.preset or ""
+            recorder = Recorder(output, avatar.size, avatar.fps, model=preset, signer=signer)
+        show = _sinks(stack, avatar, recorder, window, camera, loudspeaker, camera_device)
         if speech is None:
             failed = _hear(stack, avatar, microphone_device)
         else:
@@ -123,7 +132,7 @@ Sink = Callable[["LiveFrame"], bool]
 def _sinks(
     stack: ExitStack,
     avatar: Avatar,
-    output: Path | None,
+    recorder: Recorder | None,
     window: bool,
     camera: bool,
     loudspeaker: bool,
@@ -131,7 +140,6 @@ def _sinks(
 ) -> list[Sink]:
     """Everything that frames go to, open until the end."""
     from joyvasa_lib.live import devices
-    from joyvasa_lib.live.recorder import Recorder
     from joyvasa_lib.media.audio import SAMPLE_RATE
 
     sinks: list[Sink] = []
@@ -143,8 +151,8 @@ def _sinks(
     if camera:
         opened = devices.VirtualCamera(avatar.size, avatar.fps, camera_device or None, delay)
         sinks.append(_always(stack.enter_context(opened).send))
-    if output is not None:
-        sinks.append(_always(stack.enter_context(Recorder(output, avatar.size, avatar.fps)).write))
+    if recorder is not None:
+        sinks.append(_always(stack.enter_context(recorder).write))
     if window:
         screen = stack.enter_context(devices.Window(avatar.size))
 

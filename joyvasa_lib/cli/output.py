@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from joyvasa_lib.checks import checked_float, checked_int
+from joyvasa_lib.cli.options.signing import Sign, read_signer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,6 +80,7 @@ class VideoOutput:
         ),
     ] = "1920"
     motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
+    sign: Sign = None
 
     @property
     def largest(self) -> int | None:
@@ -102,7 +104,7 @@ class VideoOutput:
         """Refuses what cannot be written, before the long work.
 
         Raises:
-            OptionError: unknown suffix, or a rate or size out of range.
+            OptionError: unknown suffix, a rate or size out of range, or an unusable certificate.
             OutputError: a file cannot be put there.
         """
         from joyvasa_lib.media.files import check_writable
@@ -114,6 +116,7 @@ class VideoOutput:
         check_video_path(self.output)
         if self.motion_out is not None:
             check_writable(self.motion_out)
+        read_signer(self.sign, self.output)
 
     def save(self, animation: Animation, reporting: Reporting) -> None:
         """Saves motion and video.
@@ -124,7 +127,8 @@ class VideoOutput:
         if self.motion_out is not None:
             animation.motion.save(self.motion_out)
         with reporting.progress(animation.n_frames, "rendering") as advance:
-            animation.save(self.output, progress=advance)
+            signer = read_signer(self.sign, self.output)
+            animation.save(self.output, progress=advance, signer=signer)
 
     def close(
         self,

@@ -18,6 +18,7 @@ from joyvasa_lib.errors import OutputError
 from joyvasa_lib.live.frame import LiveFrame
 from joyvasa_lib.live.sound import Samples
 from joyvasa_lib.media.audio import Speech
+from joyvasa_lib.media.provenance.signing import Signer
 from joyvasa_lib.media.video import AUDIO_RATE, VideoWriter
 
 
@@ -33,6 +34,8 @@ class Recorder:
         size: width and height of the frames in pixels.
         fps: frames a second.
         crf: H.264 constant rate factor, 0 (lossless) to 51.
+        model: name of the portrait model, which the file says beside that it is synthetic.
+        signer: who signs the file with Content Credentials, in .mp4 and .mov; None for nobody.
 
     Raises:
         OptionError: a suffix, size, rate or factor that is not allowed.
@@ -40,13 +43,20 @@ class Recorder:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], size: tuple[int, int], fps: float, crf: int = 18
+        self,
+        path: str | os.PathLike[str],
+        size: tuple[int, int],
+        fps: float,
+        crf: int = 18,
+        model: str = "",
+        signer: Signer | None = None,
     ) -> None:
         self._fps = fps
         self._stack = ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix="joyvasa-live-")
         self._sound = Path(self._folder.name) / "speech.wav"
-        self._writer = VideoWriter(path, size, fps, Speech.in_file(self._sound, 0), crf=crf)
+        sound = Speech.in_file(self._sound, 0)
+        self._writer = VideoWriter(path, size, fps, sound, crf=crf, model=model, signer=signer)
         self._wave: wave.Wave_write | None = None
         self._written = 0  # samples
         self._start: float | None = None

@@ -17,6 +17,9 @@ from joyvasa_lib.errors import JoyVASAError, MediaError, OptionError, OutputErro
 from joyvasa_lib.media.files import atomic_path, check_readable
 from joyvasa_lib.media.image_files import check_pixels, open_image
 from joyvasa_lib.media.pixels import image_from_array, to_eight_bits
+from joyvasa_lib.media.provenance.mark import SYNTHETIC_IMAGE, Mark
+from joyvasa_lib.media.provenance.signing import Signer, check_signed
+from joyvasa_lib.media.provenance.writing import image_parameters
 from joyvasa_lib.media.tensors import is_tensor, to_numpy
 
 if TYPE_CHECKING:
@@ -34,12 +37,9 @@ LARGEST_KEPT = 4096
 BACKGROUND = (128, 128, 128, 255)
 """Mid-grey, what shows through transparent parts: it biases neither a dark nor a bright edge."""
 
-SYNTHETIC_IMAGE = "This image is synthetic: a portrait changed with joyvasa_lib."
-"""Note for images that show a face as it never was."""
-
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
-_EXIF_DESCRIPTION, _EXIF_ORIENTATION = 0x010E, 0x0112
+_EXIF_ORIENTATION = 0x0112
 _TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -98,17 +98,28 @@ def load_image(source: ImageSource, max_side: int | None = LARGEST_KEPT) -> Pixe
     )
 
 
-def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = None) -> Path:
+def save_image(
+    path: str | os.PathLike[str],
+    image: Pixels,
+    note: str | None = SYNTHETIC_IMAGE,
+    *,
+    model: str = "",
+    signer: Signer | None = None,
+) -> Path:
     """Writes an image, whole or not at all; returns its path.
 
     Args:
         path: the file; its suffix chooses the format. PNG, BMP and TIFF keep every pixel.
         image: uint8 [h, w, 3] RGB.
-        note: a description that goes into the file's EXIF data; BMP has no place for it.
+        note: a description that goes into the file's EXIF data, beside XMP that says that the image
+            is synthetic; None leaves both out. BMP has no place for them.
+        model: name of the portrait model, for the XMP.
+        signer: who signs the file with Content Credentials, not in BMP; None for nobody.
 
     Raises:
         MediaError: the image is not uint8 [h, w, 3].
-        OptionError: the suffix is not of an image format that is written.
+        OptionError: the suffix is not of an image format that is written or, with a signer, signed;
+            or there is a signer and no note.
         OutputError: the file cannot be written.
     """
     target = Path(path)
@@ -120,14 +131,19 @@ def save_image(path: str | os.PathLike[str], image: Pixels, note: str | None = N
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise MediaError(f"save_image takes uint8 [h, w, 3], not {image.dtype} {image.shape}")
-    exif = Image.Exif()
-    if note is not None:
-        exif[_EXIF_DESCRIPTION] = note
+    if signer is not None:
+        check_signed(target)
+        if note is None:
+            raise OptionError("A signer signs what the note says; give a note, too")
+    mark = None if note is None else Mark.ours(note, model)
+    parameters = image_parameters(target.suffix.lower(), mark)
     with atomic_path(target) as temporary:
         try:
-            Image.fromarray(image).save(temporary, quality=95, exif=exif)
+            Image.fromarray(image).save(temporary, quality=95, **parameters)
         except (OSError, ValueError) as error:
             raise OutputError(f"Cannot write {target} ({error}); choose another place") from error
+        if mark is not None and signer is not None:
+            signer.sign(temporary, target.name, mark)
     return target
 
 

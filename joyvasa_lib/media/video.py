@@ -26,6 +26,9 @@ from joyvasa_lib.media.decoding.mixdown import TIMELINE
 from joyvasa_lib.media.decoding.probe import MediaInfo, probe
 from joyvasa_lib.media.decoding.video_reader import VideoReader, read_video
 from joyvasa_lib.media.files import atomic_path, check_writable
+from joyvasa_lib.media.provenance.mark import SYNTHETIC_VIDEO, Mark
+from joyvasa_lib.media.provenance.signing import Signer, check_signed
+from joyvasa_lib.media.provenance.writing import append_xmp, video_arguments
 
 __all__ = [
     "CONTAINERS",
@@ -39,7 +42,7 @@ __all__ = [
     "read_video",
 ]
 
-SYNTHETIC_NOTE = "This video is synthetic: a portrait animated from speech with joyvasa_lib."
+SYNTHETIC_NOTE = SYNTHETIC_VIDEO
 """Goes into the metadata of every video, so that tools and people can tell what it is."""
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -98,12 +101,16 @@ class VideoWriter:
         size: (width, height) of the frames, pixels.
         fps: frames a second, above 0 and at most 240.
         speech: the audio; from its own file where it has one, else from its waveform.
-        comment: the note in the file's metadata; None leaves it out.
+        comment: the note in the file's metadata, which also says in XMP that the video is
+            synthetic; None leaves both out.
         crf: H.264 constant rate factor, 0 (no loss) to 51; 18 looks like the frames themselves.
         overwrite: whether a file that is already there may be replaced.
+        model: name of the portrait model, for the XMP.
+        signer: who signs the file with Content Credentials, in .mp4 and .mov; None for nobody.
 
     Raises:
-        OptionError: a suffix, size, rate or factor that is not allowed.
+        OptionError: a suffix, size, rate or factor that is not allowed, or a signer without a
+            comment to sign.
         OutputError: the file cannot be put there.
     """
 
@@ -116,8 +123,14 @@ class VideoWriter:
         comment: str | None = SYNTHETIC_NOTE,
         crf: int = 18,
         overwrite: bool = True,
+        model: str = "",
+        signer: Signer | None = None,
     ) -> None:
         self.path = check_video_path(path, overwrite=overwrite)
+        if signer is not None:
+            check_signed(self.path)
+            if comment is None:
+                raise OptionError("A signer signs what the comment says; give a comment, too")
         if not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS):
             raise OptionError(f"fps={fps} is not allowed; give more than 0, at most {HIGHEST_FPS}")
         crf = checked_int("crf", crf, least=0, most=51)
@@ -126,7 +139,8 @@ class VideoWriter:
         self.size = (int(size[0]), int(size[1]))
         self.fps = float(fps)
         self.n_frames = 0
-        self._speech, self._comment, self._crf = speech, comment, crf
+        self._speech, self._crf, self._signer = speech, crf, signer
+        self._mark = None if comment is None else Mark.ours(comment, model)
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._ffmpeg: FFmpeg | None = None
@@ -189,6 +203,7 @@ class VideoWriter:
                 if self._speech is not None:
                     with FFmpeg(self._audio_arguments(self._speech)) as ffmpeg:
                         self._finish(ffmpeg)
+                self._put_mark()
         finally:
             self._ffmpeg = None
 
@@ -199,6 +214,13 @@ class VideoWriter:
                 f"ffmpeg could not write {self.path} ({ffmpeg.reason() or 'it stopped'}); "
                 "check the disk's free space and the audio file"
             )
+
+    def _put_mark(self) -> None:
+        """Marks and signs the finished file, before it gets its name."""
+        if self._mark is not None and self._target.suffix.lower() == ".mp4":
+            append_xmp(self._target, self._mark)
+        if self._mark is not None and self._signer is not None:
+            self._signer.sign(self._target, self.path.name, self._mark)
 
     def _image_arguments(self) -> list[str]:
         """Arguments for ffmpeg: raw frames on its standard input become the image alone."""
@@ -230,7 +252,6 @@ class VideoWriter:
 
     def _container(self, path: Path) -> list[str]:
         """The part of the arguments that names the file and what is said about it."""
-        note = [] if self._comment is None else ["-metadata", f"comment={self._comment}"]
-        arguments = ["-map_metadata", "-1", "-map_chapters", "-1", *note]
+        arguments = ["-map_metadata", "-1", "-map_chapters", "-1", *video_arguments(self._mark)]
         arguments += ["-movflags", "+faststart", "-f", CONTAINERS[path.suffix.lower()]]
         return [*arguments, f"file:{path}"]

@@ -1,0 +1,1 @@
+"""Commands that fetch checkpoints and turn them into others."""
