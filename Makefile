@@ -1,6 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work on a fresh machine with Python >= 3.10.
 PYTHON ?= python3
 VENV ?= .venv
+SUPPLY := .venv-supply
 BIN := $(VENV)/bin
 # Only what is imported is compiled to bytecode, when it is: half the time of an installation.
 INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check \
@@ -17,7 +18,8 @@ export NO_MKDOCS_2_WARNING := 1
 ifndef TOGETHER
 .NOTPARALLEL:
 endif
-.PHONY: help venv demo test check quick lint types imports docs unit format bench clean
+.PHONY: help venv demo test check quick lint types imports docs unit format bench lock sbom audit \
+	matrix clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -62,8 +64,24 @@ format: $(DEV) ## mend what can be mended without a person
 bench: $(DEV) ## timings of the main job on this machine
 	$(BIN)/python benchmarks/main_job.py
 
+lock: $(BIN)/python ## requirements-ci.txt anew: what continuous integration installs, with hashes
+	$(BIN)/python tools/lock.py
+
+sbom: $(DEV) $(SUPPLY)/.stamp ## a CycloneDX list of everything installed: out/sbom.json
+	@mkdir -p out
+	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o out/sbom.json $(BIN)/python
+
+audit: $(SUPPLY)/.stamp ## known vulnerabilities in what is locked; asks PyPI, needs a network
+	@$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-ci.txt || { \
+		echo "audit: not passed; either vulnerabilities are listed above, or PyPI did not answer"; \
+		exit 1; }
+
+matrix: ## lint and quick tests on every Python from 3.10 to 3.13 that is there
+	$(PYTHON) tools/matrix.py
+
 clean: ## remove everything that was made
-	rm -rf $(VENV) out site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SUPPLY) .venv-matrix out site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -72,6 +90,24 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e .
 	@touch $@
 
+# LOCKED: the very files that requirements-ci.txt names, as continuous integration has them; torch
+# alone is a version. Without it what fits pyproject.toml and constraints.txt.
+ifdef LOCKED
+$(DEV): pyproject.toml constraints.txt requirements-ci.txt | $(BIN)/python
+	$(INSTALL) --require-hashes --no-deps -r requirements-ci.txt
+	$(INSTALL) torch
+	$(INSTALL) --no-build-isolation --no-deps -e .
+	$(BIN)/python -m pip check
+	@touch $@ $(RUNTIME)
+else
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[dev,docs]"
 	@touch $@ $(RUNTIME)
+endif
+
+# Tools that look at the environment from outside, in one of their own.
+$(SUPPLY)/.stamp: constraints.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+		cyclonedx-bom pip-audit
+	@touch $@
