@@ -20,6 +20,8 @@ from joyvasa_lib import Emotion, EncodedPortrait, JoyVASAPipeline, Motion
 from joyvasa_lib.emotion.prototypes import BASIC
 from joyvasa_lib.evaluation.contact_sheet import face_window, in_rows, labelled
 from joyvasa_lib.media.image import save_image
+from joyvasa_lib.media.provenance.mark import SYNTHETIC_IMAGE, Mark
+from joyvasa_lib.media.provenance.writing import image_parameters
 from joyvasa_lib.motion import BLENDSHAPES
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
@@ -67,6 +69,7 @@ def save_moving(output: Path, images: list[NDArray[np.uint8]], fps: float) -> No
         loop=0,
         quality=QUALITY,
         method=6,
+        **image_parameters(".webp", Mark.ours(SYNTHETIC_IMAGE)),
     )
 
 

@@ -31,8 +31,10 @@ SIGNED = {
 SETTINGS: dict[str, Any] = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "builder": {"thumbnail": {"enabled": False}},
+    "core": {"backing_store_memory_threshold_in_mb": 16},
 }
-"""For the C2PA library: nothing is fetched from a network, no smaller image is stored beside."""
+"""For the C2PA library: nothing is fetched from a network, no smaller image is stored beside, and
+what is longer than this is copied by way of the disk."""
 
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _SMALLEST_RSA = 2048
@@ -86,6 +88,8 @@ class Signer:
 
     def sign(self, path: Path, name: str, mark: Mark) -> None:
         """Signs a finished file in its place; on an error it stays as it was.
+
+        The C2PA library takes about as much memory as a video is long.
 
         Args:
             path: the file; its suffix tells the format.
