@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from packaging.version import Version
 
 from joyvasa_lib.budgets import Budgets, set_budgets
 from joyvasa_lib.checkpoints.archives import open_archive
@@ -100,6 +102,8 @@ def test_a_header_of_safetensors_has_a_budget(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "length"), [("BF16", 4), ("F8_E4M3", 2), ("F4", 1)])
 def test_types_that_numpy_lacks_are_named(tmp_path: Path, kind: str, length: int) -> None:
+    if kind == "F4" and Version(safetensors.__version__) < Version("0.6"):
+        pytest.skip("safetensors of this version has no numbers of four bits")
     about = {"dtype": kind, "shape": [2], "data_offsets": [0, length]}
     path = _header(tmp_path / "a.safetensors", {"scale": about}, bytes(length))
     with pytest.raises(MotionError, match=f"tensor 'scale' is of type {kind}, which NumPy lacks"):

@@ -129,7 +129,9 @@ def _said_by_image(path: Path) -> tuple[bytes, str]:
 def _packet_of(full_image: Image.Image) -> bytes:
     tags: Any = getattr(full_image, "tag_v2", {})  # of a TIFF
     info = full_image.info
-    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or tags.get(_TIFF_XMP) or b""
+    packet: Any = info.get("xmp") or info.get("XML:com.adobe.xmp") or tags.get(_TIFF_XMP) or b""
+    if isinstance(packet, tuple):  # of a TIFF, in some versions of Pillow
+        packet = packet[0]
     return packet.encode() if isinstance(packet, str) else bytes(packet)
 
 
