@@ -67,7 +67,7 @@ def _told(mark: Mark) -> str:
 
 def _signed(manifest: Manifest) -> str:
     if not manifest.intact:
-        return f"not valid, believe nothing in it ({_printable(', '.join(manifest.problems))})"
+        return f"not verified, believe nothing in it ({_printable(', '.join(manifest.problems))})"
     of = f" of {manifest.organisation}" if manifest.organisation else ""
     return (
         f"signed by {_printable(manifest.signer + of)}, unchanged since; whether the signer is to "

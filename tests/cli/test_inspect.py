@@ -77,7 +77,7 @@ def test_a_signed_video_is_written_and_told(
     video = bytearray(output.read_bytes())
     video[video.index(b"mdat") + 100] ^= 1
     output.write_bytes(video)
-    assert "not valid, believe nothing in it" in joyvasa("inspect", output)
+    assert "not verified, believe nothing in it" in joyvasa("inspect", output)
     assert "no private key" in refused(*idle, pair[0], pair[0], "-o", tmp_path / "b.mp4")
     assert "hold no signature" in refused(*idle, *pair, "-o", tmp_path / "b.mkv")
     assert not list(tmp_path.glob("b.*"))

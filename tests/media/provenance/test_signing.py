@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,39 @@ def test_files_that_are_no_certificate_and_key_are_refused(tmp_path: Path) -> No
 
 def test_a_key_is_not_shown(signer: Signer) -> None:
     assert "PRIVATE" not in repr(signer) and "CERTIFICATE" not in repr(signer)
+
+
+def test_a_manifest_at_an_address_is_not_fetched(tmp_path: Path, signer: Signer) -> None:
+    source = save_image(tmp_path / "a.png", GREY[0])
+    info = c2pa.C2paSignerInfo(signer.algorithm, signer.certificates, signer.key, None)
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.c2pa"
+        actions = {"actions": [{"action": "c2pa.created", "digitalSourceType": VOCABULARY}]}
+        manifest = {"assertions": [{"label": "c2pa.actions.v2", "data": actions}]}
+        with c2pa.Builder(manifest) as builder, c2pa.Signer.from_info(info) as signing:
+            builder.set_no_embed()
+            builder.set_remote_url(address)
+            with source.open("rb") as plain, (tmp_path / "b.png").open("w+b") as target:
+                builder.sign(signing, "image/png", plain, target)
+        found = inspect_media(tmp_path / "b.png").manifest
+        assert found is not None and not found.intact
+        assert address in found.problems[0]
+        assert asked == []
+        with pytest.raises(c2pa.C2paError):
+            c2pa.Reader(str(tmp_path / "b.png"))
+        assert asked == ["/a.c2pa"]  # by its own settings it would be
+        server.shutdown()
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "bmp"])
