@@ -29,14 +29,22 @@ def processors() -> int:
     """Number of threads worth starting, at least 1.
 
     ``OMP_NUM_THREADS`` if it is set; of a list such as ``4,2``, which OpenMP reads as one number
-    per level of nesting, the first. Else the processors that this process may use: those of its
-    affinity mask, limited by the quota of its control group (version 1 or 2), as containers have.
+    per level of nesting, the first. Else :func:`cores`.
     """
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if wanted.isascii() and wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     if wanted:
         _log.warning("OMP_NUM_THREADS=%r is no number of threads and is ignored", wanted)
+    return cores()
+
+
+def cores() -> int:
+    """Processors that this process may use, at least 1.
+
+    Those of its affinity mask, limited by the quota of its control group (version 1 or 2), as
+    containers have.
+    """
     try:
         allowed = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):  # not on macOS and Windows

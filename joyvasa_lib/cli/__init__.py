@@ -11,7 +11,6 @@ import typer
 
 from joyvasa_lib.cli import (
     animate,
-    datasets,
     doctor,
     drive,
     emotion,
@@ -19,10 +18,11 @@ from joyvasa_lib.cli import (
     idle,
     inspect,
     live,
-    prepare,
+    serve,
     train,
 )
 from joyvasa_lib.cli.checkpoints import convert, download
+from joyvasa_lib.cli.data import datasets, prepare
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -40,6 +40,7 @@ app.command("motion")(animate.motion)
 app.command("drive")(drive.drive)
 app.command("idle")(idle.idle)
 app.command("live")(live.live)
+app.command("serve")(serve.serve)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("inspect")(inspect.inspect)

@@ -13,7 +13,6 @@ import typer
 
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.cli.options.emotion import NamedEmotion
-from joyvasa_lib.cli.options.generation import read_style
 from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait
 from joyvasa_lib.cli.options.signing import Sign, read_signer
@@ -78,6 +77,7 @@ def live(
     from joyvasa_lib.live.recorder import Recorder
     from joyvasa_lib.media.audio import load_speech
     from joyvasa_lib.media.video import check_video_path
+    from joyvasa_lib.speech.notation import read_style
 
     if (audio is None) == (not microphone):
         raise OptionError("Give a recording to speak, or --microphone, one of both")
@@ -104,7 +104,7 @@ def live(
                 paste_back=full,
                 emotion=emotion,
                 seed=seed,
-                style=read_style(style),
+                style=read_style(style, "--style"),
             )
         )
         recorder = None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
     from joyvasa_lib.pipeline import JoyVASAPipeline
     from joyvasa_lib.speech.options import GenerationKwargs
-    from joyvasa_lib.speech.style import StyleLike
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class GenerationChoice:
             MediaError: there is no such file to take the head from.
         """
         from joyvasa_lib.media.files import check_readable
+        from joyvasa_lib.speech.notation import read_axes, read_pose, read_style
 
         steps, scheduler = 10, "dpmsolver++"
         if compat is not None:
@@ -73,48 +71,11 @@ class GenerationChoice:
         return {
             "seed": self.seed,
             "guidance_scale": self.guidance_scale,
-            "head_motion": _axes("--head-motion", self.head_motion),
-            "head_limit": _axes("--head-limit", self.head_limit) if self.head_limit else None,
-            "head_pose": _pose(self.head_pose),
+            "head_motion": read_axes(self.head_motion, "--head-motion"),
+            "head_limit": read_axes(self.head_limit, "--head-limit") if self.head_limit else None,
+            "head_pose": read_pose(self.head_pose, "--head-pose"),
             "head_from": self.head_from,
             "num_inference_steps": steps if self.steps is None else self.steps,
             "scheduler": self.scheduler or scheduler,
-            "style": read_style(self.style),
+            "style": read_style(self.style, "--style"),
         }
-
-
-def _axes(option: str, said: str) -> float | tuple[float, ...]:
-    """One number, or as many as are given for pitch, yaw and roll."""
-    try:
-        numbers = tuple(float(part) for part in said.split(","))
-    except ValueError as error:
-        raise OptionError(
-            f"{option} is one number, or pitch,yaw,roll such as 1,0.5,1; not {said!r}"
-        ) from error
-    return numbers if len(numbers) > 1 else numbers[0]
-
-
-def _pose(said: str) -> tuple[float, ...]:
-    """Pitch, yaw and roll in degrees."""
-    numbers = _axes("--head-pose", said)
-    return numbers if isinstance(numbers, tuple) else (numbers,)
-
-
-def read_style(said: str) -> StyleLike | None:
-    """A style by its name, or by dials with their values.
-
-    Raises:
-        OptionError: a dial's value is no number.
-    """
-    if "=" not in said:
-        return cast("StyleLike", said) if said else None
-    dials = {}
-    for part in said.split(","):
-        name, _, value = part.partition("=")
-        try:
-            dials[name.strip()] = float(value)
-        except ValueError as error:
-            raise OptionError(
-                f'--style is a name, or dials such as "head=0.5,smile=1.5"; not {said!r}'
-            ) from error
-    return dials

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+import typer
 
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -14,7 +16,8 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         command: a function for typer. Of an argument whose type is a dataclass, every field
-            becomes an option; the field's ``Annotated`` type says which, as for an argument.
+            becomes an option; the field's ``Annotated`` type says which, as for an argument, or its
+        metadata ``help`` what it is for.
 
     Returns:
         The command with keyword arguments alone: its own, and the fields of its groups.
@@ -51,7 +54,12 @@ def _parameters(group: Any) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=types[field.name],
+            annotation=_annotation(types[field.name], field.metadata),
         )
         for field in fields(group)
     ]
+
+
+def _annotation(kind: Any, metadata: Mapping[str, Any]) -> Any:
+    """The type of an option; with the help of a dataclass that knows nothing of command lines."""
+    return Annotated[kind, typer.Option(help=metadata["help"])] if "help" in metadata else kind

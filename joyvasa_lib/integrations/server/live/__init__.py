@@ -1,0 +1,1 @@
+"""Live avatars by WebSocket: ``messages`` says what is sent, ``session`` what is done."""

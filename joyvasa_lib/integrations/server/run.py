@@ -1,0 +1,172 @@
+"""``serve``: listens on an address until the process is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+
+from joyvasa_lib.budgets import set_budgets
+from joyvasa_lib.errors import OptionError
+from joyvasa_lib.integrations.server.app import create_app
+from joyvasa_lib.integrations.server.limits import Limits
+from joyvasa_lib.integrations.server.service import Service
+from joyvasa_lib.integrations.server.web import uvicorn
+from joyvasa_lib.integrations.server.work.uploads import server_budgets
+from joyvasa_lib.pipeline import JoyVASAPipeline
+
+LONGEST_MESSAGE = 2**20
+"""Bytes of a WebSocket message: half a minute of speech."""
+_SEND_BUFFER = 2**18
+"""Bytes that the system keeps for a client who is slow: about a third of a second of live frames.
+
+Left to itself it keeps megabytes, and a slow client sees what was said seconds ago."""
+_GRACE = 10
+"""Seconds that answers have to end when the server stops."""
+
+
+def check_address(host: str, token: str | None, *, open_to_all: bool) -> bool:
+    """Whether an address is this machine's own alone; refuses another one without a token.
+
+    Args:
+        host: where the server listens.
+        token: what clients must know.
+        open_to_all: whether everybody who reaches the machine may use it.
+
+    Raises:
+        OptionError: others could use the server, and nobody said that they may; or the token is
+            empty or not of plain characters.
+    """
+    if token is not None and not (token and token.isascii() and token.isprintable()):
+        raise OptionError("A token is a text of printable ASCII characters")
+    try:
+        own = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        own = False
+    if not own and token is None and not open_to_all:
+        raise OptionError(
+            f"On {host} others can reach the server: set a token (JOYVASA_TOKEN), or allow "
+            "everybody with --open-to-all"
+        )
+    return own
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; what comes waits until the server runs.
+
+    Args:
+        host: name or address.
+        port: 0 for any that is free.
+
+    Raises:
+        OptionError: nobody can listen there.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            listener.bind(address)
+            listener.listen(128)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise OptionError(
+            f"Cannot listen on {host}, port {port} ({error}); choose another --host or --port"
+        ) from error
+    return listener
+
+
+def serve(
+    pipe: JoyVASAPipeline,
+    listener: socket.socket,
+    *,
+    own: bool,
+    limits: Limits | None = None,
+    token: str | None = None,
+    origins: Iterable[str] = (),
+    folder: Path | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serves until the process gets SIGINT or SIGTERM; then ends jobs and avatars.
+
+    Sets the budgets of the process to the limits.
+
+    Args:
+        pipe: what makes videos and avatars; loaded once, for all.
+        listener: see :func:`listen`.
+        own: whether the address is this machine's own alone. Then the server answers only to
+            its own names, so that no page elsewhere gives this address another one.
+        limits: how much; the defaults if None.
+        token: what clients must know.
+        origins: origins of other pages that may use the server.
+        folder: where uploads lie.
+        announce: is given the server's address once it answers.
+
+    Raises:
+        OutputError: the folder cannot be used.
+    """
+    most = limits or Limits()
+    set_budgets(server_budgets(most))
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    hosts = ("localhost", "127.0.0.1", "[::1]", name) if own else None
+
+    def started(service: Service) -> None:
+        server.stop = _stop_of(service)
+        announce(f"http://{name}:{port}")
+
+    app = create_app(
+        pipe,
+        limits=most,
+        token=token,
+        origins=origins,
+        hosts=hosts,
+        folder=folder,
+        started=started,
+    )
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # addresses may hold the token
+            server_header=False,
+            limit_concurrency=most.connections,
+            timeout_graceful_shutdown=_GRACE,
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # JPEG is compressed, and small messages may not grow
+            ws_ping_interval=10,
+            ws_ping_timeout=10,
+        )
+    )
+    try:
+        server.run(sockets=[listener])
+    finally:
+        set_budgets(None)
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it ends before answers are waited for."""
+
+    stop: Callable[[], None] = staticmethod(lambda: None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Takes a signal."""
+        self.stop()
+        super().handle_exit(sig, frame)
+
+
+def _stop_of(service: Service) -> Callable[[], None]:
+    """What stops a service, from a signal's handler, too."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(service.stop)
+
+    return stop
