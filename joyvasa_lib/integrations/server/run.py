@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from joyvasa_lib.budgets import set_budgets
+from joyvasa_lib.checks import checked_int
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.integrations.server.app import create_app
 from joyvasa_lib.integrations.server.limits import Limits
@@ -64,6 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: nobody can listen there.
     """
+    checked_int("port", port, least=0, most=65535)  # larger ones would become others
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
@@ -76,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise OptionError(
             f"Cannot listen on {host}, port {port} ({error}); choose another --host or --port"
         ) from error
@@ -112,32 +114,66 @@ def serve(
     Raises:
         OutputError: the folder cannot be used.
     """
-    most = limits or Limits()
-    set_budgets(server_budgets(most))
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    hosts = ("localhost", "127.0.0.1", "[::1]", name) if own else None
+    server = make_server(
+        pipe,
+        limits=limits or Limits(),
+        token=token,
+        origins=origins,
+        hosts=("localhost", "127.0.0.1", "[::1]", name) if own else None,
+        folder=folder,
+        started=lambda _: announce(f"http://{name}:{port}"),
+    )
+    set_budgets(server_budgets(limits or Limits()))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        set_budgets(None)
 
-    def started(service: Service) -> None:
+
+def make_server(
+    pipe: JoyVASAPipeline,
+    *,
+    limits: Limits,
+    token: str | None = None,
+    origins: Iterable[str] = (),
+    hosts: Iterable[str] | None = None,
+    folder: Path | None = None,
+    started: Callable[[Service], None] = lambda _: None,
+) -> Server:
+    """A server that does not run yet.
+
+    Args:
+        pipe: what makes videos and avatars.
+        limits: how much.
+        token: what clients must know.
+        origins: origins of other pages that may use the server.
+        hosts: names by which the server may be called; None for any.
+        folder: where uploads lie.
+        started: is given what the application works with, once it runs.
+    """
+
+    def begin(service: Service) -> None:
         server.stop = _stop_of(service)
-        announce(f"http://{name}:{port}")
+        started(service)
 
     app = create_app(
         pipe,
-        limits=most,
+        limits=limits,
         token=token,
         origins=origins,
         hosts=hosts,
         folder=folder,
-        started=started,
+        started=begin,
     )
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,  # addresses may hold the token
             server_header=False,
-            limit_concurrency=most.connections,
+            limit_concurrency=limits.connections,
             timeout_graceful_shutdown=_GRACE,
             ws_max_size=LONGEST_MESSAGE,
             ws_per_message_deflate=False,  # JPEG is compressed, and small messages may not grow
@@ -145,13 +181,10 @@ def serve(
             ws_ping_timeout=10,
         )
     )
-    try:
-        server.run(sockets=[listener])
-    finally:
-        set_budgets(None)
+    return server
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Tells the application that it ends before answers are waited for."""
 
     stop: Callable[[], None] = staticmethod(lambda: None)
@@ -167,6 +200,7 @@ def _stop_of(service: Service) -> Callable[[], None]:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        loop.call_soon_threadsafe(service.stop)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(service.stop)
 
     return stop

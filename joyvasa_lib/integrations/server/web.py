@@ -5,7 +5,7 @@ from __future__ import annotations
 from joyvasa_lib.errors import MissingDependencyError
 
 try:
-    import multipart  # noqa: F401 - fastapi needs it for forms
+    import python_multipart  # noqa: F401 - fastapi needs it for forms
     import uvicorn
     import websockets  # noqa: F401 - uvicorn needs it for WebSockets
     from fastapi import APIRouter, FastAPI, Form, HTTPException, Request, UploadFile, WebSocket
