@@ -91,7 +91,7 @@ async def get_result(request: Request, job_id: str) -> FileResponse:
     return FileResponse(job.result, media_type="video/mp4", filename="talking.mp4")
 
 
-@router.delete("/v1/jobs/{job_id}", status_code=204, tags=["videos"])
+@router.delete("/v1/jobs/{job_id}", status_code=204, response_model=None, tags=["videos"])
 async def remove_job(request: Request, job_id: str) -> None:
     """Stops the work where it is, and forgets the job with its files."""
     await _service(request).jobs.remove(_job(request, job_id))
@@ -147,7 +147,9 @@ async def keep_portrait(
     }
 
 
-@router.delete("/v1/portraits/{portrait_id}", status_code=204, tags=["portraits"])
+@router.delete(
+    "/v1/portraits/{portrait_id}", status_code=204, response_model=None, tags=["portraits"]
+)
 async def remove_portrait(request: Request, portrait_id: str) -> None:
     """Forgets a portrait. Who uses it at the moment goes on."""
     if not _service(request).portraits.remove(portrait_id):

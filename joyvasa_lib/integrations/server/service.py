@@ -7,9 +7,9 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,8 @@ _READERS = 2
 """Uploads that are decoded at once."""
 _SWEEP = 10.0
 """Seconds between two looks for what is too old."""
+_ENDING, _LOOK = 1.0, 0.05
+"""Seconds that a client waits for another's avatar to end, and between two looks."""
 _YIELDING = 10
 """Niceness of threads that give way to live avatars, where threads have one of their own."""
 
@@ -83,14 +85,20 @@ class Service:
         """Does work of a live avatar, in a thread that waits for no other client's."""
         return await asyncio.get_running_loop().run_in_executor(self._live, work)
 
-    @contextmanager
-    def live_slot(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def live_slot(self) -> AsyncIterator[None]:
         """Room for one live avatar while the block runs.
+
+        Waits a moment for an avatar that is about to end, as that of a client who comes again.
 
         Raises:
             LiveError: there is none.
         """
         most = self.limits.live_slots
+        looks = round(_ENDING / _LOOK)
+        while self._live_used >= most and looks > 0:
+            looks -= 1
+            await asyncio.sleep(_LOOK)
         if self._live_used >= most:
             self.metrics.live_refused.inc()
             raise LiveError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from joyvasa_lib.errors import JoyVASAError, LiveError, MediaError, OptionError
@@ -56,7 +56,8 @@ async def live(socket: WebSocket, service: Service, *, known: bool) -> None:
         try:
             if not known:
                 raise _End(REFUSED, "Give the server's token: /v1/live?token=<token>")
-            await _talk(socket, service)
+            async with AsyncExitStack() as stack:
+                await _talk(socket, service, stack)
         except JoyVASAError as error:
             raise _End(REFUSED, str(error)) from error
     except _End as end:
@@ -68,7 +69,7 @@ async def live(socket: WebSocket, service: Service, *, known: bool) -> None:
         pass
 
 
-async def _talk(socket: WebSocket, service: Service) -> None:
+async def _talk(socket: WebSocket, service: Service, stack: AsyncExitStack) -> None:
     try:
         first = await asyncio.wait_for(socket.receive(), _FIRST)
     except asyncio.TimeoutError as error:
@@ -92,20 +93,19 @@ async def _talk(socket: WebSocket, service: Service) -> None:
         )
 
     try:
-        slot = service.live_slot()
-        slot.__enter__()
+        await stack.enter_async_context(service.live_slot())
     except LiveError as error:
         raise _End(BUSY, str(error)) from error
-    try:
-        avatar = await service.in_live(begin)
-        service.metrics.live_sessions.inc()
-        try:
-            await _Session(socket, service, avatar, start).run()
-        finally:
-            service.metrics.live_dropped.inc(avatar.metrics.dropped)
-            await asyncio.shield(service.in_live(avatar.close))
-    finally:
-        slot.__exit__(None, None, None)
+    avatar = await service.in_live(begin)
+    stack.push_async_callback(_close, service, avatar)
+    service.metrics.live_sessions.inc()
+    await _Session(socket, service, avatar, start).run()
+
+
+async def _close(service: Service, avatar: Avatar) -> None:
+    """Ends an avatar, whatever happens to who waits for it."""
+    service.metrics.live_dropped.inc(avatar.metrics.dropped)
+    await asyncio.shield(service.in_live(avatar.close))
 
 
 class _Session:
