@@ -107,13 +107,6 @@ def create_app(
 
     if (_PAGE / "index.html").is_file():
         app.mount("/", StaticFiles(directory=_PAGE, html=True))
-    if allowed:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=allowed,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization"],
-        )
 
     def guard(inner: Any) -> Guard:
         guards[:] = [
@@ -122,6 +115,13 @@ def create_app(
         return guards[0]
 
     app.add_middleware(guard)
+    if allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization"],
+        )
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import httpx
 
+from joyvasa_lib.integrations.server import app
 from joyvasa_lib.integrations.server.limits import Limits
 from joyvasa_lib.integrations.server.run import check_address, listen
 
@@ -57,6 +59,8 @@ def test_pages_of_other_origins_send_nothing(start: Start) -> None:
         headers={"origin": "https://example.org", "access-control-request-method": "DELETE"},
     )
     assert asked.status_code == 200
+    explained = httpx.get(f"{server.url}/v1/jobs/x", headers={"origin": "https://example.org"})
+    assert explained.headers["access-control-allow-origin"] == "https://example.org"
     evil = httpx.get(f"{server.url}/healthz", headers={"origin": "https://evil.example"})
     assert "access-control-allow-origin" not in evil.headers
 
@@ -138,3 +142,21 @@ def test_answers_are_not_kept_or_framed_by_browsers(start: Start) -> None:
     found = httpx.get(f"{server.url}/v1/jobs/x").headers
     assert found["cache-control"] == "no-store"
     assert found["x-content-type-options"] == "nosniff" and found["x-frame-options"] == "DENY"
+
+
+def test_the_page_is_served_to_everybody_and_nothing_beside_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "index.html").write_text("<!doctype html><script type=module src=live.js></script>")
+    (page / "live.js").write_text("export {}")
+    (tmp_path / "secret").write_text("secret")
+    monkeypatch.setattr(app, "_PAGE", page)
+    server = start(token="open sesame")
+    found = httpx.get(f"{server.url}/")
+    assert found.status_code == 200 and "live.js" in found.text
+    assert "javascript" in httpx.get(f"{server.url}/live.js").headers["content-type"]
+    for path in ("/../secret", "/..%2fsecret", "/absent.js"):
+        assert httpx.get(server.url + path).status_code == 404
+    assert httpx.get(f"{server.url}/v1/jobs/x").status_code == 401
