@@ -41,9 +41,12 @@ def serve(
     # Before anything computes: several avatars share the cores better than the threads of one do.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from joyvasa_lib.integrations.server import run
+    from joyvasa_lib.integrations.server.work.folder import work_folder
 
     model.check()
     own = run.check_address(host, token, open_to_all=open_to_all)
+    with work_folder(folder):
+        pass  # it can be used
     with run.listen(host, port) as listener:
         pipe = model.load()
         _ = pipe.motion_generator  # now, and not when the first client waits

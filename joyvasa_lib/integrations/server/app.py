@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from joyvasa_lib._version import __version__
-from joyvasa_lib.errors import CheckpointError, JoyVASAError, OutputError
-from joyvasa_lib.integrations.server.guard import Guard, refusal
+from joyvasa_lib.errors import JoyVASAError
+from joyvasa_lib.integrations.server.answers import refusal, status_of
+from joyvasa_lib.integrations.server.guard import Guard
 from joyvasa_lib.integrations.server.limits import Limits
 from joyvasa_lib.integrations.server.live.session import live
 from joyvasa_lib.integrations.server.metrics import Metrics
@@ -72,10 +73,6 @@ def create_app(
         with work_folder(folder) as place:
             service = Service(pipe, most, metrics, place)
             app.state.service = service
-            metrics.watch("joyvasa_jobs_waiting", "Jobs that wait.", lambda: service.jobs.waiting)
-            metrics.watch("joyvasa_jobs_running", "Jobs at work.", lambda: service.jobs.running)
-            metrics.watch("joyvasa_portraits", "Portraits kept.", lambda: len(service.portraits))
-            metrics.watch("joyvasa_live_clients", "Live avatars.", lambda: service.live_used)
             started(service)
             try:
                 yield
@@ -90,6 +87,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    state = app.state
+    metrics.watch("joyvasa_jobs_waiting", "Jobs that wait.", lambda: state.service.jobs.waiting)
+    metrics.watch("joyvasa_jobs_running", "Jobs at work.", lambda: state.service.jobs.running)
+    metrics.watch("joyvasa_portraits", "Portraits kept.", lambda: len(state.service.portraits))
+    metrics.watch("joyvasa_live_clients", "Live avatars.", lambda: state.service.live_used)
     app.include_router(router)
     app.add_exception_handler(JoyVASAError, _explain)
     app.add_exception_handler(QueueFull, _queue_full)
@@ -127,12 +129,7 @@ def create_app(
 
 async def _explain(_: Request, error: Exception) -> JSONResponse:
     """What a client sent cannot be used, or the server cannot do it: in one line."""
-    status = 422
-    if isinstance(error, OutputError):
-        status = 507
-    elif isinstance(error, CheckpointError):
-        status = 500
-    return refusal(status, " ".join(str(error).split()))
+    return refusal(status_of(error), " ".join(str(error).split()))
 
 
 async def _queue_full(_: Request, error: Exception) -> JSONResponse:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from joyvasa_lib.integrations.server.answers import refusal
 from joyvasa_lib.integrations.server.limits import Limits
 from joyvasa_lib.integrations.server.metrics import Metrics
 from joyvasa_lib.integrations.server.web import HTTPException, JSONResponse
@@ -173,20 +173,6 @@ class _Arriving:
         if self._open:
             self._open = False
             self._arrived()
-
-
-def refusal(status: int, detail: str, retry: str | None = None) -> JSONResponse:
-    """An answer that says in one line why something is refused.
-
-    Args:
-        status: of HTTP.
-        detail: the line.
-        retry: seconds after which to try again.
-    """
-    headers = {} if retry is None else {"retry-after": retry}
-    if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.SERVICE_UNAVAILABLE):
-        headers["connection"] = "close"  # what still arrives is not read
-    return JSONResponse({"detail": detail}, status, headers)
 
 
 def too_large(limits: Limits) -> JSONResponse:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from joyvasa_lib._version import __version__
 from joyvasa_lib.errors import OptionError
+from joyvasa_lib.integrations.server.answers import status_of
 from joyvasa_lib.integrations.server.service import Service
 from joyvasa_lib.integrations.server.web import (
     APIRouter,
@@ -117,7 +118,7 @@ async def make_video(request: Request, form: Annotated[JobForm, _MULTIPART]) -> 
     await service.jobs.remove(job)
     if job.state == "cancelled":
         raise HTTPException(503, "The server stops", {"retry-after": "10"})
-    raise HTTPException(500, job.error)
+    raise HTTPException(500 if job.failure is None else status_of(job.failure), job.error)
 
 
 @router.post("/v1/portraits", status_code=201, tags=["portraits"])

@@ -96,6 +96,7 @@ def test_two_servers_of_one_folder_leave_each_others_files(tmp_path: Path) -> No
         (("--queue", 0), "queue must be"),
         (("--port", 99999), "port must be"),
         (("--token", ""), "ASCII"),
+        (("--folder", "absent/folder"), "choose another --folder"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(arguments: tuple[object], part: str) -> None:

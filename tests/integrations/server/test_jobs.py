@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from joyvasa_lib import JoyVASAPipeline
-from joyvasa_lib.errors import Cancelled, OutputError
+from joyvasa_lib.errors import Cancelled, MediaError, OutputError
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.video import probe
 from places import DEMO
@@ -51,7 +51,7 @@ class Work:
             self.stopped += 1
             raise
         if self.error is not None:
-            raise self.error
+            raise type(self.error)(str(self.error).replace("OUTPUT", str(output)))
         output.write_bytes(b"video")
         report(10, 10)
 
@@ -181,18 +181,20 @@ def test_the_result_is_there_when_the_job_is_done(start: Start, work: Work) -> N
 
 def test_why_a_job_failed_is_told_without_the_servers_folders(start: Start, work: Work) -> None:
     server = start()
-    for error, told in (
-        (OutputError(f"No room in {server.folder}"), "No room"),
-        (ZeroDivisionError("secret"), "the server's log says why"),
+    for raised, status, told in (
+        (OutputError("No room for OUTPUT"), 507, "No room"),
+        (MediaError("It is damaged near its end"), 422, "damaged"),
+        (ZeroDivisionError("secret"), 500, "the server's log says why"),
     ):
-        work.error = error
+        work.error = raised
         job = begin(server)
         work.goes_on.set()
         until(lambda job=job: state(server, job)["state"] == "failed")
-        assert told in state(server, job)["error"] and "secret" not in state(server, job)["error"]
+        error = state(server, job)["error"]
+        assert told in error and "secret" not in error and str(server.folder) not in error
         assert httpx.get(f"{server.url}/v1/jobs/{job['id']}/result").status_code == 409
         answer = httpx.post(f"{server.url}/v1/animate", files=files(), timeout=HANGS)
-        assert answer.status_code == 500 and told in answer.json()["detail"]
+        assert answer.status_code == status and told in answer.json()["detail"]
 
 
 def test_results_go_after_a_while_and_the_oldest_first(start: Start, work: Work) -> None:

@@ -35,6 +35,7 @@ class Job:
         done: frames made so far.
         total: frames in all; 0 until that is known.
         error: why it failed, in one line.
+        failure: what it failed with.
         warnings: what makes a good result doubtful.
         finished: set when it is done, failed or cancelled.
         changed: time of the clock when its state changed last.
@@ -47,6 +48,7 @@ class Job:
         self.state = "queued"
         self.done = self.total = 0
         self.error: str | None = None
+        self.failure: BaseException | None = None
         self.finished = asyncio.Event()
         self.changed = 0.0
         self._cancelled = False
@@ -215,7 +217,7 @@ class Jobs:
         elif isinstance(error, Cancelled):
             self._end(job, "cancelled")
         else:
-            known = isinstance(error, JoyVASAError)
+            job.failure, known = error, isinstance(error, JoyVASAError)
             if not known:
                 _log.error("A job failed", exc_info=error)
             told = str(error).replace(str(job.folder), "the server's folder")
