@@ -20,6 +20,7 @@ from PIL import Image
 
 from joyvasa_lib.integrations.server.limits import Limits
 from joyvasa_lib.media.image import load_image
+from joyvasa_lib.speech.style import style_track
 from live_parts import make_avatar, tone
 
 HANGS = 60.0
@@ -39,6 +40,8 @@ class QuickPipe:
         return SimpleNamespace(crop=SimpleNamespace(full_image=load_image(image)), warnings=())
 
     def live(self, portrait: Any, **options: Any) -> Any:
+        if options["style"] is not None:
+            style_track(options["style"])
         return make_avatar(**self.parts)
 
 

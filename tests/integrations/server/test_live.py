@@ -171,6 +171,8 @@ def test_orders_are_obeyed_and_wrong_ones_explained(start: Start) -> None:
                 json.dumps({"type": "style", "value": {"head": "much"}}),
                 json.dumps({"type": "style", "value": 3}),
                 json.dumps({"type": "dance"}),
+                '{"type": "emotion", "value": "\\ud800:0.5"}',
+                '{"type": "\\ud800"}',
                 "[" * 5000,
                 "hello",
                 b"\0",
@@ -190,7 +192,8 @@ def test_orders_are_obeyed_and_wrong_ones_explained(start: Start) -> None:
         return [one["message"] for one in told]
 
     told = talk(work())
-    parts = ["glee", "text", "head", "style", "'dance'", "JSON", "JSON", "odd", "more than 2 s"]
+    parts = ["glee", "text", "head", "style", "'dance'", "ud800", "ud800", "JSON", "JSON", "odd"]
+    parts.append("more than 2 s")
     for part, message in zip(parts, told, strict=True):
         assert part.lower() in message.lower() and "\n" not in message
 
@@ -201,6 +204,9 @@ def test_orders_are_obeyed_and_wrong_ones_explained(start: Start) -> None:
         ({"type": "flush"}, "first message is start"),
         ({"type": "start"}, "portrait"),
         ({"type": "start", "portrait": "guess"}, "not kept"),
+        ({"type": "start", "portrait": "{id}", "emotion": "\ud800"}, "emotion"),
+        ({"type": "start", "portrait": "{id}", "style": "wild"}, "'wild'"),
+        ({"type": "start", "portrait": "{id}", "style": ["wild"]}, "style"),
         ({"type": "start", "portrait": "{id}", "size": 4096}, "at most 512"),
         ({"type": "start", "portrait": "{id}", "sample_rate": 7}, "sample_rate"),
         ({"type": "start", "portrait": "{id}", "quality": 0}, "quality"),

@@ -8,7 +8,7 @@ their sound, so that a slow client sees fewer frames and nothing piles up.
 from __future__ import annotations
 
 import asyncio
-import logging
+import json
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -23,8 +23,6 @@ from joyvasa_lib.integrations.server.service import Service
 from joyvasa_lib.integrations.server.web import WebSocket, WebSocketDisconnect
 from joyvasa_lib.live.avatar import Avatar
 from joyvasa_lib.speech.notation import read_style
-
-_log = logging.getLogger(__name__)
 
 DONE, LEAVING, REFUSED, FAILED, BUSY = 1000, 1001, 1008, 1011, 1013
 """Codes with which a connection is closed: as asked, by a server that stops, for what a client did,
@@ -63,7 +61,7 @@ async def live(socket: WebSocket, service: Service, *, known: bool) -> None:
     except _End as end:
         with suppress(WebSocketDisconnect, RuntimeError):  # it is gone
             if end.message:
-                await socket.send_json({"type": "error", "message": end.message})
+                await _tell(socket, {"type": "error", "message": end.message})
             await socket.close(end.code, _shortened(end.message))
     except WebSocketDisconnect:
         pass
@@ -119,7 +117,8 @@ class _Session:
     async def run(self) -> None:
         """Until one of both ends."""
         width, height = self._avatar.size
-        await self._socket.send_json(
+        await _tell(
+            self._socket,
             {
                 "type": "ready",
                 "width": width,
@@ -127,7 +126,7 @@ class _Session:
                 "fps": self._avatar.fps,
                 "sample_rate": self._start.sample_rate,
                 "warnings": list(self._avatar.warnings),
-            }
+            },
         )
         stopping = self._service.stopping.wait()
         tasks = [asyncio.ensure_future(one) for one in (self._take(), self._show(), stopping)]
@@ -180,7 +179,7 @@ class _Session:
             except LiveError:
                 raise
             except JoyVASAError as error:
-                await self._socket.send_json({"type": "error", "message": str(error)})
+                await _tell(self._socket, {"type": "error", "message": str(error)})
 
     def _hear(self, data: bytes) -> None:
         """Sound, which is said or heard.
@@ -222,7 +221,7 @@ class _Session:
             avatar.set_style(_style(value))
         elif kind == "metrics":
             told = {**avatar.metrics.to_dict(), "waiting": avatar.waiting}
-            await self._socket.send_json({"type": "metrics", **told})
+            await _tell(self._socket, {"type": "metrics", **told})
         elif kind == "close":
             return False
         else:
@@ -231,6 +230,11 @@ class _Session:
                 "emotion, style, metrics and close"
             )
         return True
+
+
+async def _tell(socket: WebSocket, message: dict[str, Any]) -> None:
+    """Sends a text message: of ASCII alone, since a client's text may hold half a character."""
+    await socket.send_text(json.dumps(message))
 
 
 def _style(value: Any) -> Any:
@@ -247,4 +251,4 @@ def _style(value: Any) -> Any:
 
 
 def _shortened(message: str) -> str:
-    return message.encode()[:_LONGEST_REASON].decode(errors="ignore")
+    return message.encode(errors="replace")[:_LONGEST_REASON].decode(errors="ignore")
