@@ -234,7 +234,7 @@ class _Session:
 
 async def _tell(socket: WebSocket, message: dict[str, Any]) -> None:
     """Sends a text message: of ASCII alone, since a client's text may hold half a character."""
-    await socket.send_text(json.dumps(message))
+    await socket.send_text(json.dumps(message, separators=(",", ":")))
 
 
 def _style(value: Any) -> Any:
