@@ -28,6 +28,8 @@ LONGEST = (
     "tests/cli/test_evaluate.py",
     "tests/training/loop/test_run.py",
     "tests/portrait/compact/test_reading.py",
+    "tests/integrations/app/test_in_browser.py",
+    "tests/integrations/app/test_live_page.py",
     "tests/cli/test_animate.py",
     "tests/cli/test_bad_input.py",
 )
