@@ -18,6 +18,7 @@ from joyvasa_lib.cli import (
     idle,
     inspect,
     live,
+    page,
     serve,
     train,
 )
@@ -41,6 +42,7 @@ app.command("drive")(drive.drive)
 app.command("idle")(idle.idle)
 app.command("live")(live.live)
 app.command("serve")(serve.serve)
+app.command("app")(page.app)
 app.command("edit")(emotion.edit)
 app.command("emotions")(emotion.emotions)
 app.command("inspect")(inspect.inspect)
