@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from joyvasa_lib.concurrency import in_background
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.integrations.app.studio import Studio
 from joyvasa_lib.integrations.server.limits import Limits
+from joyvasa_lib.integrations.server.work.folder import work_folder
 from joyvasa_lib.pipeline import JoyVASAPipeline
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """Names by which this computer calls itself."""
 PORT = 7860
 _FOLDER = "GRADIO_TEMP_DIR"
+_GRACE = 20.0
+"""Seconds in which everything ends."""
 
 
 class RunningApp:
@@ -58,17 +59,22 @@ class RunningApp:
         """
         self.url = url
         self._server, self._stop, self._resources = server, stop, resources
-        self._thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listening]}, name="joyvasa-app", daemon=True
-        )
-        self._thread.start()
-        while not server.started and self._thread.is_alive():
-            time.sleep(0.01)
+        self._ended = threading.Event()  # a join that is interrupted takes its thread for ended
+
+        def run() -> None:
+            try:
+                server.run(sockets=[listening])
+            finally:
+                self._ended.set()
+
+        threading.Thread(target=run, name="joyvasa-app", daemon=True).start()
+        while not server.started and not self._ended.wait(0.01):
+            pass
 
     def wait(self) -> None:
         """Returns when it is closed; Ctrl-C raises KeyboardInterrupt here."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)
+        while not self._ended.wait(0.5):
+            pass
 
     def close(self) -> None:
         """Ends it, and removes all that was uploaded and made. May be called again."""
@@ -77,7 +83,7 @@ class RunningApp:
         log.setLevel(logging.CRITICAL)  # that browsers are still there is no error
         self._stop()
         self._server.should_exit = True
-        self._thread.join(10.0)
+        self._ended.wait(_GRACE)
         log.setLevel(level)
         self._resources.close()
 
@@ -114,6 +120,7 @@ def start_app(
         OptionError: the port is not a whole number from 0 to 65535, or is taken; there is no such
             address here; or others could use it, and nobody said that they may.
         CheckpointError: the pipeline cannot be loaded.
+        OutputError: there is no place for uploads.
     """
     checked_int("port", port, least=0, most=65535)
     with ExitStack() as stack:
@@ -134,7 +141,6 @@ def start_app(
         loaded = load if isinstance(load, JoyVASAPipeline) else load()
         in_background(lambda: loaded.motion_generator, "joyvasa-app-load")
         studio = Studio(loaded, folder / "results")
-        stack.callback(studio.close)
         live = Live(loaded, folder / "portraits", Limits(), hosts)
         config = uvicorn.Config(
             _application(studio, live, hosts),
@@ -144,19 +150,24 @@ def start_app(
             ws_max_size=LONGEST_MESSAGE,
             ws_per_message_deflate=False,  # JPEG is compressed already
         )
+
+        def stop() -> None:
+            studio.close()
+            live.stop()
+
         name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{listening.getsockname()[1]}"
-        return RunningApp(url, uvicorn.Server(config), listening, live.stop, stack.pop_all())
+        return RunningApp(url, uvicorn.Server(config), listening, stop, stack.pop_all())
 
 
 @contextmanager
 def _gradio_folder() -> Iterator[Path]:
     """A folder for all that is uploaded and made, which gradio is told of; it goes at the end."""
     before = os.environ.get(_FOLDER)
-    with tempfile.TemporaryDirectory(prefix="joyvasa-app-", ignore_cleanup_errors=True) as name:
-        os.environ[_FOLDER] = name
+    with work_folder() as folder:
+        os.environ[_FOLDER] = str(folder)
         try:
-            yield Path(name)
+            yield folder
         finally:
             if before is None:
                 del os.environ[_FOLDER]
