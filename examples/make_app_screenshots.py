@@ -19,7 +19,7 @@ from PIL import Image
 import joyvasa_lib
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
-from browser import chromium, element, until
+from browser import chromium, element, press, until
 from joyvasa_lib.integrations.app.start import start_app
 
 DEMO = Path(joyvasa_lib.__file__).parent / "demo_assets"
@@ -60,10 +60,10 @@ def talk(page: Any, output: Path) -> None:
     give(page, "#portrait input[type=file]", PORTRAIT)
     give(page, "#speech input[type=file]", SPEECH)
     element(page, "#portrait img")
-    element(page, "#emotion input").click()
+    press(page, "#emotion input")
     options = until(lambda: page.find_elements("css selector", "[role=option]"), "emotions")
     next(option for option in options if option.text.endswith("happiness")).click()
-    element(page, "#make").click()
+    press(page, "#make")
     video = element(page, "#result video", 300.0)
     until(lambda: "made in" in element(page, "#notes").text, "the video")
     page.execute_script(f"arguments[0].pause(); arguments[0].currentTime = {MOMENT}", video)
@@ -80,7 +80,7 @@ def live(page: Any, output: Path) -> None:
     until(lambda: page.execute_script(state) == "idle", "an avatar", 120.0)
     give(page, "#recording", SPEECH)
     until(lambda: element(page, "#play").is_enabled(), "a recording")
-    element(page, "#play").click()
+    press(page, "#play")
     until(lambda: page.execute_script(state) == "speaking", "speech")
     time.sleep(2.5)
     page.switch_to.default_content()
@@ -92,7 +92,7 @@ def emotions(page: Any, output: Path) -> None:
     turn_to(page, "Emotions")
     give(page, "#sheet-portrait input[type=file]", PORTRAIT)
     element(page, "#sheet-portrait img")
-    element(page, "#draw").click()
+    press(page, "#draw")
     element(page, "#sheet img", 300.0)
     take(page, output, 1000)
 

@@ -91,6 +91,28 @@ def element(driver: WebDriver, selector: str, seconds: float = 30.0) -> Any:
     return until(lambda: driver.find_elements("css selector", selector), selector, seconds)[0]
 
 
+def press(driver: WebDriver, selector: str, seconds: float = 30.0) -> None:
+    """Clicks on the first element of a CSS selector, once nothing lies over it any longer."""
+    from selenium.common.exceptions import (
+        ElementClickInterceptedException,
+        ElementNotInteractableException,
+        StaleElementReferenceException,
+    )
+
+    def pressed() -> bool:
+        try:
+            element(driver, selector, seconds).click()
+        except (
+            ElementClickInterceptedException,
+            ElementNotInteractableException,
+            StaleElementReferenceException,
+        ):
+            return False
+        return True
+
+    until(pressed, f"a press on {selector}", seconds)
+
+
 def asked_hosts(driver: WebDriver) -> set[str]:
     """Hosts that pages sent requests to since this was called last."""
     hosts = set()

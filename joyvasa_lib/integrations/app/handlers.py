@@ -119,9 +119,7 @@ def told(*files: str | None) -> Iterator[None]:
         text = " ".join(str(error).split())
         for file in filter(None, files):
             text = text.replace(str(file), Path(file).name)
-        raise gr.Error(
-            html.escape(text), duration=None, title="That did not work", print_exception=False
-        ) from error
+        raise gr.Error(html.escape(text), duration=None, print_exception=False) from error
 
 
 def notes(line: str, warnings: tuple[str, ...] = ()) -> str:

@@ -21,7 +21,9 @@ CSS = """
 .notes .warning::before {content: "Note: "; font-weight: 600;}
 #small-print {text-align: center; font-size: 13px; color: var(--body-text-color-subdued);}
 #live {padding: 0 !important;}
-#live iframe {width: 100%; height: 720px; border: 0; border-radius: 12px; display: block;}
+#live iframe {width: 100%; height: 720px; border: 0; border-radius: 12px; display: block;
+  color-scheme: light;}
+.dark #live iframe {color-scheme: dark;}
 """
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import places
-from browser import asked_hosts, complaints, element, until
+from browser import asked_hosts, complaints, element, press, until
 from joyvasa_lib import JoyVASAPipeline
 from joyvasa_lib.integrations.app.start import start_app
 from joyvasa_lib.media.audio import load_speech, write_wav
@@ -67,7 +67,7 @@ def test_from_a_picture_and_a_recording_to_a_video_that_plays(
     give(page, "#speech", sentence)
     element(page, "#portrait img")
     element(page, "#speech .controls, #speech [data-testid*=waveform]")
-    element(page, "#make").click()
+    press(page, "#make")
     video = element(page, "#result video", 120.0)
     until(lambda: page.execute_script("return arguments[0].currentTime > 0.5", video), "playing")  # type: ignore[no-untyped-call]
     size = page.execute_script("return [arguments[0].videoWidth, arguments[0].duration]", video)  # type: ignore[no-untyped-call]
@@ -78,7 +78,7 @@ def test_from_a_picture_and_a_recording_to_a_video_that_plays(
 
 
 def test_the_example_is_there_at_a_press(page: WebDriver) -> None:
-    element(page, "#example").click()
+    press(page, "#example")
     assert "astronaut.jpg" in element(page, "#portrait img").get_attribute("src")
 
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_image_gives_a_message(page: WebDriver, tmp_path: Path
 
 
 def test_what_is_missing_is_told(page: WebDriver) -> None:
-    element(page, "#make").click()
+    press(page, "#make")
     assert "Choose a portrait first" in message(page)
 
 
@@ -104,7 +104,7 @@ def test_emotions_are_drawn_on_one_sheet(page: WebDriver, monkeypatch: pytest.Mo
     turn_to(page, "Emotions")
     give(page, "#sheet-portrait", ASTRONAUT)
     element(page, "#sheet-portrait img")
-    element(page, "#draw").click()
+    press(page, "#draw")
     image = element(page, "#sheet img", 120.0)
     until(lambda: page.execute_script("return arguments[0].naturalWidth", image) == 8 * 168, "it")  # type: ignore[no-untyped-call]
 
