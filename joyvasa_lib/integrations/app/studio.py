@@ -20,7 +20,7 @@ from joyvasa_lib.errors import Cancelled, OptionError
 from joyvasa_lib.evaluation.contact_sheet import Cell, contact_sheet, emotion_cells, unit_cells
 from joyvasa_lib.integrations.app.choices import Choices
 from joyvasa_lib.media.audio import load_speech
-from joyvasa_lib.media.image import LARGEST_KEPT, SYNTHETIC_IMAGE, save_image
+from joyvasa_lib.media.image import LARGEST_KEPT, save_image
 from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 
 SHEETS: dict[str, Callable[[], list[Cell]]] = {
@@ -201,7 +201,7 @@ class Studio:
             self.pipe, encoded, groups, progress=lambda done: tell("Drawing", done, total)
         )
         with self._place("emotions.png") as path:
-            save_image(path, image, SYNTHETIC_IMAGE)
+            save_image(path, image)
         return Sheet(path, total, encoded.warnings)
 
     @contextmanager
