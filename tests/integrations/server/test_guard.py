@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from web_server import Running, picture
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import httpx
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from joyvasa_lib.integrations.server import app
 from joyvasa_lib.integrations.server.limits import Limits
@@ -160,3 +164,31 @@ def test_the_page_is_served_to_everybody_and_nothing_beside_it(
     for path in ("/../secret", "/..%2fsecret", "/absent.js"):
         assert httpx.get(server.url + path).status_code == 404
     assert httpx.get(f"{server.url}/v1/jobs/x").status_code == 401
+
+
+def greeted(address: str, **headers: str) -> str:
+    """What a live client is told that says nothing of use, or the status of its refusal."""
+    try:
+        with connect(address, additional_headers=headers) as client:
+            with suppress(ConnectionClosed):  # it is told before it speaks
+                client.send("{}")
+            return str(json.loads(client.recv())["message"])
+    except InvalidStatus as error:
+        return str(error.response.status_code)
+
+
+def test_pages_of_other_origins_do_not_talk(start: Start) -> None:
+    server = start(origins=["https://example.org"], hosts=["127.0.0.1"])
+    assert greeted(server.live, Origin="https://evil.example") == "403"
+    assert greeted(server.live, Origin="null") == "403"
+    assert "JSON object" in greeted(server.live, Origin=server.url)
+    assert "JSON object" in greeted(server.live, Origin="https://example.org")
+    assert "JSON object" in greeted(server.live), "programs have no origin"
+
+
+def test_a_live_client_without_the_token_is_told(start: Start) -> None:
+    server = start(token="open sesame")
+    assert "token" in greeted(server.live)
+    assert "token" in greeted(f"{server.live}?token=open")
+    assert "JSON object" in greeted(f"{server.live}?token=open%20sesame")
+    assert "JSON object" in greeted(server.live, Authorization="Bearer open sesame")

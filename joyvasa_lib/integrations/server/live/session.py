@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -29,6 +30,8 @@ DONE, LEAVING, REFUSED, FAILED, BUSY = 1000, 1001, 1008, 1011, 1013
 for what the server could not, and for want of room (RFC 6455, section 7.4)."""
 _FIRST = 10.0
 """Seconds in which the first message must come."""
+_UTTERANCES, _WITHIN = 60, 30.0
+"""Utterances that are ended in so many seconds at most; each takes memory, however short it is."""
 _LONGEST_REASON = 120
 """Bytes of the reason of a close."""
 
@@ -113,6 +116,8 @@ class _Session:
         self._socket, self._service, self._avatar = socket, service, avatar
         self._start = start
         self._listens = False
+        self._open = False  # whether something was said since the last end
+        self._ends: deque[float] = deque(maxlen=_UTTERANCES)  # when utterances were ended
 
     async def run(self) -> None:
         """Until one of both ends."""
@@ -198,21 +203,42 @@ class _Session:
                 f"More than {most} s of speech would wait; this piece is not said; send it later"
             )
         self._avatar.push_audio(data, rate)
+        self._open = True
+
+    def _flush(self) -> None:
+        """Ends the utterance.
+
+        Raises:
+            MediaError: too many were ended in a short time.
+            LiveError: the avatar cannot go on.
+        """
+        if not self._open:
+            return
+        now = asyncio.get_running_loop().time()
+        if len(self._ends) == _UTTERANCES and now - self._ends[0] < _WITHIN:
+            raise MediaError(
+                f"More than {_UTTERANCES} utterances in {_WITHIN:g} s; this one is not ended yet"
+            )
+        self._avatar.flush()
+        self._ends.append(now)
+        self._open = False
 
     async def _obey(self, message: dict[str, Any]) -> bool:
         """An order; whether the conversation goes on.
 
         Raises:
             OptionError: there is no such order, or its value is not allowed.
+            MediaError: too many utterances were ended in a short time.
             LiveError: the avatar cannot go on.
         """
         avatar, kind, value = self._avatar, message["type"], message.get("value")
         if kind in ("say", "listen"):
             self._listens = kind == "listen"
         elif kind == "flush":
-            avatar.flush()
+            self._flush()
         elif kind == "interrupt":
             avatar.interrupt()
+            self._ends.clear()
         elif kind == "emotion":
             if value is not None and (not isinstance(value, str) or len(value) > 500):
                 raise OptionError("The value of emotion is a text of at most 500 characters")
