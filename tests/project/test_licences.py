@@ -39,7 +39,7 @@ SPOKEN = {
 
 NOTICE = (places.ROOT / "NOTICE").read_text("utf-8")
 PACKAGE = places.ROOT / "joyvasa_lib"
-OWN = ("*.py", "*.md", "py.typed")
+OWN = ("*.py", "*.md", "py.typed", "*.html", "*.js", "*.css")
 """Files that are the project's own by what they are."""
 
 
