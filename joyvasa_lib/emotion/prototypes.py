@@ -9,17 +9,20 @@ more weakly those that at least half of them show.
 Intensities: EMFACS grades few units and Du et al. none. Those at level 1 were chosen on rendered
 portraits so that viewers recognise the emotion; the strongest unit of each is 1. One grade is not
 followed: the upper lid that EMFACS raises slightly in surprise (5B) was not seen at all.
+
+Axis legend: ``t`` frames, ``n`` components of an emotion, ``b`` basic emotions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
 
+from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.emotion.facs import parse_facs
 from joyvasa_lib.emotion.vector import EmotionVector, checked_intensity
 from joyvasa_lib.errors import OptionError
@@ -155,3 +158,26 @@ def named_emotion(name: str, level: float = 1.0) -> EmotionVector:
         OptionError: unknown name or level out of range.
     """
     return checked_intensity(f"The level of {name}", level) * prototype(name).emotion
+
+
+_SHARPNESS = 8
+"""Exponent of the similarity to basic emotions. It makes fear move as fear, although its vector has
+a similarity of three quarters to surprise."""
+
+
+@lru_cache(maxsize=1)
+def _directions() -> Curve:
+    """Basic emotions [b, n], of unit length."""
+    vectors = np.stack([one.emotion.vector for one in BASIC.values()])
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def likeness(vectors: Curve) -> Curve:
+    """Shares [t, b] of the basic emotions in emotions [t, n], in the order of ``BASIC``.
+
+    They follow the cosine similarity and sum to 1, or to 0 where none is similar.
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = np.maximum(vectors @ _directions().T, 0.0) / np.maximum(length, 1e-9)
+    weight = similarity**_SHARPNESS
+    return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-9))

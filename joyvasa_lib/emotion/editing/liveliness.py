@@ -22,8 +22,7 @@ import numpy as np
 from joyvasa_lib.emotion.action_units import COMPONENTS, UNIT_OF
 from joyvasa_lib.emotion.curve import Curve
 from joyvasa_lib.emotion.editing.unfolding import Unfolding
-from joyvasa_lib.emotion.likeness import likeness
-from joyvasa_lib.emotion.prototypes import BASIC
+from joyvasa_lib.emotion.prototypes import BASIC, likeness
 from joyvasa_lib.motion.living.curves import Change, Changes
 from joyvasa_lib.motion.living.eyes import CLOSED, CLOSING, OPENING, blink_shape
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from joyvasa_lib.checks import checked_float
 from joyvasa_lib.emotion.keyframes.curve import SHORTEST_CHANGE, Keyframe
-from joyvasa_lib.emotion.likeness import likeness
 from joyvasa_lib.emotion.notation import parse_emotion
-from joyvasa_lib.emotion.prototypes import BASIC, NEUTRAL
+from joyvasa_lib.emotion.prototypes import BASIC, NEUTRAL, likeness
 from joyvasa_lib.emotion.vector import EmotionVector
 
 COURSES: Mapping[str, tuple[float, float]] = MappingProxyType(
