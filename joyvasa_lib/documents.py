@@ -39,6 +39,19 @@ def read_json(path: Path) -> Any:
     return parse_json(_read(path, "json_bytes"))
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file: names with values.
+
+    Raises:
+        OSError: the file cannot be read.
+        DocumentError: as :func:`read_json`, or the value is not an object.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise DocumentError(f"it holds a {type(found).__name__} instead of an object {{...}}")
+    return found
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text.
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from joyvasa_lib.budgets import Budgets, set_budgets
-from joyvasa_lib.documents import DEEPEST, DocumentError, parse_json, parse_yaml, read_json
+from joyvasa_lib.documents import (
+    DEEPEST,
+    DocumentError,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_object,
+)
 from joyvasa_lib.emotion.timeline import EmotionTimeline
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.recipes import read_recipe
@@ -130,3 +137,15 @@ def test_a_pipe_given_as_a_document_does_not_wait(tmp_path: Path) -> None:
     for path in (tmp_path / "a.json", Path("/dev/zero")):
         with pytest.raises(DocumentError, match="pipe, socket or device"):
             read_json(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"a"', "[[1]]"])
+def test_a_file_of_anything_but_an_object_is_refused_where_one_is_due(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DocumentError, match="instead of an object"):
+        read_object(tmp_path / "x.json")
+    with pytest.raises(CheckpointError, match="normalizer"):
+        (tmp_path / "normalizer.json").write_text(text)
+        MotionNormalizer.from_pretrained(tmp_path)

@@ -21,7 +21,7 @@ from pathlib import Path
 from shlex import quote
 
 from joyvasa_lib._version import __version__
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -116,7 +116,7 @@ def read_index(folder: Path) -> CheckpointIndex:
     if not path.is_file():
         return CheckpointIndex()
     try:
-        about = read_json(path)
+        about = read_object(path)
         index = CheckpointIndex(str(about["preset"]), str(about["subject"]), bool(about["speech"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

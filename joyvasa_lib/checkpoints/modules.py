@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -19,13 +20,13 @@ from joyvasa_lib.checkpoints.build_limits import check_buildable
 from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS
 from joyvasa_lib.checkpoints.int8 import pack, unpack
 from joyvasa_lib.checkpoints.tensors import read_tensors
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-_FAULTS = (
+NETWORK_FAULTS = (
     *(TypeError, ValueError, RuntimeError, LookupError, AttributeError),
-    *(ArithmeticError, MemoryError),
+    *(ArithmeticError, MemoryError, StrictDataclassError),
 )
 """What networks raise for configurations that are not theirs."""
 Shapes = Mapping[str, tuple[int, ...]]
@@ -52,7 +53,7 @@ def load_module(
     try:
         check_buildable(build, config, len(stored), sum(t.numel() for t in stored.values()))
         network = build(**config)
-    except _FAULTS as error:
+    except NETWORK_FAULTS as error:
         raise CheckpointError(
             f"{folder / CONFIG} does not load ({error}); save or download it again"
         ) from error
@@ -68,7 +69,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        config = read_json(path)
+        config = read_object(path)
         return {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in config.items()

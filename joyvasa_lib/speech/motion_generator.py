@@ -18,7 +18,7 @@ from joyvasa_lib.checkpoints.folder import is_stage_two, resolve_checkpoint
 from joyvasa_lib.checkpoints.hub import locate_checkpoint
 from joyvasa_lib.checkpoints.modules import load_module, save_module
 from joyvasa_lib.checks import checked_int
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.media.files import atomic_folder
@@ -266,10 +266,13 @@ class MotionGenerator:
         folder = resolve_checkpoint(found, portrait=False)
         path = folder / "scheduler" / SCHEDULER_FILE
         try:
-            about = read_json(path)
-            betas, prediction_type = about["trained_betas"], about["prediction_type"]
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"No usable scheduler configuration at {path}.") from error
+            about = read_object(path)
+            betas = np.asarray(about["trained_betas"], np.float32)
+            prediction_type = about["prediction_type"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"No usable scheduler configuration at {path} ({error!r})."
+            ) from error
         if prediction_type not in PREDICTIONS:
             raise CheckpointError(
                 f"{path} says that the denoiser predicts {prediction_type!r}; known are "
@@ -288,7 +291,7 @@ class MotionGenerator:
                 f"In {folder} the denoiser expects features of width {denoiser.config.audio_dim} "
                 f"and the speech encoder gives {encoder.feature_dim}."
             )
-        return cls(encoder, denoiser, normalizer, np.asarray(betas, np.float32), prediction_type)
+        return cls(encoder, denoiser, normalizer, betas, prediction_type)
 
 
 def _run(stream: SpeechStream, chunks: Iterable[NDArray[np.float32]]) -> Iterator[Motion]:

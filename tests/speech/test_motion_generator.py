@@ -348,3 +348,23 @@ def test_the_models_own_blinks_can_be_kept(model: MotionGenerator, speech_like: 
     others = np.delete(np.arange(52), lids)
     np.testing.assert_allclose(placed[:, others], own[:, others], atol=2e-2)
     assert np.abs(placed[:, lids] - own[:, lids]).max() > 0.3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "3",
+        '{"trained_betas": 1}',
+        '{"trained_betas": [0.1, [0.2]], "prediction_type": "sample"}',
+        '{"trained_betas": {"a": 1}, "prediction_type": "sample"}',
+        '{"trained_betas": ["x"], "prediction_type": "sample"}',
+    ],
+)
+def test_a_scheduler_file_without_usable_numbers_is_refused(
+    model: MotionGenerator, tmp_path: Path, content: str
+) -> None:
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "scheduler" / "scheduler_config.json").write_text(content)
+    with pytest.raises(CheckpointError, match="No usable scheduler"):
+        MotionGenerator.from_pretrained(tmp_path / "model")

@@ -13,7 +13,7 @@ from joyvasa_lib.checkpoints.file_kind import SAFETENSORS, file_kind
 from joyvasa_lib.checkpoints.official.files import TITLES
 from joyvasa_lib.checkpoints.tensors import read_tensors
 from joyvasa_lib.checkpoints.unpickle import read_checkpoint
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def read_encoder_config(path: Path) -> dict[str, Any]:
         CheckpointError: the file cannot be read.
     """
     try:
-        return dict(read_json(path))
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); download it again") from error
 

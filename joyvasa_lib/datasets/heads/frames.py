@@ -23,7 +23,7 @@ from joyvasa_lib.datasets.heads.drawing.styles import random_style
 from joyvasa_lib.datasets.heads.drawing.texture import SkinMap
 from joyvasa_lib.datasets.heads.shape import random_blendshapes, random_shape
 from joyvasa_lib.datasets.prepared.shards import encode_images, save_tensors
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import OptionError, OutputError
 from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.keypoints import rotation_matrix
@@ -153,7 +153,7 @@ def _begin(folder: Path, config: HeadFramesConfig) -> None:
     index = folder / INDEX
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        before = read_json(index) if index.exists() else about
+        before = read_object(index) if index.exists() else about
     except (OSError, ValueError) as error:
         raise OutputError(f"Cannot use the folder {folder} ({error}); choose another") from error
     changed = [name for name in about if before.get(name) != about[name]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from joyvasa_lib.datasets.prepared.statistics import Moments
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import MediaError
 from joyvasa_lib.media.files import write_text
 from joyvasa_lib.motion.data import FPS
@@ -139,7 +139,7 @@ class PreparedIndex:
         """
         path = Path(folder) / INDEX
         try:
-            about = read_json(path)
+            about = read_object(path)
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}")
             if about["version"] > VERSION:

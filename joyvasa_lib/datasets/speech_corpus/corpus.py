@@ -23,7 +23,7 @@ from joyvasa_lib.datasets.speech_corpus.phonemes import CLOSURES, PHONEME_CLASSE
 from joyvasa_lib.datasets.speech_corpus.recordings import SPLITS
 from joyvasa_lib.datasets.speech_corpus.speech_recording import write_recording
 from joyvasa_lib.datasets.speech_corpus.text.sentences import languages
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import DocumentError, read_object
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.recipes import Count, Positive, Share, Whole, recipe
@@ -186,7 +186,10 @@ def _check_recipe(folder: Path, wanted: dict[str, Any]) -> None:
     path = folder / "corpus.json"
     if not path.exists():
         return
-    made = read_json(path)
+    try:
+        made = read_object(path)
+    except (OSError, DocumentError) as error:
+        raise OptionError(f"{path} is damaged ({error}); choose another folder") from error
     if made.get("format", 1) != FORMAT:
         raise OptionError(
             f"{folder} holds a corpus of an older kind, with motion in each recording; "

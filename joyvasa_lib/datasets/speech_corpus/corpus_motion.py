@@ -21,7 +21,7 @@ from joyvasa_lib.datasets.speech_corpus.face.animate import animate
 from joyvasa_lib.datasets.speech_corpus.face.speaker import draw_speaker
 from joyvasa_lib.datasets.speech_corpus.recordings import MOTION_FOLDER, SPLITS
 from joyvasa_lib.datasets.speech_corpus.speech_recording import read_recording
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import DocumentError, read_object
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.motion.data import FPS
@@ -106,7 +106,10 @@ def _check_recipe(output: Path, wanted: dict[str, Any]) -> None:
     path = output / ABOUT
     if not path.exists():
         return
-    made = read_json(path).get("config", {})
+    try:
+        made = read_object(path).get("config", {})
+    except (OSError, DocumentError) as error:
+        raise OptionError(f"{path} is damaged ({error}); choose another --output") from error
     for key in sorted(wanted.keys() | made.keys()):
         if made.get(key) != wanted.get(key):
             raise OptionError(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints import archives
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import MediaError
 
 SPLITS: tuple[str, ...] = ("train", "valid", "valid_language")
@@ -92,10 +92,10 @@ class SpeechCorpus:
         self.folder = Path(folder)
         self.motion = self.folder / MOTION_FOLDER if motion is None else Path(motion)
         try:
-            index = read_json(self.folder / "corpus.json")
+            index = read_object(self.folder / "corpus.json")
             self.phonemes: tuple[str, ...] = tuple(index["phonemes"])
             self.closures: list[int] = [self.phonemes.index(name) for name in index["closures"]]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise MediaError(
                 f"{self.folder} is no speech corpus ({error}); make one with: joyvasa train corpus"
             ) from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from joyvasa_lib.checkpoints.folder import WEIGHTS
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.emotion.action_units import COMPONENTS
 from joyvasa_lib.emotion.maps.one_thread import one_torch_thread
 from joyvasa_lib.emotion.maps.unit_map import checked_activations, unknown_unit
@@ -171,9 +171,11 @@ def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
     if not folder.is_dir():
         return None
     try:
-        about = read_json(folder / MAP_FILE)
+        about = read_object(folder / MAP_FILE)
         kind, units = about["map"], tuple(about.get("units", ()))
         of_space = about.get("space", space.name)
+        if not all(isinstance(unit, str) for unit in units):
+            raise TypeError("units are no names")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{folder / MAP_FILE} is no map of action units ({error!r}); train it again, or remove "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from joyvasa_lib.checks import checked_choice
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError, OptionError
 from joyvasa_lib.motion.driving.keypoints import SUBJECTS, Subject
 from joyvasa_lib.motion.driving.options import ALL_REGIONS, DrivingOptions
@@ -62,7 +62,7 @@ class DrivingFile:
         if not path.exists():
             return cls()
         try:
-            values = read_json(path)
+            values = read_object(path)
             subject = values.pop("subject", "human")
             if "mode" in values:
                 values = _converted(values)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion.data import FPS, Reference
 from joyvasa_lib.motion.motion import Motion
@@ -160,13 +160,13 @@ class MotionNormalizer:
         """
         path = Path(folder) / FILE_NAME
         try:
-            about = read_json(path)
+            about = read_object(path)
             offset, scale = (np.asarray(about[key], np.float32) for key in ("offset", "scale"))
             reference = about.get("reference", "source")
             normalizer = cls(
                 offset, scale, about["layout"], about["space"], float(about["fps"]), reference
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"No usable motion normalizer at {path}: {error!r}.") from error
         known = normalizer.layout in ("units", "expression") and reference in REFERENCES
         if not known or len(offset) != len(scale):

@@ -12,8 +12,13 @@ from torch import nn
 
 from joyvasa_lib.checkpoints.build_limits import check_buildable
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
-from joyvasa_lib.checkpoints.modules import check_finite, load_module, read_config
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.checkpoints.modules import (
+    NETWORK_FAULTS,
+    check_finite,
+    load_module,
+    read_config,
+)
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError, MissingDependencyError
 
 COMPACT = "compact-wav2vec2"
@@ -63,7 +68,7 @@ def load_network(folder: Path) -> nn.Module:
     """
     config = folder / "config.json"
     try:
-        kind = read_json(config).get("model_type")
+        kind = read_object(config).get("model_type")
     except (OSError, ValueError) as error:
         raise CheckpointError(f"No readable audio encoder configuration at {config}.") from error
     if kind not in KINDS:
@@ -85,7 +90,7 @@ def load_network(folder: Path) -> nn.Module:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (ImportError, OSError, TypeError, ValueError, RuntimeError) as error:
+    except (ImportError, OSError, *NETWORK_FAULTS) as error:
         if "torchaudio" in str(error):  # transformers imports it wherever it is installed
             raise MissingDependencyError(
                 f"transformers does not load because the installed torchaudio does not fit torch "

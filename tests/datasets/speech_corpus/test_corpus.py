@@ -102,3 +102,10 @@ def test_a_corpus_is_not_continued_by_another_recipe(tmp_path):
 def test_an_unknown_language_is_refused_by_name():
     with pytest.raises(OptionError, match="Klingon"):
         SpeechCorpusConfig(languages=("Klingon",))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_damaged_corpus_is_no_corpus_to_go_on_with(tmp_path, content):
+    (tmp_path / "corpus.json").write_text(content)
+    with pytest.raises(OptionError, match=r"corpus\.json is damaged"):
+        next(iter(build_speech_corpus(SpeechCorpusConfig(), tmp_path)))

@@ -227,6 +227,8 @@ def _edit_about(**values: Any) -> Callable[[Path], Any]:
         (_edit_weights(lambda w: w.update(more=torch.zeros(1))), "more"),
         (_edit_about(map="magic"), "'magic'"),
         (_edit_about(units=["AU99"]), "AU99"),
+        (_edit_about(units=[{"a": 1}]), "no map of action units"),
+        (_edit_about(units=[[], 3]), "no map of action units"),
     ],
 )
 def test_a_damaged_map_is_an_error_and_never_the_basis_instead(

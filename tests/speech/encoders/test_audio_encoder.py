@@ -27,6 +27,7 @@ from joyvasa_lib.speech.encoders.loudness import (
     speech_level,
 )
 from joyvasa_lib.speech.encoders.networks import empty_network
+from training_sets import write_encoder
 
 SpeechLike = Callable[..., NDArray[np.float32]]
 
@@ -237,6 +238,26 @@ def test_an_unknown_network_is_refused_by_name(tmp_path: Path) -> None:
         AudioEncoder.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         AudioEncoder.from_pretrained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '"hubert"', "null", '{"model_type": {"a": 1}}'])
+def test_a_configuration_that_names_no_network_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        AudioEncoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("initializer_range", ""), ("adapter_stride", 1e-320), ("vocab_size", [[]]), ("conv_dim", 7)],
+)
+def test_values_of_another_type_in_a_configuration_are_refused(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    path = write_encoder(tmp_path / "encoder") / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    with pytest.raises(CheckpointError):
+        AudioEncoder.from_pretrained(tmp_path / "encoder")
 
 
 def test_level_is_that_of_the_speaking_part() -> None:
