@@ -6,7 +6,6 @@ Axis legend: ``n`` samples.
 from __future__ import annotations
 
 import os
-import tempfile
 import wave
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from joyvasa_lib.live.frame import LiveFrame
 from joyvasa_lib.live.sound import Samples
 from joyvasa_lib.media.audio import Speech
 from joyvasa_lib.media.provenance.signing import Signer
+from joyvasa_lib.media.unfinished import temporary_folder
 from joyvasa_lib.media.video import AUDIO_RATE, VideoWriter
 
 
@@ -39,7 +39,7 @@ class Recorder:
 
     Raises:
         OptionError: a suffix, size, rate or factor that is not allowed.
-        OutputError: the file cannot be put there.
+        OutputError: the file cannot be put there, or nothing can be where temporary files are.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Recorder:
     ) -> None:
         self._fps = fps
         self._stack = ExitStack()
-        self._folder = tempfile.TemporaryDirectory(prefix="joyvasa-live-")
-        self._sound = Path(self._folder.name) / "speech.wav"
+        self._folder = ExitStack()
+        self._sound = self._folder.enter_context(temporary_folder("live")) / "speech.wav"
         sound = Speech.in_file(self._sound, 0)
         self._writer = VideoWriter(path, size, fps, sound, crf=crf, model=model, signer=signer)
         self._wave: wave.Wave_write | None = None
@@ -73,7 +73,7 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         with ExitStack() as stack:
-            stack.callback(self._folder.cleanup)
+            stack.callback(self._folder.close)
             self._writer.__enter__()
             stack.push(self._writer.__exit__)
             self._wave = wave.open(str(self._sound), "wb")

@@ -9,7 +9,6 @@ Axis legend: ``h``, ``w`` pixels, ``n`` samples at 16 kHz.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from joyvasa_lib.media.decoding.mixdown import HEARD, chosen_channel, mixdown
 from joyvasa_lib.media.decoding.probe import check_frame, parse_description
 from joyvasa_lib.media.decoding.video_reader import PPM_OUTPUT, constant_rate, decoded_frames
 from joyvasa_lib.media.files import check_readable
+from joyvasa_lib.media.unfinished import temporary_folder
 
 _INDEXED = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
 """Containers in which ffmpeg finds a time exactly; others are decoded from their beginning."""
@@ -64,8 +64,7 @@ class ExcerptReader:
 
     def __enter__(self) -> ExcerptReader:
         with ExitStack() as stack:
-            folder = tempfile.TemporaryDirectory(prefix="joyvasa-")
-            self._folder = Path(stack.enter_context(folder))
+            self._folder = stack.enter_context(temporary_folder("excerpt"))
             self._ffmpeg = stack.enter_context(FFmpeg(self._command(), drain=True))
             self._stack = stack.pop_all()
         return self

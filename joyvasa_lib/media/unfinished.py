@@ -11,9 +11,12 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from joyvasa_lib.errors import OutputError
 
 try:
     import fcntl
@@ -60,6 +63,27 @@ def unfinished(target: Path) -> Iterator[Path]:
         with suppress(OSError):
             lock.unlink(missing_ok=True)
         os.close(file)
+
+
+@contextmanager
+def temporary_folder(name: str) -> Iterator[Path]:
+    """Gives an empty folder for temporary files, and removes those of processes that are gone.
+
+    Raises:
+        OutputError: it cannot be made where temporary files are.
+    """
+    with ExitStack() as stack:
+        try:
+            target = Path(tempfile.gettempdir()) / f"joyvasa-{name}"
+            path = stack.enter_context(unfinished(target))
+            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            path.mkdir(mode=0o700)
+        except OSError as error:
+            raise OutputError(
+                f"Cannot make a temporary folder ({error.strerror}); free some room there, or name "
+                "another place in TMPDIR"
+            ) from error
+        yield path
 
 
 def remove_leftovers(folder: Path) -> None:

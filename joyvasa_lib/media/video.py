@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
+import shutil
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -153,8 +153,10 @@ class VideoWriter:
             self._target = stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
             self._image = self._target
             if self._speech is not None:
-                folder = tempfile.TemporaryDirectory(prefix=".joyvasa-", dir=self._target.parent)
-                self._image = Path(stack.enter_context(folder)) / "image.mp4"
+                parts = self._target.with_name(f"{self._target.stem}-parts")  # goes with it
+                parts.mkdir()
+                stack.callback(shutil.rmtree, parts, ignore_errors=True)
+                self._image = parts / "image.mp4"
             self._ffmpeg = stack.enter_context(FFmpeg(self._image_arguments(), feed=True))
             self._stack, self.n_frames = stack.pop_all(), 0
         return self

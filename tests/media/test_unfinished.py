@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from joyvasa_lib.errors import OutputError
 from joyvasa_lib.media import files
 from joyvasa_lib.media.files import atomic_folder, atomic_path, write_text
-from joyvasa_lib.media.unfinished import LOCK, remove_leftovers
+from joyvasa_lib.media.unfinished import LOCK, remove_leftovers, temporary_folder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks of Unix")
 
@@ -38,6 +39,21 @@ if moment == "between renames":
         if str(place).endswith("-old"):
             stay()
     Path.replace = replace
+if moment == "video":
+    import numpy as np
+    from joyvasa_lib.media.audio import Speech
+    from joyvasa_lib.media.video import VideoWriter
+
+    sound = Speech(np.full(16000, 0.1, np.float32))
+    with VideoWriter(target, (64, 64), 25, sound) as writer:
+        writer.write(np.zeros((3, 64, 64, 3), np.uint8))
+        stay()
+if moment == "temporary":
+    from joyvasa_lib.media.unfinished import temporary_folder
+
+    with temporary_folder("work") as folder:
+        (folder / "frames").write_text("half")
+        stay()
 if moment == "file":
     with files.atomic_path(target) as path:
         path.write_text("half")
@@ -75,6 +91,40 @@ def test_leftovers_of_a_killed_process_are_removed_by_the_next_write_beside_them
     assert len(list(tmp_path.iterdir())) == 2  # the unfinished one and its lock
     write_text(tmp_path / "other.txt", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+
+
+def test_a_killed_video_with_sound_leaves_nothing_after_the_next_write(tmp_path: Path) -> None:
+    kill(start(tmp_path / "talk.mp4", "video"))
+    assert any(path.is_dir() for path in tmp_path.iterdir())  # of the image without its sound
+    write_text(tmp_path / "other.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+
+
+def test_temporary_folders_of_killed_processes_are_removed_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    kill(start(tmp_path / "x", "temporary"))
+    assert len(list(tmp_path.iterdir())) == 2
+    living = start(tmp_path / "x", "temporary")
+    try:
+        with temporary_folder("work") as folder:
+            assert folder.parent == tmp_path
+            assert list(folder.iterdir()) == []
+            assert folder.stat().st_mode & 0o077 == 0
+            assert len(list(tmp_path.iterdir())) == 4  # two folders and their locks
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        kill(living)
+
+
+def test_without_room_for_temporary_files_the_error_says_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(OutputError, match="TMPDIR"), temporary_folder("work"):
+        pass
 
 
 def test_what_a_living_process_works_on_is_left_alone(tmp_path: Path) -> None:
