@@ -119,14 +119,21 @@ def atomic_path(
         if durable:
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
+        mode = target.stat().st_mode & 0o777 if target.exists() else usual
+        temporary.chmod(mode)
         temporary.replace(target)
+
+    usual = 0o666
+
+    def start_empty() -> None:
+        nonlocal usual
+        temporary.touch(exist_ok=False)
+        usual = temporary.stat().st_mode & 0o777  # what libraries that write anew may not keep
 
     with _unfinished(target) as start:
         temporary = start.with_name(start.name + target.suffix)
         try:
-            with _put_in_place(target, lambda: temporary.touch(exist_ok=False), finish):
+            with _put_in_place(target, start_empty, finish):
                 yield temporary
         finally:
             temporary.unlink(missing_ok=True)
@@ -205,6 +212,10 @@ def atomic_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool])
     target = check_folder(path, ours=ours)
 
     def finish() -> None:
+        usual = temporary.stat().st_mode & 0o666
+        for file in temporary.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                file.chmod(file.stat().st_mode & 0o777 | usual)
         if target.exists():
             target.replace(old)
         try:

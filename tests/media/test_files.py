@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 
 from joyvasa_lib.errors import OutputError
 from joyvasa_lib.media.files import atomic_folder, atomic_path
+from joyvasa_lib.motion import Motion
 
 
 def plainly(path: Path) -> None:
@@ -129,3 +131,39 @@ def test_a_file_and_a_missing_parent_are_refused(tmp_path: Path) -> None:
         write(tmp_path / "file")
     with pytest.raises(OutputError, match="does not exist; create it first"):
         write(tmp_path / "absent" / "new")
+
+
+def by_another_file(path: Path) -> None:
+    """As safetensors does, which only its owner may read."""
+    other = path.with_name("other")
+    other.touch(mode=0o600)
+    other.replace(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_what_is_written_may_be_read_by_whom_the_umask_lets(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "new") as path:
+            by_another_file(path)
+        with atomic_folder(tmp_path / "folder", ours=marked) as folder:
+            (folder / "below").mkdir()
+            by_another_file(folder / "below" / "ours")
+        made = [tmp_path / "new", tmp_path / "folder" / "below" / "ours"]
+        assert [path.stat().st_mode & 0o777 for path in made] == [mode, mode]
+        (tmp_path / "new").chmod(0o600)
+        with atomic_path(tmp_path / "new") as path:
+            path.write_text("kept as it was")
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_a_saved_motion_may_be_read_by_others(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    path = Motion.neutral(2).save(tmp_path / "motion.safetensors")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
