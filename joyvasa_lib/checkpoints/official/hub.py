@@ -2,7 +2,8 @@
 
 Nothing is downloaded unless a person asks for it. ``huggingface_hub`` does the transfer: it goes on
 where a connection broke, shows progress and honours its own settings (``HF_TOKEN``,
-``HF_ENDPOINT``, ``HF_HUB_OFFLINE``). A download that was stopped goes on with the file it was at.
+``HF_ENDPOINT``, ``HF_HUB_OFFLINE``). A download that was stopped begins again with the file it was
+at; what it left of that file is removed.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from joyvasa_lib.checkpoints.official.sources import (
     DEFAULT_PARTS,
@@ -24,6 +28,8 @@ from joyvasa_lib.checkpoints.official.sources import (
 from joyvasa_lib.errors import CheckpointError, OptionError, OutputError
 
 BLOCK = 2**20
+_DOWNLOADS = ".cache/huggingface/download"
+"""Where huggingface_hub keeps the state of a folder's downloads."""
 
 
 def select_parts(
@@ -105,6 +111,8 @@ def download_parts(
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make the folder {root} ({error.strerror})") from error
+    for part in parts:
+        _remove_leftovers(root / part.folder)
     with _progress_bars(progress):
         return [
             _download(part, file, root / part.folder, verify, endpoint, tell)
@@ -148,6 +156,19 @@ def _download(
         )
     tell(f"{path}")
     return path
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what downloads that were killed have left, unless one into this folder is going on.
+
+    huggingface_hub begins such a file anew under another name, and leaves the old one for ever.
+    """
+    place = folder / _DOWNLOADS
+    with ExitStack() as held, suppress(Timeout, OSError):
+        for lock in place.rglob("*.lock"):
+            held.enter_context(FileLock(lock, timeout=0))
+        for leftover in place.rglob("*.incomplete"):
+            leftover.unlink()
 
 
 def _failure(part: Part, file: HubFile, error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from joyvasa_lib.checkpoints.official import sources as official_parts
@@ -184,6 +185,21 @@ def test_an_aborted_download_leaves_whole_files_and_no_others(
     download_parts(tmp_path / "to", parts, endpoint=hub.address, progress=False)
     assert not any("motion_generator/" in request for _, request, _ in hub.requests)
     assert template.is_file()
+
+
+def test_what_a_killed_download_left_is_removed_unless_another_goes_on(
+    hub: FolderHub, tmp_path: Path
+) -> None:
+    place = tmp_path / "to" / "JoyVASA" / ".cache" / "huggingface" / "download" / "deep"
+    place.mkdir(parents=True)
+    leftover = place / "a.b.0123abcd.incomplete"
+    leftover.write_bytes(b"half")
+    parts = select_parts(["joyvasa"])
+    with FileLock(place / "a.lock"):
+        download_parts(tmp_path / "to", parts, endpoint=hub.address, progress=False)
+        assert leftover.exists()
+    download_parts(tmp_path / "to", parts, endpoint=hub.address, progress=False)
+    assert not leftover.exists()
 
 
 def test_another_file_than_the_published_one_is_removed_and_told(
