@@ -42,7 +42,7 @@ from joyvasa_lib.datasets.prepare.videos import (
     segments_of,
 )
 from joyvasa_lib.datasets.prepared.index import PreparedIndex
-from joyvasa_lib.documents import read_json
+from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.files import write_text
 
@@ -137,9 +137,10 @@ def prepare_videos(
     if Path(recipe.encoder).is_dir():  # workers may be started elsewhere
         recipe = replace(recipe, encoder=str(Path(recipe.encoder).resolve()))
     space = load_encoder(recipe.encoder).space
+    found = None if folder.exists() else _find_videos(source)  # before there is a folder in vain
     with _locked(folder):
         _begin(folder, recipe)
-        usable, refused = _find_videos(source)
+        usable, refused = found or _find_videos(source)
         earlier = [outcome for outcome in read_report(folder) if outcome.segment]
         done = {v.segment for v in earlier} | {path.stem for path in staged_files(folder)}
         segments = [
@@ -234,7 +235,7 @@ def _begin(folder: Path, recipe: PrepareRecipe) -> None:
     path = folder / RECIPE
     if path.exists():
         try:
-            made = read_json(path)
+            made = read_object(path)
         except (OSError, ValueError) as error:
             raise OptionError(f"{path} is damaged ({error}); choose another folder") from error
         recipe.check_same(made, str(folder))

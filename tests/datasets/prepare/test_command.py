@@ -16,6 +16,7 @@ from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
 from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepared.index import INDEX
+from joyvasa_lib.errors import MediaError
 from prepare_runs import OPTIONS, RECIPE, shards
 
 pytestmark = pytest.mark.slow
@@ -87,6 +88,15 @@ def test_the_command_names_a_missing_folder_on_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "joyvasa: There is no folder nowhere; check the name\n"
+
+
+@pytest.mark.parametrize("name", ["absent", "without videos"])
+def test_where_there_is_nothing_to_prepare_no_set_is_begun(tmp_path: Path, name: str) -> None:
+    (tmp_path / "without videos").mkdir()
+    (tmp_path / "without videos" / "notes.txt").write_text("notes")
+    with pytest.raises(MediaError):
+        prepare_videos(tmp_path / name, tmp_path / "set", RECIPE)
+    assert not (tmp_path / "set").exists()
 
 
 def test_the_page_names_options_and_reasons_that_exist(
