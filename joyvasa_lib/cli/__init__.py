@@ -24,6 +24,7 @@ from joyvasa_lib.cli import (
 )
 from joyvasa_lib.cli.checkpoints import convert, download
 from joyvasa_lib.cli.data import datasets, prepare
+from joyvasa_lib.cli.output import print_anything
 from joyvasa_lib.errors import JoyVASAError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -61,6 +62,7 @@ def main() -> None:
     Errors of the caller's making, a mistyped option among them, are one sentence and exit code 2;
     Ctrl-C is 130. Being terminated cleans up as Ctrl-C does, and is 143.
     """
+    print_anything()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         code = app(standalone_mode=False)
@@ -71,9 +73,11 @@ def main() -> None:
         code = _say_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except SystemExit as ended:
+        code = ended.code
     finally:
         signal.signal(signal.SIGTERM, before)
-    if code == 130:
+    if code in (130, 143):
         _say("stopped; no unfinished file was left behind")
     sys.exit(code or 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 import time
@@ -30,6 +31,8 @@ Full = Annotated[
 ]
 
 Advance = Callable[[int], None]
+_PRINTING = "joyvasa-printing"
+"""Name of what Python calls an error handler."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Reporting:
     def progress(self, total: int | None, what: str) -> Iterator[Advance | None]:
         """A progress bar on standard error, or a counter where the total is not known.
 
+        Only a terminal shows one; a file would get empty lines.
+
         Yields:
             What takes the number of steps done; None where nothing is shown.
         """
@@ -54,7 +59,9 @@ class Reporting:
 
         count = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"))
         columns = count if total is None else Progress.get_default_columns()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        console = Console(stderr=True)
+        hidden = not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
 
@@ -172,3 +179,22 @@ def print_wide(table: Table) -> None:
     console = Console()
     width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
     Console(width=max(console.width, width)).print(table)
+
+
+def print_anything() -> None:
+    """Lets standard output and error take text that their encoding lacks.
+
+    Bytes of file names that are no text are printed as they are, other signs as ``?``.
+    """
+    codecs.register_error(_PRINTING, _printable)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not one that a program put in its place
+            stream.reconfigure(errors=_PRINTING)
+
+
+def _printable(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    is_byte = "\udc80" <= sign <= "\udcff"
+    return (sign.encode("ascii", "surrogateescape") if is_byte else b"?"), error.start + 1

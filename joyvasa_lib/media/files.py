@@ -278,7 +278,7 @@ def _put_in_place(
 
 
 def _is_full_disk(error: Exception) -> bool:
-    """Whether a disk is full; safetensors and others name the system's code in their message."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
+    """Whether a disk is full, or takes no file as long; some name the code in their message."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     named = any(f"os error {code}" in str(error) for code in codes)
     return named or (isinstance(error, OSError) and error.errno in codes)
