@@ -18,8 +18,8 @@ export NO_MKDOCS_2_WARNING := 1
 ifndef TOGETHER
 .NOTPARALLEL:
 endif
-.PHONY: help venv demo test check quick lint types imports docs unit format bench lock sbom audit \
-	matrix clean
+.PHONY: help venv demo test check quick lint types imports docs unit format bench fuzz kill soak \
+	lock sbom audit matrix clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -79,6 +79,15 @@ audit: $(SUPPLY)/.stamp ## known vulnerabilities in what is locked; asks PyPI, n
 
 matrix: ## lint and quick tests on every Python from 3.10 to 3.13 that is there
 	$(PYTHON) tools/matrix.py
+
+fuzz: $(DEV) ## thousands of hostile inputs, from where it was stopped: out/fuzz/report.json
+	$(BIN)/python -m reliability.fuzz
+
+kill: $(DEV) ## kill -9 at a hundred random moments: out/kill/report.json
+	$(BIN)/python -m reliability.kill
+
+soak: $(DEV) ## hours of speech, thousands of frames in one process: out/soak/report.json
+	$(BIN)/python -m reliability.soak
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) $(SUPPLY) .venv-matrix out site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Damage to files: bytes, containers, trees of values, and texts."""
