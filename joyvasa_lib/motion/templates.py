@@ -21,6 +21,7 @@ from joyvasa_lib.checkpoints.file_kind import PICKLE, SAFETENSORS, TORCH_ZIP
 from joyvasa_lib.checkpoints.unpickle import read_checkpoint
 from joyvasa_lib.errors import CheckpointError, MotionError
 from joyvasa_lib.motion import LIVEPORTRAIT_21, Motion
+from joyvasa_lib.motion.arrays import numbers
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 
 Floats = NDArray[np.float32]
@@ -131,10 +132,7 @@ def _stack(frames: list[Any], names: tuple[str, ...], shape: tuple[int, ...]) ->
 
 
 def _shaped(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
-    try:
-        array = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise MotionError(f"{name} is not an array of numbers") from error
+    array = numbers(name, value)
     if array.size != int(np.prod(shape)):
         raise MotionError(f"{name} has shape {array.shape}, not {shape}")
     return array.reshape(shape)

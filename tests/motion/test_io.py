@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -106,3 +107,21 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         random_motion().save(tmp_path / "missing" / "a.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["expression", "rotation", "translation", "scale"])
+def test_complex_numbers_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    path = random_motion().save(tmp_path / "a.safetensors")
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    arrays = load_file(path)
+    save_file({**arrays, name: arrays[name].astype(np.complex64)}, path, metadata=metadata)
+    with pytest.raises(
+        MotionError, match=rf"a\.safetensors: {name} is not an array of numbers: complex"
+    ):
+        Motion.load(path)
+
+
+def test_complex_tensors_are_refused() -> None:
+    with pytest.raises(MotionError, match="complex"):
+        Motion.build(torch.zeros(2, 21, 3, dtype=torch.complex64), space=LIVEPORTRAIT_21)

@@ -122,3 +122,11 @@ def test_a_malicious_template_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not data"):
         load_motion_file(written(tmp_path, template(more=Evil())))
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("name", ["exp", "t", "scale", "R"])
+def test_complex_numbers_are_refused(tmp_path: Path, name: str) -> None:
+    content = template()
+    content["motion"][2][name] = content["motion"][2][name].astype(np.complex64)
+    with pytest.raises(MotionError, match=f"{name} of frame 2 is not an array of numbers: complex"):
+        load_template(written(tmp_path, content))
