@@ -70,13 +70,15 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> P
         overwrite: whether a file that is already there may be replaced.
 
     Raises:
-        OutputError: the folder is missing or cannot be written to, `path` is a folder, or it
-            exists and `overwrite` is False.
+        OutputError: the folder is missing or cannot be written to, `path` is a folder, a pipe or a
+            device, or it exists and `overwrite` is False.
     """
     try:
         target = Path(path).expanduser()
         if target.is_dir():
             raise OutputError(f"{target} is a folder; give the name of a file inside it")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target} is a pipe, socket or device; give the name of a file")
         if not target.parent.is_dir():
             raise OutputError(f"The folder {target.parent} does not exist; create it first")
         if target.exists() and not overwrite:

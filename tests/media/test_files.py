@@ -167,3 +167,16 @@ def test_a_saved_motion_may_be_read_by_others(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     path = Motion.neutral(2).save(tmp_path / "motion.safetensors")
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_pipes_and_devices_are_no_files_to_replace(tmp_path: Path, through_a_link: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    target = tmp_path / "pipe"
+    if through_a_link:
+        target = tmp_path / "link"
+        target.symlink_to(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a pipe, socket or device"), atomic_path(target):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
