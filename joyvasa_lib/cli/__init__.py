@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from contextlib import suppress
@@ -68,6 +69,11 @@ def main() -> None:
         code = app(standalone_mode=False)
     except JoyVASAError as error:
         _say(str(error))
+        code = 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _say(f"The name {str(error.filename)[:60]!r}... is longer than a file's may be; shorten it")
         code = 2
     except UsageError as error:
         code = _say_usage(error)

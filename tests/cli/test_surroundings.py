@@ -133,6 +133,19 @@ def test_names_outside_ascii_are_read_written_and_printed_in_an_ascii_terminal(
     assert "não.safetensors" in sentence(missing, 2)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("prepare", "{}", "set"), ("evaluate", "{}"), ("edit", "motion", "--checkpoint", "{}")],
+)
+def test_a_name_that_is_too_long_is_told_in_a_line(
+    tmp_path: Path, motion: Path, command: tuple[str, ...]
+) -> None:
+    arguments = [str(motion) if part == "motion" else part.format("a" * 300) for part in command]
+    if "edit" in command:
+        arguments += ["--emotion", "fear", "-o", str(tmp_path / "new.safetensors")]
+    assert "is longer than a file's may be" in sentence(run(*arguments), 2)
+
+
 def test_tables_are_printed_in_an_ascii_terminal() -> None:
     done = run("emotions", **ASCII)
     assert (done.returncode, done.stderr) == (0, b"")

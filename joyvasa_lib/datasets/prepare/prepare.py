@@ -137,7 +137,7 @@ def prepare_videos(
     if Path(recipe.encoder).is_dir():  # workers may be started elsewhere
         recipe = replace(recipe, encoder=str(Path(recipe.encoder).resolve()))
     space = load_encoder(recipe.encoder).space
-    found = None if folder.exists() else _find_videos(source)  # before there is a folder in vain
+    found = None if _is_begun(folder) else _find_videos(source)  # before a set is begun in vain
     with _locked(folder):
         _begin(folder, recipe)
         usable, refused = found or _find_videos(source)
@@ -228,6 +228,13 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _is_begun(folder: Path) -> bool:
+    try:
+        return (folder / RECIPE).is_file()
+    except OSError as error:  # a name that is too long
+        raise OutputError(f"Cannot use {folder} ({error.strerror}); choose another name") from error
 
 
 def _begin(folder: Path, recipe: PrepareRecipe) -> None:
