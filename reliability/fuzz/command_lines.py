@@ -40,7 +40,8 @@ _PATHS = (
     "~nobody/x.png", "../out/absent/talk.mp4", "../out/talk.avi", "../out",
     "../out/motion.safetensors", "~",
 )  # fmt: skip
-"""None leads out of the input's folder to a place where something could be written."""
+_RESULTS = tuple(path for path in _PATHS if path.startswith("../out"))
+"""Where something may be written, if a command lets it."""
 _NUMBERS = (
     "-1", "0", "1", "2", "0.5", "nan", "inf", "-inf", "1e400", "", "x", "0x10", "1_0", "\uff12",
     "-0", "+1", "1,2,3", "1e-320", "99999999999999999999",
@@ -77,7 +78,8 @@ def _damage(random: Random, name: str, arguments: list[str]) -> None:
         case 1:
             arguments[at] = damaged_text(random, arguments[at])[:5000]
         case 2 if not arguments[at].startswith("-"):
-            arguments[at] = random.choice(_PATHS)
+            written = arguments[at].startswith("../out/")
+            arguments[at] = random.choice(_RESULTS if written else _PATHS)
         case _:
             arguments += _option(random, name)
 
@@ -88,7 +90,7 @@ def _option(random: Random, name: str) -> list[str]:
     if parameter.is_flag:
         return [shown]
     if parameter.name in _WRITTEN:
-        return [shown, random.choice([path for path in _PATHS if path.startswith("../out/")])]
+        return [shown, random.choice(_RESULTS)]
     if parameter.name in _TOO_LONG:
         return [shown, random.choice(("-1", "0", "nan", "x", "", "0.1"))]
     number = isinstance(parameter.default, int | float)

@@ -6,9 +6,7 @@ import io
 import json
 import pickle
 import struct
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -107,7 +105,7 @@ def safetensors(random: Random, data: bytes) -> bytes:
             body = _numbers(random, body)
         case _:
             header = damaged_tree(random, header)
-    text = _dumps(header)
+    text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
 
 
@@ -221,35 +219,17 @@ def notation(random: Random, _: Path) -> Case:
 
 def _yaml(random: Random, text: str) -> bytes:
     if random.random() < 0.5:
-        with _deep():
-            text = yaml.safe_dump(damaged_tree(random, yaml.safe_load(text)), sort_keys=False)
+        text = yaml.safe_dump(damaged_tree(random, yaml.safe_load(text)), sort_keys=False)
     if random.random() < 0.6:
         text = damaged_text(random, text)
     return _encoded(random, text)
 
 
 def _json(random: Random, value: Any) -> bytes:
-    text = _dumps(damaged_tree(random, value)).decode()
+    text = json.dumps(damaged_tree(random, value))
     if random.random() < 0.3:
         text = damaged_text(random, text)
     return _encoded(random, text)
-
-
-def _dumps(value: Any) -> bytes:
-    """JSON of any depth."""
-    with _deep():
-        return json.dumps(value).encode()
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Lets values be written that are nested hundreds of levels deep."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(20_000)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def _encoded(random: Random, text: str) -> bytes:

@@ -1,10 +1,13 @@
-"""Which kind an input is of, and the random generator that decides it."""
+"""Which kind an input is of, and how seed and index decide it."""
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+from pathlib import Path
 from random import Random
 
+from reliability.fuzz.inputs import Case
 from reliability.fuzz.kinds import KINDS
 
 ROUND = sum(kind.share for kind in KINDS.values())
@@ -16,9 +19,14 @@ def kind_of(seed: int, index: int) -> str:
     return _order(seed, index // ROUND)[index % ROUND]
 
 
-def random_of(seed: int, index: int) -> Random:
-    """What decides an input."""
-    return Random(f"{seed} {index}")
+def make_input(seed: int, index: int, samples: Path) -> Case:
+    """An input; ``samples`` is the folder of sound ones."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(50_000)  # values are written that are nested thousands of levels deep
+    try:
+        return KINDS[kind_of(seed, index)].make(Random(f"{seed} {index}"), samples)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @cache

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from reliability import ROOT
-from reliability.fuzz.kinds import FFMPEG_MEMORY, KINDS
-from reliability.fuzz.schedule import kind_of
+from reliability.fuzz.kinds import FFMPEG_MEMORY
+from reliability.fuzz.schedule import kind_of, make_input
 
 LIMIT = 60.0
 """Seconds that an input may take. A few bytes should not keep anybody busy for longer."""
@@ -29,14 +29,21 @@ GROWTH = 64 * 2**20
 class Watched:
     """A worker process and what was seen of it."""
 
-    def __init__(self, seed: int, samples: Path, folder: Path, commands: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        samples: Path,
+        folder: Path,
+        commands: bool,
+        program: Sequence[str] = ("-m", "reliability.fuzz.worker"),
+    ) -> None:
         """Starts it and waits until it is ready."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.rest: list[int] = []
         self._log = (folder / "log.txt").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "reliability.fuzz.worker", str(seed), str(samples), str(folder),
+            [sys.executable, *program, str(seed), str(samples), str(folder),
              "commands" if commands else "files"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, cwd=ROOT,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -146,10 +153,7 @@ def read_inputs(
 
 def keep_input(seed: int, index: int, samples: Path, folder: Path) -> Path:
     """Writes an input's files where they can be looked at."""
-    from reliability.fuzz.schedule import random_of
-
-    kind = KINDS[kind_of(seed, index)]
-    case = kind.make(random_of(seed, index), samples)
+    case = make_input(seed, index, samples)
     place = folder / f"{seed}-{index}"
     for name, data in case.files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from joyvasa_lib.budgets import set_budgets
 from joyvasa_lib.errors import JoyVASAError
 from reliability.fuzz.kinds import BUDGETS, KINDS, UnexpectedExit
 from reliability.fuzz.sandbox import Sandbox
-from reliability.fuzz.schedule import kind_of, random_of
+from reliability.fuzz.schedule import kind_of, make_input
 
 
 class Worker:
@@ -34,7 +34,7 @@ class Worker:
         """What became of an input: ``outcome`` is ``read``, ``refused`` or ``fault``."""
         name = kind_of(self.seed, index)
         kind = KINDS[name]
-        case = kind.make(random_of(self.seed, index), self.samples)
+        case = make_input(self.seed, index, self.samples)
         self.sandbox.lay_out(case.files)
         gc.collect()
         before = start_of_peak()

@@ -13,6 +13,7 @@ LONGEST = (
     "tests/pipeline/official/",
     "tests/datasets/prepare/test_command.py",
     "tests/pipeline/test_drive.py",
+    "tests/project/test_reliability.py",
     "tests/project/test_docs.py",
     "tests/project/test_examples.py",
     "tests/training/portrait/test_runs.py",
@@ -31,6 +32,7 @@ LONGEST = (
     "tests/integrations/app/test_in_browser.py",
     "tests/integrations/app/test_live_page.py",
     "tests/cli/test_animate.py",
+    "tests/cli/test_surroundings.py",
     "tests/cli/test_bad_input.py",
 )
 """Files and folders that take more than ten seconds."""
