@@ -162,7 +162,7 @@ def _notation(case: Case, _: Path) -> None:
 
 
 def _checked_style(text: str) -> object:
-    from joyvasa_lib.cli.options.generation import read_style
+    from joyvasa_lib.speech.notation import read_style
     from joyvasa_lib.speech.style import style_track
 
     return style_track(read_style(text) or "neutral")
