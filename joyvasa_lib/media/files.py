@@ -274,7 +274,8 @@ def _put_in_place(
     except Exception as error:
         if _is_full_disk(error):
             raise OutputError(
-                f"There is no room left for {target} on its disk; free some or choose another place"
+                f"There is no room left for {target} on its disk; free some space, or choose "
+                "another place"
             ) from error
         raise
 
