@@ -5,7 +5,7 @@ the end of the accented syllable (Esteve-Gibert et al. 2014), sharp ones at loud
 moves after long pauses, others at the ends of clauses (Hadar et al. 1984), tilts at weak
 boundaries and nods at strong ones (Ishi et al. 2014). About a quarter of the words have one
 (Ambrazaitis et al. 2015). Angles and speeds are those of public speakers: 3 to 4 degrees, about
-10 degrees a second; pitch is larger by a fifth, of which readers of videos miss as much.
+10 degrees a second.
 
 Axis legend: ``t`` frames at 25 Hz.
 """
@@ -25,14 +25,14 @@ from joyvasa_lib.motion.data import FPS
 
 Doubles = NDArray[np.float64]
 
-_SWAY = np.array([2.8, 3.0, 2.5])
+_SWAY = np.array([2.6, 3.0, 2.6])
 """Standard deviation of the swaying in speech, degrees of pitch, yaw and roll."""
 _SWAY_HERTZ = (0.65, 0.55, 0.6)
-_POSTURE = np.array([3.8, 4.4, 3.4])
+_POSTURE = np.array([3.4, 4.2, 3.5])
 """Standard deviation of postures, degrees."""
 _STAYS = 0.35
 """Share of a posture that stays in the next one."""
-_BEATS, _NOD, _TURN, _TILT = 0.75, 5.4, 3.0, 3.0
+_BEATS, _NOD, _TURN, _TILT = 0.75, 5.0, 3.0, 3.0
 """Share of accents with a beat at strength 1; sizes of nods, turns and tilts in degrees."""
 _AT_REST = 0.3
 """Share of the swaying that is left while nobody speaks."""
