@@ -61,6 +61,8 @@ def test_a_signal_while_a_video_is_made_leaves_one_line_and_the_old_video(
     process = subprocess.Popen(
         [*JOYVASA, "animate", ASTRONAUT, HELLO, "-o", tmp_path / "talk.mp4", "--steps", "1"],
         cwd=places.ROOT, stderr=subprocess.PIPE, text=True,
+        # What a shell starts in the background ignores SIGINT, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while len(list(tmp_path.iterdir())) == 1:  # until it writes
         assert process.poll() is None

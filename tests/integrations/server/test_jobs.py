@@ -243,7 +243,7 @@ def test_names_of_jobs_are_not_guessed_and_nobody_lists_them(start: Start, work:
     names = {begin(server)["id"] for _ in range(3)}
     assert len(names) == 3 and min(map(len, names)) >= 32
     assert httpx.get(f"{server.url}/v1/jobs").status_code == 404
-    assert httpx.get(f"{server.url}/v1/portraits").status_code == 405
+    assert httpx.get(f"{server.url}/v1/portraits").status_code == 404
     assert httpx.get(f"{server.url}/v1/jobs/{'A' * 32}").status_code == 404
     assert httpx.get(f"{server.url}/v1/jobs/..%2f..%2fetc/result").status_code == 404
     spoken = httpx.get(f"{server.url}/metrics").text + httpx.get(f"{server.url}/healthz").text
