@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from joyvasa_lib.checks import checked_choice
 from joyvasa_lib.emotion.action_units import ACTION_UNITS, REGIONS, UNITS
-from joyvasa_lib.emotion.editor import EmotionEditor
+from joyvasa_lib.emotion.editor import SPEAKING_LIVELINESS, EmotionEditor
 from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.emotion.prototypes import BASIC, COMPOUND
 from joyvasa_lib.errors import OptionError
@@ -102,7 +102,7 @@ class Choices:
     level: float = 0.7
     units: Mapping[str, float] = field(default_factory=dict)
     protect_speech: bool = True
-    liveliness: float = 0.3
+    liveliness: float = SPEAKING_LIVELINESS
     style: str = AS_LEARNED
     dials: Mapping[str, float] = field(default_factory=dict)
     head_motion: float = 1.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from joyvasa_lib.checks import checked_int
-from joyvasa_lib.emotion.editor import EmotionEditor
+from joyvasa_lib.emotion.editor import SPEAKING_LIVELINESS, EmotionEditor
 from joyvasa_lib.emotion.emotion import Emotion
 from joyvasa_lib.integrations.server.limits import Limits
 from joyvasa_lib.media.audio import Speech
@@ -34,7 +34,9 @@ class JobOptions(BaseModel):
     )
     emotion_strength: float = Field(1.0, ge=0.0, le=2.0, description="Factor on the emotion.")
     protect_speech: bool = Field(True, description="Whether lips keep what speech needs.")
-    liveliness: float = Field(0.0, ge=0.0, le=1.0, description="How much the expression varies.")
+    liveliness: float = Field(
+        SPEAKING_LIVELINESS, ge=0.0, le=1.0, description="How much the expression varies."
+    )
     style: str = Field(
         "", max_length=200, description="calm, neutral, lively, presenter, or dials: head=0.5."
     )
