@@ -1,6 +1,6 @@
 """``python -m reliability.fuzz``: thousands of hostile inputs, decided by a seed and an index.
 
-    python -m reliability.fuzz [--inputs 6000] [--seed 0] [--out out/fuzz]
+    python -m reliability.fuzz [--inputs 6360] [--seed 0] [--out out/fuzz]
     python -m reliability.fuzz --stride 10 --quick     what `make test` runs
     python -m reliability.fuzz --only "image png" --inputs 500
     python -m reliability.fuzz --again 1234            one input, which says what becomes of it
@@ -26,7 +26,7 @@ from reliability.fuzz.watch import read_inputs
 def main() -> int:
     """Runs what the arguments ask for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m reliability.fuzz")
-    parser.add_argument("--inputs", type=int, default=6000, help="how many indices from 0 on")
+    parser.add_argument("--inputs", type=int, default=6360, help="how many indices from 0 on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stride", type=int, default=1, help="every so many of them")
     parser.add_argument("--quick", action="store_true", help="without kinds that take long")
@@ -47,6 +47,7 @@ def main() -> int:
         for index in range(0, given.inputs, given.stride)
         if kind_of(given.seed, index).startswith(given.only)
         and (KINDS[kind_of(given.seed, index)].quick or not given.quick)
+        and KINDS[kind_of(given.seed, index)].available
     ]
     if given.again is not None:
         wanted, done = [given.again], set()

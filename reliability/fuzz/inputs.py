@@ -36,12 +36,14 @@ class Case:
         files: contents by name.
         text: what is read instead of a file.
         arguments: of the command line.
+        steps: what a client sends to a server, one after the other.
     """
 
     name: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     text: str = ""
     arguments: tuple[str, ...] = ()
+    steps: tuple[Any, ...] = ()
 
 
 Make = Callable[[Random, Path], Case]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from joyvasa_lib import Emotion, EmotionTimeline, Motion
@@ -14,6 +15,7 @@ from joyvasa_lib.errors import JoyVASAError, OptionError
 from reliability.fuzz import inputs
 from reliability.fuzz.command_lines import command_line
 from reliability.fuzz.inputs import Case, Make
+from reliability.fuzz.requests import request
 from reliability.fuzz.samples import AUDIO, IMAGES, VIDEO
 
 MB = 2**20
@@ -38,11 +40,12 @@ class Kind:
     """A kind of input.
 
     Attributes:
-        share: how many of a hundred inputs are of it.
+        share: how many inputs of a round are of it.
         make: makes one.
         read: what the library does with it; raises the library's errors, or returns.
         memory: bytes it may take above what the process had.
         quick: whether it is among the inputs of every test run.
+        needs: an optional package without which the kind is left out.
     """
 
     share: int
@@ -50,6 +53,12 @@ class Kind:
     read: Callable[[Case, Path], None]
     memory: int
     quick: bool = True
+    needs: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.needs or find_spec(self.needs) is not None
 
 
 def _image(case: Case, _: Path) -> None:
@@ -168,6 +177,12 @@ def _checked_style(text: str) -> object:
     return style_track(read_style(text) or "neutral")
 
 
+def _request(case: Case, samples: Path) -> None:
+    from reliability.fuzz.serving import read_requests
+
+    read_requests(case, samples)
+
+
 class UnexpectedExit(Exception):
     """The command line ended with another code than it documents, or with a traceback."""
 
@@ -231,7 +246,8 @@ class Captured:
 
 KINDS: dict[str, Kind] = {
     **{f"image {s}": Kind(4 if s in ("png", "jpg", "tif") else 3, inputs.media("image", s), _image,
-                          IMAGE_MEMORY) for s in IMAGES},
+                          IMAGE_MEMORY, needs="pillow_heif" if s == "heic" else "")
+       for s in IMAGES},
     **{f"audio {s}": Kind(3, inputs.media("sound", s), _audio, AUDIO_MEMORY) for s in AUDIO},
     **{f"video {s}": Kind(2, inputs.media("video", s), _video, VIDEO_MEMORY) for s in VIDEO},
     "landmarks": Kind(6, inputs.landmarks, _landmarks, DOCUMENT_MEMORY + IMAGE_MEMORY),
@@ -243,5 +259,6 @@ KINDS: dict[str, Kind] = {
     "timeline": Kind(6, inputs.timeline, _timeline, DOCUMENT_MEMORY),
     "notation": Kind(4, inputs.notation, _notation, DOCUMENT_MEMORY),
     "command": Kind(6, command_line, _command, 2 * IMAGE_MEMORY + VIDEO_MEMORY, quick=False),
+    "request": Kind(6, request, _request, IMAGE_MEMORY + AUDIO_MEMORY, needs="fastapi"),
 }  # fmt: skip
-"""By name. Requests to a server would be one more."""
+"""By name."""

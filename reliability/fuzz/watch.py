@@ -159,7 +159,9 @@ def keep_input(seed: int, index: int, samples: Path, folder: Path) -> Path:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(data)
     place.mkdir(parents=True, exist_ok=True)
-    (place / "case.txt").write_text(f"{case.name!r}\n{case.text!r}\n{case.arguments!r}\n")
+    (place / "case.txt").write_text(
+        f"{case.name!r}\n{case.text!r}\n{case.arguments!r}\n{case.steps!r}\n"
+    )
     return place
 
 

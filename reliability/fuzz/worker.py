@@ -18,6 +18,7 @@ from typing import Any
 from joyvasa_lib.budgets import set_budgets
 from joyvasa_lib.errors import JoyVASAError
 from reliability.fuzz.kinds import BUDGETS, KINDS, UnexpectedExit
+from reliability.fuzz.requests import sound_request
 from reliability.fuzz.sandbox import Sandbox
 from reliability.fuzz.schedule import kind_of, make_input
 
@@ -111,6 +112,8 @@ def warm_up(samples: Path, commands: bool) -> None:
     generator = load_checkpoint(samples / "checkpoint").generator
     assert generator is not None
     load_motion_generator(generator)
+    if KINDS["request"].available:
+        KINDS["request"].read(sound_request(samples), samples)
     if commands:
         load_once(samples)
     gc.collect()

@@ -1,6 +1,6 @@
 """``python -m reliability.kill``: kills commands at random moments and looks at what is left.
 
-    python -m reliability.kill [--kills 102] [--seed 0] [--out out/kill]
+    python -m reliability.kill [--kills 110] [--seed 0] [--out out/kill]
     python -m reliability.kill --only animate,train --kills 2
 
 Each command first runs unbroken, for its length and its results. Then it is killed at moments
@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,12 +29,12 @@ IN_A_ROW = 4
 def main() -> int:
     """Runs what the arguments ask for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m reliability.kill")
-    parser.add_argument("--kills", type=int, default=102, help="of all commands together")
+    parser.add_argument("--kills", type=int, default=110, help="of all commands together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default=",".join(SCENARIOS), help="commands, with commas")
     parser.add_argument("--out", type=Path, default=Path("out/kill"))
     given = parser.parse_args()
-    names = given.only.split(",")
+    names = [name for name in given.only.split(",") if SCENARIOS[name].available]
     whole = sum(SCENARIOS[name].share for name in names)
     load()
     rows = []
@@ -66,6 +67,8 @@ def load() -> None:
     motion = pipe.generate_motion(ASSETS / "hello.flac", num_inference_steps=1)
     next(pipe.render(encoded, motion).frames())
     load_encoder("bundled")
+    if SCENARIOS["serve"].available:
+        import_module("joyvasa_lib.integrations.server.run")
 
 
 def kill_often(

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,7 @@ from joyvasa_lib.training.loop.run_folder import STATE
 from reliability import ROOT
 from reliability.kill.attempts import contents, run_command
 from reliability.kill.hub import SlowHub
+from reliability.kill.serving import serve, wrong_results
 
 KEPT = b"the video of yesterday"
 _HIDDEN = re.compile(rf"(^|/)\.[^/]*-[0-9a-f]{{12}}|{re.escape(LOCK)}$|\.partial$|\.incomplete$")
@@ -39,6 +41,7 @@ class Scenario:
         result: files that an unbroken run makes; they are there whole, or as before, or absent.
         state: what else may lie in ``out`` between runs that go on where the last one was.
         checks: finds what is wrong with a folder after a kill, beside the results.
+        needs: an optional package without which it is left out.
     """
 
     share: int
@@ -48,6 +51,12 @@ class Scenario:
     result: str = r".*"
     state: str = r"(?!)"
     checks: Callable[[Path], list[str]] = lambda _: []
+    needs: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.needs or find_spec(self.needs) is not None
 
     def faults(self, place: Path, inputs: dict[str, str], whole: dict[str, str]) -> list[str]:
         """What is wrong after a kill.
@@ -272,5 +281,9 @@ SCENARIOS: dict[str, Scenario] = {
         result=r"chinese-hubert-base/[a-z_]+\.(json|bin)",
     ),
     "convert": Scenario(4, _convert, _published),
+    "serve": Scenario(
+        8, serve, _spoken, checks=wrong_results, result=r"\d\.mp4", needs="fastapi",
+        state=r"served/\.serve-.*",
+    ),
 }  # fmt: skip
-"""By name. A server would be one more."""
+"""By name."""

@@ -139,7 +139,7 @@ class Guard:
         origin = _header(scope, b"origin").lower()
         if not origin or (scope["type"] == "http" and scope["method"] in _SAFE):
             return False
-        return origin not in self._origins and urlsplit(origin).netloc != host
+        return origin not in self._origins and _netloc(origin) != host
 
 
 class _Arriving:
@@ -199,6 +199,14 @@ def _has_body(scope: Any) -> bool:
 
 def _header(scope: Any, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _netloc(origin: str) -> str | None:
+    """The host and port of an origin; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

@@ -54,6 +54,7 @@ def test_pages_of_other_origins_send_nothing(start: Start) -> None:
 
     assert post("https://evil.example").status_code == 403
     assert post("null").status_code == 403
+    assert post("http://[").status_code == 403, "what is no address is foreign"
     assert post(server.url).status_code == 201
     allowed = post("https://example.org")
     assert allowed.status_code == 201
