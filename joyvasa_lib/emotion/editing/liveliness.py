@@ -4,9 +4,9 @@ All of it is a function of time and a seed, so a performance can be edited in pi
 and the head's pose depend on the emotion. The directions of the poses are those that people read:
 a head that is lowered in sadness and anger, raised in contempt, drawn back in surprise, fear and
 disgust (Mignault & Chaudhuri 2003, Journal of Nonverbal Behavior 27; Witkower & Tracy 2019,
-Emotion Review 11). So are those of the gaze: eyes turn down in sadness and away in disgust, and
-stay on the viewer in happiness and anger (Adams & Kleck 2005, Emotion 5). All sizes were chosen by
-eye on rendered portraits.
+Emotion Review 11). So are those of the gaze: averted in sadness and fear, on the viewer in
+happiness and anger (Adams & Kleck 2005, Emotion 5); in disgust the eyes turn away with the head.
+All sizes were chosen by eye on rendered portraits.
 
 Axis legend: ``t`` frames, ``n`` components of an emotion, ``b`` basic emotions.
 """
