@@ -6,6 +6,7 @@ error of the library that names the option, the value and what is allowed.
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import os
@@ -108,17 +109,29 @@ def checked_choice(
 
 
 def checked_path(name: str, value: Any, *, error: type[JoyVASAError] = OptionError) -> Path:
-    """Text or a path as a Path.
+    """Text or a path as a Path; whether anything is there is not asked.
 
     Raises:
-        JoyVASAError: of the kind ``error``: anything else; an empty text, too, which would be the
-            current folder.
+        JoyVASAError: of the kind ``error``: anything else, or what no file can be called; an empty
+            text, too, which would be the current folder.
     """
     if isinstance(value, str | os.PathLike) and os.fspath(value):
         try:
-            return Path(value)
+            path = Path(value)
+            path.lstat()
         except TypeError:  # of bytes
             pass
+        except ValueError as no_name:
+            raise error(f"{name} cannot be called {str(value)!r} ({no_name})") from no_name
+        except OSError as refusal:
+            if refusal.errno == errno.ENAMETOOLONG:
+                raise error(
+                    f"{name} cannot be called {str(value)[:60]!r}...; it is longer than a file's "
+                    "name may be; shorten it"
+                ) from refusal
+            return path
+        else:
+            return path
     raise error(f"{name} must be given as a path, not {value!r}")
 
 

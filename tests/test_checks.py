@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from joyvasa_lib.checks import checked_choice, checked_float, checked_int
-from joyvasa_lib.errors import MotionError, OptionError
+from joyvasa_lib import JoyVASAPipeline, Motion
+from joyvasa_lib.checks import checked_choice, checked_float, checked_int, checked_path
+from joyvasa_lib.errors import CheckpointError, MotionError, OptionError, OutputError
+from joyvasa_lib.media.files import check_folder, check_writable
 
 
 @pytest.mark.parametrize("value", [0.5, 1, np.float32(0.25), np.array(0.75)])
@@ -48,3 +51,25 @@ def test_a_choice_is_returned_or_all_choices_are_named() -> None:
         checked_choice("mode", "c", ("a", "b"))
     with pytest.raises(OptionError, match="mode must be one of"):
         checked_choice("mode", np.zeros(3), ("a", "b"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["", b"a", 3, None])
+def test_what_is_no_path_is_refused(value: Any) -> None:
+    assert checked_path("A file", "not/there") == Path("not/there")
+    with pytest.raises(OptionError, match="A file must be given as a path, not"):
+        checked_path("A file", value)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "ä" * 130, "a\0b"])
+def test_what_no_file_can_be_called_is_refused(tmp_path: Path, name: str) -> None:
+    for path in (name, str(tmp_path / name)):
+        with pytest.raises(OptionError, match="A file cannot be called '.*; shorten it|null"):
+            checked_path("A file", path)
+        with pytest.raises(MotionError, match="cannot be called"):
+            Motion.load(path)
+        with pytest.raises(CheckpointError, match="cannot be called"):
+            JoyVASAPipeline.from_pretrained(Path(path))
+        with pytest.raises(OutputError, match="cannot be called"):
+            check_writable(path)
+        with pytest.raises(OutputError, match="cannot be called"):
+            check_folder(path, ours=lambda _: True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from shlex import quote
 
 from joyvasa_lib._version import __version__
+from joyvasa_lib.checks import checked_path
 from joyvasa_lib.documents import read_object
 from joyvasa_lib.errors import CheckpointError
 
@@ -225,7 +226,7 @@ def existing_folder(path: str | Path) -> Path:
     Raises:
         CheckpointError: it is a file, or not there.
     """
-    folder = Path(path).expanduser()
+    folder = checked_path("A checkpoint", path, error=CheckpointError).expanduser()
     if folder.is_file():
         raise CheckpointError(f"{folder} is a file; give the checkpoint folder that it lies in")
     if not folder.is_dir():

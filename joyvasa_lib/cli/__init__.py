@@ -73,7 +73,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        _say(f"The name {str(error.filename)[:60]!r}... is longer than a file's may be; shorten it")
+        _say(f"{str(error.filename)[:60]!r}... is longer than a file's name may be; shorten it")
         code = 2
     except UsageError as error:
         code = _say_usage(error)

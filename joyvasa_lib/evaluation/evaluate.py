@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from joyvasa_lib.checks import checked_path
 from joyvasa_lib.errors import JoyVASAError, MediaError
 from joyvasa_lib.evaluation.consistency import ConsistencyScores, ConsistencyTracker
 from joyvasa_lib.evaluation.curves import loudness
@@ -190,7 +191,7 @@ def list_videos(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         MediaError: no such folder, or no video in it.
     """
-    root = Path(folder).expanduser()
+    root = checked_path("A folder of videos", folder, error=MediaError).expanduser()
     if not root.is_dir():
         raise MediaError(f"There is no folder {root}; check the name")
     found = sorted(path for path in root.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from joyvasa_lib.checks import checked_path
 from joyvasa_lib.errors import MediaError, OutputError
 from joyvasa_lib.media.unfinished import OLD, unfinished
 
@@ -74,7 +75,7 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = True) -> P
             device, or it exists and `overwrite` is False.
     """
     try:
-        target = Path(path).expanduser()
+        target = checked_path("A result", path, error=OutputError).expanduser()
         if target.is_dir():
             raise OutputError(f"{target} is a folder; give the name of a file inside it")
         if target.exists() and not target.is_file():
@@ -169,7 +170,7 @@ def check_folder(path: str | os.PathLike[str], *, ours: Callable[[Path], bool]) 
             or its parent folder is missing or cannot be written to.
     """
     try:
-        target = Path(path).expanduser()
+        target = checked_path("A result", path or ".", error=OutputError).expanduser()
         if target.exists() and not target.is_dir():
             raise OutputError(f"{target} is a file; give the name of a folder")
         target = target.resolve() if target.is_symlink() else target

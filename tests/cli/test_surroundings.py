@@ -75,6 +75,21 @@ def test_a_signal_while_a_video_is_made_leaves_one_line_and_the_old_video(
     assert (tmp_path / "talk.mp4").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_command_still_loads_leaves_one_line(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "typer.py").write_text(
+        f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [*JOYVASA, "emotions"], cwd=places.ROOT, capture_output=True, timeout=50,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{places.ROOT}"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert sentence(done, code) == "joyvasa: stopped\n"
+
+
 # Disks
 
 SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
@@ -145,7 +160,7 @@ def test_a_name_that_is_too_long_is_told_in_a_line(
     arguments = [str(motion) if part == "motion" else part.format("a" * 300) for part in command]
     if "edit" in command:
         arguments += ["--emotion", "fear", "-o", str(tmp_path / "new.safetensors")]
-    assert "is longer than a file's may be" in sentence(run(*arguments), 2)
+    assert "is longer than a file's name may be" in sentence(run(*arguments), 2)
 
 
 def test_tables_are_printed_in_an_ascii_terminal() -> None:

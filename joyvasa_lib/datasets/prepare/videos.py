@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from joyvasa_lib.checks import checked_path
 from joyvasa_lib.datasets.prepare.outcomes import Outcome, Reason
 from joyvasa_lib.datasets.prepare.recipe import LOWEST_FPS
 from joyvasa_lib.errors import JoyVASAError, MediaError
@@ -107,7 +108,7 @@ def find_files(folder: Path, on_unreadable: Callable[[OSError], None]) -> list[P
     Raises:
         MediaError: there is no such folder.
     """
-    if not folder.is_dir():
+    if not checked_path("A folder of videos", folder, error=MediaError).is_dir():
         raise MediaError(f"There is no folder {folder}; check the name")
     found, seen = [], set()
     for place, folders, files in os.walk(folder, onerror=on_unreadable, followlinks=True):
