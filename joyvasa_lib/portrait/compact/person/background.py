@@ -23,6 +23,24 @@ _FRINGE, _THING = 40.0, 90.0
 hair, and from which it is something else, which stays."""
 _SEEN = 0.14
 """Sides of the crop behind the person's edge that a moving head can uncover."""
+_STRAND = 0.045
+"""Sides of the crop: the window of the median that knows no strands of hair; these are less than
+half as wide."""
+_ROOT, _TIP = 0.015, 0.09
+"""Sides of the crop from the person within which a strand begins and ends: what goes on is a line
+of the background, and what lies apart is a thing of its own."""
+_LONG, _STRAIGHT = 0.13, 0.15
+"""Sides of the crop from which on what is thin is long, and the share of its length that such a
+thing covers the other way at least: frames of doors and rails are level or upright, hair bends."""
+_CALM = 0.2
+"""Sides of the crop beside the person up to which the background shows how restless it is."""
+_DETAIL, _ABOVE_CALM = 9.0, 2.5
+"""Least grey levels that tell a strand from a plain background, and least multiple of what the
+background's own detail reaches."""
+_MOST_DETAIL = 95.0
+"""Percentile of that detail that it is taken to reach."""
+_NEAR = 0.07
+"""Half a side, in sides of the crop, of the window in which the person's colour is known."""
 
 
 def fill_background(image: Bytes, matte: Floats) -> Bytes:
@@ -34,12 +52,68 @@ def fill_background(image: Bytes, matte: Floats) -> Bytes:
     """
     reach = max(1, round(_RIM * len(image)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    hidden = cv2.dilate((matte > _SOME).astype(np.uint8), disc) > 0
+    person = matte > _SOME
+    hidden = cv2.dilate(person.astype(np.uint8), disc) > 0
     seen = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5) < _SEEN * len(image)
     filled = patch_fill(image, ~hidden, hidden & seen)
     # Beside the person, what is far from the fill is no fringe of hair but a thing of its own.
     apart = np.abs(image - filled).max(-1)
-    kept = np.clip((apart - _FRINGE) / (_THING - _FRINGE), 0.0, 1.0) * (matte <= _SOME)
+    kept = np.clip((apart - _FRINGE) / (_THING - _FRINGE), 0.0, 1.0) * ~person
     filled += kept[..., None] * (image - filled)
     mixed = np.where(hidden[..., None], filled, image)
+    return _without_strands(image, np.clip(np.rint(mixed), 0, 255).astype(np.uint8), person)
+
+
+def _without_strands(image: Bytes, background: Bytes, person: NDArray[np.bool_]) -> Bytes:
+    """A background [s, s, 3] without the strands of hair that stand out from the person.
+
+    They are thin, begin at the person, end near it, have its colour, and are unlike anything in the
+    background farther away.
+
+    Args:
+        image: [s, s, 3].
+        background: [s, s, 3] the same with the person filled.
+        person: [s, s] where the person was.
+    """
+    side = len(background)
+    away = cv2.distanceTransform((~person).astype(np.uint8), cv2.DIST_L2, 5) / side
+    plain = cv2.medianBlur(background, 2 * round(_STRAND * side / 2) + 1).astype(np.float32)
+    detail = background - plain
+    size = np.abs(detail).max(-1)
+    calm = size[(away > _TIP) & (away < _CALM)]
+    if not calm.size:
+        return background
+    least = max(_DETAIL, _ABOVE_CALM * float(np.percentile(calm, _MOST_DETAIL)))
+    window = (2 * round(_NEAR * side) + 1,) * 2
+    covered = cv2.blur(person.astype(np.float32), window)
+    colour = cv2.blur(image * person[..., None].astype(np.float32), window)
+    colour /= np.maximum(covered, np.float32(1e-3))[..., None]
+    towards = (detail * (colour - plain)).sum(-1)
+    share = np.clip(size / least - 1.0, 0.0, 1.0) * _strands(size > least, away, towards)
+    share = cv2.GaussianBlur(cv2.dilate(share, np.ones((3, 3), np.uint8)), (0, 0), 0.7)
+    mixed = background + share[..., None] * (plain - background)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def _strands(thin: NDArray[np.bool_], away: Floats, towards: Floats) -> Floats:
+    """Of what is thin [s, s], 1 on strands of the person's hair.
+
+    Args:
+        thin: what stands out from a plain background.
+        away: sides of the crop from the person.
+        towards: positive where it stands out towards the person's colour.
+    """
+    joined = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, label, extent, _ = cv2.connectedComponentsWithStats(joined)
+    inside = thin.ravel()
+    owner, distance = label.ravel()[inside], away.ravel()[inside]
+    first, last = np.full(count, np.inf), np.zeros(count)
+    np.minimum.at(first, owner, distance)
+    np.maximum.at(last, owner, distance)
+    wide, tall = extent[:, 2], extent[:, 3]
+    longer, shorter = np.maximum(wide, tall), np.minimum(wide, tall)
+    line = (longer > _LONG * len(thin)) & (shorter < _STRAIGHT * longer)
+    alike = np.bincount(owner, towards.ravel()[inside], count) > 0
+    hair = (first < _ROOT) & (last < _TIP) & alike & ~line
+    hair[0] = False
+    return np.asarray(hair[label], np.float32)
