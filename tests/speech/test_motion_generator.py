@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -204,6 +205,18 @@ def test_a_missing_part_is_named(model: MotionGenerator, tmp_path: Path) -> None
     (tmp_path / "normalizer" / "normalizer.json").unlink()
     with pytest.raises(CheckpointError, match="normalizer"):
         MotionGenerator.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["offset", "scale"])
+@pytest.mark.parametrize("value", [1.0, [], [[1.0, 2.0]], [1.0, [2.0]], None, "1"])
+def test_a_normalizer_of_another_shape_is_refused(
+    model: MotionGenerator, tmp_path: Path, key: str, value: object
+) -> None:
+    file = tmp_path / "normalizer.json"
+    model.normalizer.save_pretrained(tmp_path)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    with pytest.raises(CheckpointError, match="normalizer"):
+        MotionNormalizer.from_pretrained(tmp_path)
 
 
 def test_a_scheduler_of_diffusers_can_be_given(

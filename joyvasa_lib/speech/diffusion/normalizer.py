@@ -169,7 +169,7 @@ class MotionNormalizer:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"No usable motion normalizer at {path}: {error!r}.") from error
         known = normalizer.layout in ("units", "expression") and reference in REFERENCES
-        if not known or len(offset) != len(scale):
+        if not known or offset.ndim != 1 or offset.shape != scale.shape:
             raise CheckpointError(f"The motion normalizer at {path} is inconsistent.")
         return normalizer
 
