@@ -37,6 +37,7 @@ from joyvasa_lib.portrait.compact.layers import (
     SKIN,
     triangle_layer,
 )
+from joyvasa_lib.portrait.compact.lip_line import LipLine, find_lip_line
 from joyvasa_lib.portrait.compact.person.carried import carried_cells
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
 from joyvasa_lib.portrait.compact.softness import edge_softness
@@ -99,6 +100,7 @@ class Appearance:
         grain: [s, s, 3] see :func:`~joyvasa_lib.portrait.compact.grain.find_grain`; None where
             the image has none.
         layers: ``skin`` as person and background; None where the person is not told from it.
+        lip_line: the line between closed lips; None without one.
     """
 
     image: Bytes
@@ -116,6 +118,7 @@ class Appearance:
     softness: float = 0.0
     grain: Floats | None = None
     layers: PersonLayers | None = None
+    lip_line: LipLine | None = None
 
 
 @lru_cache(maxsize=2)
@@ -276,4 +279,5 @@ def read_appearance(
         softness=softness,
         grain=grain,
         layers=layers,
+        lip_line=find_lip_line(skin, fitted_contours(rig, vertices), fit.scale),
     )

@@ -20,6 +20,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.grain import add_grain
+from joyvasa_lib.portrait.compact.lip_line import parted, without_line
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
@@ -94,11 +95,13 @@ def draw_frames(
     frames = np.empty((len(flow), side, side, 3), dtype=np.uint8)
     parts = feature_parts(rig)
     spread = softening(appearance.softness)
+    apart = parted(rig, heads.vertices, scale)
 
     def frame(b: int) -> None:
-        given = (appearance.skin, appearance.layers)
-        skin, layers = folded(*given, appearance.folds, heads.folds[b])
-        look = appearance if skin is given[0] else replace(appearance, skin=skin, layers=layers)
+        own = (appearance.skin, appearance.layers)
+        lips = without_line(*own, appearance.lip_line, float(apart[b]))
+        skin, layers = folded(*lips, appearance.folds, heads.folds[b])
+        look = appearance if skin is own[0] else replace(appearance, skin=skin, layers=layers)
         wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
         fading = mask[..., None]
         before = np.empty_like(frames[b]) if spread else None
