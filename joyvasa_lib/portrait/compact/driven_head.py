@@ -14,6 +14,7 @@ from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.mouth_corners import corner_closing
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
+from joyvasa_lib.portrait.compact.rounded_lip import lip_rounding
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
 from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
@@ -27,6 +28,7 @@ _UNCOVERING = tuple(
     for side in ("Left", "Right")
 )
 """Blendshapes that uncover the left and the right eyeball."""
+_FUNNEL = BLENDSHAPES.index("mouthFunnel")
 _BROW_UP = BLENDSHAPES.index("browInnerUp")
 _BROWS_DOWN = [BLENDSHAPES.index("browDownLeft"), BLENDSHAPES.index("browDownRight")]
 _COUNTERS = 1.0
@@ -92,6 +94,8 @@ class HeadDriver:
         shape += corner_closing(
             self.rig, blendshapes[:, JAW] - (1.0 - replaced) * fit.blendshapes[JAW]
         )
+        own_funnel = (1.0 - replaced) * fit.blendshapes[_FUNNEL]
+        shape += lip_rounding(self.rig, blendshapes[:, _FUNNEL] - own_funnel)
         return self._posed(portrait, shape, pose)
 
     def driven_heads(
