@@ -55,7 +55,7 @@ def _resolve(  # type: ignore[no-untyped-def]
             cover /= count
             apart = right - left + bottom - top > _TORN
             mouth = high >= MOUTH  # the frame shows lips there
-            edge = low > 0 and (mouth or (low != high and apart) or most - least > _PARTLY)
+            edge = low > 0 and (mouth or apart or most - least > _PARTLY)
             edge = edge or bared > _SEEN  # the frame shows eyelids there
             if not edge and cover <= _SEEN:
                 continue
