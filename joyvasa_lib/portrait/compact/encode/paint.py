@@ -28,7 +28,7 @@ _EYE_REGION = 0.6
 """Rig units from the eyelids within which paintable skin belongs to the eye."""
 _INNER_LIP = 0.22
 """Rig units inside the mouth over which the lips' colour fades into the cavity's."""
-_DARKEST = 0.34
+_DARKEST = 0.42
 """Light where the lips leave only a slit; it is reflected, so it is never 0."""
 _OPEN = np.clip((np.arange(256) / 255.0 - 0.12) / 0.75, 0.0, 1.0)
 _LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).astype(np.float32)

@@ -46,6 +46,9 @@ _TELLING = 24.0
 """Luminance below which a pixel's colour is mostly noise."""
 _AS_LIGHT, _AS_RED = 0.8, 1.05
 """Least luminance and most red over green of white things, against skin."""
+_LIGHTER_THAN_LIPS = 1.15
+"""Luminance against the lips from which on what shows between them may be teeth: the inside of lips
+is as pale, and dim."""
 _FEWEST = 12
 """Least number of pixels of which a colour is read."""
 
@@ -88,7 +91,8 @@ def read_palette(
     """
     own = np.median(skin[rig.landmark_vertex[list(PLAIN_SKIN)]], axis=0)
     own = np.maximum(own, 4.0).astype(np.float32)
-    return Palette(own, _white(image, layer, own), _red(rig, image, vertices, own))
+    lips = _lip_pixels(rig, image, vertices)
+    return Palette(own, _white(image, layer, own, lips), _red(image, own, lips))
 
 
 def hue(colour: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -104,12 +108,15 @@ def pale(pixels: Bytes, skin: Floats) -> NDArray[np.bool_]:
     return np.asarray((luminance(values) > _AS_LIGHT * luminance(skin)) & (redness < most))
 
 
-def _white(image: Bytes, layer: Bytes, skin: Floats) -> Floats:
+def _white(image: Bytes, layer: Bytes, skin: Floats, lips: Floats) -> Floats:
     expected = hue(skin) ** _HUE_OF_WHITE
     light = _WHITER_THAN_SKIN * float(luminance(skin))
     seen = expected
     for layers, share, brighter in (((EYE,), 0.6, 1.05), (MOUTH_LAYERS, 0.85, 1.0)):
         found = _bright_and_pale(image[np.isin(layer, layers)], skin)
+        if found is not None and layers != (EYE,) and len(lips) >= _FEWEST:
+            flesh = float(luminance(np.median(lips, axis=0)))
+            found = found if luminance(found) > _LIGHTER_THAN_LIPS * flesh else None
         if found is not None:
             seen = (1.0 - share) * seen + share * hue(found)
             level = brighter * float(luminance(found))
@@ -130,9 +137,8 @@ def _bright_and_pale(pixels: Bytes, skin: Floats) -> Floats | None:
     return np.asarray(np.median(white, axis=0), dtype=np.float32)
 
 
-def _red(rig: HeadRig, image: Bytes, vertices: Floats, skin: Floats) -> Floats:
+def _red(image: Bytes, skin: Floats, lips: Floats) -> Floats:
     """Tongue and gums: as much redder than the lips as lips are redder than skin."""
-    lips = _lip_pixels(rig, image, vertices)
     colour = np.median(lips, axis=0) if len(lips) >= _FEWEST else skin
     overexposed = float(skin.min()) > _WHITE_SKIN  # it has no colour then, but lips have
     ratio = _RED ** (1.0 if overexposed and _in_colour(image, colour) > 0.5 else
