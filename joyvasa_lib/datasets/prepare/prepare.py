@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -211,23 +211,32 @@ def _work(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """The folder, made if missing, for this process alone; a killed process lets go of it."""
-    lock = FileLock(folder / STAGING / "lock", timeout=0)
+    """The folder, made if missing, for this process alone; a killed process lets go of it.
+
+    A folder that was made, and in which nothing could be begun, is gone again.
+    """
+    staging, made = folder / STAGING, not folder.exists()
+    lock = FileLock(staging / "lock", timeout=0)
     try:
-        (folder / STAGING).mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            f"Another process is preparing {folder}; wait for it or choose another folder"
-        ) from error
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write in the folder {folder} ({error.strerror}); choose another one"
-        ) from error
-    try:
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(
+                f"Another process is preparing {folder}; wait for it or choose another folder"
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write in the folder {folder} ({error.strerror}); choose another one"
+            ) from error
         yield
     finally:
         lock.release()
+        if made and not (folder / RECIPE).exists():
+            with suppress(OSError):  # also where another process has begun meanwhile
+                (staging / "lock").unlink(missing_ok=True)
+                staging.rmdir()
+                folder.rmdir()
 
 
 def _is_begun(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from joyvasa_lib.datasets.prepare.outcomes import Reason
 from joyvasa_lib.datasets.prepare.prepare import Prepared, prepare_videos
 from joyvasa_lib.datasets.prepare.segment_work import STAGING
 from joyvasa_lib.datasets.prepared.index import INDEX
-from joyvasa_lib.errors import MediaError
+from joyvasa_lib.errors import MediaError, OutputError
 from prepare_runs import OPTIONS, RECIPE, shards
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,22 @@ def test_where_there_is_nothing_to_prepare_no_set_is_begun(tmp_path: Path, name:
     with pytest.raises(MediaError):
         prepare_videos(tmp_path / name, tmp_path / "set", RECIPE)
     assert not (tmp_path / "set").exists()
+
+
+def test_where_nothing_can_be_begun_no_folder_is_left(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OutputError(f"Cannot write {path} (No space left on device)")
+
+    monkeypatch.setattr("joyvasa_lib.datasets.prepare.prepare.write_text", full)
+    with pytest.raises(OutputError, match="No space left"):
+        prepare_videos(videos, tmp_path / "set", RECIPE)
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "set").mkdir()
+    with pytest.raises(OutputError, match="No space left"):
+        prepare_videos(videos, tmp_path / "set", RECIPE)
+    assert (tmp_path / "set").is_dir()  # which was there
 
 
 def test_the_page_names_options_and_reasons_that_exist(
