@@ -59,13 +59,23 @@ class Attention(nn.Module):
             memory: [b, m, d].
             blocked: bool [t, m], True where a token may not look.
         """
+        query, key, value = self.project(tokens, memory)
+        return self.mix(query, key, value, None if blocked is None else ~blocked)
+
+    def project(self, tokens: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns queries [b, t, d] of tokens, keys and values [b, m, d] of memory."""
         weights = self.in_proj_weight.chunk(3)
         biases = self.in_proj_bias.chunk(3)
         query, key, value = (
             F.linear(x, w, b)
             for x, w, b in zip((tokens, memory, memory), weights, biases, strict=True)
         )
-        open_columns = None if blocked is None else ~blocked
+        return query, key, value
+
+    def mix(
+        self, query: Tensor, key: Tensor, value: Tensor, open_columns: Tensor | None = None
+    ) -> Tensor:
+        """Returns what queries [b, t, d] take from memory with these keys and values [b, m, d]."""
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, self.heads, open_columns, dropout)
         result: Tensor = self.out_proj(mixed)

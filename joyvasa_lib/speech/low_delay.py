@@ -1,14 +1,15 @@
-"""Motion of speech that is answered at once: short windows, each drawn over what is known by then.
+"""Motion of speech that is answered at once: a few frames at a time, drawn over what is known then.
 
-:class:`~joyvasa_lib.speech.streaming.MotionStream` waits until a window is full. Here a window is
-drawn as soon as three frames and the sound of three after them have arrived. It covers everything
-that is known, of which only the first frames are final: the others, whose sound ends too early,
-show where the motion is going, smooth what is final, and are drawn again in the next window.
-Whoever is late finds more sound and draws more frames at once, so a busy machine catches up by
-itself.
+:class:`~joyvasa_lib.speech.streaming.MotionStream` waits until a window is full. Here frames are
+drawn as soon as three of them and the sound of three after them have arrived. Everything that is
+known is drawn, of which only the first frames are final: the others, whose sound ends too early,
+show where the motion is going, smooth what is final, and are drawn again in the next step. Whoever
+is late finds more sound and draws more frames at once, so a busy machine catches up by itself.
 
-Motion is that of whole recordings as nearly as it can be: each frame starts from the same noise,
-and the level of the voice is taken over as much of the past as a long window would have shown.
+Motion is that of whole recordings as nearly as it can be: windows begin where theirs do, and grow
+(:mod:`~joyvasa_lib.speech.diffusion.growing`), so each frame has the noise, the place and the past
+that it has there; and the level of the voice is taken over as much of the past as a whole window
+would have shown.
 
 Axis legend: ``n`` samples at 16 kHz, ``t`` frames, ``p`` previous frames, ``c`` motion channels,
 ``d`` width of the denoiser, ``s`` dials of a style.
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
 from joyvasa_lib.motion.motion import Motion
+from joyvasa_lib.speech.diffusion.growing import GrowingWindow
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.diffusion.sampling import draw_noise
@@ -36,24 +38,25 @@ from joyvasa_lib.speech.postprocessing import PostProcessor
 from joyvasa_lib.speech.streaming import OVERLAP, check_waveform
 
 FEWEST = 3
-"""Frames that are worth a window."""
+"""Frames that are worth a step."""
 AHEAD = 3
 """Frames of sound after those that become final: the closure of a lip is heard in advance."""
 MOST = 25
 """Most frames that become final at once, so that none waits long where much has arrived."""
 WIDTH = 25
-"""Least frames of a window for the denoiser; what has no sound yet is padded, then cut. Over fewer
-frames the head strays further than in whole recordings."""
+"""Least frames that are drawn at once, though most have no sound yet: where motion is going is seen
+in them, too."""
 PAST = 125
 """Frames of sound that are kept: the level of a voice is taken over five seconds."""
 JOINT = 2
-"""Frames at the start of a window that are blended with what the one before expected."""
+"""Frames at the start of a step that are blended with what the one before expected; where a window
+begins they are as many as in whole recordings."""
 
 
 class LowDelayStream:
     """One utterance: :meth:`push` its sound, :meth:`step` draws the next frames.
 
-    Holds at most the sound that has no motion yet and six seconds before it.
+    Holds at most one window, the sound that has no motion yet, and six seconds before it.
     """
 
     def __init__(
@@ -74,10 +77,12 @@ class LowDelayStream:
         self.encoder, self.diffusion, self.normalizer = audio_encoder, diffusion, normalizer
         self.options = replace(options, style=None)
         denoiser = diffusion.denoiser
-        self._generator = torch.Generator().manual_seed(options.seed)
-        self._noise = _FrameNoise(diffusion, options.seed)
+        self._noise, self._generator = (
+            torch.Generator().manual_seed(options.seed) for _ in range(2)
+        )
         self._prev_motion: Tensor = denoiser.start_motion_feat.detach()
         self._prev_audio: Tensor = denoiser.start_audio_feat.detach()
+        self._window = self._next_window()
         self._expected: Tensor | None = None  # frames after the last final one, [1, t, c]
         self._post = PostProcessor(normalizer, self.options)
         self._features = RecentFeatures(audio_encoder)
@@ -120,7 +125,7 @@ class LowDelayStream:
 
     @torch.inference_mode()
     def step(self, dials: NDArray[np.float32] | None = None) -> Motion | None:
-        """Draws one window; returns the frames that became final, None if nothing is ready.
+        """Draws the next frames; returns those that became final, None if nothing is ready.
 
         Args:
             dials: [s] of the style from here on; None leaves the style to the model. Networks
@@ -128,17 +133,19 @@ class LowDelayStream:
         """
         if not self.ready:
             return None
-        left = self.total - self.done
-        final = min(MOST, left if self._finished else left - AHEAD)
-        seen = min(left, final + max(AHEAD, WIDTH - final))
+        final, seen = self._next_frames()
         features = self.diffusion.denoiser.audio_feature_map(self._encode(final, seen))[None]
-        drawn, known = self._draw(features, seen, dials)
+        style = self._style(dials)
+        blended = JOINT if self._window.settled else OVERLAP
+        count = min(max(WIDTH, seen), self._window.left)
+        drawn = self._window.draw(features, count, final, style)[:, :seen]
         if self._expected is not None:
-            joint = min(JOINT, self._expected.shape[1], final)
-            weight = torch.linspace(0, 1, JOINT + 2, device=drawn.device)[1 : joint + 1, None]
+            joint = min(blended, self._expected.shape[1], final)
+            weight = torch.linspace(0, 1, blended + 2, device=drawn.device)[1 : joint + 1, None]
             before = self._expected[:, :joint]
             drawn[:, :joint] = before + weight * (drawn[:, :joint] - before)
         self._expected = drawn[:, final:]
+        known = features if style is None else features + style
         previous = self._prev_motion.shape[1]
         motion = torch.cat([self._prev_motion, drawn[:, :final]], dim=1)
         heard = torch.cat([self._prev_audio, known[:, :final]], dim=1)
@@ -146,6 +153,44 @@ class LowDelayStream:
         self.done += final
         values = self.normalizer.denormalize(drawn[0].float().cpu().numpy())
         return self.normalizer.to_motion(self._post.push(values[:final], ahead=values[final:]))
+
+    def _next_frames(self) -> tuple[int, int]:
+        """How many frames become final, and of how many the sound is heard; may begin a window."""
+        left = self.total - self.done
+        if self._window.left <= OVERLAP and not self._ends_within(self._window):
+            self._window = self._next_window()
+        room = self._window.left
+        final = min(MOST, left if self._finished else left - AHEAD)
+        if not self._ends_within(self._window):
+            final = min(final, room - OVERLAP)
+        return final, min(left, final + max(AHEAD, WIDTH - final), room)
+
+    def _ends_within(self, window: GrowingWindow) -> bool:
+        """Whether the utterance is known to end in a window, which then has no next."""
+        return self._finished and self.total - self.done <= window.left
+
+    def _next_window(self) -> GrowingWindow:
+        """A window with the noise of whole recordings in the longest ones."""
+        denoiser = self.diffusion.denoiser
+        frames = int(denoiser.config.n_motions)
+        noise = draw_noise(denoiser, frames, self._noise, self.diffusion.device)
+        return GrowingWindow(
+            self.diffusion,
+            self.options,
+            self._prev_motion,
+            self._prev_audio,
+            noise,
+            self._generator,
+        )
+
+    def _style(self, dials: NDArray[np.float32] | None) -> Tensor | None:
+        """What a style adds to the features of a frame [1, 1, d]."""
+        denoiser = self.diffusion.denoiser
+        known = None
+        if dials is not None and denoiser.config.style_dim:
+            known = torch.from_numpy(np.asarray(dials, np.float32))[None, None]
+            known = known.to(self.diffusion.device)
+        return denoiser.style_feature(known)
 
     def _encode(self, final: int, seen: int) -> Tensor:
         """Features [t, d] of the next frames."""
@@ -169,54 +214,3 @@ class LowDelayStream:
         """The sound from one frame to another."""
         first, last = ((frame - self._first) * SAMPLES_PER_FRAME for frame in (start, end))
         return self._sound[first:last].copy()
-
-    def _draw(
-        self, features: Tensor, seen: int, dials: NDArray[np.float32] | None
-    ) -> tuple[Tensor, Tensor]:
-        """Channels [1, t, c] of the next frames, and their features with the style's [1, t, d]."""
-        denoiser = self.diffusion.denoiser
-        known = None
-        if dials is not None and denoiser.config.style_dim:
-            known = torch.from_numpy(np.asarray(dials, np.float32))[None, None]
-            known = known.to(self.diffusion.device)
-        style = denoiser.style_feature(known)
-        missing = max(0, WIDTH - seen)
-        padded = torch.cat([features, features[:, -1:].expand(-1, missing, -1)], dim=1)
-        drawn = self.diffusion.sample(
-            padded,
-            self._prev_motion,
-            self._prev_audio,
-            self.options,
-            self._generator,
-            noise=self._noise(self.done, padded.shape[1]),
-            real_frames=seen,
-            style=style,
-        )[:, :seen]
-        return drawn, features if style is None else features + style
-
-
-class _FrameNoise:
-    """The noise that each frame starts from, the same in every window that draws it.
-
-    It is that of whole recordings in the longest windows, whose motion is then drawn again as
-    nearly as shorter windows can.
-    """
-
-    def __init__(self, diffusion: MotionDiffusion, seed: int) -> None:
-        self._diffusion = diffusion
-        self._generator = torch.Generator().manual_seed(seed)
-        self._held = self._next()
-        self._first = 0
-
-    def _next(self) -> Tensor:
-        denoiser = self._diffusion.denoiser
-        frames = int(denoiser.config.n_motions)
-        return draw_noise(denoiser, frames, self._generator, self._diffusion.device)
-
-    def __call__(self, start: int, count: int) -> Tensor:
-        """[1, count, c] from a frame on; frames never go back behind an earlier ``start``."""
-        while self._first + self._held.shape[1] < start + count:
-            self._held = torch.cat([self._held, self._next()[:, OVERLAP:]], dim=1)
-        self._held = self._held[:, start - self._first :]
-        self._first = start
-        return self._held[:, :count]

@@ -42,14 +42,15 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, cross: Tensor) -> Tensor:
         """Returns [b, t, d]; ``cross`` is the finished cross-attention term of this layer."""
         x = self.norm1(x + self.dropout(self.self_attn(x, x)))
-        return self._after_self(x, cross)
+        return self.after_self(x, cross)
 
     def attend(self, x: Tensor, memory: Tensor, blocked: Tensor | None) -> Tensor:
         """Returns the same for any mask, with the cross attention computed from the memory."""
         x = self.norm1(x + self.dropout(self.self_attn(x, x)))
-        return self._after_self(x, self.multihead_attn(x, memory, blocked))
+        return self.after_self(x, self.multihead_attn(x, memory, blocked))
 
-    def _after_self(self, x: Tensor, cross: Tensor) -> Tensor:
+    def after_self(self, x: Tensor, cross: Tensor) -> Tensor:
+        """Returns [b, t, d]: what follows self attention."""
         x = self.norm2(x + self.dropout(cross))
         hidden = self.dropout(F.gelu(self.linear1(x)))
         result: Tensor = self.norm3(x + self.dropout(self.linear2(hidden)))
@@ -114,17 +115,22 @@ class DenoisingNet(nn.Module):
         self, tokens: Tensor, step: Tensor, memory: Tensor, cross: list[Tensor] | None
     ) -> Tensor:
         """Returns clean motion [b, t, c] for motion tokens [b, t, c (+ indicator)]."""
-        embedding = self.diff_step_map(self.TE[step])[:, None]
-        x = self.feature_proj(tokens)
-        if self.PE is not None:
-            x = x + self.PE[..., : x.shape[1], :]
-        x = self.dropout(x) + embedding
+        x = self.embed(tokens, step)
         blocked = alignment_mask(x.shape[1], self.align_width)
         blocked = None if blocked is None else blocked.to(x.device)
         for index, layer in enumerate(self.transformer.layers):
             assert isinstance(layer, DecoderLayer)
             x = layer.attend(x, memory, blocked) if cross is None else layer(x, cross[index])
         result: Tensor = self.motion_dec(x)
+        return result
+
+    def embed(self, tokens: Tensor, step: Tensor, first: int = 0) -> Tensor:
+        """What the layers start from, [b, t, d]; ``first`` is the place of the first token."""
+        embedding = self.diff_step_map(self.TE[step])[:, None]
+        x = self.feature_proj(tokens)
+        if self.PE is not None:
+            x = x + self.PE[..., first : first + x.shape[1], :]
+        result: Tensor = self.dropout(x) + embedding
         return result
 
 
@@ -236,7 +242,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         if self.config.align_width != 1:
             return None
-        return [layer.multihead_attn.single_key(memory) for layer in self._layers()]
+        return [layer.multihead_attn.single_key(memory) for layer in self.layers]
 
     def forward(
         self,
@@ -262,7 +268,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             Clean motion [b, p + l, c] of previous and current frames; the last l are the window's.
         """
-        tokens = self._with_blurred(torch.cat([prev_motion, noisy], dim=1))
+        tokens = self.with_blurred(torch.cat([prev_motion, noisy], dim=1))
         if self.config.use_indicator:
             real = noisy.new_ones(noisy.shape[:2]) if indicator is None else indicator.to(noisy)
             real = F.pad(real, (prev_motion.shape[1], 0))
@@ -273,7 +279,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         result: Tensor = self.denoising_net(tokens, step, memory, cross)
         return result
 
-    def _with_blurred(self, motion: Tensor) -> Tensor:
+    def with_blurred(self, motion: Tensor) -> Tensor:
         """Returns motion [b, t, c] with its blurred copies beside it [b, t, c (1 + blurs)]."""
         if self.blur_kernels is None:
             return motion
@@ -283,6 +289,8 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         blurred = F.conv1d(rows, self.blur_kernels[:, None].to(rows.dtype)).reshape(b, c, -1, t)
         return torch.cat([motion, blurred.permute(0, 3, 2, 1).reshape(b, t, -1)], dim=2)
 
-    def _layers(self) -> list[DecoderLayer]:
+    @property
+    def layers(self) -> list[DecoderLayer]:
+        """The decoder layers, lowest first."""
         layers = list(self.denoising_net.transformer.layers)
         return [layer for layer in layers if isinstance(layer, DecoderLayer)]

@@ -6,6 +6,7 @@ Axis legend: ``b`` batch, ``l`` frames of the window, ``p`` previous frames, ``c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,26 @@ class MotionDiffusion:
         )
         if noise is None:
             noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)
+        return self.run(denoise, options, noise, generator)
+
+    def run(
+        self,
+        denoise: Callable[[Tensor, Tensor], Tensor],
+        options: GenerationOptions,
+        noise: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Goes from noise to motion [1, l, c].
+
+        Args:
+            denoise: noisy motion [1, l, c] and step in 1..T to what the denoiser predicts.
+            options: steps and scheduler.
+            noise: initial noise [1, l, c].
+            generator: for schedulers that add noise in each step.
+
+        Raises:
+            OptionError: the scheduler or the number of steps does not fit this denoiser.
+        """
         steps: int | list[int] = options.num_inference_steps
         if options.scheduler == "dpmsolver++":
             steps = noisy_timesteps(options.num_inference_steps, len(self.betas))

@@ -68,7 +68,7 @@ def test_the_whole_net_agrees_with_and_without_the_shortcut() -> None:
 
 def test_layer_equals_torch_decoder_layer() -> None:
     model = tiny(align_width=3)
-    layer = model._layers()[0]
+    layer = model.layers[0]
     reference = nn.TransformerDecoderLayer(
         16, 4, 24, 0.0, activation="gelu", batch_first=True, norm_first=False
     ).eval()
@@ -155,7 +155,7 @@ def test_a_blur_keeps_what_is_slow_and_takes_away_noise() -> None:
     slow = torch.stack([torch.cos(0.05 * frames + phase) for phase in range(7)], dim=1)[None]
     noise = torch.randn(1, 200, 7, generator=torch.Generator().manual_seed(0))
     for motion, kept in ((slow, 1.0), (noise, 0.0)):
-        seen = denoiser._with_blurred(motion).reshape(1, 200, 3, 7)
+        seen = denoiser.with_blurred(motion).reshape(1, 200, 3, 7)
         assert torch.equal(seen[:, :, 0], motion)
         spread = seen[0, 20:-20].std(dim=(0, 2)) / motion[0, 20:-20].std()
         assert abs(spread[1] - kept) < (0.02 if kept else 0.45)
