@@ -1,4 +1,4 @@
-"""The dark line between closed lips: there while they are closed, on neither lip once they part."""
+"""The dark line between lips: there while they are closed, on neither lip once they part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.appearance import read_appearance
 from joyvasa_lib.portrait.compact.encode.closed_mouth import LipContours, fitted_contours
-from joyvasa_lib.portrait.compact.lip_line import find_lip_line, parted, without_line
+from joyvasa_lib.portrait.compact.lip_line import find_lip_line, parted, with_lip_line
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
@@ -104,14 +104,14 @@ def test_the_line_goes_as_the_lips_come_apart(portrait: CompactPortrait) -> None
 
 def test_person_and_background_stay_the_image(portrait: CompactPortrait) -> None:
     look = portrait.appearance
-    skin, layers = without_line(look.skin, look.layers, look.lip_line, 0.6)
+    skin, layers = with_lip_line(look.skin, look.layers, look.lip_line, 0.6)
     assert layers is not None
     frame = np.zeros_like(skin)
     compose(layers, np.zeros((SIDE, SIDE, 2), np.float32), frame)
     assert np.abs(frame.astype(int) - skin).max() <= 1
     assert (skin != look.skin).any()
-    assert without_line(look.skin, look.layers, look.lip_line, 0.0) == (look.skin, look.layers)
-    assert without_line(look.skin, None, None, 1.0) == (look.skin, None)
+    assert with_lip_line(look.skin, look.layers, look.lip_line, 0.0) == (look.skin, look.layers)
+    assert with_lip_line(look.skin, None, None, 1.0) == (look.skin, None)
 
 
 def test_the_corners_keep_their_line(lips: LipContours, image: NDArray[np.uint8]) -> None:
@@ -124,12 +124,34 @@ def test_the_corners_keep_their_line(lips: LipContours, image: NDArray[np.uint8]
     assert profile[(along < 0.05) | (along > 0.95)].max() == 0
 
 
-def test_there_is_none_between_parted_lips_or_without_a_mouth(
+def test_lips_that_the_image_shows_parted_get_a_line_when_they_close(
+    lips: LipContours, image: NDArray[np.uint8]
+) -> None:
+    down = np.array([0.0, 0.3 * SCALE], np.float32)
+    open_lips = replace(lips, lower=lips.lower + down, below=lips.below + down)
+    line = find_lip_line(image, open_lips, SCALE)
+    assert line is not None and line.apart == 1.0
+    assert line.weight(1.0) == 0.0 and line.weight(0.0) == 1.0
+    assert line.change.max() <= 0.0
+    middle = line.change[:, line.change.shape[1] // 2].min(-1)
+    upper = lips.upper[len(lips.upper) // 2, 1] - line.place[0]
+    assert middle[round(upper) - 1] < -15 and middle[round(upper + 0.3 * SCALE) + 1] < -15
+    assert middle[round(upper - 0.1 * SCALE)] > -2  # the lip itself
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.2, 0.4, 0.6, 0.9, 1.0])
+def test_an_image_stays_as_it_is_while_its_lips_do(portrait: CompactPortrait, apart: float) -> None:
+    line = portrait.appearance.lip_line
+    assert line is not None
+    one = replace(line, apart=apart)
+    weights = [one.weight(share) for share in np.linspace(0.0, 1.0, 11)]
+    assert one.weight(apart) == 0.0
+    assert min(weights) >= 0.0 and max(weights) == pytest.approx(1.0)
+
+
+def test_there_is_none_without_a_mouth(
     lips: LipContours, image: NDArray[np.uint8], fit: HeadFit
 ) -> None:
-    down = np.array([0.0, 0.1 * SCALE], np.float32)
-    open_lips = replace(lips, lower=lips.lower + down, below=lips.below + down)
-    assert find_lip_line(image, open_lips, SCALE) is None
     point = LipContours(*(np.full((5, 2), 30.0, np.float32),) * 4)
     assert find_lip_line(image, point, SCALE) is None
     away = LipContours(*(one + 2 * SIDE for one in lips.__dict__.values()))

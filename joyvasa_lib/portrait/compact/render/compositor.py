@@ -20,7 +20,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.grain import add_grain
-from joyvasa_lib.portrait.compact.lip_line import parted, without_line
+from joyvasa_lib.portrait.compact.lip_line import parted, with_lip_line
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
@@ -99,7 +99,7 @@ def draw_frames(
 
     def frame(b: int) -> None:
         own = (appearance.skin, appearance.layers)
-        lips = without_line(*own, appearance.lip_line, float(apart[b]))
+        lips = with_lip_line(*own, appearance.lip_line, float(apart[b]))
         skin, layers = folded(*lips, appearance.folds, heads.folds[b])
         look = appearance if skin is own[0] else replace(appearance, skin=skin, layers=layers)
         wide = cv2.resize(around[b], (side, side), interpolation=cv2.INTER_LINEAR)
