@@ -4,6 +4,7 @@
     python benchmarks/live.py quiet [--names NAME ...] [--seconds S] [--portrait NAME]
     python benchmarks/live.py conversation [--minutes M] [--portrait NAME]
     python benchmarks/live.py lips [--names NAME ...] [--seconds S]
+    python benchmarks/live.py seen [--names NAME ...] [--seconds S] [--portrait NAME]
 
 `recordings` replays recordings in real time, 20 ms at a time, and prints for each the time from its
 first sound to the first frame that answers it, frames a second, dropped ones, how far images are
@@ -11,10 +12,11 @@ from their sound, the processors' share and the memory. `quiet` does the same wi
 waiting: every image and every window of motion is made, and takes the processor time that it took
 on a core of its own, which says what two quiet cores do on a machine that is busy. `conversation`
 speaks, listens and interrupts every few seconds, and prints a line a minute: nothing may grow or
-drift. `lips` correlates motion made as the sound comes with that of the whole recording. Recordings
-and portraits are those in the folder that JOYVASA_REAL_INPUTS names. Nothing is asserted; targets
-are for two cores with nothing else to do, and the load average that each run began with stands
-beside it.
+drift. `lips` correlates motion made as the sound comes with that of the whole recording; `seen`
+does so with lips that are read from images, those of `quiet` and those of a video. Recordings and
+portraits are those in the folder that JOYVASA_REAL_INPUTS names. Nothing is asserted; targets are
+for two cores with nothing else to do, and the load average that each run began with stands beside
+it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import platform
 import random
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +37,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib import Emotion, JoyVASAPipeline
-from joyvasa_lib.evaluation.behaviour.track import behaviour_track
+from joyvasa_lib.evaluation.behaviour.track import (
+    BehaviourTrack,
+    BehaviourTracker,
+    behaviour_track,
+)
 from joyvasa_lib.evaluation.curves import correlation
+from joyvasa_lib.face.tracking import follow_person
 from joyvasa_lib.live.avatar import Avatar
 from joyvasa_lib.live.frame import LiveFrame
 from joyvasa_lib.live.metrics import LiveMetrics, Tally
@@ -46,7 +54,7 @@ from joyvasa_lib.live.start import Spoken
 from joyvasa_lib.live.utterance import Utterance
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.motion import Motion
-from joyvasa_lib.portrait.encoded import frame_renderer
+from joyvasa_lib.portrait.encoded import EncodedPortrait, frame_renderer
 
 Samples = NDArray[np.float32]
 
@@ -65,15 +73,14 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="what", required=True)
-    recordings, conversation, lips = map(
-        commands.add_parser, ("recordings", "conversation", "lips")
+    recordings, conversation, lips, quiet, seen = map(
+        commands.add_parser, ("recordings", "conversation", "lips", "quiet", "seen")
     )
-    quiet = commands.add_parser("quiet")
     conversation.add_argument("--minutes", type=float, default=10.0)
-    for command in (recordings, quiet, lips):
+    for command in (recordings, quiet, lips, seen):
         command.add_argument("--names", nargs="*", default=NAMES)
         command.add_argument("--seconds", type=float, default=10.0, help="of each recording")
-    for command in (recordings, quiet, conversation):
+    for command in (recordings, quiet, conversation, seen):
         command.add_argument("--portrait", default=PORTRAIT)
         command.add_argument("--size", type=int, default=512)
     options = parser.parse_args()
@@ -88,9 +95,10 @@ def main() -> None:
         compare_lips(pipe, [(n, speech(folder, n, options.seconds)) for n in options.names])
         return
     portrait = next((folder / "portraits").glob(f"{options.portrait}.*"))
-    if options.what in ("recordings", "quiet"):
+    does = {"recordings": replay, "quiet": simulate, "seen": compare_images}
+    if options.what in does:
         spoken = [(n, speech(folder, n, options.seconds)) for n in options.names]
-        (replay if options.what == "recordings" else simulate)(pipe, portrait, options.size, spoken)
+        does[options.what](pipe, portrait, options.size, spoken)
     else:
         words = np.concatenate([speech(folder, n, 20.0) for n in NAMES])
         converse(pipe, portrait, options.size, words, options.minutes)
@@ -191,49 +199,57 @@ def simulate(
     """Prints a row for each recording, as on two cores without other work."""
     print(HEAD)
     encoded = pipe.encode(portrait, crop_size=size)
+    for name, sound in recordings:
+        before, tally = load().split()[-1], Tally(25.0)
+        cores = [share for _, share in simulated(pipe, encoded, size, sound, tally)]
+        found = tally.snapshot()
+        row(name, before, found, (found.frames - found.repeated) / found.seconds, cores[-1])
+
+
+def simulated(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, size: int, sound: Samples, tally: Tally
+) -> Iterator[tuple[LiveFrame, float]]:
+    """Frames of one utterance on cores without other work, and the share of a core they took."""
     render = frame_renderer(pipe.portrait_model, encoded, paste_back=False, max_size=size)
     neutral = pipe.editor(Emotion.neutral(), encoded)
-    for name, sound in recordings:
-        before = load().split()[-1]
-        tally = Tally(25.0)
-        stage = Stage(Performer(pipe.portrait_model.space, 25.0, neutral), 25.0)
-        pacer = Pacer(25.0, stage.next, tally)
-        stream = pipe.motion_generator.answer(num_inference_steps=6, blinks="model", gaze="model")
-        now, pushed, spent, ended = 0.0, 0, 0.0, False
-        image: tuple[float, int, Any] | None = None
-        window: tuple[float, Utterance, Any] | None = None
-        while not ended:
-            now += 0.001
-            while pushed < len(sound) and now >= 1.0 + pushed / RATE:
-                if not stage.utterances:
-                    stage.utterances.append(Utterance(Spoken(stream), RATE, 25.0, now))
-                stage.utterances[0].push(sound[pushed : pushed + PIECE])
-                stage.pushed()
-                pushed += PIECE
-                stage.utterances[0].flushed = pushed >= len(sound)
-            if window is not None and now >= window[0]:
-                window[1].add(*window[2])
-                window = None
-            if window is None and stage.utterances and (work := stage.utterances[0].pending()):
-                utterance, began = stage.utterances[0], time.thread_time()
-                made = utterance.work(work, None)
-                took = time.thread_time() - began
-                spent, window = spent + took, (now + took, utterance, made)
-                if made[0]:
-                    tally.moved(took, len(made[0]))
-            if image is not None and now >= image[0]:
-                pacer.rendered(*image[1:])
-                image = None
-            if image is None and not isinstance(wanted := pacer.to_render(now), float):
-                began = time.thread_time()
-                pixels = render(wanted[1])
-                took = time.thread_time() - began
-                tally.rendered(took)
-                spent, image = spent + took, (now + took, wanted[0], pixels)
-            taken = pacer.take(now)
-            ended = isinstance(taken, LiveFrame) and taken.utterance_end
-        found = tally.snapshot()
-        row(name, before, found, (found.frames - found.repeated) / found.seconds, spent / now)
+    stage = Stage(Performer(pipe.portrait_model.space, 25.0, neutral), 25.0)
+    pacer = Pacer(25.0, stage.next, tally)
+    stream = pipe.motion_generator.answer(num_inference_steps=6, blinks="model", gaze="model")
+    now, pushed, spent, ended = 0.0, 0, 0.0, False
+    image: tuple[float, int, Any] | None = None
+    window: tuple[float, Utterance, Any] | None = None
+    while not ended:
+        now += 0.001
+        while pushed < len(sound) and now >= 1.0 + pushed / RATE:
+            if not stage.utterances:
+                stage.utterances.append(Utterance(Spoken(stream), RATE, 25.0, now))
+            stage.utterances[0].push(sound[pushed : pushed + PIECE])
+            stage.pushed()
+            pushed += PIECE
+            stage.utterances[0].flushed = pushed >= len(sound)
+        if window is not None and now >= window[0]:
+            window[1].add(*window[2])
+            window = None
+        if window is None and stage.utterances and (work := stage.utterances[0].pending()):
+            utterance, began = stage.utterances[0], time.thread_time()
+            made = utterance.work(work, None)
+            took = time.thread_time() - began
+            spent, window = spent + took, (now + took, utterance, made)
+            if made[0]:
+                tally.moved(took, len(made[0]))
+        if image is not None and now >= image[0]:
+            pacer.rendered(*image[1:])
+            image = None
+        if image is None and not isinstance(wanted := pacer.to_render(now), float):
+            began = time.thread_time()
+            pixels = render(wanted[1])
+            took = time.thread_time() - began
+            tally.rendered(took)
+            spent, image = spent + took, (now + took, wanted[0], pixels)
+        taken = pacer.take(now)
+        if isinstance(taken, LiveFrame):
+            yield taken, spent / now
+            ended = taken.utterance_end
 
 
 def converse(
@@ -322,6 +338,40 @@ def compare_lips(pipe: JoyVASAPipeline, recordings: list[tuple[str, Samples]]) -
     print(
         f"| mean | {np.mean([a for a, _ in found]):.3f} | {np.mean([b for _, b in found]):.3f} | |"
     )
+
+
+def compare_images(
+    pipe: JoyVASAPipeline, portrait: Path, size: int, recordings: list[tuple[str, Samples]]
+) -> None:
+    """Prints how lips seen on an avatar's images correlate with those seen on a video's."""
+    print("| recording | aperture | width | dropped |\n|---|" + "---:|" * 3)
+    encoded = pipe.encode(portrait, crop_size=size)
+    found = []
+    for name, sound in recordings:
+        live: list[NDArray[np.uint8]] = []
+        tally = Tally(25.0)
+        for frame, _ in simulated(pipe, encoded, size, sound, tally):
+            if live or frame.utterance_start:
+                live += [frame.image.copy()] * frame.periods
+        dropped = tally.snapshot().dropped
+        video = pipe.render(encoded, pipe.generate_motion(sound), paste_back=False).frames()
+        a, b = lips_of(live), lips_of(video)
+        length = min(len(a), len(b))
+        pair = [
+            correlation(getattr(a, which)[:length], getattr(b, which)[:length])
+            for which in ("aperture", "width")
+        ]
+        found.append(pair)
+        print(f"| {name} | {pair[0]:.3f} | {pair[1]:.3f} | {dropped} |", flush=True)
+    print(f"| mean | {np.mean(found, 0)[0]:.3f} | {np.mean(found, 0)[1]:.3f} | |")
+
+
+def lips_of(frames: Iterable[NDArray[np.uint8]]) -> BehaviourTrack:
+    """What is read from images as from those of any video."""
+    tracker = BehaviourTracker(25.0)
+    for _, face in follow_person(frames, 25.0):
+        tracker.see(face)
+    return tracker.track()
 
 
 if __name__ == "__main__":
