@@ -351,8 +351,8 @@ def compare_images(
         live: list[NDArray[np.uint8]] = []
         tally = Tally(25.0)
         for frame, _ in simulated(pipe, encoded, size, sound, tally):
-            if live or frame.utterance_start:
-                live += [frame.image.copy()] * frame.periods
+            image = frame.image.copy()
+            live += [image] * round(25.0 * len(frame.audio) / RATE)  # as long as its sound
         dropped = tally.snapshot().dropped
         video = pipe.render(encoded, pipe.generate_motion(sound), paste_back=False).frames()
         a, b = lips_of(live), lips_of(video)

@@ -187,7 +187,7 @@ def read_unit_map(folder: Path, space: MotionSpace) -> LearnedUnitMap | None:
         )
     if kind == LINEAR or of_space != space.name:
         return None
-    if unknown := unknown_unit(units):
+    if (unknown := unknown_unit(units)) is not None:
         raise CheckpointError(
             f"The map in {folder} has an action unit {unknown!r}, which this version does not "
             "know; train it again"

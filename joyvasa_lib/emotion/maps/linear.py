@@ -33,7 +33,7 @@ class LinearUnitMap:
             MotionError: shapes or names do not fit, or the basis is not finite.
         """
         self._basis = read_only(basis)
-        if unknown := unknown_unit(units):
+        if (unknown := unknown_unit(units)) is not None:
             raise MotionError(f"{unknown!r} is not an action-unit component of the face")
         wanted = (len(units), space.keypoint_count, 3)
         if self._basis.shape != wanted or len(set(units)) != len(units):

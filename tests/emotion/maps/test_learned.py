@@ -227,6 +227,7 @@ def _edit_about(**values: Any) -> Callable[[Path], Any]:
         (_edit_weights(lambda w: w.update(more=torch.zeros(1))), "more"),
         (_edit_about(map="magic"), "'magic'"),
         (_edit_about(units=["AU99"]), "AU99"),
+        (_edit_about(units=[""]), "unit ''"),
         (_edit_about(units=[{"a": 1}]), "no map of action units"),
         (_edit_about(units=[[], 3]), "no map of action units"),
     ],
