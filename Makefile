@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # Only what is imported is compiled to bytecode, when it is: half the time of an installation.
 INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check \
 	-c constraints.txt
+UV := $(BIN)/uv pip install -q --no-config --python $(BIN)/python --no-deps
 unexport PYTHONDONTWRITEBYTECODE
 
 # A stamp file for each set of packages: installing happens again when these files change.
@@ -64,7 +65,7 @@ format: $(DEV) ## mend what can be mended without a person
 bench: $(DEV) ## timings of the main job on this machine
 	$(BIN)/python benchmarks/main_job.py
 
-lock: $(BIN)/python ## requirements-ci.txt anew: what continuous integration installs, with hashes
+lock: $(BIN)/python ## requirements-ci*.txt anew: what continuous integration installs, with hashes
 	$(BIN)/python tools/lock.py
 
 sbom: $(DEV) $(SUPPLY)/.stamp ## a CycloneDX list of everything installed: out/sbom.json
@@ -99,14 +100,20 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e .
 	@touch $@
 
-# LOCKED: the very files that requirements-ci.txt names, as continuous integration has them; torch
-# alone is a version. Without it what fits pyproject.toml and constraints.txt.
+# LOCKED: the very files that requirements-ci*.txt name, as continuous integration has them; torch
+# alone is a version. Without it what fits pyproject.toml and constraints.txt. uv unpacks in a
+# quarter of pip's time; pip brings uv, by its hash like the rest, and knows where torch is. What is
+# compiled is not optimised: that would take a minute, and tests use little of it.
 ifdef LOCKED
-$(DEV): pyproject.toml constraints.txt requirements-ci.txt | $(BIN)/python
-	$(INSTALL) --require-hashes --no-deps -r requirements-ci.txt
+$(DEV): pyproject.toml constraints.txt requirements-ci.txt requirements-ci-source.txt | $(BIN)/python
+	@grep '^uv==' requirements-ci.txt > $(VENV)/uv.txt
+	$(INSTALL) --require-hashes --no-deps -r $(VENV)/uv.txt
+	$(UV) --require-hashes -r requirements-ci.txt
+	CFLAGS="-O0 -g0" CXXFLAGS="-O0 -g0" \
+		$(UV) --require-hashes --no-build-isolation -r requirements-ci-source.txt
 	$(INSTALL) torch
-	$(INSTALL) --no-build-isolation --no-deps -e .
-	$(BIN)/python -m pip check
+	$(UV) --no-build-isolation -e .
+	$(BIN)/uv pip check -q --python $(BIN)/python
 	@touch $@ $(RUNTIME)
 else
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python

@@ -1,8 +1,10 @@
-"""Writes requirements-ci.txt: what continuous integration installs, each file with its SHA-256.
+"""Writes requirements-ci*.txt: what continuous integration installs, each file with its SHA-256.
 
 Run it by `make lock` with the Python and on the kind of machine that continuous integration has.
-pip resolves `.[dev,docs]` within constraints.txt and reports which files it would take. torch and
+pip resolves the extra `ci` within constraints.txt and reports which files it would take. torch and
 what CUDA builds of it bring along are left out: machines differ in the build that they take.
+Packages without a file for this machine are built from source, with what is locked here: they
+stand in a file of their own, which is installed after the other.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "requirements-ci.txt"
-BUILD = ("hatchling", "editables")
-"""What installing this project itself takes."""
+READY = ROOT / "requirements-ci.txt"
+SOURCE = ROOT / "requirements-ci-source.txt"
+BUILD = ("hatchling", "editables", "uv")
+"""What installing takes, of this project itself and of the rest."""
 NOT_LOCKED = re.compile(r"joyvasa-lib|torch|triton|(nvidia|cuda)-.+")
 HEADER = """\
-# What continuous integration installs beside torch: every file with its SHA-256.
+# What continuous integration installs {what}: every file with its SHA-256.
 # Made by `make lock` for CPython {python} on {platform}; not edited by hand.
 """
 
@@ -29,7 +32,7 @@ HEADER = """\
 def resolve() -> list[dict[str, Any]]:
     """What pip would install from PyPI into an empty environment."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
-    command += ["--report", "-", "-c", "constraints.txt", ".[dev,docs]", *BUILD]
+    command += ["--report", "-", "-c", "constraints.txt", ".[ci]", *BUILD]
     # Mirrors and folders of this machine are not asked: others do not have them.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PIP_FIND")}
     environment = {**own, "PIP_CONFIG_FILE": os.devnull}
@@ -46,12 +49,21 @@ def line(found: dict[str, Any]) -> str | None:
     return f"{name}=={found['metadata']['version']} --hash=sha256:{digest}"
 
 
-def main() -> None:
-    lines = sorted(filter(None, map(line, resolve())))
+def write(target: Path, what: str, found: list[dict[str, Any]]) -> None:
+    lines = sorted(filter(None, map(line, found)))
     python = ".".join(map(str, sys.version_info[:2]))
-    header = HEADER.format(python=python, platform=f"{sys.platform} {os.uname().machine}")
-    TARGET.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{TARGET.name}: {len(lines)} packages")
+    header = HEADER.format(
+        what=what, python=python, platform=f"{sys.platform} {os.uname().machine}"
+    )
+    target.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{target.name}: {len(lines)} packages")
+
+
+def main() -> None:
+    found = resolve()
+    ready = [one for one in found if one["download_info"]["url"].endswith(".whl")]
+    write(READY, "beside torch", ready)
+    write(SOURCE, "from source", [one for one in found if one not in ready])
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from packaging.version import Version
 import places
 from installed import named, requirements
 
-LOCK = (places.ROOT / "requirements-ci.txt").read_text("utf-8")
+READY = (places.ROOT / "requirements-ci.txt").read_text("utf-8")
+SOURCE = (places.ROOT / "requirements-ci-source.txt").read_text("utf-8")
 SECURITY = (places.ROOT / "SECURITY.md").read_text("utf-8")
 LINE = re.compile(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}")
 
 
 def locked() -> dict[str, Version]:
-    lines = [line for line in LOCK.splitlines() if not line.startswith("#")]
+    lines = [line for line in (READY + SOURCE).splitlines() if not line.startswith("#")]
     found = [LINE.fullmatch(line) for line in lines]
     assert None not in found, lines[found.index(None)]
     return {one[1]: Version(one[2]) for one in found if one}
@@ -33,7 +34,7 @@ def pinned() -> list[Requirement]:
 def test_the_lock_file_has_everything_that_is_asked_for_but_torch() -> None:
     """Mend it by `make lock`."""
     versions = locked()
-    for requirement in requirements("dev", "docs"):
+    for requirement in requirements("ci"):
         name = named(requirement.name)
         if name == "torch":
             continue
@@ -53,8 +54,13 @@ def test_constraints_and_lock_file_agree() -> None:
         assert name == "torch" or constraint.specifier.contains(versions[name]), constraint
 
 
-def test_what_builds_the_project_is_locked() -> None:
-    assert {"hatchling", "editables"} <= set(locked())
+def test_what_builds_and_installs_is_locked() -> None:
+    assert {"hatchling", "editables", "uv", "setuptools", "cython", "numpy"} <= set(locked())
+
+
+def test_nothing_is_locked_twice() -> None:
+    lines = [line for line in (READY + SOURCE).splitlines() if not line.startswith("#")]
+    assert len(lines) == len(locked()) > 200
 
 
 @pytest.mark.parametrize("claim", sorted(set(re.findall(r"`(tests/[^`]+)`", SECURITY))))

@@ -12,13 +12,19 @@ import places
 
 
 def requirements(*extras: str) -> list[Requirement]:
-    """What pyproject.toml asks for: the core, and extras."""
+    """What pyproject.toml asks for: the core, and extras with the extras that they name."""
     text = (places.ROOT / "pyproject.toml").read_text("utf-8")
-    lists = ("dependencies", *extras)
-    blocks = [re.search(rf"^{name} = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL) for name in lists]
-    found = [line for block in blocks if block for line in re.findall(r'"([^"]+)"', block[1])]
-    assert found and None not in blocks
-    return [Requirement(line) for line in found]
+    lists, found = ["dependencies", *extras], []
+    for name in lists:
+        block = re.search(rf"^{name} = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
+        assert block is not None, name
+        for one in map(Requirement, re.findall(r'"([^"]+)"', block[1])):
+            if one.name == "joyvasa-lib":
+                lists += sorted(one.extras)
+            else:
+                found.append(one)
+    assert found
+    return found
 
 
 def named(name: str) -> str:
