@@ -19,8 +19,8 @@ export NO_MKDOCS_2_WARNING := 1
 ifndef TOGETHER
 .NOTPARALLEL:
 endif
-.PHONY: help venv demo test check quick lint types imports docs unit format bench fuzz kill soak \
-	lock sbom audit matrix clean
+.PHONY: help venv demo test check quick lint types oldest imports docs unit format bench fuzz kill soak \
+	lock sbom audit smoke matrix clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,7 +34,7 @@ demo: $(RUNTIME) ## a talking video of a real portrait: out/demo.mp4
 
 # What does not run the tests uses one processor: two of these at once. Any that fails ends it.
 test: $(DEV) ## everything continuous integration checks
-	$(MAKE) --no-print-directory TOGETHER=1 -j 2 types docs lint imports
+	$(MAKE) --no-print-directory TOGETHER=1 -j 2 types oldest docs lint imports
 	$(MAKE) --no-print-directory unit
 
 check: lint types imports quick ## an answer in two minutes: all but the docs and the slow tests
@@ -43,8 +43,11 @@ lint: $(DEV) ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(DEV) ## strict types
+types: $(DEV) ## strict types, as this Python has them
 	$(BIN)/mypy
+
+oldest: $(DEV) ## strict types, as Python 3.10 has them
+	$(BIN)/mypy --python-version 3.10
 
 imports: $(DEV) ## rooms import only rooms below them
 	$(BIN)/lint-imports
@@ -78,6 +81,9 @@ audit: $(SUPPLY)/.stamp ## known vulnerabilities in what is locked; asks PyPI, n
 		echo "audit: not passed; either vulnerabilities are listed above, or PyPI did not answer"; \
 		exit 1; }
 
+smoke: $(BIN)/uv ## a short check on Python 3.10 with the lowest versions, and on 3.13 with the newest
+	$(BIN)/python tools/smoke.py
+
 matrix: ## lint and quick tests on every Python from 3.10 to 3.13 that is there
 	$(PYTHON) tools/matrix.py
 
@@ -96,6 +102,15 @@ clean: ## remove everything that was made
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+ifdef LOCKED
+$(BIN)/uv: | $(BIN)/python
+	@grep '^uv==' requirements-ci.txt > $(VENV)/uv.txt
+	$(INSTALL) --require-hashes --no-deps -r $(VENV)/uv.txt
+else
+$(BIN)/uv: | $(BIN)/python
+	$(INSTALL) uv
+endif
+
 $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e .
 	@touch $@
@@ -105,9 +120,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 # quarter of pip's time; pip brings uv, by its hash like the rest, and knows where torch is. What is
 # compiled is not optimised: that would take a minute, and tests use little of it.
 ifdef LOCKED
-$(DEV): pyproject.toml constraints.txt requirements-ci.txt requirements-ci-source.txt | $(BIN)/python
-	@grep '^uv==' requirements-ci.txt > $(VENV)/uv.txt
-	$(INSTALL) --require-hashes --no-deps -r $(VENV)/uv.txt
+$(DEV): pyproject.toml constraints.txt requirements-ci.txt requirements-ci-source.txt | $(BIN)/uv
 	$(UV) --require-hashes -r requirements-ci.txt
 	CFLAGS="-O0 -g0" CXXFLAGS="-O0 -g0" \
 		$(UV) --require-hashes --no-build-isolation -r requirements-ci-source.txt

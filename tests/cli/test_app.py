@@ -19,6 +19,7 @@ def test_without_gradio_the_command_says_what_to_install(
 
 
 def test_a_port_that_is_taken_is_told(run: Run) -> None:
+    pytest.importorskip("gradio", reason="the extra demo is not installed")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

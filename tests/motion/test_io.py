@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from packaging.version import Version
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -115,6 +117,8 @@ def test_complex_numbers_are_refused_by_name(tmp_path: Path, name: str) -> None:
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
     arrays = load_file(path)
+    if Version(safetensors.__version__) < Version("0.7"):
+        pytest.skip("safetensors of this version writes no complex numbers")
     save_file({**arrays, name: arrays[name].astype(np.complex64)}, path, metadata=metadata)
     with pytest.raises(
         MotionError, match=rf"a\.safetensors: {name} is not an array of numbers: complex"
