@@ -22,6 +22,11 @@ WITH = (("3.10", "lowest-direct"), ("3.13", "highest"))
 UV = (Path(sys.executable).parent / "uv", "pip")
 GIGABYTES = 12
 """Free space below which nothing is installed."""
+CUT = (
+    "import sys; from joyvasa_lib.media.audio import load_speech, write_wav; "
+    "write_wav(sys.argv[2], load_speech(sys.argv[1]).waveform[8000:24000])"
+)
+"""A second of speech from a file to a WAV file."""
 DEMO = ROOT / "joyvasa_lib" / "demo_assets"
 TESTS = (
     "tests/checkpoints", "tests/cli", "tests/media", "tests/motion", "tests/nn",
@@ -63,11 +68,11 @@ def install(version: str, resolution: str, interpreter: Path, place: Path) -> bo
 
 
 def check(place: Path) -> bool:
-    python, video = place / "bin" / "python", place / "talk.mp4"
-    speak = ("-m", "joyvasa_lib", "animate", DEMO / "astronaut.jpg", DEMO / "hello.flac")
-    speak += ("-o", video, "--fps", "8", "--steps", "4", "--max-size", "320")
+    python, words, video = place / "bin" / "python", place / "words.wav", place / "talk.mp4"
+    speak = ("-m", "joyvasa_lib", "animate", DEMO / "astronaut.jpg", words, "-o", video)
     return (
         run(python, __file__, "imports")
+        and run(python, "-c", CUT, DEMO / "hello.flac", words)
         and run(python, *speak)
         and video.stat().st_size > 10_000
         and run(python, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *TESTS)
