@@ -11,10 +11,10 @@ from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
-from joyvasa_lib.portrait.compact.mouth_corners import corner_closing
+from joyvasa_lib.portrait.compact.lips.mouth_corners import corner_closing
+from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
-from joyvasa_lib.portrait.compact.rounded_lip import lip_rounding
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
 from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit

@@ -17,12 +17,12 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.image import load_image
 from joyvasa_lib.motion import BLENDSHAPES, Motion
-from joyvasa_lib.portrait.compact.encode.closed_mouth import (
+from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.portrait.compact.lips.closed_mouth import (
     LipContours,
     seen_contours,
     without_mouth,
 )
-from joyvasa_lib.portrait.compact.encode.palette import pale
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.rig.calibration import BLINK, lip_seal, rest_of_blink, rest_of_seal

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.appearance import read_appearance
-from joyvasa_lib.portrait.compact.encode.closed_mouth import LipContours, fitted_contours
-from joyvasa_lib.portrait.compact.lip_line import find_lip_line, parted, with_lip_line
+from joyvasa_lib.portrait.compact.lips.closed_mouth import LipContours, fitted_contours
+from joyvasa_lib.portrait.compact.lips.lip_line import find_lip_line, parted, with_lip_line
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
-from joyvasa_lib.portrait.compact.mouth_corners import corner_closing, mouth_edge
+from joyvasa_lib.portrait.compact.lips.mouth_corners import corner_closing, mouth_edge
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 
 JAW = BLENDSHAPES.index("jawOpen")

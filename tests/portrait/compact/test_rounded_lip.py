@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from joyvasa_lib.motion import BLENDSHAPES
-from joyvasa_lib.portrait.compact.rounded_lip import lip_rounding
+from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
 from joyvasa_lib.rig.lips import lip_rims
 from joyvasa_lib.rig.regions import OUTER_LOWER_LIP, TEETH

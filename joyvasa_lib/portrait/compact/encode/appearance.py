@@ -12,11 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.encode.closed_mouth import (
-    fitted_contours,
-    seen_contours,
-    without_mouth,
-)
 from joyvasa_lib.portrait.compact.encode.displacement_reach import displacement_reach
 from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import eye_margins, eye_matte
 from joyvasa_lib.portrait.compact.encode.eyes.eyeballs import WholeEyes, complete_eyes
@@ -37,7 +32,12 @@ from joyvasa_lib.portrait.compact.layers import (
     SKIN,
     triangle_layer,
 )
-from joyvasa_lib.portrait.compact.lip_line import LipLine, find_lip_line
+from joyvasa_lib.portrait.compact.lips.closed_mouth import (
+    fitted_contours,
+    seen_contours,
+    without_mouth,
+)
+from joyvasa_lib.portrait.compact.lips.lip_line import LipLine, find_lip_line
 from joyvasa_lib.portrait.compact.person.carried import carried_cells
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
 from joyvasa_lib.portrait.compact.softness import edge_softness
@@ -81,7 +81,7 @@ class Appearance:
 
     Attributes:
         image: [s, s, 3] the square crop, RGB.
-        skin: [s, s, 3] see :func:`~joyvasa_lib.portrait.compact.encode.closed_mouth.without_mouth`.
+        skin: [s, s, 3] see :func:`~joyvasa_lib.portrait.compact.lips.closed_mouth.without_mouth`.
         vertices: [v, 3] the fitted head on the crop, pixels.
         layer: [s, s] which layer of the head each pixel shows (see ``lookup``).
         depth: [s, s] depth of the fitted head, pixels; infinite outside.

@@ -20,7 +20,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.grain import add_grain
-from joyvasa_lib.portrait.compact.lip_line import parted, with_lip_line
+from joyvasa_lib.portrait.compact.lips.lip_line import parted, with_lip_line
 from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up

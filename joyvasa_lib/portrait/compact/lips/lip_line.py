@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from joyvasa_lib.portrait.compact.encode.closed_mouth import LipContours
+from joyvasa_lib.portrait.compact.lips.closed_mouth import LipContours
 from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.portrait.compact.person.layers import LEVELS, PersonLayers
 from joyvasa_lib.rig.head_rig import Floats, HeadRig

@@ -1,0 +1,1 @@
+"""The lips of a portrait: their line and corners, closed, parted and rounded."""
