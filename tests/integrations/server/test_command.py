@@ -44,6 +44,8 @@ def command(*arguments: object, code: str = QUICK) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={name: value for name, value in os.environ.items() if name != "JOYVASA_TOKEN"},
+        # What a shell starts in the background ignores SIGINT, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

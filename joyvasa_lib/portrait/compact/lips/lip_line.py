@@ -54,11 +54,11 @@ _CORNERS = (0.06, 0.24)
 wholly."""
 _PARTED = (0.03, 0.10)
 """Rig units between the lips where the line begins to fade, and where it is gone."""
-
-
-_LINE, _LINE_LIGHT = 0.012, 0.62
+_LINE, _LINE_LIGHT = 0.012, 0.65
 """Standard deviation in rig units of a line that parted lips get when they close, on each lip, and
 its light relative to the lip's."""
+_FINEST, _WHOLLY_SEEN = 0.5, 0.8
+"""Least standard deviation of that line in pixels, and that from which on it is not fainter."""
 _LINE_ENDS = 0.08
 """Share of the mouth's length at each corner over which that line begins."""
 
@@ -223,7 +223,8 @@ def _line_added(
     """[h, w, 3] what gives parted lips a line along both their edges, where they will meet."""
     top, bottom = (np.interp(place[..., 0], x, edge) for edge in edges[:2])
     away = np.maximum(np.maximum(top - place[..., 1], place[..., 1] - bottom), 0.0)
-    dark = np.exp(-0.5 * np.square(away / max(_LINE * scale, 0.5)))
+    wide = _LINE * scale
+    dark = np.exp(-0.5 * np.square(away / max(wide, _FINEST))) * min(1.0, wide / _WHOLLY_SEEN)
     inwards = np.minimum(place[..., 0], x[-1] - place[..., 0]) / x[-1]
     dark *= np.clip(inwards / _LINE_ENDS, 0.0, 1.0)
     return np.asarray((_LINE_LIGHT - 1.0) * dark[..., None] * seen, np.float32)
