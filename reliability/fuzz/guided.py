@@ -47,11 +47,13 @@ def main() -> None:
         from reliability.fuzz.inputs import Case
         from reliability.fuzz.kinds import BUDGETS, KINDS
         from reliability.fuzz.samples import make_samples
+        from reliability.fuzz.schedule import input_of
 
         make_samples(samples)
         set_budgets(BUDGETS)
         kind = KINDS[given.kind]
-        made = [kind.make(Random(f"{given.seed}/{n}"), samples) for n in range(_BEGINNING)]
+        numbers = (Random(f"{given.seed}/{n}") for n in range(_BEGINNING))
+        made = [input_of(given.kind, random, samples) for random in numbers]
         name = made[0].name
 
         def read(data: bytes) -> None:

@@ -21,10 +21,15 @@ def kind_of(seed: int, index: int) -> str:
 
 def make_input(seed: int, index: int, samples: Path) -> Case:
     """An input; ``samples`` is the folder of sound ones."""
+    return input_of(kind_of(seed, index), Random(f"{seed} {index}"), samples)
+
+
+def input_of(name: str, random: Random, samples: Path) -> Case:
+    """An input of a kind."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(50_000)  # values are written that are nested thousands of levels deep
     try:
-        return KINDS[kind_of(seed, index)].make(Random(f"{seed} {index}"), samples)
+        return KINDS[name].make(random, samples)
     finally:
         sys.setrecursionlimit(limit)
 
