@@ -2,7 +2,7 @@
 
 `make smoke` runs it, and continuous integration does beside the other tests. Each Python gets an
 environment of its own under .venv-matrix, made by uv, where every module is imported, a video is
-made, and quick tests of files, checkpoints, motion and commands run. `make matrix` does more.
+made, and quick tests of checkpoints, motion and documents run. `make matrix` does more.
 
 torch comes from PyPI, with CUDA where it is built so: five gigabytes for both.
 """
@@ -29,9 +29,8 @@ CUT = (
 """A second of speech from a file to a WAV file."""
 DEMO = ROOT / "joyvasa_lib" / "demo_assets"
 TESTS = (
-    "tests/checkpoints", "tests/cli", "tests/media", "tests/motion", "tests/nn",
-    "tests/project/test_project.py", "tests/project/test_wrong_arguments.py",
-    "tests/test_checks.py", "tests/test_concurrency.py", "tests/test_documents.py",
+    "tests/checkpoints", "tests/motion", "tests/project/test_project.py", "tests/test_checks.py",
+    "tests/test_concurrency.py", "tests/test_documents.py",
 )  # fmt: skip
 
 
