@@ -34,7 +34,7 @@ demo: $(RUNTIME) ## a talking video of a real portrait: out/demo.mp4
 
 # What does not run the tests uses one processor: two of these at once. Any that fails ends it.
 test: $(DEV) ## everything continuous integration checks
-	$(MAKE) --no-print-directory TOGETHER=1 -j 2 types oldest docs lint imports
+	$(MAKE) --no-print-directory TOGETHER=1 -j 2 oldest docs lint imports
 	$(MAKE) --no-print-directory unit
 
 check: lint types imports quick ## an answer in two minutes: all but the docs and the slow tests
