@@ -8,8 +8,8 @@ import pytest
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, read_appearance
 from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidPlace, EyelidStrip
 from joyvasa_lib.rig.eyelids import lid_edges, under_lashes
-from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import bundled_rig
+from mean_head import mean_head
 
 SIDE, SCALE = 512, 110.0
 SKIN, LASHES = 200.0, 50.0
@@ -20,18 +20,8 @@ AT_EDGE = np.array([-0.2, -0.12, -0.06, -0.03, -0.01, 0.0, 0.02, 0.08], np.float
 @pytest.fixture(scope="module")
 def appearance() -> Appearance:
     """The mean head on plain skin."""
-    rig = bundled_rig()
-    fit = HeadFit(
-        identity=np.zeros(len(rig.identity), np.float32),
-        blendshapes=np.zeros(len(rig.blendshapes), np.float32),
-        rotation=np.eye(3, dtype=np.float32),
-        scale=SCALE,
-        translation=np.array([SIDE / 2, SIDE / 2, 0.0], np.float32),
-        shape=rig.mean,
-        parting=np.zeros_like(rig.mean),
-        residual=0.0,
-    )
-    return read_appearance(rig, fit, np.full((SIDE, SIDE, 3), SKIN, np.uint8))
+    fit = mean_head(SIDE, SCALE)
+    return read_appearance(bundled_rig(), fit, np.full((SIDE, SIDE, 3), SKIN, np.uint8))
 
 
 def painted_over(appearance: Appearance, first: float, last: float) -> Appearance:

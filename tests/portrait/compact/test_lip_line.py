@@ -19,6 +19,7 @@ from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import bundled_rig
 from joyvasa_lib.rig.lips import lip_rims
+from mean_head import mean_head
 
 SIDE, SCALE = 512, 80.0
 SKIN, UPPER, LOWER, LINE = (200, 160, 140), (150, 70, 70), (190, 90, 90), (0, 0, 90)
@@ -26,18 +27,7 @@ SKIN, UPPER, LOWER, LINE = (200, 160, 140), (150, 70, 70), (190, 90, 90), (0, 0,
 
 @pytest.fixture(scope="module")
 def fit() -> HeadFit:
-    """The mean head."""
-    rig = bundled_rig()
-    return HeadFit(
-        identity=np.zeros(len(rig.identity), np.float32),
-        blendshapes=np.zeros(len(rig.blendshapes), np.float32),
-        rotation=np.eye(3, dtype=np.float32),
-        scale=SCALE,
-        translation=np.array([SIDE / 2, SIDE / 2, 0.0], np.float32),
-        shape=rig.mean,
-        parting=np.zeros_like(rig.mean),
-        residual=0.0,
-    )
+    return mean_head(SIDE, SCALE)
 
 
 @pytest.fixture(scope="module")

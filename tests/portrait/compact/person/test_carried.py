@@ -11,6 +11,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import fitted_layers
 from joyvasa_lib.portrait.compact.person.carried import Carried, carried_cells
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import HeadRig, bundled_rig
+from mean_head import mean_head
 
 SIDE, GRID = 256, 64
 SCALE = 34.0
@@ -23,17 +24,8 @@ def rig() -> HeadRig:
 
 
 @pytest.fixture(scope="module")
-def fit(rig: HeadRig) -> HeadFit:
-    return HeadFit(
-        identity=np.zeros(len(rig.identity), np.float32),
-        blendshapes=np.zeros(52, np.float32),
-        rotation=np.eye(3, dtype=np.float32),
-        scale=SCALE,
-        translation=np.array([128.0, 128.0, 0.0], np.float32),
-        shape=rig.mean.astype(np.float32),
-        parting=np.zeros_like(rig.mean),
-        residual=0.0,
-    )
+def fit() -> HeadFit:
+    return mean_head(SIDE, SCALE)
 
 
 @pytest.fixture(scope="module")
