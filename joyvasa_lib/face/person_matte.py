@@ -2,8 +2,10 @@
 
 MediaPipe's selfie segmenter (a network of 256 x 256 pixels) tells roughly; the edge is then fitted
 to the image by a guided filter (He, Sun and Tang 2013, "Guided image filtering", eq. 14 to 19), so
-that hair ends softly and where the image shows it. The network knows people and paintings of
-people; what it says is used only where it agrees with the face.
+that hair ends softly and where the image shows it. Before a restless background one set of factors
+cannot tell hair from what is behind; what the network took along there is cut off where the colours
+and edges of the image say so (GrabCut: Rother, Kolmogorov and Blake 2004). The network knows people
+and paintings of people; what it says is used only where it agrees with the face.
 
 Axis legend: ``s`` side of the crop.
 """
@@ -36,6 +38,20 @@ _FACE = 0.9
 """Least mean probability on the face from which the network knows this kind of person."""
 _ALL = 0.97
 """Mean probability on the whole crop from which it tells nothing."""
+_TOLD = (0.4, 0.65)
+"""Share of the rough matte's variance that colours explain around a pixel, from which on they are
+believed, and from which on wholly: before a restless background they tell nothing, and pieces of
+it would move with the head."""
+_STEADY = 2e-3
+"""Variance of the rough matte that is none."""
+_CUTS, _ROUNDS = 0.045, 6
+"""How far the cut may lie from the network's edge, sides of the crop, and rounds of GrabCut."""
+_GAIN = 0.08
+"""Share of the variance that colours have to explain more where a cut is better than the edge."""
+_BESIDE = 0.05
+"""Probability up to which the network is sure that there is nobody."""
+_SURE = 0.99
+"""Probability from which on it is sure of a person."""
 _NONE, _CERTAIN = 0.2, 0.8
 """Filtered values taken for no person, and for person alone."""
 
@@ -78,14 +94,53 @@ def refined_matte(image: Bytes, rough: Floats) -> Floats:
     side = max(height, width)
     ratio = min(1.0, _FINE / side)
     small = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    colours = cv2.resize(image, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    few = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
     wanted = cv2.resize(rough, small, interpolation=cv2.INTER_AREA)
-    factors = _guided(colours, wanted, max(2, round(_RADIUS * side * ratio)))
-    factors = cv2.resize(factors, (width, height), interpolation=cv2.INTER_LINEAR)
+    colours, radius = few.astype(np.float32) / 255.0, max(2, round(_RADIUS * side * ratio))
+    factors = _guided(colours, wanted, radius)
+    if (_believed(factors[..., 4]) < 1.0)[(wanted > _BESIDE) & (wanted < 1.0 - _BESIDE)].any():
+        less = wanted * _cut(few, wanted)
+        gained = _guided(colours, less, radius)[..., 4] - factors[..., 4]
+        wanted = wanted + np.clip(gained / _GAIN, 0.0, 1.0) * (less - wanted)
+        factors = _guided(colours, wanted, radius)
+    told = _believed(factors[..., 4])
+    factors = cv2.resize(factors[..., :4], (width, height), interpolation=cv2.INTER_LINEAR)
     full = image.astype(np.float32) * np.float32(1.0 / 255.0)
     matte = (factors[..., :3] * full).sum(-1) + factors[..., 3]
+    told, wanted = (
+        cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in (told, wanted)
+    )
+    matte = wanted + told * (matte - wanted)
     matte = np.clip((matte - _NONE) / (_CERTAIN - _NONE), 0.0, 1.0)
-    return _near_edge(matte, rough, side)
+    return _near_edge(matte, wanted, side)
+
+
+def _believed(explained: Floats) -> Floats:
+    """How far colours are believed where they explain a share of the rough matte's variance."""
+    return np.clip((explained - _TOLD[0]) / (_TOLD[1] - _TOLD[0]), 0.0, 1.0)
+
+
+def _cut(image: Bytes, rough: Floats) -> Floats:
+    """1 [h, w] on the person as colours and edges tell it near the edge of a rough matte, else 0.
+
+    Args:
+        image: [h, w, 3].
+        rough: [h, w] in [0, 1].
+    """
+    person = (rough > 0.5).astype(np.uint8)
+    inside, outside = (
+        cv2.distanceTransform(one, cv2.DIST_L2, 5) > _CUTS * max(rough.shape)
+        for one in (person, 1 - person)
+    )
+    label = np.where(person > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    label[inside | (rough > _SURE)] = cv2.GC_FGD
+    label[outside & (rough < _BESIDE)] = cv2.GC_BGD
+    if not (label == cv2.GC_FGD).any() or not (label == cv2.GC_BGD).any():
+        return np.ones(rough.shape, np.float32)
+    cv2.setRNGSeed(0)  # its first groups of colours are drawn by chance
+    models = np.zeros((2, 1, 65))
+    cv2.grabCut(image, label, None, models[0], models[1], _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    return np.isin(label, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
 
 
 def _near_edge(matte: Floats, rough: Floats, side: int) -> Floats:
@@ -99,7 +154,10 @@ def _near_edge(matte: Floats, rough: Floats, side: int) -> Floats:
 
 
 def _guided(image: Floats, wanted: Floats, radius: int) -> Floats:
-    """[h, w, 4] factors on an image's three colours, and what is added, that give ``wanted``.
+    """Factors on an image's colours that give a rough matte, and how well, [h, w, 5].
+
+    Three are of the colours, the fourth is added to give ``wanted``, the fifth is the share of its
+    variance that they explain.
 
     Args:
         image: [h, w, 3] in [0, 1].
@@ -137,7 +195,11 @@ def _guided(image: Floats, wanted: Floats, radius: int) -> Floats:
         (c_rb * to_red + c_gb * to_green + c_bb * to_blue) / whole,
     ]
     offset = target - slope[0] * reds - slope[1] * greens - slope[2] * blues
-    return np.asarray(mean(np.dstack([*slope, offset]).astype(np.float32)))
+    explained = slope[0] * to_red + slope[1] * to_green + slope[2] * to_blue
+    # Where nothing changes there is nothing to explain.
+    spread = mean(covariance(wanted, wanted, (target, target)))
+    told = (mean(explained) + _STEADY) / (spread + _STEADY)
+    return np.dstack([mean(np.dstack([*slope, offset]).astype(np.float32)), told])
 
 
 def _person_probability(image: Bytes) -> Floats:

@@ -82,3 +82,37 @@ def test_a_matte_goes_on_beyond_the_image(crop: FaceCrop) -> None:
     chin = int(cut.landmarks[152, 0])
     assert matte[below + 3, chin] > 0.8
     assert matte[below + 3, 250] < 0.2
+
+
+def restless(side: int) -> Pixels:
+    """Shelves of things in bright colours."""
+    random = np.random.default_rng(4)
+    tiles = random.choice([20, 240], (side // 10 + 1, side // 10 + 1, 3))
+    wall = np.kron(tiles, np.ones((10, 10, 1), int))[:side, :side]
+    return cv2.GaussianBlur(wall.astype(np.uint8), (0, 0), 1.5)
+
+
+def test_before_a_restless_background_what_the_network_took_along_is_cut_off() -> None:
+    """The network half believes in a piece of the background beside the head."""
+    side, radius = 256, 70.0
+    image, person = restless(side), disc(side, radius)
+    image[person > 0.5] = (150, 110, 90)
+    rough = person.copy()
+    rough[108:148, 200:222] = np.maximum(rough[108:148, 200:222], 0.7)
+    found = refined_matte(image, rough)
+    beside = np.zeros((side, side), bool)
+    beside[108:148, 204:222] = True
+    assert found[beside & (person == 0.0)].mean() < 0.2
+    assert found[disc(side, radius - 4) == 1.0].min() > 0.9
+    assert np.array_equal(found, refined_matte(image, rough))
+
+
+def test_hair_of_the_background_s_colour_is_left_to_the_network() -> None:
+    """Dark hair before a dark wall: no edge says where it ends, the network does."""
+    side = 256
+    image = np.full((side, side, 3), 40, np.uint8)
+    image[disc(side, 45.0) > 0.5] = (210, 170, 150)
+    noise = np.random.default_rng(0).normal(0.0, 3.0, image.shape)
+    image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    found = refined_matte(image, disc(side, 70.0))
+    assert found[disc(side, 66.0) == 1.0].mean() > 0.97

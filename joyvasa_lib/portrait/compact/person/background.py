@@ -18,6 +18,16 @@ _RIM = 0.007
 """Sides of the crop around the matte in which colours may still be the hair's."""
 _SOME = 0.02
 """Share of a pixel from which on it shows the person."""
+_UNLIKE, _ALIKE = 0.6, 0.9
+"""Cosine between what a pixel adds to the background and the person's colour, from which on it may
+be a fringe of theirs, and from which on it is."""
+_PLAIN, _RESTLESS = 5.0, 14.0
+"""Mean grey levels of the background's detail up to which it is guessed right behind the person's
+edge, and from which on it is not."""
+_DETAILS = 0.02
+"""Half a side of the window of what counts as detail, sides of the crop."""
+_WHOLE = 0.98
+"""Share of a pixel from which on nothing of the background is seen in it."""
 _FRINGE, _THING = 40.0, 90.0
 """Grey levels between a pixel beside the person and the fill up to which it may be a fringe of
 hair, and from which it is something else, which stays."""
@@ -61,19 +71,76 @@ def fill_background(image: Bytes, matte: Floats) -> Bytes:
     kept = np.clip((apart - _FRINGE) / (_THING - _FRINGE), 0.0, 1.0) * ~person
     filled += kept[..., None] * (image - filled)
     mixed = np.where(hidden[..., None], filled, image)
-    return _without_strands(image, np.clip(np.rint(mixed), 0, 255).astype(np.uint8), person)
+    colour = _colour_beside(image, person)
+    behind = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return _without_strands(_without_person(image, behind, matte, colour), person, colour)
 
 
-def _without_strands(image: Bytes, background: Bytes, person: NDArray[np.bool_]) -> Bytes:
+def _colour_beside(image: Bytes, person: NDArray[np.bool_]) -> Floats:
+    """The person's mean colour [s, s, 3] around each pixel of the image near them."""
+    window = (2 * round(_NEAR * len(image)) + 1,) * 2
+    covered = cv2.blur(person.astype(np.float32), window)
+    colour = cv2.blur(image * person[..., None].astype(np.float32), window)
+    return np.asarray(colour / np.maximum(covered, np.float32(1e-3))[..., None], np.float32)
+
+
+def _without_person(image: Bytes, background: Bytes, matte: Floats, colour: Floats) -> Bytes:
+    """The background [s, s, 3] such that what it leaves of the image to the person may be theirs.
+
+    Where a restless background was not guessed right, its pieces would move with the person.
+    There they keep, beyond the matte, what lies between the background's colour and theirs, a
+    fringe, and within its soft edge what is a colour at all.
+
+    Args:
+        image: [s, s, 3].
+        background: [s, s, 3] as it was guessed.
+        matte: [s, s].
+        colour: [s, s, 3] the person's, of :func:`_colour_beside`.
+    """
+    behind, share = background.astype(np.float32), matte[..., None]
+    beyond, towards = image - behind, colour - behind
+    along = (beyond * towards).sum(-1, keepdims=True)
+    reach, size = (np.square(one).sum(-1, keepdims=True) for one in (towards, beyond))
+    alike = along / np.sqrt(np.maximum(reach * size, 1.0))
+    fringe = np.clip(along / np.maximum(reach, 1.0), 0.0, 1.0) * np.clip(
+        (alike - _UNLIKE) / (_ALIKE - _UNLIKE), 0.0, 1.0
+    )
+    outside = image - fringe * towards
+    own = (image - (1.0 - share) * behind) / np.maximum(share, _SOME)
+    own = np.clip(own, 0.0, 255.0)
+    edge = (image - share * own) / np.maximum(1.0 - share, 1e-3)
+    mixed = np.where(share > _SOME, np.where(share < _WHOLE, edge, behind), outside)
+    restless = _restlessness(image, matte > _SOME)[..., None]
+    doubt = np.clip((restless - _PLAIN) / (_RESTLESS - _PLAIN), 0.0, 1.0)
+    mixed = behind + doubt * (mixed - behind)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def _restlessness(image: Bytes, person: NDArray[np.bool_]) -> Floats:
+    """Grey levels [s, s] by which the background near each pixel differs from its own mean."""
+    side = len(image)
+    free = (~person).astype(np.float32)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+    def mean(values: Floats, reach: float) -> Floats:
+        window = (2 * round(reach * side) + 1,) * 2
+        return np.asarray(
+            cv2.blur(values * free, window) / np.maximum(cv2.blur(free, window), 1e-3), np.float32
+        )
+
+    return mean(np.abs(grey - mean(grey, _DETAILS)), _NEAR)
+
+
+def _without_strands(background: Bytes, person: NDArray[np.bool_], colour: Floats) -> Bytes:
     """A background [s, s, 3] without the strands of hair that stand out from the person.
 
     They are thin, begin at the person, end near it, have its colour, and are unlike anything in the
     background farther away.
 
     Args:
-        image: [s, s, 3].
-        background: [s, s, 3] the same with the person filled.
+        background: [s, s, 3] the image with the person filled.
         person: [s, s] where the person was.
+        colour: [s, s, 3] of :func:`_colour_beside`.
     """
     side = len(background)
     away = cv2.distanceTransform((~person).astype(np.uint8), cv2.DIST_L2, 5) / side
@@ -84,10 +151,6 @@ def _without_strands(image: Bytes, background: Bytes, person: NDArray[np.bool_])
     if not calm.size:
         return background
     least = max(_DETAIL, _ABOVE_CALM * float(np.percentile(calm, _MOST_DETAIL)))
-    window = (2 * round(_NEAR * side) + 1,) * 2
-    covered = cv2.blur(person.astype(np.float32), window)
-    colour = cv2.blur(image * person[..., None].astype(np.float32), window)
-    colour /= np.maximum(covered, np.float32(1e-3))[..., None]
     towards = (detail * (colour - plain)).sum(-1)
     share = np.clip(size / least - 1.0, 0.0, 1.0) * _strands(size > least, away, towards)
     share = cv2.GaussianBlur(cv2.dilate(share, np.ones((3, 3), np.uint8)), (0, 0), 0.7)

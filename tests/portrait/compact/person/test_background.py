@@ -96,3 +96,18 @@ def test_a_restless_background_keeps_its_lines() -> None:
     found = fill_background(person(leaves), matte())
     beside = cv2.dilate(matte(), np.ones((15, 15), np.uint8)) == 0
     assert np.mean(apart(found, leaves)[beside] > 6) < 0.002
+
+
+def test_pieces_of_a_restless_background_do_not_move_with_the_head() -> None:
+    """What is left to the person beside them lies between the background's colour and theirs."""
+    tiles = np.random.default_rng(3).choice([60, 120, 230], (SIDE // 8, SIDE // 8, 3))
+    shelves = cv2.GaussianBlur(np.kron(tiles, np.ones((8, 8, 1))).astype(np.uint8), (0, 0), 1.0)
+    image = person(shelves)
+    behind = fill_background(image, matte()).astype(float)
+    beside = (matte() == 0.0) & (cv2.dilate(matte(), np.ones((7, 7))) > 0.0)
+    left, towards = (image - behind)[beside], (np.array(HAIR) - behind)[beside]
+    along = (left * towards).sum(-1) / np.square(towards).sum(-1)
+    across = np.linalg.norm(left - along[:, None] * towards, axis=-1)
+    assert np.percentile(across, 95) < 8.0
+    assert np.percentile(along, 5) > -0.05
+    assert (matte() > 0).sum() > 1000
