@@ -18,7 +18,7 @@ def strip(colour: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def share_of_skin(seen: NDArray[np.float32], colour: NDArray[np.floating]) -> float:
     """How far the found colour went from the strip's skin to the skin above."""
-    found = eyelid_colour(seen, strip(SKIN))
+    found = eyelid_colour(seen, strip(SKIN), strip(SKIN))
     assert np.ptp(found, axis=0).max() < 0.5  # columns are alike
     share = (found.mean(0) - colour) / (SKIN - colour)
     assert np.ptp(share) < 0.01
@@ -32,7 +32,9 @@ def with_lashes(colour: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def test_skin_of_one_colour_is_the_eyelids() -> None:
-    np.testing.assert_allclose(eyelid_colour(strip(SKIN), strip(SKIN)), strip(SKIN)[:, 0], 1e-3)
+    np.testing.assert_allclose(
+        eyelid_colour(strip(SKIN), strip(SKIN), strip(SKIN)), strip(SKIN)[:, 0], 1e-3
+    )
 
 
 def test_a_dark_eyelid_lies_between_the_strip_and_the_skin_above() -> None:
@@ -51,5 +53,20 @@ def test_a_light_eyelid_is_mostly_its_own() -> None:
 @pytest.mark.parametrize("light", [(0.4, 0.5, 1.0), (0.5, 0.9, 0.5)], ids=["blue", "green"])
 def test_made_up_eyelids_have_the_colour_of_the_strip(light: tuple[float, float, float]) -> None:
     made_up = SKIN * np.array(light)
-    found = eyelid_colour(with_lashes(made_up), strip(SKIN))
+    found = eyelid_colour(with_lashes(made_up), strip(SKIN), strip(SKIN))
     np.testing.assert_allclose(found, strip(made_up)[:, 0], rtol=1e-3)
+
+
+def test_a_closed_eyelid_under_a_low_brow_meets_the_light() -> None:
+    """Where the image shows shadow alone, it is not as dark as that, and of the skin's hue."""
+    shadow, cheek = 0.2 * SKIN, np.array([220.0, 160.0, 130.0])
+    found = eyelid_colour(strip(shadow), strip(shadow), strip(cheek)).mean(0)
+    weights = np.array([0.299, 0.587, 0.114])
+    assert 0.4 < (found @ weights) / (cheek @ weights) < 0.45
+    assert (found > shadow).all() and (found < cheek).all()
+
+
+def test_dark_make_up_beside_light_skin_is_kept() -> None:
+    smoky = np.array([110.0, 90.0, 95.0])
+    found = eyelid_colour(strip(smoky), strip(smoky), strip(SKIN)).mean(0)
+    np.testing.assert_allclose(found, smoky, rtol=1e-3)

@@ -5,6 +5,8 @@ liner and the shadow of the fold lie over it, and they darken all of a narrow st
 between fold and brow has none of them. The eyelid's colour lies between the two: nearer the lighter
 one, and nearer the skin above where the strip is uneven, as lashes are and make-up is not. A strip
 of another hue than the skin above is made up, and has the eyelid's colour: shadow has no such hue.
+Under a low brow both are dark, as nothing of the eyelid is seen; once closed it meets the light,
+and has two fifths of the cheek's at least.
 
 Axis legend: ``m`` columns along the eye, ``k`` samples across it.
 """
@@ -23,6 +25,8 @@ _BRIGHT, _DARK = (0.6, 0.9), (0.0, 0.2)
 and what is darkest of it."""
 _ABOVE = (0.4, 0.8)
 """Shares of the samples between fold and brow that are skin, without the fold's shadow."""
+_BELOW = (0.2, 0.8)
+"""Shares of the samples below the eye that are skin, without creases and highlights."""
 _EVEN = 0.12
 """Standard deviation of the blur of colours along the eye, in lengths of it."""
 _IF_EVEN, _IF_UNEVEN = 0.3, 0.8
@@ -35,6 +39,8 @@ _MADE_UP = (0.2, 0.4)
 strip is made up, and from which on that alone counts. Shadows on faces have up to 0.18."""
 _BLEND = 0.15
 """Difference of luminance, relative to the skin above, over which one becomes the other."""
+_LEAST = 0.425
+"""Least luminance of a closed eyelid against the skin below the eye."""
 
 
 def strip_colour(strip: Floats) -> Floats:
@@ -42,12 +48,13 @@ def strip_colour(strip: Floats) -> Floats:
     return even(between(strip, *_BRIGHT), _EVEN)
 
 
-def eyelid_colour(strip: Floats, above: Floats) -> Floats:
+def eyelid_colour(strip: Floats, above: Floats, below: Floats) -> Floats:
     """[m, 3] colour of the closed eyelid's skin, [0, 255].
 
     Args:
         strip: [m, k, 3] samples between lashes and fold.
         above: [m, k, 3] samples between fold and brow.
+        below: [m, k, 3] samples of the skin below the eye.
     """
     seen, skin = strip_colour(strip), even(between(above, *_ABOVE), _EVEN)
     light = np.maximum(luminance(seen), np.float32(1.0))
@@ -59,7 +66,11 @@ def eyelid_colour(strip: Floats, above: Floats) -> Floats:
     lighter = light / light_above - 1.0
     share = np.interp(lighter, (-_BLEND, _BLEND), (0.0, 1.0))
     share = (hidden + share * (_IF_LIGHTER - hidden))[:, None]
-    return np.asarray(seen + share * (skin - seen), np.float32)
+    found = seen + share * (skin - seen)
+    cheek = even(between(below, *_BELOW), _EVEN)
+    bright, own = (np.maximum(luminance(one), np.float32(1.0)) for one in (cheek, found))
+    lift = np.clip((_LEAST * bright - own) / np.maximum(bright - own, 1.0), 0.0, 1.0)
+    return np.asarray(found + lift[:, None] * (cheek - found), np.float32)
 
 
 def between(colours: Floats, first: float, last: float) -> Floats:

@@ -33,6 +33,8 @@ from joyvasa_lib.rig.spreading import height_of
 Bytes = NDArray[np.uint8]
 Heights = float | NDArray[np.float64]
 
+_CHEEK = (-0.5, -0.32)
+"""Rig units above the edge of the eyelid, thus below the eye, between which skin is."""
 _COLUMNS, _SAMPLES = 161, 24
 """Columns along the eye in which the strip is read, and samples in each."""
 _STRIP = 0.07
@@ -179,7 +181,8 @@ class EyelidStrip:
         strip = between_heights(lashes, np.maximum(fold, lashes + _NARROWEST))
         low = _ABOVE_FOLD * fold
         brow = np.maximum(_BELOW_BROW * height(EYES[eye].brow_bottom), low + _NARROWEST)
-        colour, seen = eyelid_colour(strip, between_heights(low, brow)), strip_colour(strip)
+        seen = strip_colour(strip)
+        colour = eyelid_colour(strip, between_heights(low, brow), between_heights(*_CHEEK))
         darkest = between(between_heights(0.0, _LINE_ABOVE), 0.0, _DARKEST)
         line = even(darkest / np.maximum(colour, np.float32(8.0)), _EVEN_LINE)
         over = between_heights(_OUT_OF_EYE, _LASHES_ABOVE + _OUT_OF_EYE)
