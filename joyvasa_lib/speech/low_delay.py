@@ -29,7 +29,6 @@ from joyvasa_lib.motion.motion import Motion
 from joyvasa_lib.speech.diffusion.growing import GrowingWindow
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
-from joyvasa_lib.speech.diffusion.sampling import draw_noise
 from joyvasa_lib.speech.encoders.audio_encoder import RELEASE_DB, AudioEncoder
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.encoders.recent import RecentFeatures
@@ -171,9 +170,8 @@ class LowDelayStream:
 
     def _next_window(self) -> GrowingWindow:
         """A window with the noise of whole recordings in the longest ones."""
-        denoiser = self.diffusion.denoiser
-        frames = int(denoiser.config.n_motions)
-        noise = draw_noise(denoiser, frames, self._noise, self.diffusion.device)
+        frames = int(self.diffusion.denoiser.config.n_motions)
+        noise = self.diffusion.initial_noise(frames, self._noise)
         return GrowingWindow(
             self.diffusion,
             self.options,

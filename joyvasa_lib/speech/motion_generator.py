@@ -69,7 +69,7 @@ class MotionGenerator:
                 ``"epsilon"``, the noise.
         """
         self.audio_encoder = audio_encoder.eval()
-        self.diffusion = MotionDiffusion(denoiser.eval(), betas, prediction_type)
+        self.diffusion = MotionDiffusion(denoiser.eval(), betas, prediction_type, normalizer)
         self.normalizer = normalizer
 
     @property

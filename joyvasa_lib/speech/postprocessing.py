@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion.living.eyes import EYE_BLENDSHAPES, EyeTrack
-from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes
+from joyvasa_lib.motion.operations.limits import Limits, clip_blendshapes, soft_limit
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.head import HeadShape
 from joyvasa_lib.speech.options import GenerationOptions
@@ -23,6 +23,10 @@ _LIDS, _LOOKS = EYE_BLENDSHAPES[:2], EYE_BLENDSHAPES[2:]
 _PARTS_LIPS = ("jawOpen", "mouthFunnel", "mouthLowerDownLeft")
 _SPEAKS = 0.06
 """Sum of the activations that part the lips from which on a mouth speaks."""
+_RAISES = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")
+_HIGHEST_RAISE, _RAISE_BENDS = 0.6, 0.4
+"""Activation that brows do not pass on an accent, and the share of it from which on it bends: more
+is surprise."""
 HEAD_SPREAD, EXTRACTED_SPREAD = 1.0, 2.0
 """Standard deviation in frames of the filter on the head pose: heads move below 4 Hz. Models of
 poses that were extracted from images have learned their trembling, too, and need more of it."""
@@ -46,6 +50,7 @@ class PostProcessor:
         )
         self._placed = [EYE_BLENDSHAPES.index(name) for name in chosen if names]
         self._eyes = [names.index(name) for name in chosen if names]
+        self._raises = [names.index(name) for name in _RAISES if names]
         self._lips = [names.index(name) for name in _PARTS_LIPS if names]
         self._eye_track = EyeTrack(options.seed, normalizer.fps)
         self._smooth = options.smooth_pose
@@ -96,6 +101,9 @@ class PostProcessor:
         if not self._by_name:
             return values
         values[:, :face] = clip_blendshapes(values[:, :face], highest=LIMITS.blendshapes)
+        values[:, self._raises] = soft_limit(
+            values[:, self._raises], _HIGHEST_RAISE, knee=_RAISE_BENDS
+        )
         if self._eyes:
             rotation = self._head.change(values[:, face : face + 7])
             speaking = values[:, self._lips].sum(axis=1) > _SPEAKS

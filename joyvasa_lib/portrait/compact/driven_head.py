@@ -31,6 +31,10 @@ _UNCOVERING = tuple(
 _FUNNEL = BLENDSHAPES.index("mouthFunnel")
 _BROW_UP = BLENDSHAPES.index("browInnerUp")
 _BROWS_DOWN = [BLENDSHAPES.index("browDownLeft"), BLENDSHAPES.index("browDownRight")]
+_PRESS = [BLENDSHAPES.index("mouthPressLeft"), BLENDSHAPES.index("mouthPressRight")]
+_ROLLS = [BLENDSHAPES.index("mouthRollLower"), BLENDSHAPES.index("mouthRollUpper")]
+_ROLL_IN = np.array([0.8, 0.5], np.float32)
+"""How far the lower and the upper lip roll in as they are pressed: less of their red shows."""
 _COUNTERS = 1.0
 """Share that is given back of what lowered brows take from inner brows that rise with them: 1+4 of
 FACS raises the inner brows and draws them together."""
@@ -85,6 +89,8 @@ class HeadDriver:
         applied[:, _BROW_UP] += _COUNTERS * np.minimum(
             np.maximum(applied[:, _BROW_UP], 0.0), np.maximum(applied[:, _BROWS_DOWN].min(1), 0.0)
         )
+        pressed = (applied - fit.blendshapes)[:, _PRESS].mean(axis=1, keepdims=True)
+        applied[:, _ROLLS] += _ROLL_IN * np.maximum(pressed, 0.0)
         # The image's own jaw has lifted its lip already; lips that are replaced meet instead.
         rest = applied_blendshapes(fit.blendshapes, fit.blendshapes, portrait.blink_gain)
         applied = applied + replaced * portrait.seal + (1.0 - replaced) * (fit.blendshapes - rest)

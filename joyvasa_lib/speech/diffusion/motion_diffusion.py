@@ -16,7 +16,13 @@ from torch import Tensor
 
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
-from joyvasa_lib.speech.diffusion.sampling import GuidedDenoiser, draw_noise, draw_window
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
+from joyvasa_lib.speech.diffusion.sampling import (
+    GuidedDenoiser,
+    draw_noise,
+    draw_window,
+    noise_spread,
+)
 from joyvasa_lib.speech.diffusion.schedulers import make_scheduler, noisy_timesteps
 from joyvasa_lib.speech.options import GenerationOptions
 
@@ -29,6 +35,7 @@ class MotionDiffusion:
         denoiser: MotionDenoiser,
         betas: NDArray[np.float32],
         prediction_type: str = "sample",
+        normalizer: MotionNormalizer | None = None,
     ) -> None:
         """Puts both together.
 
@@ -37,8 +44,10 @@ class MotionDiffusion:
             betas: noise variances [T] it was trained on.
             prediction_type: what it predicts: ``"sample"``, clean motion, or ``"epsilon"``, the
                 noise.
+            normalizer: says which channels begin with less noise; none if not given.
         """
         self.denoiser = denoiser
+        self._spread = None if normalizer is None else noise_spread(normalizer)
         self.betas = np.asarray(betas, np.float32)
         self.prediction_type = prediction_type
         noise = torch.from_numpy(self.betas.copy()).double()
@@ -129,8 +138,12 @@ class MotionDiffusion:
             style,
         )
         if noise is None:
-            noise = draw_noise(self.denoiser, audio.shape[1], generator, self.device)
+            noise = self.initial_noise(audio.shape[1], generator)
         return self.run(denoise, options, noise, generator)
+
+    def initial_noise(self, frames: int, generator: torch.Generator) -> Tensor:
+        """Draws the noise [1, frames, c] that a window begins with."""
+        return draw_noise(self.denoiser, frames, generator, self.device, self._spread)
 
     def run(
         self,

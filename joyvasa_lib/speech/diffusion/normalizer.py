@@ -11,7 +11,9 @@ Axis legend: ``t`` frames, ``c`` model channels, ``k`` keypoints, ``u`` blendsha
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from joyvasa_lib.motion.space import MotionSpace, get_space
 Floats = NDArray[np.float32]
 FILE_NAME = "normalizer.json"
 REFERENCES = ("source", "absolute")
+_ANGLES = ("pitch", "yaw", "roll")
 SMALLEST_SCALE = 0.02
 """Least spread of a channel, so that noise in an almost constant one is not amplified."""
 
@@ -83,6 +86,30 @@ class MotionNormalizer:
         spread = np.maximum(values.std(axis=0), SMALLEST_SCALE)
         return cls(values.mean(axis=0).astype(np.float32), spread.astype(np.float32), "units",
                    space_name, fps)  # fmt: skip
+
+    def amplified(self, factors: Mapping[str, float]) -> MotionNormalizer:
+        """The same with more or less of some values: a model then makes that much of them.
+
+        Args:
+            factors: by name: blendshapes, ``"pitch"``, ``"yaw"`` and ``"roll"``.
+
+        Raises:
+            MotionError: the layout has no names, one is unknown, or a factor is not positive.
+        """
+        names = self.space.blendshape_names if self.layout == "units" else ()
+        place = {name: index for index, name in enumerate(names)}
+        place |= {name: self.pose.start + 4 + axis for axis, name in enumerate(_ANGLES) if names}
+        offset, scale = self.offset.copy(), self.scale.copy()
+        for name, factor in factors.items():
+            if name not in place:
+                raise MotionError(
+                    f"{name!r} is no value of this layout, which has {len(place)} names"
+                )
+            if not 0.0 < factor < math.inf:
+                raise MotionError(f"The factor of {name} must be positive, not {factor}")
+            offset[place[name]] *= factor
+            scale[place[name]] *= factor
+        return replace(self, offset=offset, scale=scale)
 
     def normalize(self, values: Floats) -> Floats:
         """Returns channels [..., c] of values [..., c] in their own units."""

@@ -14,8 +14,14 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from joyvasa_lib.motion.blendshapes import REGIONS
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
+from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.options import Threshold
+
+_LIP_NOISE = 0.6
+"""Spread of the initial noise of the mouth's channels. Speech says nearly all of what lips do; what
+is drawn beside it only makes them less exact."""
 
 
 class GuidedDenoiser:
@@ -134,10 +140,35 @@ def draw_window(
     return sample
 
 
+def noise_spread(normalizer: MotionNormalizer) -> Tensor | None:
+    """Spread [c] of the initial noise of each channel; None for 1 in all.
+
+    Lips get less than brows and head where there are channels of lips (the layout ``"units"``).
+    """
+    if normalizer.layout != "units":
+        return None
+    spread = torch.ones(normalizer.channels)
+    names = normalizer.space.blendshape_names
+    spread[[names.index(name) for name in REGIONS["mouth"]]] = _LIP_NOISE
+    return spread
+
+
 def draw_noise(
-    denoiser: MotionDenoiser, frames: int, generator: torch.Generator, device: torch.device
+    denoiser: MotionDenoiser,
+    frames: int,
+    generator: torch.Generator,
+    device: torch.device,
+    spread: Tensor | None = None,
 ) -> Tensor:
-    """Returns the initial noise of a window [1, frames, c], drawn on the generator's device."""
+    """Returns the initial noise of a window [1, frames, c], drawn on the generator's device.
+
+    Args:
+        denoiser: knows the number of channels c.
+        frames: of the window.
+        generator: of the performance.
+        device: where the noise is needed.
+        spread: [c] see :func:`noise_spread`.
+    """
     shape = (1, frames, int(denoiser.config.motion_dim))
     noise: Tensor = randn_tensor(shape, generator=generator, device=device)
-    return noise
+    return noise if spread is None else noise * spread.to(noise)

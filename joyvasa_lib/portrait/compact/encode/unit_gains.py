@@ -42,6 +42,10 @@ _UPPER_FACE: Mapping[str, _Wanted] = MappingProxyType(
 )
 _FIXED: Mapping[str, float] = MappingProxyType({"cheekSquint": 1.5})
 """Gains of blendshapes that landmarks do not tell."""
+_PRESS = "mouthPress"
+_PRESSES = ((0.03, 0.13, 0.3), (1.3, 0.75, 0.42))
+"""Scores of a face at rest as pressing its lips, and the gain of its presses at each: lips that are
+nearly read as pressed need less to be."""
 _BEHIND_GLASSES = 0.45
 """Largest gain of all of them on a face with glasses, whose rims would bend with the skin."""
 _STEPS = 4
@@ -70,6 +74,9 @@ def unit_gains(
         if own is not None and landmarks is not None:
             gain = _gain(rig, fit, landmarks, own, members, wanted)
         gains[members] = gain
+    if own is not None:
+        press = _members(_PRESS)
+        gains[press] = np.interp(own[press].mean(), *_PRESSES)
     if glasses:
         moved = [index for name in (*_FIXED, *_UPPER_FACE) for index in _members(name)]
         gains[moved] = np.minimum(gains[moved], _BEHIND_GLASSES)
