@@ -11,7 +11,13 @@ import typer
 from joyvasa_lib.cli.options.emotion import EmotionChoice
 from joyvasa_lib.cli.options.generation import GenerationChoice
 from joyvasa_lib.cli.options.groups import with_option_groups
-from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait, Recording
+from joyvasa_lib.cli.options.inputs import (
+    FaceOptions,
+    ModelOptions,
+    Portrait,
+    Recording,
+    Wrinkles,
+)
 from joyvasa_lib.cli.output import Json, Quiet, Reporting, VideoOutput
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
@@ -29,6 +35,7 @@ def animate(
     mouth: Annotated[float, typer.Option(help="Factor on mouth movement.")] = 1.0,
     brows: Annotated[float, typer.Option(help="Factor on brow movement.")] = 1.0,
     emotions: EmotionChoice,
+    wrinkles: Wrinkles = None,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
@@ -42,7 +49,7 @@ def animate(
     video.check(fps)
     faces.detector()
     editor = emotions.editor(generation.seed, usual=SPEAKING_LIVELINESS)
-    pipe = model.load()
+    pipe = model.load(wrinkles=wrinkles)
     speech = load_speech(audio)
     encoded = faces.encode(pipe, portrait, video.of_image)
     ready = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from joyvasa_lib.cli.options.groups import with_option_groups
-from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait, Wrinkles
 from joyvasa_lib.cli.output import Reporting, VideoOutput
 
 
@@ -31,6 +31,7 @@ def drive(
     driving_face: Annotated[
         str, typer.Option(help="Whom to follow in the video: largest, or the rank by size from 0.")
     ] = "largest",
+    wrinkles: Wrinkles = None,
     model: ModelOptions,
     reporting: Reporting,
 ) -> None:
@@ -44,7 +45,7 @@ def drive(
     check_readable(driving, "driving")
     faces.detector()
     speech = None if audio is None else load_speech(audio)
-    pipe = model.load(with_speech=False)
+    pipe = model.load(with_speech=False, wrinkles=wrinkles)
     encoded = faces.encode(pipe, portrait, video.of_image)
     with reporting.progress(_frames_in(driving), "watching") as advance:
         animation = pipe.drive(

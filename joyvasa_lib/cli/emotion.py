@@ -11,12 +11,15 @@ import typer
 
 from joyvasa_lib.cli.options.emotion import EmotionChoice
 from joyvasa_lib.cli.options.groups import with_option_groups
-from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Wrinkles
 from joyvasa_lib.cli.options.signing import Sign, read_signer
 from joyvasa_lib.cli.output import Full, Reporting, print_wide
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from joyvasa_lib.emotion.editor import EmotionEditor
     from joyvasa_lib.media.provenance.signing import Signer
 
@@ -27,6 +30,7 @@ def edit(
     source: Annotated[Path, typer.Argument(help="Image with a face, or motion (.safetensors).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A file of the same kind.")],
     emotions: EmotionChoice,
+    wrinkles: Wrinkles = None,
     seed: Annotated[int, typer.Option(help="Of the liveliness.")] = 0,
     full: Full = True,
     sign: Sign = None,
@@ -43,11 +47,17 @@ def edit(
     check_writable(output)
     signer = read_signer(sign, output)
     if source.suffix == ".safetensors":
+        if wrinkles is not None:
+            raise OptionError("--wrinkles is for images; a motion has no skin")
         line, values = _edit_motion(source, output, editor, model)
     else:
         if emotions.emotion_timeline is not None:
             raise OptionError("--emotion-timeline is for motions; an image has one moment")
-        line, values = _edit_image(source, output, editor, faces, model, full, signer)
+        if output.suffix == ".safetensors":
+            raise OptionError(f"An edited image is an image file, not {output.name}")
+        pipe = model.load(with_speech=False, wrinkles=wrinkles)
+        image = pipe.edit(faces.encode(pipe, source), editor, paste_back=full)
+        line, values = _save_image(image, output, pipe.portrait_model.preset or "", signer)
     reporting.close(line, {"output": str(output), **values, "emotion": str(editor.emotion)})
 
 
@@ -73,22 +83,12 @@ def _edit_motion(source: Path, output: Path, editor: EmotionEditor, model: Model
     return f"{output}: {len(motion)} frames", {"frames": len(motion), "fps": motion.fps}
 
 
-def _edit_image(
-    source: Path,
-    output: Path,
-    editor: EmotionEditor,
-    faces: FaceOptions,
-    model: ModelOptions,
-    full: bool,
-    signer: Signer | None,
+def _save_image(
+    image: NDArray[np.uint8], output: Path, preset: str, signer: Signer | None
 ) -> Result:
     from joyvasa_lib.media.image import save_image
 
-    if output.suffix == ".safetensors":
-        raise OptionError(f"An edited image is an image file, not {output.name}")
-    pipe = model.load(with_speech=False)
-    image = pipe.edit(faces.encode(pipe, source), editor, paste_back=full)
-    save_image(output, image, model=pipe.portrait_model.preset or "", signer=signer)
+    save_image(output, image, model=preset, signer=signer)
     height, width = image.shape[:2]
     return f"{output}: {width} x {height} pixels", {"size": [width, height]}
 

@@ -10,7 +10,7 @@ import typer
 
 from joyvasa_lib.cli.options.emotion import NamedEmotion
 from joyvasa_lib.cli.options.groups import with_option_groups
-from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait
+from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Portrait, Wrinkles
 from joyvasa_lib.cli.output import Reporting, VideoOutput
 
 
@@ -36,6 +36,7 @@ def idle(
         str, typer.Option(help="placed: now and then aside; viewer: always on the viewer.")
     ] = "placed",
     emotions: NamedEmotion,
+    wrinkles: Wrinkles = None,
     faces: FaceOptions,
     model: ModelOptions,
     reporting: Reporting,
@@ -48,7 +49,7 @@ def idle(
     video.check(fps)
     faces.detector()
     editor = emotions.editor(seed)
-    pipe = model.load(with_speech=False)
+    pipe = model.load(with_speech=False, wrinkles=wrinkles)
     performance = pipe.perform_idle(
         10.0 if seconds is None and listening_to is None else seconds,
         listening_to=listening_to,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.media.image import SYNTHETIC_IMAGE, load_image
 from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.motion.driving.options import DrivingOptions
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +45,20 @@ def test_an_image_is_edited_and_says_that_it_is_synthetic(
     after = measure_face(follow_points(np.asarray(Image.open(ASTRONAUT)), pixels, face))
     assert after.inner_brow - before.inner_brow > 0.01
     assert after.jaw - before.jaw > 0.02
+
+
+def test_an_image_without_folds(
+    joyvasa: Joyvasa, refused: Refused, tmp_path: Path, pipe: JoyVASAPipeline
+) -> None:
+    output = tmp_path / "out.png"
+    asked = ("edit", ASTRONAUT, "--emotion", "surprise:0.8", "-o", output)
+    joyvasa(*asked, "--wrinkles", "0")
+    smooth = load_image(output)
+    own = copy(pipe)
+    own.driving = DrivingOptions(wrinkles=0.0)
+    assert np.array_equal(smooth, own.edit(ASTRONAUT, Emotion.surprise(0.8)))
+    assert not np.array_equal(smooth, pipe.edit(ASTRONAUT, Emotion.surprise(0.8)))
+    assert "wrinkles" in refused(*asked, "--wrinkles", "3")
 
 
 def test_a_smiling_image_bares_its_teeth_in_happiness_and_not_in_anger(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 Portrait = Annotated[Path, typer.Argument(help="Image with a face.")]
 Recording = Annotated[Path, typer.Argument(help="Speech: any audio or video file.")]
+Wrinkles = Annotated[
+    float | None,
+    typer.Option(help="Depth of the folds that skin shows as it moves: 0 none, 1 usual, to 2."),
+]
 
 
 @dataclass(frozen=True)
@@ -54,16 +59,17 @@ class ModelOptions:
         checked_choice("--subject", self.subject, (None, "human", "animal"))
         checked_choice("--compat", self.compat, (None, "joyvasa"))
 
-    def load(self, *, with_speech: bool = True) -> JoyVASAPipeline:
+    def load(self, *, with_speech: bool = True, wrinkles: float | None = None) -> JoyVASAPipeline:
         """The pipeline.
 
         Args:
             with_speech: whether stage two is needed.
+            wrinkles: depth of the skin's folds; that of the checkpoint's own rules if None.
 
         Raises:
             CheckpointError: the checkpoint cannot be used.
             OptionError: a name is not known, the checkpoint is for the other subject, or it has
-                none of the published code's rules.
+                none of the published code's rules; or the depth is out of range.
         """
         from joyvasa_lib.checkpoints.folder import looks_official
         from joyvasa_lib.pipeline import JoyVASAPipeline
@@ -87,6 +93,9 @@ class ModelOptions:
                 f"--subject {self.subject} needs LivePortrait's files for it as --checkpoint; this "
                 f"one is for subject {pipe.subject!r}"
             )
+        if wrinkles is not None:
+            pipe = copy(pipe)
+            pipe.driving = replace(pipe.driving, wrinkles=wrinkles)
         return pipe
 
 
