@@ -26,6 +26,9 @@ _PLAIN, _RESTLESS = 5.0, 14.0
 edge, and from which on it is not."""
 _DETAILS = 0.02
 """Half a side of the window of what counts as detail, sides of the crop."""
+_AMISS = 40.0
+"""Grey levels by which a guess may be amiss: where little of the background is seen in a pixel, its
+noise would tell of more."""
 _WHOLE = 0.98
 """Share of a pixel from which on nothing of the background is seen in it."""
 _FRINGE, _THING = 40.0, 90.0
@@ -109,6 +112,7 @@ def _without_person(image: Bytes, background: Bytes, matte: Floats, colour: Floa
     own = (image - (1.0 - share) * behind) / np.maximum(share, _SOME)
     own = np.clip(own, 0.0, 255.0)
     edge = (image - share * own) / np.maximum(1.0 - share, 1e-3)
+    edge = np.clip(edge, behind - _AMISS, behind + _AMISS)
     mixed = np.where(share > _SOME, np.where(share < _WHOLE, edge, behind), outside)
     restless = _restlessness(image, matte > _SOME)[..., None]
     doubt = np.clip((restless - _PLAIN) / (_RESTLESS - _PLAIN), 0.0, 1.0)
