@@ -43,7 +43,7 @@ _UPPER_FACE: Mapping[str, _Wanted] = MappingProxyType(
 _FIXED: Mapping[str, float] = MappingProxyType({"cheekSquint": 1.5})
 """Gains of blendshapes that landmarks do not tell."""
 _PRESS = "mouthPress"
-_PRESSES = ((0.03, 0.13, 0.3), (1.4, 0.75, 0.36))
+_PRESSES = ((0.03, 0.13, 0.3), (1.4, 0.75, 0.32))
 """Scores of a face at rest as pressing its lips, and the gain of its presses at each: lips that are
 nearly read as pressed need less to be."""
 _BEHIND_GLASSES = 0.45
