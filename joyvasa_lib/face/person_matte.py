@@ -44,7 +44,7 @@ believed, and from which on wholly: before a restless background they tell nothi
 it would move with the head."""
 _STEADY = 2e-3
 """Variance of the rough matte that is none."""
-_CUTS, _ROUNDS = 0.045, 6
+_CUTS, _ROUNDS = 0.045, 3
 """How far the cut may lie from the network's edge, sides of the crop, and rounds of GrabCut."""
 _GAIN = 0.08
 """Share of the variance that colours have to explain more where a cut is better than the edge."""
