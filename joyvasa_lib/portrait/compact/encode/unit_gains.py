@@ -35,7 +35,7 @@ _UPPER_FACE: Mapping[str, _Wanted] = MappingProxyType(
     {
         "browInnerUp": _Wanted(0.88, 1.5, 2.3),
         "browOuterUp": _Wanted(0.75, 1.4, 2.3),
-        "browDown": _Wanted(0.85, 1.3, 2.0),
+        "browDown": _Wanted(0.85, 1.3, 2.04),
         "eyeWide": _Wanted(0.6, 0.9, 1.3),
         "eyeSquint": _Wanted(0.6, 1.1, 2.1),
     }
