@@ -33,7 +33,7 @@ class _Wanted(NamedTuple):
 
 _UPPER_FACE: Mapping[str, _Wanted] = MappingProxyType(
     {
-        "browInnerUp": _Wanted(0.88, 1.5, 2.3),
+        "browInnerUp": _Wanted(0.88, 1.5, 2.4),
         "browOuterUp": _Wanted(0.75, 1.4, 2.3),
         "browDown": _Wanted(0.85, 1.3, 2.04),
         "eyeWide": _Wanted(0.6, 0.9, 1.3),
