@@ -36,7 +36,7 @@ SHORTEST_INTERVAL = 0.7
 CLOSING, CLOSED, OPENING = 0.08, 0.05, 0.16
 """Seconds of the three phases of a blink: eyelids close about twice as fast as they open."""
 _LONGEST_BLINK = 0.4
-_TURN = np.array([6.0, 3.8])
+_TURN = np.array([5.8, 3.7])
 """Standard deviation of a look aside: to the side and up or down, degrees."""
 _LEAST_TURN = 4.0
 _TREMBLE, _TREMBLE_SECONDS = 0.45, 0.6
