@@ -61,6 +61,25 @@ def test_an_image_without_folds(
     assert "wrinkles" in refused(*asked, "--wrinkles", "3")
 
 
+@pytest.mark.parametrize("command", ["animate", "drive", "edit", "idle"])
+def test_every_command_that_draws_a_face_is_told_of_its_folds(
+    refused: Refused, tmp_path: Path, command: str
+) -> None:
+    driving, output = tmp_path / "motion.safetensors", tmp_path / "out.mp4"
+    Motion.neutral(3).save(driving)
+    more = {"animate": [DEMO / "hello.flac"], "drive": [driving], "edit": ["--au", "AU4=0.5"]}
+    asked = (command, ASTRONAUT, *more.get(command, []), "-o", output)
+    assert "wrinkles" in refused(*asked, "--wrinkles", "2.5")
+    assert not output.exists()
+
+
+def test_a_motion_has_no_folds(refused: Refused, tmp_path: Path) -> None:
+    Motion.neutral(3).save(tmp_path / "still.safetensors")
+    asked = ("edit", tmp_path / "still.safetensors", "--emotion", "anger", "--wrinkles", "0")
+    assert "no skin" in refused(*asked, "-o", tmp_path / "angry.safetensors")
+    assert not (tmp_path / "angry.safetensors").exists()
+
+
 def test_a_smiling_image_bares_its_teeth_in_happiness_and_not_in_anger(
     pipe: JoyVASAPipeline,
 ) -> None:
