@@ -160,8 +160,9 @@ def under_lashes(rig: HeadRig) -> Floats:
 
 
 def closing_order(rig: HeadRig) -> Floats:
-    """[v] how far an eye has closed when its eyelid reaches a vertex's height: 0 above, 1 below."""
+    """[v] how far an eye has closed when its eyelid reaches a vertex: 0 on it, 1 below the eye."""
     rim = rig.mean[lid_rim(rig), 1]
     top, bottom = float(rim.min()), float(rim.max())
     order = np.clip((rig.mean[:, 1] - top) / (bottom - top), 0.0, 1.0)
-    return np.where(lid_weight(rig) > _STILL, 0.0, order).astype(np.float32)
+    above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
+    return np.where(above & (lid_weight(rig) > _STILL), 0.0, order).astype(np.float32)

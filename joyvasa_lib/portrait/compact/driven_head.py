@@ -62,8 +62,10 @@ class HeadDriver:
         """Measures the eyelids of the rig."""
         self.rig = rig
         self.lid_stretch = lid_stretch(rig)
-        above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
-        self._cover = np.where(above, np.minimum(self.lid_stretch / _WHOLLY, 1.0), self.lid_stretch)
+        self._above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
+        self._cover = np.where(
+            self._above, np.minimum(self.lid_stretch / _WHOLLY, 1.0), self.lid_stretch
+        )
         self._closing_order = closing_order(rig)
         self._under_lashes = under_lashes(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
@@ -123,9 +125,9 @@ class HeadDriver:
         """
         fit = portrait.fit
         closed = _closing(fit, blendshapes)[:, self._eye_side]
-        painted = self._cover * np.minimum(closed / _PAINT_WITHIN, 1.0)
         lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
-        painted = np.maximum(painted, self._under_lashes * lashes)
+        arriving = np.where(self._above, np.minimum(closed / _PAINT_WITHIN, 1.0), lashes)
+        painted = np.maximum(self._cover * arriving, self._under_lashes * lashes)
         opened = np.maximum(_opening(fit, blendshapes), _HARDLY) * portrait.appearance.eyes.known
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)

@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
+_TOUCHED = 0.01
+"""Share of a point's own layer among the pixels around it from which on the others do not count."""
 _HARDLY = 0.1
 """Share of the depth tolerance by which mixed pixels may move."""
 
@@ -90,7 +92,8 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             if painted <= zero:
                 unseen[row, column] = zero
                 continue
-            # Bilinear share of the four source pixels that show the same layer, not deeper.
+            # Of the four source pixels, bilinearly, the share of the same layer that is not deeper.
+            # Beside such pixels others do not count, or a seam would be painted where layers meet.
             # Skin may also come from outside the fitted head, whose outline is never exact.
             moved_x = x - (origin[0] + (column + np.float32(0.5)) / finer - np.float32(0.5))
             moved_y = y - (origin[1] + (row + np.float32(0.5)) / finer - np.float32(0.5))
@@ -98,22 +101,22 @@ def _look_up_one(  # type: ignore[no-untyped-def]
             left, top = int(np.floor(x)), int(np.floor(y))
             closing = (wa * shut[i] + wb * shut[j] + wc * shut[k]) / np.float32(255.0)
             eyeball = wa * opened[i] + wb * opened[j] + wc * opened[k] if mine == EYE else zero
-            share = own = zero
+            share = own = same = counted = zero
             for dy in range(2):
                 for dx in range(2):
                     u, v = left + dx, top + dy
                     if u < 0 or v < 0 or u >= source_side or v >= source_side:
                         continue
                     theirs = source_layer[v, u]
-                    usable = zero
+                    usable, counts = zero, zero
                     if theirs == mine or (mine == SKIN and (theirs == OUTSIDE or theirs >= MOUTH)):
-                        usable = one  # lips stand in the mouth's place on the image of the skin
+                        usable = counts = one  # the skin's image has lips in the mouth's place
                     elif (
                         mine == EYE and theirs == SKIN
                     ):  # the eye is larger than its fitted eyelids
                         usable = matte[v, u] / np.float32(255.0)
                     elif theirs == MIXED:
-                        usable = still
+                        usable, counts = still, one
                     if mine == SKIN:
                         usable *= one - closing * matte[v, u]
                     if z > source_depth[v, u] + tolerance:
@@ -122,7 +125,11 @@ def _look_up_one(  # type: ignore[no-untyped-def]
                         usable = one  # the eyes without lids show all of them
                     near = (one - abs(x - u)) * (one - abs(y - v))
                     share += usable * near
+                    same += counts * usable * near
+                    counted += counts * near
                     own += np.float32(shown[v, u]) / np.float32(255.0) * near
+            if counted > _TOUCHED:
+                share = max(share, same / counted)
             uncovered[row, column] = eyeball * max(share - own, zero)
             trusted = wa * trust[i] + wb * trust[j] + wc * trust[k]
             hidden = (one - share * trusted) * painted
