@@ -10,8 +10,9 @@ each frame is named after the nearest of seven prototypes, which are fitted on r
 seven answers, so that one in seven is right by chance. The depth of folds is measured where the
 nose wrinkles, as the mean change of luminance across the bridge. With two recordings, the rendered
 heads say the first with each emotion at level 0.8, which gives prototypes of talking faces; some
-portraits say the second, and their frames are named after these. The sheet shows every portrait at
-level 0.8.
+portraits say the second, and their frames are named after these: by what has changed against the
+image, and against the same person who talks without an emotion, as one who knows them sees it. The
+sheet shows every portrait at level 0.8.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ ASKED: dict[str, tuple[tuple[str, float], ...]] = {
     "contempt": (("mouthSmileRight", 0.25),),
 }
 """Scores of each emotion and their asked change at level 0.8; both sides' mean where not named."""
+PLAIN = "without"
+"""Name of speech without an emotion."""
 SPOKEN, STRIDE, LEARNING_STRIDE = 100, 8, 18
 """Frames of speech, and the distance of those that are read on portraits and on rendered heads."""
 READABLE = 0.8
@@ -155,28 +158,43 @@ class ForcedChoice:
         return self.names[int(np.argmax(self._prototypes @ given / length))]
 
 
-def spoken_changes(
+def spoken_scores(
     pipe: JoyVASAPipeline,
     portraits: list[EncodedPortrait],
     detector: MediaPipeFaceDetector,
     speech: Path,
     stride: int,
 ) -> dict[str, Scores]:
-    """Changes [frames, 52] of the scores of talking portraits under each emotion."""
+    """Scores [portraits, frames, 52] of talking portraits without and under each emotion."""
     motion = pipe.generate_motion(speech, seed=0)[:SPOKEN]
-    own = [read(detector, one.crop.image) for one in portraits]
     found = {}
-    for name in BASIC:
-        edited = motion.edit(Emotion.named(name, AT))
+    for name in (PLAIN, *BASIC):
+        said = motion if name == PLAIN else motion.edit(Emotion.named(name, AT))
         found[name] = np.array(
             [
-                read(detector, frame) - at_rest
-                for one, at_rest in zip(portraits, own, strict=True)
-                for number, frame in enumerate(pipe.render(one, edited, paste_back=False).frames())
-                if number % stride == 0
+                [
+                    read(detector, frame)
+                    for number, frame in enumerate(
+                        pipe.render(one, said, paste_back=False).frames()
+                    )
+                    if number % stride == 0
+                ]
+                for one in portraits
             ]
         )
     return found
+
+
+def changed(scores: dict[str, Scores], portraits: Scores | None) -> dict[str, Scores]:
+    """Changes [frames, 52] of each emotion's frames.
+
+    Args:
+        scores: result of :func:`spoken_scores`.
+        portraits: scores [portraits, 52] of the images; None for changes against the mean of the
+            same person who talks without an emotion.
+    """
+    own = np.nanmean(scores[PLAIN], axis=1) if portraits is None else portraits
+    return {name: (scores[name] - own[:, None]).reshape(-1, own.shape[-1]) for name in BASIC}
 
 
 def tile(image: Pixels, portrait: EncodedPortrait) -> Pixels:
@@ -262,17 +280,21 @@ def main() -> None:
     if options.speech is not None:
         learned, measured = options.speech
         some = list(portraits.values())[:: max(len(portraits) // options.talking, 1)]
-        heads_speak = spoken_changes(pipe, list(heads.values()), detector, learned, LEARNING_STRIDE)
-        spoken = ForcedChoice(heads_speak)
-        changed = spoken_changes(pipe, some, detector, measured, STRIDE)
-        talking = {
-            name: float(np.mean([spoken.name(change) == name for change in values]))
-            for name, values in changed.items()
-        }
-        share = 100 * float(np.mean(list(talking.values())))
-        print(f"talking at {AT:g}, {len(some)} portraits: {share:.0f} % of the frames named right")
-        print("  " + ", ".join(f"{name} {100 * value:.0f}" for name, value in talking.items()))
-        print(f"  (asked {100 * READABLE:.0f})")
+        known = list(heads.values())
+        learn = spoken_scores(pipe, known, detector, learned, LEARNING_STRIDE)
+        test = spoken_scores(pipe, some, detector, measured, STRIDE)
+        images = [np.array([read(detector, one.crop.image) for one in of]) for of in (known, some)]
+        print(f"talking at {AT:g}, {len(some)} portraits, frames named right")
+        for against, (theirs, own) in (("the image", images), ("their own speech", (None, None))):
+            spoken = ForcedChoice(changed(learn, theirs))
+            talking = {
+                name: float(np.mean([spoken.name(change) == name for change in values]))
+                for name, values in changed(test, own).items()
+            }
+            share = 100 * float(np.mean(list(talking.values())))
+            print(f"  against {against}: {share:.0f} % (asked {100 * READABLE:.0f})")
+            named = ", ".join(f"{name} {100 * value:.0f}" for name, value in talking.items())
+            print(f"    {named}")
     if options.sheet is not None:
         rows = []
         for one in portraits.values():

@@ -49,6 +49,18 @@ def test_a_speaking_face_still_smiles() -> None:
     assert added[rounded & speech].max() < added[~rounded & speech].min()
 
 
+def test_the_lower_lip_rises_to_a_raised_upper_lip_where_lips_are_closed() -> None:
+    """So that disgust is seen also while somebody says a /p/."""
+    edited = SPEAKING.edit(Emotion.disgust(0.8))
+    before, after = (track_motion(motion).aperture for motion in (SPEAKING, edited))
+    times = (np.arange(250) + 0.5) / 25.0
+    closed = ((times < 3.4) | (times > 6.6)) & (before < 0.002)
+    change = (edited.blendshapes - SPEAKING.blendshapes)[closed]
+    assert change[:, COMPACT.blendshape_indices(("mouthUpperUpLeft",))].min() > 0.4
+    assert change[:, COMPACT.blendshape_indices(("mouthShrugLower",))].min() > 0.4
+    assert after[closed].max() < 0.004
+
+
 @pytest.mark.parametrize("name", EMOTIONS)
 def test_protection_does_not_change_the_upper_face(name: str) -> None:
     emotion = Emotion.named(name)

@@ -39,6 +39,10 @@ _PARTING = 0.015
 _PRESSING = ("mouthPressLeft", "mouthPressRight")
 _HARDEST_PRESS = 0.6
 """Largest activation by which lips are pressed together."""
+_FOLLOWING = "mouthShrugLower"
+"""What lifts the lower lip to an upper lip that an emotion raises: the chin raiser."""
+_FARTHEST_FOLLOWED = 0.8
+"""Largest activation by which the lower lip follows."""
 _SPREADING = tuple(
     f"mouth{part}{side}" for part in ("Smile", "Dimple", "Stretch") for side in ("Left", "Right")
 )
@@ -114,7 +118,8 @@ class BlendshapeGuard:
 
         The emotion's own jaw opening is removed. The effect of other blendshapes on the opening,
         such as a raised upper lip, is compensated by the jaw. Near a closure, where the jaw cannot
-        compensate all of it, those blendshapes are reduced and the lips pressed together.
+        compensate all of it, the lower lip rises, too; where that does not suffice, those
+        blendshapes are reduced and the lips pressed together.
         """
         old = self._activations(expression)
         wanted = self._activations(change)
@@ -137,7 +142,12 @@ class BlendshapeGuard:
         # How far the jaw can close the lips: not at all where they already meet.
         aperture = np.maximum(self._shown(old) @ self.opening, 0.0)
         shown = np.maximum(old[:, jaw] - np.maximum(old[:, close], 0.0), 0.0)
-        room = np.minimum(shown * self.opening[jaw], aperture)
+        by_jaw_at_most = np.minimum(shown * self.opening[jaw], aperture)
+        follows = self.space.blendshape_indices((_FOLLOWING,))
+        by_lip_at_most = 0.0
+        if len(follows):
+            by_lip_at_most = -_FARTHEST_FOLLOWED * min(float(self.opening[follows[0]]), 0.0)
+        room = by_jaw_at_most + by_lip_at_most
         # Blendshapes that part the lips are reduced where the jaw alone cannot compensate.
         parts = (effect > 0.0) & (self.opening[others] > _PARTING)
         opens = np.where(parts, effect, 0.0).sum(axis=1)
@@ -148,11 +158,14 @@ class BlendshapeGuard:
         net = (effect * held).sum(axis=1)
         # A closed jaw stays closed.
         net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)
-        by_jaw = np.minimum(net, room)
+        by_jaw = np.minimum(net, by_jaw_at_most)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
+        by_lip = np.clip(net - by_jaw, 0.0, by_lip_at_most)
+        if by_lip_at_most:
+            kept[:, follows] -= (lips * by_lip / self.opening[follows[0]])[:, None]
         press = self.space.blendshape_indices(_PRESSING)
         if len(press):
-            by_lips = (net - by_jaw) / -self.opening[press].sum()
+            by_lips = (net - by_jaw - by_lip) / -self.opening[press].sum()
             kept[:, press] += (lips * np.minimum(by_lips, _HARDEST_PRESS))[:, None]
         return np.asarray(change + self._expression(kept - wanted))
 
