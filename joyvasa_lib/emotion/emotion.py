@@ -84,7 +84,7 @@ class Emotion(EditsMotion, EmotionVector):
 
     @classmethod
     def disgust(cls, level: float = 1.0) -> Self:
-        """Wrinkled nose, lip corners and lower lip down (9+15+16) at a level in [-1, 1]."""
+        """Wrinkled nose, raised upper lip, lower lip down (9+10+15+16) at a level in [-1, 1]."""
         return cls.named("disgust", level)
 
     @classmethod
