@@ -35,7 +35,10 @@ SOURCES = (
 )
 
 _UNGRADED = 0.6
-"""Intensity in a compound emotion of a unit that none of its basic emotions has."""
+"""Intensity in a compound emotion of a unit that none of its basic emotions clearly has."""
+_TRACE = 0.15
+"""Intensity up to which a basic emotion has so little of a unit that it says nothing of compound
+ones."""
 _SOME = 0.6
 """Factor on the intensity of units that only some of the people show."""
 
@@ -97,7 +100,7 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
 def _compound(name: str, most: str, many: str, *of: str) -> Prototype:
     """Units of ``most`` and ``many`` people, as strong as in the basic emotions named in ``of``."""
     strongest = np.max([BASIC[one].emotion.vector for one in of], axis=0)
-    strongest = np.where(strongest > 0, strongest, _UNGRADED)
+    strongest = np.where(strongest > _TRACE, strongest, _UNGRADED)
     values = parse_facs(most).vector * strongest
     if many:
         values = values + parse_facs(many).vector * strongest * _SOME
