@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import EYEBALLS, EYES, LEFT_EYE, RIGHT_EYE
@@ -39,6 +40,11 @@ def lid_weight(rig: HeadRig) -> Floats:
     length = np.linalg.norm(blink, axis=-1)
     weight = (length / length.max(1, keepdims=True)).max(0)
     return np.where(rig.skin_vertex | (weight > 0), weight, 0.0).astype(np.float32)
+
+
+def above_irises(rig: HeadRig) -> NDArray[np.bool_]:
+    """[v] whether a vertex of the mean head lies above both irises, where upper eyelids are."""
+    return np.asarray(rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min())
 
 
 def lid_rim(rig: HeadRig) -> Ints:
@@ -164,5 +170,5 @@ def closing_order(rig: HeadRig) -> Floats:
     rim = rig.mean[lid_rim(rig), 1]
     top, bottom = float(rim.min()), float(rim.max())
     order = np.clip((rig.mean[:, 1] - top) / (bottom - top), 0.0, 1.0)
-    above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
-    return np.where(above & (lid_weight(rig) > _STILL), 0.0, order).astype(np.float32)
+    upper = above_irises(rig) & (lid_weight(rig) > _STILL)
+    return np.where(upper, 0.0, order).astype(np.float32)

@@ -89,6 +89,7 @@ def test_videos_become_a_model_that_goes_on_learning_and_renders(
     assert set(errors) == {0, 6, 12, 18, 24}
     assert errors[6] < 0.9 * errors[0]  # losses depend on which clip a step draws
     assert errors[24] < 0.9 * errors[6]
+    assert errors[24] < 0.5 * errors[0]
 
     words = load_speech(DEMO / "hello.flac").waveform[8000:16000]
     write_wav(tmp_path / "speech.wav", words)

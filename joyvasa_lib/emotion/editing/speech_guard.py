@@ -148,7 +148,7 @@ class BlendshapeGuard:
         if len(follows):
             by_lip_at_most = -_FARTHEST_FOLLOWED * min(float(self.opening[follows[0]]), 0.0)
         room = by_jaw_at_most + by_lip_at_most
-        # Blendshapes that part the lips are reduced where the jaw alone cannot compensate.
+        # Blendshapes that part the lips are reduced where jaw and lower lip cannot compensate.
         parts = (effect > 0.0) & (self.opening[others] > _PARTING)
         opens = np.where(parts, effect, 0.0).sum(axis=1)
         spare = room - np.where(parts, 0.0, effect).sum(axis=1)

@@ -16,7 +16,7 @@ from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
-from joyvasa_lib.rig.eyelids import closing_order, lid_stretch, under_lashes
+from joyvasa_lib.rig.eyelids import above_irises, closing_order, lid_stretch, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
@@ -47,8 +47,8 @@ _WHOLLY = 0.4
 """Share of paint on the upper eyelid from which on the image does not show through: the lashes of
 the open eye would be stretched to streaks."""
 _LASHES_FROM, _LASHES_WITHIN = 0.78, 0.12
-"""Share of a blink from which on the lashes' shadow falls on the skin below, and within which it
-becomes whole."""
+"""Share of a blink from which on lashes and their shadow lie on the skin below, and within which
+they are whole."""
 
 
 class HeadDriver:
@@ -62,7 +62,7 @@ class HeadDriver:
         """Measures the eyelids of the rig."""
         self.rig = rig
         self.lid_stretch = lid_stretch(rig)
-        self._above = rig.mean[:, 1] < rig.mean[rig.iris_vertex, 1].min()
+        self._above = above_irises(rig)
         self._cover = np.where(
             self._above, np.minimum(self.lid_stretch / _WHOLLY, 1.0), self.lid_stretch
         )
