@@ -16,7 +16,7 @@ from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
-from joyvasa_lib.rig.eyelids import above_irises, closing_order, lid_stretch, under_lashes
+from joyvasa_lib.rig.eyelids import above_irises, closing_order, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
@@ -43,29 +43,18 @@ _PAINT_WITHIN = 0.3
 _BARE_WITHIN, _HARDLY = 0.2, 1e-3
 """Activation of a widened or turned eye within which what its lids covered is shown whole, and the
 share of that on an eye that does not move."""
-_WHOLLY = 0.4
-"""Share of paint on the upper eyelid from which on the image does not show through: the lashes of
-the open eye would be stretched to streaks."""
 _LASHES_FROM, _LASHES_WITHIN = 0.78, 0.12
 """Share of a blink from which on lashes and their shadow lie on the skin below, and within which
 they are whole."""
 
 
 class HeadDriver:
-    """Moves the vertices of portraits of one rig.
-
-    Attributes:
-        lid_stretch: [v] see :func:`~joyvasa_lib.rig.eyelids.lid_stretch`.
-    """
+    """Moves the vertices of portraits of one rig."""
 
     def __init__(self, rig: HeadRig) -> None:
         """Measures the eyelids of the rig."""
         self.rig = rig
-        self.lid_stretch = lid_stretch(rig)
         self._above = above_irises(rig)
-        self._cover = np.where(
-            self._above, np.minimum(self.lid_stretch / _WHOLLY, 1.0), self.lid_stretch
-        )
         self._closing_order = closing_order(rig)
         self._under_lashes = under_lashes(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
@@ -127,7 +116,7 @@ class HeadDriver:
         closed = _closing(fit, blendshapes)[:, self._eye_side]
         lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
         arriving = np.where(self._above, np.minimum(closed / _PAINT_WITHIN, 1.0), lashes)
-        painted = np.maximum(self._cover * arriving, self._under_lashes * lashes)
+        painted = np.maximum(portrait.paint.eyelids * arriving, self._under_lashes * lashes)
         opened = np.maximum(_opening(fit, blendshapes), _HARDLY) * portrait.appearance.eyes.known
         late = self._closing_order * (1.0 - _PAINT_WITHIN)
         expressed = fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)

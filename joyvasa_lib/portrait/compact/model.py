@@ -172,7 +172,7 @@ class CompactPortraitModel(PortraitModel):
             seal=seal,
             closing=rest_of_seal(rig, fit, seal),
             teeth=teeth,
-            paint=mix_paint(rig, look, fit.project(expressed), self.driver.lid_stretch, fit.scale),
+            paint=mix_paint(rig, look, fit.project(expressed), fit.scale),
         )
 
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:

@@ -60,6 +60,7 @@ def compile_kernels(rig: HeadRig) -> None:
         np.ones((count, 3), np.float32),
         Palette(grey, grey, grey),
         np.ones((256, 3), np.float32),
+        np.zeros(count, np.float32),
     )
     ones = np.ones((1, count), np.float32)
     heads = DrivenHeads(

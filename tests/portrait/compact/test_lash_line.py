@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, read_appearance
-from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidPlace, EyelidStrip
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_place import EyelidPlace
+from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidStrip
 from joyvasa_lib.rig.eyelids import lid_edges, under_lashes
 from joyvasa_lib.rig.head_rig import bundled_rig
 from mean_head import mean_head
@@ -35,10 +37,17 @@ def painted_over(appearance: Appearance, first: float, last: float) -> Appearanc
     return Appearance(**{**appearance.__dict__, "image": image})
 
 
+def place(share: float, heights: NDArray[np.float32]) -> EyelidPlace:
+    """Places [1, n] at one share of the eye's length, at heights in rig units above its edge."""
+    above = heights[None]
+    up, to_brow = above / np.float32(0.2), above / np.float32(0.5)
+    return EyelidPlace(np.full_like(above, share), above, up, to_brow, 0.6)
+
+
 def light(appearance: Appearance, share: float, eye: int = 0) -> np.ndarray:
     """Luminance factors at one share of the eye's length, at the heights ``AT_EDGE``."""
     strip = EyelidStrip.of(bundled_rig(), appearance, eye, SCALE)
-    at = EyelidPlace(np.full((1, len(AT_EDGE)), share, np.float32), AT_EDGE[None])
+    at = place(share, AT_EDGE)
     return np.asarray(strip.lashes_at(appearance.image, at, SCALE)[0].mean(-1))
 
 
@@ -82,7 +91,7 @@ def test_nothing_along_the_line_is_darker_than_the_line(
         bundled_rig(), Appearance(**{**appearance.__dict__, "image": image}), 0, SCALE
     )
     heights = np.linspace(-0.1, 0.1, 81, dtype=np.float32)
-    at = EyelidPlace(np.full((1, 81), 0.5, np.float32), heights[None])
+    at = place(0.5, heights)
     line = min(strip.line[len(strip.line) // 2].mean(), 0.65)  # a shadow where no lashes are seen
     assert strip.lashes_at(image, at, SCALE).min() == pytest.approx(line, abs=0.03)
 

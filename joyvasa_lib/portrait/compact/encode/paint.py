@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance
 from joyvasa_lib.portrait.compact.encode.colours import skin_colours, white_of_eyes
 from joyvasa_lib.portrait.compact.encode.eyelids.closed_eyelids import paint_closed_eyelid
+from joyvasa_lib.portrait.compact.encode.eyelids.crease import crease_cover
 from joyvasa_lib.portrait.compact.encode.palette import Palette, read_palette
 from joyvasa_lib.portrait.compact.encode.teeth import arch_length, height_over_edge, row_image
-from joyvasa_lib.rig.eyelids import distance_from_eyelids
+from joyvasa_lib.rig.eyelids import above_irises, distance_from_eyelids, lid_stretch
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYEBALLS, TEETH
 
 _PLAIN = 4
 """Side of the texture's white patch; vertices mapped to it have the colour of their tint."""
+_WHOLLY = 0.4
+"""Share of a stretched eyelid from which on the image does not show through: the lashes of the open
+eye would be stretched to streaks, and what is left of the fold's shadow would lie as a dark band
+across the eyelid."""
 _TEETH_FINEST = 90.0
 """Least resolution of teeth, pixels per rig unit: gaps between them stay visible."""
 _EYE_REGION = 0.6
@@ -45,6 +50,7 @@ class Paint:
         tint: [v, 3] factors.
         palette: the colours it was made with.
         light: [256, 3] factors of light in the mouth, by its ambient visibility.
+        eyelids: [v] share of paint on closed eyelids, [0, 1].
     """
 
     image: Floats
@@ -52,18 +58,16 @@ class Paint:
     tint: Floats
     palette: Palette
     light: Floats
+    eyelids: Floats
 
 
-def mix_paint(
-    rig: HeadRig, appearance: Appearance, closed: Floats, cover: Floats, scale: float
-) -> Paint:
+def mix_paint(rig: HeadRig, appearance: Appearance, closed: Floats, scale: float) -> Paint:
     """The paint of one portrait.
 
     Args:
         rig: the head model.
         appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
-        cover: [v] share of paint on closed eyelids.
         scale: pixels per rig unit.
     """
     seen = (appearance.image, appearance.vertices, appearance.layer, appearance.depth)
@@ -74,6 +78,9 @@ def mix_paint(
     eyes = rig.part_vertices(*EYEBALLS)
     tint[eyes] = white_of_eyes(rig, *seen, scale, 0.92 * palette.white) / 255.0
     _paint_mouth(rig, palette, tint)
+    stretch = lid_stretch(rig)
+    cover = np.minimum(stretch / _WHOLLY, 1.0)
+    shown = np.maximum(cover, crease_cover(rig, appearance.vertices, scale))
     images: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
     top = _PLAIN
     for eye, vertex in enumerate(_eye_vertices(rig)):
@@ -101,6 +108,7 @@ def mix_paint(
         tint.astype(np.float32),
         palette,
         palette.dimmed(_LIGHT),
+        np.where(above_irises(rig), shown, stretch).astype(np.float32),
     )
 
 

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
-from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidPlace, EyelidStrip, sampled
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import lighter_half
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_place import EyelidPlace
+from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidStrip, sampled
 from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
@@ -40,14 +42,33 @@ _GRAINY = 0.8
 _GRAIN_FROM = ((0.62, 0.0), (0.72, 0.12), (0.72, -0.12), (0.85, 0.0), (0.55, 0.1), (0.55, -0.1))
 """Where grain may be taken from: rig units below and beside the eye; the smoothest place is used,
 to avoid hair and shadows."""
+_COARSEST = 2.5
+"""Largest grain relative to its median: what is coarser is a rim of glasses, or a hair."""
 _OWN_FROM, _OWN_TO = 0.05, 0.30
 """Weights of the eyelid between which the skin around it gives way to its own colour."""
-_WHOLLY = 0.4
-"""Share of paint from which on the image does not show through: what is left of the fold's shadow
-would lie as a dark band across the eyelid."""
-_BULGE, _FOLD = 0.02, 0.04
-"""How much lighter the middle of a closed eyelid is, and how much darker its fold: a round eyelid
+_OWN_UP_TO = (0.6, 1.5)
+"""Heights of the crease above the edge between which it gives way to the skin above."""
+_UNFOLDED, _LIGHTER = (0.15, 0.75), 14.0
+"""Heights of the crease between which its colour nears that of the skin around, as the upper part
+was folded away, and the largest difference, levels."""
+_TYPICAL, _ALL, _ROUNDS = ((0.03, 0.3), (0.25, 0.75)), (0.8, 1.5), 4
+"""Part of the eyelid, in lengths of the eye above its edge and along it, whose lighter half has its
+typical colour; heights of the crease between which the correction ends; and rounds of it."""
+_CHANGE, _OF_HUE = (0.867, 1.2), 0.05
+"""Bounds of the factor that corrects it, and how far its channels may part."""
+_PAST_CREASE, _TOWARDS_BROW, _ENDS = 0.35, 0.5, (0.3, 1.0)
+"""How far above the crease paint ends, in its heights or as a share of the way to the brow, and
+between which parts of that it fades: what the open eye has there, the shadow of its crease and the
+ends of its lashes, would stay as blots."""
+_BELOW_BROW = (0.4, 0.75)
+"""Shares of the way from there to the brow between which it ends at last."""
+_BELOW_EDGE = 0.02
+"""Rig units below the edge of the eyelid down to which its skin is painted."""
+_BULGE, _FOLD = 0.04, 0.04
+"""How much lighter the middle of a closed eyelid is, and how much darker its crease: a round eyelid
 under light from above."""
+_BULGE_AT, _FOLD_AT = (0.55, 0.25), (1.0, 0.12)
+"""Where they are and how far they reach, heights of the crease."""
 _BY_EDGE, _BY_EDGE_SOFT = 0.02, 0.03
 """Rig units from the edge of the eyelid within which all is painted, and the width of the fade: the
 image shows the open eye's rim there."""
@@ -85,7 +106,8 @@ def paint_closed_eyelid(
         rig: the head model.
         appearance: the image seen through the fitted head.
         closed: [v, 3] the fitted head with its eyes shut, pixels.
-        cover: [v] share of paint on a closed eyelid, where the image would be stretched too far.
+        cover: [v] share of paint on a closed eyelid, where the image would be stretched too far,
+            and over what is left of its crease.
         eye: 0 for the person's left eye, 1 for the right one.
         vertex: [n] vertices that the texture covers.
         scale: pixels per rig unit.
@@ -113,17 +135,16 @@ def paint_closed_eyelid(
     theirs = cv2.remap(
         appearance.layer, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
-    painted = np.minimum(painted / _WHOLLY, 1.0)
+    pixel = scale * finer
+    at = EyelidPlace.of(rig, uv, eye, painted.shape, pixel)
+    painted = np.maximum(painted, _over_crease(at))
     opacity = np.maximum(painted, sampled(appearance.eye_matte, where) / 255.0)
     weight = clean * np.clip(1.0 - 4.0 * opacity, 0.0, 1.0)
     weight *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
-    pixel = scale * finer
     skin = harmonic_fill(warped, weight.astype(np.float32), 0.03 * pixel)
-    at = EyelidPlace.of(rig, uv, eye, opacity.shape, pixel)
     strip = EyelidStrip.of(rig, appearance, eye, scale)
-    own = np.clip((lid - _OWN_FROM) / (_OWN_TO - _OWN_FROM), 0.0, 1.0)[..., None]
-    skin = skin + own * (strip.colour_at(at.share) - skin)
-    skin = skin * _shading(lid)[..., None]
+    own = np.clip((lid - _OWN_FROM) / (_OWN_TO - _OWN_FROM), 0.0, 1.0)
+    skin = _eyelid_skin(skin, np.where(at.above > 0.0, 1.0, own), strip, at)
     if appearance.grain is None:
         skin += _grain(appearance.image, low, skin, scale, finer)
     by_edge = np.clip(1.0 + (_BY_EDGE - np.abs(at.above)) / _BY_EDGE_SOFT, 0.0, 1.0)
@@ -134,11 +155,57 @@ def paint_closed_eyelid(
     return ClosedEyelid(np.clip(image, 0, 255).astype(np.float32), vertex, uv[vertex, :2])
 
 
-def _shading(lid: Floats) -> Floats:
-    """[h, w] light on a closed lid: rounder in its middle, darker in the fold and at the edge."""
-    bulge = np.exp(-(((lid - 0.72) / 0.16) ** 2))
-    fold = np.exp(-(((lid - 0.38) / 0.12) ** 2))
-    return np.asarray(1.0 + _BULGE * bulge - _FOLD * fold, dtype=np.float32)
+def _eyelid_skin(around: Floats, own: Floats, strip: EyelidStrip, at: EyelidPlace) -> Floats:
+    """[h, w, 3] colours of the eyelid's skin without its lashes.
+
+    Args:
+        around: [h, w, 3] the skin around, continued.
+        own: [h, w] where the eyelid's own colour is, above its end in the crease.
+        strip: what the image shows of the eyelid.
+        at: where the texture's pixels lie.
+    """
+    colour = strip.colour_at(at.share)
+    apart = around - colour
+    near = _LIGHTER / np.maximum(np.linalg.norm(apart, axis=-1), _LIGHTER)
+    colour += (near * _rising(at.up, *_UNFOLDED))[..., None] * apart
+    weight = own * (1.0 - _rising(at.up, *_OWN_UP_TO))
+    skin = (around + weight[..., None] * (colour - around)) * _shading(at)[..., None]
+    (low, high), (left, right) = _TYPICAL
+    here = (at.above > low * at.length) & (at.above < high * at.length)
+    here &= (at.share > left) & (at.share < right)
+    if not here.any():
+        return np.asarray(skin, np.float32)
+    weight = (own * (1.0 - _rising(at.up, *_ALL)))[..., None]
+    change = np.ones(3, np.float32)
+    for _ in range(_ROUNDS):
+        found = lighter_half((skin * (1.0 + weight * (change - 1.0)))[here])
+        change *= strip.typical / np.maximum(found, np.float32(1.0))
+        whole = float(np.clip(change.mean(), *_CHANGE))
+        change = np.clip(change, whole * (1.0 - _OF_HUE), whole * (1.0 + _OF_HUE))
+    return np.asarray(skin * (1.0 + weight * (change - 1.0)), np.float32)
+
+
+def _over_crease(at: EyelidPlace) -> Floats:
+    """[h, w] share of paint up to above the crease."""
+    beyond = np.minimum((at.up - 1.0) / _PAST_CREASE, at.to_brow / _TOWARDS_BROW)
+    cover = 1.0 - _rising(beyond, *_ENDS)
+    cover = cover * (1.0 - _rising(at.to_brow, *_BELOW_BROW))
+    return np.asarray(cover * at.between_corners(_CORNER) * (at.above > -_BELOW_EDGE), np.float32)
+
+
+def _shading(at: EyelidPlace) -> Floats:
+    """[h, w] light on a closed eyelid: rounder in its middle, darker in its crease."""
+    middle = np.clip(4.0 * at.share * (1.0 - at.share), 0.0, 1.0)
+    bulge, fold = (
+        np.exp(-(((at.up - height) / reach) ** 2)) for height, reach in (_BULGE_AT, _FOLD_AT)
+    )
+    return np.asarray(1.0 + middle * (_BULGE * bulge - _FOLD * fold), dtype=np.float32)
+
+
+def _rising(values: Floats, low: float, high: float) -> Floats:
+    """0 up to ``low``, 1 from ``high`` on, with a smooth transition."""
+    x = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(x * x * (3.0 - 2.0 * x), np.float32)
 
 
 def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: int) -> Floats:
@@ -158,7 +225,7 @@ def _grain(source_image: Bytes, low: Floats, skin: Floats, scale: float, finer: 
             calmest, best = restless, (grain, smooth)
     assert best is not None
     grain, smooth = best
-    limit = 2.0 * grain.std() + 1e-3
+    limit = _COARSEST * float(np.median(np.abs(grain))) + 1e-3
     grain = limit * np.tanh(grain / limit)
     light = luminance(cv2.resize(smooth, (width, height)))
     grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -2,11 +2,13 @@
 
 An open eye shows a strip of its eyelid between lashes and fold. It carries make-up, but lashes,
 liner and the shadow of the fold lie over it, and they darken all of a narrow strip. The skin
-between fold and brow has none of them. The eyelid's colour lies between the two: nearer the lighter
-one, and nearer the skin above where the strip is uneven, as lashes are and make-up is not. A strip
+between fold and brow has none of them. Where it is lighter, the eyelid's colour lies between the
+two, and nearer the skin above where the strip is uneven, as lashes are and make-up is not. A strip
 of another hue than the skin above is made up, and has the eyelid's colour: shadow has no such hue.
-Under a low brow both are dark, as nothing of the eyelid is seen; once closed it meets the light,
-and has two fifths of the cheek's at least.
+
+As a whole a closed eyelid is as light as the lighter half of what lies between eye and brow. Under
+a low brow that is dark, as nothing of the eyelid is seen; once closed it meets the light, and is
+a little lighter.
 
 Axis legend: ``m`` columns along the eye, ``k`` samples across it.
 """
@@ -32,15 +34,15 @@ _EVEN = 0.12
 _IF_EVEN, _IF_UNEVEN = 0.3, 0.8
 """Share of the skin above in the colour of an eyelid that is darker: of a strip of one colour, and
 of one that is black in places."""
-_IF_LIGHTER = 0.35
-"""The same for an eyelid that is lighter: no lashes darken it."""
 _MADE_UP = (0.2, 0.4)
 """Difference of hue of strip and skin above, both divided by their luminance, from which on the
 strip is made up, and from which on that alone counts. Shadows on faces have up to 0.18."""
 _BLEND = 0.15
-"""Difference of luminance, relative to the skin above, over which one becomes the other."""
-_LEAST = 0.425
+"""Difference of luminance, relative to the skin above, over which the strip becomes the lighter."""
+_LEAST = 0.4
 """Least luminance of a closed eyelid against the skin below the eye."""
+_MOST = 3.0
+"""Levels by which an eyelid is made lighter for it at most."""
 
 
 def strip_colour(strip: Floats) -> Floats:
@@ -48,13 +50,12 @@ def strip_colour(strip: Floats) -> Floats:
     return even(between(strip, *_BRIGHT), _EVEN)
 
 
-def eyelid_colour(strip: Floats, above: Floats, below: Floats) -> Floats:
+def eyelid_colour(strip: Floats, above: Floats) -> Floats:
     """[m, 3] colour of the closed eyelid's skin, [0, 255].
 
     Args:
         strip: [m, k, 3] samples between lashes and fold.
         above: [m, k, 3] samples between fold and brow.
-        below: [m, k, 3] samples of the skin below the eye.
     """
     seen, skin = strip_colour(strip), even(between(above, *_ABOVE), _EVEN)
     light = np.maximum(luminance(seen), np.float32(1.0))
@@ -63,14 +64,28 @@ def eyelid_colour(strip: Floats, above: Floats, below: Floats) -> Floats:
     light_above = np.maximum(luminance(skin), np.float32(1.0))
     hue = np.linalg.norm(seen / light[:, None] - skin / light_above[:, None], axis=1)
     hidden *= np.interp(hue, _MADE_UP, (1.0, 0.0))
-    lighter = light / light_above - 1.0
-    share = np.interp(lighter, (-_BLEND, _BLEND), (0.0, 1.0))
-    share = (hidden + share * (_IF_LIGHTER - hidden))[:, None]
-    found = seen + share * (skin - seen)
-    cheek = even(between(below, *_BELOW), _EVEN)
-    bright, own = (np.maximum(luminance(one), np.float32(1.0)) for one in (cheek, found))
-    lift = np.clip((_LEAST * bright - own) / np.maximum(bright - own, 1.0), 0.0, 1.0)
-    return np.asarray(found + lift[:, None] * (cheek - found), np.float32)
+    hidden *= np.interp(light / light_above - 1.0, (-_BLEND, _BLEND), (1.0, 0.0))
+    return np.asarray(seen + hidden[:, None] * (skin - seen), np.float32)
+
+
+def typical_colour(around: Floats, cheek: Floats) -> Floats:
+    """[3] colour of the lighter half of a closed eyelid, [0, 255].
+
+    Args:
+        around: [m, k, 3] samples between the eye and its brow.
+        cheek: [m, k, 3] samples of the skin below the eye.
+    """
+    found = lighter_half(around.reshape(-1, 3))
+    bright = between(cheek, *_BELOW).mean(0)
+    lit, own = (max(float(luminance(one)), 1.0) for one in (bright, found))
+    missing = np.clip(_LEAST * lit - own, 0.0, _MOST)
+    return np.asarray(found + missing / max(lit - own, 1.0) * (bright - found), np.float32)
+
+
+def lighter_half(colours: Floats) -> Floats:
+    """[3] median of the lighter half of colours [n, 3]."""
+    light = luminance(colours)
+    return np.asarray(np.median(colours[light >= np.median(light)], axis=0), np.float32)
 
 
 def between(colours: Floats, first: float, last: float) -> Floats:

@@ -23,7 +23,9 @@ from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
     even,
     eyelid_colour,
     strip_colour,
+    typical_colour,
 )
+from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_place import EyelidPlace, eye_axes
 from joyvasa_lib.portrait.compact.luminance import luminance
 from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
@@ -35,6 +37,9 @@ Heights = float | NDArray[np.float64]
 
 _CHEEK = (-0.5, -0.32)
 """Rig units above the edge of the eyelid, thus below the eye, between which skin is."""
+_AROUND, _TO_BROW = (0.03, 0.34), 0.92
+"""Heights above the eyelid, in lengths of the eye, between which it and the skin above it are seen,
+and the share of the way to the brow up to which they are at most."""
 _COLUMNS, _SAMPLES = 161, 24
 """Columns along the eye in which the strip is read, and samples in each."""
 _STRIP = 0.07
@@ -83,46 +88,6 @@ _BEYOND = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class EyelidPlace:
-    """Where a texture's pixels lie on a closed upper eyelid.
-
-    Attributes:
-        share: [h, w] along its edge, 0 in the corner on the image's left, 1 in the other.
-        above: [h, w] rig units above its edge; negative below.
-    """
-
-    share: Floats
-    above: Floats
-
-    @classmethod
-    def of(
-        cls, rig: HeadRig, uv: Floats, eye: int, size: tuple[int, int], pixel: float
-    ) -> EyelidPlace:
-        """The places on one eye's texture.
-
-        Args:
-            rig: the head model.
-            uv: [v, 2 or 3] texture coordinates of the head with its eyes shut, pixels.
-            eye: 0 for the person's left eye, 1 for the right one.
-            size: height and width of the texture.
-            pixel: its pixels per rig unit.
-        """
-        edge = uv[lid_edges(rig)[eye][0], :2].astype(np.float64)
-        axes, length = _axes(edge)
-        curve = (edge - edge[0]) @ axes.T
-        row, column = np.mgrid[: size[0], : size[1]]
-        offset = np.stack([column, row], -1) - edge[0]
-        x, y = offset @ axes[0], offset @ axes[1]
-        above = (height_of(curve, x) - y) / pixel
-        return cls((x / length).astype(np.float32), above.astype(np.float32))
-
-    def between_corners(self, fade: float) -> Floats:
-        """[h, w] 1 between the eye's corners, 0 from ``fade`` of its length beyond them on."""
-        inwards = np.minimum(self.share, 1.0 - self.share)
-        return np.asarray(np.clip(1.0 + inwards / fade, 0.0, 1.0), np.float32)
-
-
-@dataclass(frozen=True, eq=False)
 class EyelidStrip:
     """The strip of an upper eyelid that an image shows.
 
@@ -135,6 +100,7 @@ class EyelidStrip:
         line: [m, 3] light of its lashes relative to ``colour``.
         dark: [k, m, 3] light of what is dark above the edge, single lashes left out, relative to
             ``seen``.
+        typical: [3] see :func:`~.eyelid_colour.typical_colour`.
     """
 
     eye: int
@@ -144,6 +110,7 @@ class EyelidStrip:
     seen: Floats
     line: Floats
     dark: Floats
+    typical: Floats
 
     @classmethod
     def of(cls, rig: HeadRig, appearance: Appearance, eye: int, scale: float) -> EyelidStrip:
@@ -157,7 +124,7 @@ class EyelidStrip:
         """
         points = appearance.vertices[:, :2].astype(np.float64)
         rim = points[lid_edges(rig)[eye][0]]
-        axes, length = _axes(rim)
+        axes, length = eye_axes(rim)
         share = np.linspace(0.0, 1.0, _COLUMNS)
         edge = rim[0] + share[:, None] * length * axes[0]
         edge += height_of((rim - rim[0]) @ axes.T, share * length)[:, None] * axes[1]
@@ -182,7 +149,14 @@ class EyelidStrip:
         low = _ABOVE_FOLD * fold
         brow = np.maximum(_BELOW_BROW * height(EYES[eye].brow_bottom), low + _NARROWEST)
         seen = strip_colour(strip)
-        colour = eyelid_colour(strip, between_heights(low, brow), between_heights(*_CHEEK))
+        colour = eyelid_colour(strip, between_heights(low, brow))
+        lid, top = height(EYES[eye].upper_lid), _TO_BROW * height(EYES[eye].brow_bottom)
+        near, far = (lid + share * length / scale for share in _AROUND)
+        far = np.maximum(np.minimum(far, top), near + _NARROWEST)
+        middle = slice(_COLUMNS // 4, -(_COLUMNS // 4))
+        typical = typical_colour(
+            between_heights(near, far)[middle], between_heights(*_CHEEK)[middle]
+        )
         darkest = between(between_heights(0.0, _LINE_ABOVE), 0.0, _DARKEST)
         line = even(darkest / np.maximum(colour, np.float32(8.0)), _EVEN_LINE)
         over = between_heights(_OUT_OF_EYE, _LASHES_ABOVE + _OUT_OF_EYE)
@@ -195,6 +169,7 @@ class EyelidStrip:
             seen,
             line,
             _long_only(dark),
+            typical,
         )
 
     def colour_at(self, share: Floats) -> Floats:
@@ -252,14 +227,6 @@ def _fade(at: EyelidPlace, height: Floats, reach: float) -> Floats:
     fade = (height > 0) * np.clip(2.0 - 2.0 * height / reach, 0.0, 1.0)
     fade = fade * np.clip(8.0 * np.minimum(at.share, 1.0 - at.share) + 0.4, 0.0, 1.0)
     return np.asarray(fade, np.float32)
-
-
-def _axes(edge: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """[2, 2] unit vectors along an eye from corner to corner and downwards, and its length."""
-    way = edge[-1] - edge[0]
-    length = max(float(np.hypot(*way)), 1.0)
-    along = way / length
-    return np.stack([along, [-along[1], along[0]]]), length
 
 
 def _column(values: Floats, share: Floats) -> Floats:
