@@ -130,8 +130,10 @@ def changes(
 
 def features(values: Scores) -> Scores:
     """What the forced choice looks at [..., f]: changes of both sides' mean, and of their
-    difference where the mouth is pulled to one side."""
+    difference where the mouth is pulled to one side. Not at blinks and gaze, which are no part of
+    these emotions: people who talk blink and look around under each."""
     names = sorted({name.removesuffix("Left").removesuffix("Right") for name in BLENDSHAPES})
+    names = [name for name in names if name != "eyeBlink" and not name.startswith("eyeLook")]
     means = [score(values, name) for name in names]
     left, right = (score(values, f"mouthSmile{side}") for side in ("Left", "Right"))
     return np.nan_to_num(np.stack([*means, right - left], -1))
@@ -190,10 +192,10 @@ def changed(scores: dict[str, Scores], portraits: Scores | None) -> dict[str, Sc
 
     Args:
         scores: result of :func:`spoken_scores`.
-        portraits: scores [portraits, 52] of the images; None for changes against the mean of the
-            same person who talks without an emotion.
+        portraits: scores [portraits, 52] of the images; None for changes against the median of
+            the same person who talks without an emotion.
     """
-    own = np.nanmean(scores[PLAIN], axis=1) if portraits is None else portraits
+    own = np.nanmedian(scores[PLAIN], axis=1) if portraits is None else portraits
     return {name: (scores[name] - own[:, None]).reshape(-1, own.shape[-1]) for name in BASIC}
 
 

@@ -43,6 +43,10 @@ _FOLLOWING = "mouthShrugLower"
 """What lifts the lower lip to an upper lip that an emotion raises: the chin raiser."""
 _FARTHEST_FOLLOWED = 0.8
 """Largest activation by which the lower lip follows."""
+_WIDER, _PARTED = 0.4, 0.01
+"""How much farther an emotion may open lips that speech has parted, relative to their opening above
+the second, in distances of the eye corners: a raised upper lip is not seen above a jaw that takes
+all of it back. Closed lips stay closed."""
 _SPREADING = tuple(
     f"mouth{part}{side}" for part in ("Smile", "Dimple", "Stretch") for side in ("Left", "Right")
 )
@@ -117,9 +121,10 @@ class BlendshapeGuard:
         """The change without its effect on the lips' opening, where speech needs them.
 
         The emotion's own jaw opening is removed. The effect of other blendshapes on the opening,
-        such as a raised upper lip, is compensated by the jaw. Near a closure, where the jaw cannot
-        compensate all of it, the lower lip rises, too; where that does not suffice, those
-        blendshapes are reduced and the lips pressed together.
+        such as a raised upper lip, is compensated by the jaw but for a share of the speech's own
+        opening. Near a closure, where the jaw cannot compensate all of it, the lower lip rises,
+        too; where that does not suffice, those blendshapes are reduced and the lips pressed
+        together.
         """
         old = self._activations(expression)
         wanted = self._activations(change)
@@ -147,7 +152,8 @@ class BlendshapeGuard:
         by_lip_at_most = 0.0
         if len(follows):
             by_lip_at_most = -_FARTHEST_FOLLOWED * min(float(self.opening[follows[0]]), 0.0)
-        room = by_jaw_at_most + by_lip_at_most
+        wider = _WIDER * np.maximum(aperture - _PARTED, 0.0)
+        room = by_jaw_at_most + by_lip_at_most + wider
         # Blendshapes that part the lips are reduced where jaw and lower lip cannot compensate.
         parts = (effect > 0.0) & (self.opening[others] > _PARTING)
         opens = np.where(parts, effect, 0.0).sum(axis=1)
@@ -158,6 +164,7 @@ class BlendshapeGuard:
         net = (effect * held).sum(axis=1)
         # A closed jaw stays closed.
         net = np.where(net < 0.0, net * _ramp(aperture, 0.0, 0.03), net)
+        net = np.where(net > 0.0, np.maximum(net - wider, 0.0), net)
         by_jaw = np.minimum(net, by_jaw_at_most)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
         by_lip = np.clip(net - by_jaw, 0.0, by_lip_at_most)

@@ -11,6 +11,7 @@ from joyvasa_lib.concurrency import steady_products
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
 from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
+from joyvasa_lib.portrait.compact.brow_lift import brow_lift
 from joyvasa_lib.portrait.compact.lips.mouth_corners import corner_closing
 from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
@@ -88,6 +89,7 @@ class HeadDriver:
         own = replaced * (portrait.teeth + portrait.closing) + (1.0 - replaced) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
         shape += np.tensordot(_closing(fit, blendshapes), portrait.lids, 1)
+        shape += brow_lift(self.rig, applied - fit.blendshapes)
         shape += corner_closing(
             self.rig, blendshapes[:, JAW] - (1.0 - replaced) * fit.blendshapes[JAW]
         )
