@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.folder import ENCODER_WEIGHTS
-from joyvasa_lib.checkpoints.modules import save_module
-from joyvasa_lib.errors import MediaError, OptionError
+from joyvasa_lib.checkpoints.modules import load_module, save_module
+from joyvasa_lib.errors import CheckpointError, MediaError, OptionError
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.motion.data import FPS, SAMPLES_PER_FRAME
+from joyvasa_lib.speech.encoders.context import SpeechContext
 from joyvasa_lib.speech.encoders.loudness import LevelTracker
 from joyvasa_lib.speech.encoders.networks import RAW_WAVEFORM, WHISPER, load_network
 
@@ -35,6 +36,8 @@ STRIDE = SAMPLE_RATE // STATE_RATE
 """Samples from one state of wav2vec 2.0 and HuBERT to the next."""
 RECEPTIVE_FIELD = 400
 """Samples that one state is computed from."""
+CONTEXT = "context"
+"""Folder of the context within that of the encoder."""
 RELEASE_DB = 0.5
 """Decibels a second by which the level that speech is brought from may fall."""
 
@@ -42,10 +45,16 @@ RELEASE_DB = 0.5
 class AudioEncoder(nn.Module):
     """Turns speech into one feature vector per motion frame."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Wraps a transformers speech network with 50 hidden states a second."""
+    def __init__(self, network: nn.Module, context: SpeechContext | None = None) -> None:
+        """Wraps a transformers speech network with 50 hidden states a second.
+
+        Args:
+            network: of one of the kinds above.
+            context: what adds to each feature what its neighbours tell, if there is one.
+        """
         super().__init__()
         self.network = network
+        self.context = context
 
     @property
     def feature_dim(self) -> int:
@@ -84,7 +93,8 @@ class AudioEncoder(nn.Module):
             hidden = self.hidden_states(waveform, 2 * n_frames)
         else:
             hidden = self.network(waveform).last_hidden_state[:, : 2 * n_frames]
-        return resample_features(hidden, n_frames)
+        features = resample_features(hidden, n_frames)
+        return features if self.context is None else self.context(features)
 
     def hidden_states(
         self, waveform: Tensor, n_states: int | None = None, rate: float = FPS
@@ -122,10 +132,15 @@ class AudioEncoder(nn.Module):
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Writes ``config.json`` and ``model.safetensors`` with weights of type ``dtype``.
 
+        The context is written into a folder of its own within.
+
         Raises:
             OptionError: an integer type, which only the compact preset's network can be stored as.
         """
         network: Any = self.network
+        if self.context is not None:
+            floats = dtype if dtype.is_floating_point else torch.float16
+            save_module(self.context, Path(folder) / CONTEXT, floats)
         if network.config.model_type == WHISPER:  # int8 whatever the type
             network.save_pretrained(folder)
             return
@@ -141,11 +156,22 @@ class AudioEncoder(nn.Module):
         """Loads a folder written by transformers or by :meth:`save_pretrained`, in float32.
 
         Raises:
-            CheckpointError: the folder holds no configuration, or one of another kind of network.
+            CheckpointError: the folder holds no configuration, or one of another kind of network,
+                or a context for features of another width.
             MissingDependencyError: a torchaudio that does not fit torch keeps transformers from
                 loading.
         """
-        return cls(load_network(Path(folder)).eval())
+        encoder = cls(load_network(Path(folder)).eval())
+        if not (Path(folder) / CONTEXT).is_dir():
+            return encoder
+        context = load_module(SpeechContext, Path(folder) / CONTEXT)
+        if context.config.feature_dim != encoder.feature_dim:
+            raise CheckpointError(
+                f"In {folder} the context is for features of width {context.config.feature_dim}, "
+                f"and the network gives {encoder.feature_dim}."
+            )
+        encoder.context = context
+        return encoder
 
 
 def pad_audio(waveform: Tensor) -> Tensor:

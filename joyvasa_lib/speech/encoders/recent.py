@@ -43,6 +43,7 @@ class RecentFeatures:
         self._whisper = network if isinstance(network, WhisperFrameEncoder) else None
         self._stream: WhisperStream | None = None
         self._kept = 0  # frames whose states are kept
+        self._before: Tensor | None = None  # features of the last of them, without their context
 
     def __call__(self, sound: Sound, first: int, done: int, final: int, end: int) -> Tensor:
         """Encodes a window.
@@ -65,15 +66,33 @@ class RecentFeatures:
             return features[0, done - start :]
         if self._stream is None or self._should_start_again(self._stream, sound(done, end)):
             self._stream, self._kept = WhisperStream(self._whisper), max(first, done - CONTEXT)
+            self._before = None
         start = max(first, self._kept - _MARGIN)
         samples = torch.from_numpy(sound(start, end)).to(device)
         known = max(self._kept, done + final - REFRESHED)
         states = self._stream.encode(
             samples[None], margin=2 * (self._kept - start), final=2 * (known - self._kept)
         )
-        features = resample_features(states, end - self._kept)[0, done - self._kept :]
+        features = self._in_context(resample_features(states, end - self._kept), known)
         self._kept = known
-        return features
+        return features[-(end - done) :]
+
+    def _in_context(self, features: Tensor, known: int) -> Tensor:
+        """Features [t, d] in their context, of the frames [1, t, d] after those that are kept.
+
+        Args:
+            features: without it.
+            known: the frame up to which they are not encoded again.
+        """
+        context = self._encoder.context
+        if context is None:
+            return features[0]
+        before = 0 if self._before is None else self._before.shape[1]
+        joined = features if self._before is None else torch.cat([self._before, features], dim=1)
+        last = before + known - self._kept
+        self._before = joined[:, max(0, last - context.reach) : last].clone()
+        result: Tensor = context(joined)[0, before:]
+        return result
 
     @staticmethod
     def _should_start_again(stream: WhisperStream, newest: NDArray[np.float32]) -> bool:
