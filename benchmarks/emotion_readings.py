@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.image import load_image, save_image
 from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.motion.data import ARRAYS
 from joyvasa_lib.motion.keypoints import rotation_matrix
 from joyvasa_lib.pipeline import EncodedPortrait, JoyVASAPipeline
 from joyvasa_lib.rig.head_rig import bundled_rig
@@ -172,14 +174,13 @@ def spoken_scores(
     found = {}
     for name in (PLAIN, *BASIC):
         said = motion if name == PLAIN else motion.edit(Emotion.named(name, AT))
+        # Frames are drawn one by one, from the first one's pose: the others need not be.
+        seen = replace(said, **{array: getattr(said, array)[::stride] for array in ARRAYS})
         found[name] = np.array(
             [
                 [
                     read(detector, frame)
-                    for number, frame in enumerate(
-                        pipe.render(one, said, paste_back=False).frames()
-                    )
-                    if number % stride == 0
+                    for frame in pipe.render(one, seen, paste_back=False).frames()
                 ]
                 for one in portraits
             ]

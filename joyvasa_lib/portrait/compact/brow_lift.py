@@ -24,6 +24,8 @@ Doubles = NDArray[np.float64]
 
 _EVENED = {"browInnerUp": 0.06, "browOuterUpLeft": 0.13, "browOuterUpRight": 0.13}
 """Standard deviation in rig units of the mean along the brow, by unit: the outer ones are hooks."""
+_AGAIN = {"browInnerUp": 1.0, "browOuterUpLeft": 1.12, "browOuterUpRight": 1.12}
+"""Factors on that mean, by unit: an arc as high as the hook was."""
 _UNITS = [BLENDSHAPES.index(name) for name in _EVENED]
 _LASHES, _HAIR = 0.2, 0.72
 """Shares of the way from eyelid to brow up to which skin stays with the eyelid, and from which on
@@ -67,10 +69,10 @@ def _lifted(rig: HeadRig) -> Floats:
         ramp = ramp * ramp * (3.0 - 2.0 * ramp)
         ids = rig.landmark_vertex[list(marks.brow_bottom + marks.brow_top)]
         at = sign * rig.mean[ids, 0].astype(np.float64)
-        for number, (unit, spread) in enumerate(zip(_UNITS, _EVENED.values(), strict=True)):
+        for number, (name, spread) in enumerate(_EVENED.items()):
             near_by = np.exp(-0.5 * np.square((x[:, None] - at) / spread))
-            near_by /= np.maximum(near_by.sum(1, keepdims=True), 1e-12)
-            rise = rig.blendshapes[unit, :, 1].astype(np.float64)
+            near_by *= _AGAIN[name] / np.maximum(near_by.sum(1, keepdims=True), 1e-12)
+            rise = rig.blendshapes[_UNITS[number], :, 1].astype(np.float64)
             added[number, near, 1] += within * (ramp * (near_by @ rise[ids]) - rise[near])
     return added
 
