@@ -21,7 +21,7 @@ from joyvasa_lib.checkpoints.folder import CONFIG, WEIGHTS
 from joyvasa_lib.checkpoints.int8 import pack, unpack
 from joyvasa_lib.checkpoints.tensors import read_tensors
 from joyvasa_lib.documents import read_object
-from joyvasa_lib.errors import CheckpointError
+from joyvasa_lib.errors import CheckpointError, OptionError
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 NETWORK_FAULTS = (
@@ -59,6 +59,25 @@ def load_module(
         ) from error
     fill_module(network, unpack(stored), str(folder / weights))
     return network.eval()
+
+
+def build_module(build: Callable[..., NetworkT], fields: Mapping[str, Any], where: str) -> NetworkT:
+    """A new network of a recipe's fields.
+
+    Args:
+        build: makes the network of the fields, given by name.
+        fields: as the recipe has them.
+        where: the recipe's name for them, for the message.
+
+    Raises:
+        OptionError: they do not describe such a network.
+    """
+    try:
+        return build(**fields)
+    except NETWORK_FAULTS as error:
+        raise OptionError(
+            f"{where} does not describe a network that can be built: {error}"
+        ) from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:

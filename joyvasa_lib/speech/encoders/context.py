@@ -55,8 +55,13 @@ class SpeechContext(ModelMixin, ConfigMixin):  # type: ignore[misc]
             width: inner width w.
             dilations: of the convolutions, one for each block.
             dropout: of the features, in training.
+
+        Raises:
+            ValueError: a width or a dilation is below 1, or there is no block.
         """
         super().__init__()
+        if min(width, len(dilations), *dilations) < 1:
+            raise ValueError(f"width {width} and dilations {list(dilations)} must be 1 at least")
         self.project = nn.Linear(feature_dim, width)
         self.blocks = nn.Sequential(*(_Block(width, dilation) for dilation in dilations))
         self.norm = nn.LayerNorm(width)

@@ -16,6 +16,7 @@ classes, ``u`` blendshapes of the mouth, ``k`` dials of a style.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from joyvasa_lib.checkpoints.folder import BUNDLED
+from joyvasa_lib.checkpoints.modules import build_module
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
@@ -73,9 +75,15 @@ def train_audio_encoder(
         own = config.initial == BUNDLED_NAME
         encoder = AudioEncoder.from_pretrained(BUNDLED / "audio_encoder" if own else config.initial)
         if config.context:
-            encoder.context = SpeechContext(feature_dim=encoder.feature_dim, **config.context)
+            encoder.context = build_module(
+                partial(SpeechContext, encoder.feature_dim), config.context, "context"
+            )
     else:
-        network = CompactWav2Vec2Model(CompactWav2Vec2Config(**config.network))
+        network = build_module(
+            lambda **fields: CompactWav2Vec2Model(CompactWav2Vec2Config(**fields)),
+            config.network,
+            "network",
+        )
         encoder = AudioEncoder(network)
     labeller = SpeechLabeller(encoder, len(corpus.phonemes))
     run = TrainingRun(run_dir, labeller, loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from accelerate import PartialState
 from numpy.typing import NDArray
 
 from joyvasa_lib.checkpoints.folder import BUNDLED, resolve_checkpoint
-from joyvasa_lib.checkpoints.modules import load_module
+from joyvasa_lib.checkpoints.modules import build_module, load_module
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.motion.space import COMPACT_SPACE_NAME
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
@@ -90,9 +91,8 @@ def prepare_initial(
         if alone:
             denoiser = load_module(MotionDenoiser, folder)
         else:
-            denoiser = MotionDenoiser(
-                motion_dim=normalizer.channels, audio_dim=encoder.feature_dim, **network
-            )
+            sized = partial(MotionDenoiser, normalizer.channels, encoder.feature_dim)
+            denoiser = build_module(sized, network, "network")
         betas, prediction_type = cosine_betas(int(denoiser.config.n_diff_steps)), "sample"
         checkpoint = BUNDLED
     _check(encoder, denoiser, normalizer, source)

@@ -69,6 +69,28 @@ def test_a_context_without_a_network_is_refused(corpus: Path, tmp_path: Path) ->
         train_audio_encoder(path, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ({"widht": 3}, "unexpected keyword argument 'widht'"),
+        ({"width": 0}, "must be 1 at least"),
+        ({"width": "wide"}, "context does not describe"),
+        ({"width": 8, "dilations": []}, "context does not describe"),
+        ({"feature_dim": 7}, "multiple values"),
+    ],
+    ids=["unknown", "no width", "text", "no block", "fixed"],
+)
+def test_a_context_that_cannot_be_built_is_refused(
+    corpus: Path, tmp_path: Path, context: dict[str, object], said: str
+) -> None:
+    encoder = write_encoder(tmp_path / "encoder")
+    about = {"corpus": str(corpus), "initial": str(encoder), "context": context}
+    path = tmp_path / "context.yaml"
+    path.write_text(yaml.safe_dump({"audio_encoder": about, "loop": LOOP}))
+    with pytest.raises(OptionError, match=said):
+        train_audio_encoder(path, tmp_path / "run")
+
+
 def test_a_cut_keeps_sound_and_labels_together() -> None:
     rng = np.random.default_rng(0)
     item = tone_item(rng, 200)
