@@ -128,7 +128,7 @@ class HeadDriver:
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
             opened=opened[:, self._eye_side].astype(np.float32),
-            folds=wrinkles * portrait.appearance.folds.depths(blendshapes - fit.blendshapes),
+            folds=portrait.appearance.folds.depths(blendshapes - fit.blendshapes, wrinkles),
             tolerance=0.25 * fit.scale,
         )
 

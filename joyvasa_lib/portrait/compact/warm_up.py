@@ -15,7 +15,7 @@ from joyvasa_lib.portrait.compact.encode.eyes.eyeballs import WholeEyes
 from joyvasa_lib.portrait.compact.encode.flow_extension import GRID, FlowExtension
 from joyvasa_lib.portrait.compact.encode.paint import Paint
 from joyvasa_lib.portrait.compact.encode.palette import Palette
-from joyvasa_lib.portrait.compact.folds.relief import Folds
+from joyvasa_lib.portrait.compact.folds.fold_depths import Folds
 from joyvasa_lib.portrait.compact.layers import SKIN, triangle_layer
 from joyvasa_lib.portrait.compact.person.layers import compose, split_layers
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads, draw_frames
@@ -50,7 +50,7 @@ def compile_kernels(rig: HeadRig) -> None:
             np.ones(2, np.float32),
         ),
         folds=Folds(
-            ("one",), ((0, 0),), (np.zeros((2, 2), np.float32),), np.zeros((52, 1), np.float32)
+            ("one",), ((0, 0),), (np.zeros((2, 2, 1), np.float32),), np.zeros((52, 1), np.float32)
         ),
     )
     grey = np.full(3, 128, np.float32)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from joyvasa_lib import EncodedPortrait, JoyVASAPipeline
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.motion.driving.options import DrivingOptions
+from joyvasa_lib.portrait.compact.folds.fold_depths import Folds
 from joyvasa_lib.portrait.compact.folds.light import light_on_skin, vertex_normals
-from joyvasa_lib.portrait.compact.folds.relief import Folds, skin_folds
+from joyvasa_lib.portrait.compact.folds.relief import skin_folds
 from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.layers import SKIN
 from joyvasa_lib.rig.head_rig import Floats, bundled_rig

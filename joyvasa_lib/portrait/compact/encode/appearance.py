@@ -21,7 +21,8 @@ from joyvasa_lib.portrait.compact.encode.flow_extension import (
     build_extension,
 )
 from joyvasa_lib.portrait.compact.encode.palette import pale
-from joyvasa_lib.portrait.compact.folds.relief import Folds, skin_folds
+from joyvasa_lib.portrait.compact.folds.fold_depths import Folds
+from joyvasa_lib.portrait.compact.folds.relief import skin_folds
 from joyvasa_lib.portrait.compact.grain import add_grain, find_grain
 from joyvasa_lib.portrait.compact.layers import (
     LOWER,

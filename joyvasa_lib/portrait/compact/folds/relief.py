@@ -10,16 +10,16 @@ Axis legend: ``s`` side of the crop, ``h`` x ``w`` the surroundings of a fold, `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from joyvasa_lib.motion.blendshapes import BLENDSHAPES
+from joyvasa_lib.portrait.compact.folds.fold_depths import NO_FOLDS, Folds
 from joyvasa_lib.portrait.compact.folds.light import light_on_skin
 from joyvasa_lib.portrait.compact.folds.lines import Fold, Line, face_folds
+from joyvasa_lib.portrait.compact.folds.under_brow import skin_under_brows
 from joyvasa_lib.portrait.compact.layers import SKIN
 from joyvasa_lib.portrait.compact.luminance import LUMA
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
@@ -59,34 +59,6 @@ _GRAIN = 3.0
 """Dimples across the chin's radius."""
 
 
-@dataclass(frozen=True, eq=False)
-class Folds:
-    """The folds of one portrait.
-
-    Attributes:
-        names: [n] of the folds.
-        place: [n] row and column of the first pixel of each.
-        shades: [n] change of luminance [h, w] of each at full depth, as a share.
-        blendshapes: [u, n] share of its depth that each blendshape gives at full activation.
-    """
-
-    names: tuple[str, ...]
-    place: tuple[tuple[int, int], ...]
-    shades: tuple[Floats, ...]
-    blendshapes: Floats
-
-    def depths(self, change: Floats) -> Floats:
-        """[..., n] depth of each fold, for changes [..., u] of the image's own activations.
-
-        Skin shortens before it folds: the first third of a contraction folds it little.
-        """
-        depth = np.clip(np.maximum(change, 0.0) @ self.blendshapes, 0.0, 1.4)
-        return np.asarray(depth * np.clip(depth / 0.4, 0.0, 1.0), np.float32)
-
-
-NO_FOLDS = Folds((), (), (), np.zeros((len(BLENDSHAPES), 0), np.float32))
-
-
 def skin_folds(
     rig: HeadRig, shape: Floats, image: Bytes, vertices: Floats, layer: Bytes, softness: float
 ) -> Folds:
@@ -119,11 +91,18 @@ def skin_folds(
         shade *= relief * likeness[top : top + shade.shape[0], left : left + shade.shape[1]]
         names.append(fold.name)
         place.append((top, left))
-        shades.append(np.ascontiguousarray(shade, np.float32))
+        shades.append(np.ascontiguousarray(shade[..., None], np.float32))
         rows.append([fold.blendshapes.get(name, 0.0) for name in BLENDSHAPES])
+    lit = skin_under_brows(image, marks, softness)
+    for one in lit:
+        names.append(one.name)
+        place.append(one.place)
+        shades.append(one.shade)
+        rows.append([one.blendshapes.get(name, 0.0) for name in BLENDSHAPES])
     if not names:
         return NO_FOLDS
-    return Folds(tuple(names), tuple(place), tuple(shades), np.array(rows, np.float32).T)
+    shares = np.array(rows, np.float32).T
+    return Folds(tuple(names), tuple(place), tuple(shades), shares, len(lit))
 
 
 def _grown(rig: HeadRig, shape: Floats) -> float:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.folds.relief import Folds
+from joyvasa_lib.portrait.compact.folds.fold_depths import Folds
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers
 from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.head_rig import Floats
@@ -23,12 +23,13 @@ _SEEN = 0.02
 
 @njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _shade(image, channels, row, column, shade, depth, highest):  # type: ignore[no-untyped-def]
-    height, width = shade.shape
+    height, width, colours = shade.shape
+    step = 0 if colours == 1 else 1
     one, low, high = np.float32(1.0), np.float32(-highest), np.float32(highest)
     for y in range(height):
         for x in range(width):
-            factor = one + depth * shade[y, x]
             for c in range(channels):
+                factor = one + depth * shade[y, x, c * step]
                 value = image[row + y, column + x, c] * factor
                 image[row + y, column + x, c] = min(max(np.rint(value), low), high)
 
