@@ -25,6 +25,9 @@ the variance of its noise relative to displacements."""
 _BESIDE, _BEFORE = 0.03, 0.03
 """Rig units from the rim of an eye, as seen from the front, within which the edge of an eyelid is
 looked for, and least distance before the rim."""
+_BEHIND, _THICK = 0.01, 0.12
+"""Rig units behind an eyelid's edge from which on skin is its inner side, and from its rim up to
+which it is."""
 _UNDER_LASHES = 0.12
 """Rig units below an eye up to which skin lies under the lashes when it is closed; it fades to
 twice as far."""
@@ -79,6 +82,21 @@ def lid_edges(rig: HeadRig) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
             edges.append(np.array([*edge, corners[1]], np.int32))
         eyes.append((edges[0], edges[1]))
     return eyes[0], eyes[1]
+
+
+@lru_cache(maxsize=2)
+def inner_sides(rig: HeadRig) -> Ints:
+    """Vertices of the eyelids' inner sides: the rim, and the skin between it and the edge."""
+    inside = np.zeros(len(rig.mean), bool)
+    x, y, z = rig.mean.astype(np.float64).T
+    for edge in (line for eye in lid_edges(rig) for line in eye):
+        points = rig.mean[edge].astype(np.float64)
+        beside = (x > points[:, 0].min()) & (x < points[:, 0].max())
+        level = np.abs(y - height_of(points[:, :2], x)) < _BESIDE
+        inside |= beside & level & (z > height_of(points[:, [0, 2]], x) + _BEHIND)
+    inside &= rig.skin_vertex & (distance_from_eyelids(rig) < _THICK)
+    inside[lid_rim(rig)] = True
+    return np.flatnonzero(inside).astype(np.int32)
 
 
 def _rims(rig: HeadRig) -> list[tuple[Ints, Ints]]:

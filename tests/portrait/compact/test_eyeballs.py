@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from joyvasa_lib.motion import BLENDSHAPES
+from joyvasa_lib.motion.driving.pose import Pose
+from joyvasa_lib.portrait.compact.driven_head import source_pose
 from joyvasa_lib.portrait.compact.encode.eyes.eyeballs import IRIS_RADIUS, complete_eyes
+from joyvasa_lib.portrait.compact.model import CompactPortraitModel
+from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.rig.eyelids import lid_edges
 from joyvasa_lib.rig.head_rig import Floats, bundled_rig
 
@@ -38,8 +45,6 @@ def bare_eyes(radius: float = IRIS_RADIUS * SCALE) -> NDArray[np.uint8]:
 
 def covered(image: NDArray[np.uint8], vertices: Floats) -> NDArray[np.uint8]:
     """The same image with lids: skin wherever the eyes are not open."""
-    import cv2
-
     inside = np.zeros((SIDE, SIDE), np.uint8)
     for upper, lower in lid_edges(bundled_rig()):
         ring = vertices[np.concatenate([upper, lower[::-1]]), :2]
@@ -87,3 +92,36 @@ def test_eyes_that_are_shut_are_not_completed() -> None:
     eyes = complete_eyes(bundled_rig(), image, vertices, None, SCALE)
     assert eyes.known.tolist() == [0.0, 0.0]
     np.testing.assert_array_equal(eyes.image, image)
+
+
+def eyes_of(vertices: Floats, side: int) -> NDArray[np.bool_]:
+    """[side, side] what lies between the edges of the eyelids."""
+    inside = np.zeros((side, side), np.uint8)
+    for upper, lower in lid_edges(bundled_rig()):
+        ring = np.rint(256 * vertices[np.concatenate([upper, lower[-2:0:-1]]), :2])
+        cv2.fillPoly(inside, [ring.astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=8)
+    return inside > 127
+
+
+def test_a_lid_that_rises_does_not_show_the_eye_a_second_time(
+    model: CompactPortraitModel, portrait: CompactPortrait
+) -> None:
+    """Eyes are painted green on the image, and blue without their lids."""
+    fit, appearance = portrait.fit, portrait.appearance
+    skin, bare = appearance.skin.copy(), appearance.eyes.image.copy()
+    skin[appearance.eye_matte > 64] = (0, 255, 0)
+    bare[appearance.eyes.shown < 255] = (0, 0, 255)
+    eyes = replace(appearance.eyes, image=bare)
+    painted = replace(appearance, skin=skin, eyes=eyes, layers=None, grain=None)
+    acted = fit.blendshapes[None].copy()
+    acted[0, [BLENDSHAPES.index(f"eyeWide{side}") for side in ("Left", "Right")]] += 1.0
+    still = source_pose(fit)
+    pose = Pose(*(getattr(still, name)[None] for name in ("rotation", "translation", "scale")))
+    vertices = model.driver.vertices(portrait, acted, pose)
+    (frame,) = model.composite(replace(portrait, appearance=painted), acted, pose, vertices)
+    red, green, blue = np.moveaxis(frame.astype(int), -1, 0)
+    side = len(frame)
+    uncovered = eyes_of(vertices[0], side) & ~eyes_of(appearance.vertices, side)
+    assert uncovered.sum() > 60
+    assert (blue - np.maximum(red, green) > 128)[uncovered].mean() > 0.45
+    assert (green - np.maximum(red, blue) > 128)[uncovered].mean() < 0.33

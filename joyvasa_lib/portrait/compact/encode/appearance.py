@@ -42,7 +42,7 @@ from joyvasa_lib.portrait.compact.lips.lip_line import LipLine, find_lip_line
 from joyvasa_lib.portrait.compact.person.carried import carried_cells
 from joyvasa_lib.portrait.compact.person.layers import PersonLayers, split_layers
 from joyvasa_lib.portrait.compact.softness import edge_softness
-from joyvasa_lib.rig.eyelids import lid_rim, lid_weight
+from joyvasa_lib.rig.eyelids import inner_sides, lid_weight
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.rasterizer import rasterize
@@ -146,7 +146,7 @@ def set_back(rig: HeadRig, vertices: Floats, scale: float, opened: Floats | None
     deeper = np.array(vertices, dtype=np.float32)
     deeper[..., 2] += scale * _set_back(rig)
     if opened is not None:
-        inner = np.unique(lid_rim(rig))
+        inner = inner_sides(rig)
         deeper[..., inner, 2] += scale * _INNER_SIDE * opened[..., inner]
     return deeper
 
