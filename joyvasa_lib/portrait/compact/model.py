@@ -34,7 +34,7 @@ from joyvasa_lib.portrait.compact.encode.appearance import (
 )
 from joyvasa_lib.portrait.compact.encode.glasses import wears_glasses
 from joyvasa_lib.portrait.compact.encode.paint import mix_paint
-from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
+from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth, without_narrow_band
 from joyvasa_lib.portrait.compact.encode.unit_gains import unit_gains
 from joyvasa_lib.portrait.compact.layers import MOUTH_LAYERS
 from joyvasa_lib.portrait.compact.person.headroom import whole_person
@@ -161,6 +161,8 @@ class CompactPortraitModel(PortraitModel):
         expressed = expressed + lids.sum(0)
         seal = lip_seal(rig, fit)
         glasses = landmarks is not None and wears_glasses(source_image, landmarks)
+        paint = mix_paint(rig, look, fit.project(expressed), fit.scale)  # sees all teeth
+        look = replace(look, layer=without_narrow_band(rig, look.vertices, look.layer))
         return CompactPortrait(
             size=len(source_image),
             mask=crop_mask(len(source_image)),
@@ -172,7 +174,7 @@ class CompactPortraitModel(PortraitModel):
             seal=seal,
             closing=rest_of_seal(rig, fit, seal),
             teeth=teeth,
-            paint=mix_paint(rig, look, fit.project(expressed), fit.scale),
+            paint=paint,
         )
 
     def extract_motion(self, crops: Iterator[FaceCrop], fps: float) -> Motion:

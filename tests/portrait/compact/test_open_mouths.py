@@ -13,7 +13,7 @@ from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import FaceReading, read_face
 from joyvasa_lib.motion import BLENDSHAPES, Motion
 from joyvasa_lib.portrait.compact.encode.appearance import with_lip_edges
-from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth
+from joyvasa_lib.portrait.compact.encode.source_teeth import place_teeth, without_narrow_band
 from joyvasa_lib.portrait.compact.layers import LOWER, MIXED, MOUTH, SKIN, UPPER
 from joyvasa_lib.portrait.compact.model import CompactPortraitModel
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
@@ -129,3 +129,24 @@ def test_no_outline_of_teeth_stays_behind_in_an_opening_mouth() -> None:
     assert (found[30, 30:90] == UPPER).all() and (found[58, 50:70] == MOUTH).all()
     dark = with_lip_edges(layer, np.zeros_like(white), 100.0)
     assert (dark[teeth] == MOUTH).all() and not (dark == LOWER).any()
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, True), (0.2, False), (0.45, True)])
+def test_a_narrow_band_of_teeth_is_no_second_row(
+    model: CompactPortraitModel, share: float, kept: bool
+) -> None:
+    """Parted lips show a band of teeth; a smile's row is used, and so is a mouth without any."""
+    rig = model.rig
+    vertices = np.asarray(100.0 * rig.mean + [200.0, 200.0, 0.0], np.float32)
+    row = vertices[rig.part_vertices("teeth_upper")]
+    layer = np.full((400, 400), SKIN, np.uint8)
+    left, right = np.rint([row[:, 0].min(), row[:, 0].max()]).astype(int)
+    bottom, tall = round(float(row[:, 1].max())), share * float(np.ptp(row[:, 1]))
+    layer[bottom - round(tall) : bottom, left:right] = UPPER
+    layer[bottom : bottom + 4, left:right] = MOUTH
+    found = without_narrow_band(rig, vertices, layer)
+    if kept:
+        np.testing.assert_array_equal(found, layer)
+    else:
+        assert (found[layer != SKIN] == MIXED).all()
+        assert (found[layer == SKIN] == SKIN).all()

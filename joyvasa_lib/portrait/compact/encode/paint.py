@@ -29,6 +29,8 @@ eye would be stretched to streaks, and what is left of the fold's shadow would l
 across the eyelid."""
 _TEETH_FINEST = 90.0
 """Least resolution of teeth, pixels per rig unit: gaps between them stay visible."""
+_LIT = {"teeth_upper": 1.0, "teeth_lower": 0.86}
+"""Light on a row: the lower one lies in the upper one's shadow and behind the lip."""
 _EYE_REGION = 0.6
 """Rig units from the eyelids within which paintable skin belongs to the eye."""
 _INNER_LIP = 0.22
@@ -95,7 +97,7 @@ def mix_paint(rig: HeadRig, appearance: Appearance, closed: Floats, scale: float
         image, origin = row_image(part, palette, density)
         on_row = np.stack([arch_length(rig)[row], height_over_edge(rig)[row]], 1)
         uv[row] = density * on_row + origin + np.array([0, top], dtype=np.float32)
-        tint[row] = palette.dimmed(_light_on_teeth(rig, row))
+        tint[row] = palette.dimmed(_LIT[part] * _light_on_teeth(rig, row))
         images.append(image)
         top += len(image)
     wide = max(image.shape[1] for image in images)

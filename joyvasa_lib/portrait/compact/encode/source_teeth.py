@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.palette import pale
+from joyvasa_lib.portrait.compact.layers import MIXED, MOUTH_LAYERS, UPPER
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import INNER_LIP_MIDDLES, TEETH
@@ -43,6 +44,10 @@ _LONGEST = {"teeth_upper": 0.2, "teeth_lower": 0.47}
 """Most rig units by which a row ends below its lip at rest, likewise; mouths opened wide reach .41
 and .56, where teeth would stick out of lip and chin."""
 
+_BAND = 0.3
+"""Share of the height of upper teeth and their gums up to which what is seen of them is a band:
+parted lips show .20 to .25, smiles .38 to .47."""
+
 
 def place_teeth(
     rig: HeadRig, fit: HeadFit, image: Bytes, mouth: NDArray[np.bool_], skin: Floats
@@ -71,6 +76,26 @@ def place_teeth(
     shift[rows[0], 1] = driven
     shift[rows[1], 1] = max(lower + driven - _BITE - max(_LOWER, lower - _BITE), 0.0)
     return replace(fit, shape=shape), shift
+
+
+def without_narrow_band(rig: HeadRig, vertices: Floats, layer: Bytes) -> Bytes:
+    """Layers [s, s] in which a mouth that shows a narrow band of teeth is shown where it is still.
+
+    Lips that are just parted show a band of the upper teeth in the lips' shadow, and a slit below
+    it. As they open, teeth are painted above the band, and it would be a second row below those.
+
+    Args:
+        rig: the head model.
+        vertices: [v, 3] the fitted head on the image, pixels.
+        layer: [s, s] layer of the head that each pixel shows.
+    """
+    front = rig.part_vertices("teeth_upper")
+    front = front[np.abs(rig.mean[front, 0]) < _MIDDLE]
+    left, right = np.round([vertices[front, 0].min(), vertices[front, 0].max()]).astype(int)
+    seen = (layer[:, max(left, 0) : right + 1] == UPPER).sum(0)
+    if not len(seen) or not 0 < np.median(seen) <= _BAND * np.ptp(vertices[front, 1]):
+        return layer
+    return np.where(np.isin(layer, MOUTH_LAYERS), np.uint8(MIXED), layer)
 
 
 def _of_natural_height(rig: HeadRig, shape: Floats) -> Floats:

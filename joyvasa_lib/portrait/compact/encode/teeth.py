@@ -23,6 +23,8 @@ _CROWN = {"teeth_upper": 0.185, "teeth_lower": 0.165}
 """Height of the crowns, rig units."""
 _GAP, _ROUND, _SHORTER = 0.008, 0.016, 0.008
 """Rig units: half width of gaps, rounding of the cutting edge, how much shorter laterals are."""
+_SEAM = 0.1
+"""How dark gaps are, as a share: teeth touch each other."""
 _ARCH, _TALL = 1.3, 0.44
 """Half length along the arch and height of the image, rig units."""
 
@@ -109,7 +111,7 @@ def row_image(part: str, palette: Palette, density: float) -> tuple[Floats, Floa
     gummy = _ramp(root - 2 * soft, root + 2 * soft, height)[..., None]
     warm = min(float(np.ptp(palette.red / palette.red.max())) / 0.4, 1.0)
     colour = palette.white * enamel[..., None] * (1.0 - warm * yellow)
-    dark = np.maximum(0.28 * gap, open_edge)[..., None]
+    dark = np.maximum(_SEAM * gap, open_edge)[..., None]
     colour = colour + dark * (0.3 * palette.red - colour)
     colour = colour + gummy * (palette.red - colour)
     return colour.astype(np.float32), np.array([_ARCH * density, 1.0], dtype=np.float32)
