@@ -60,11 +60,13 @@ def test_a_change_of_a_blurred_image_is_the_blurred_change_of_the_sharp_one() ->
 
 
 def acted(model: CompactPortraitModel, crop: FaceCrop, image: Pixels) -> Pixels:
-    """Frames with an open mouth and with closed eyes."""
+    """Frames with an open mouth, with closed eyes, and with lids that raised cheeks push up."""
     soft = FaceCrop(crop.full_image, image, crop.matrix, crop.face, crop.square)
-    activations = np.zeros((3, 52), np.float32)
+    activations = np.zeros((4, 52), np.float32)
     activations[1, BLENDSHAPES.index("jawOpen")] = 0.6
     activations[2, [BLENDSHAPES.index(f"eyeBlink{side}") for side in ("Left", "Right")]] = 1.0
+    for name in ("cheekSquint", "eyeSquint"):
+        activations[3, [BLENDSHAPES.index(name + side) for side in ("Left", "Right")]] = 1.0
     motion = Motion.from_blendshapes(activations)
     return np.concatenate(list(model.render(model.encode(soft), motion)))
 
@@ -76,9 +78,9 @@ def test_mouth_and_eyelids_of_a_soft_portrait_are_soft(
     """No line is steeper than where the same is painted into the sharp portrait, then blurred."""
     sharp = acted(model, crop, crop.image)
     soft = acted(model, crop, blurred(crop.image, _BLUR))
-    for own, wanted in zip(soft[1:], sharp[1:], strict=True):
+    for own, wanted, more in zip(soft[1:], sharp[1:], (1.2, 1.2, 1.1), strict=True):
         steep, allowed = steepest(own), steepest(blurred(wanted, _BLUR))
-        assert steep < 1.2 * allowed
+        assert steep < more * allowed
         assert allowed < 0.6 * steepest(wanted)
 
 

@@ -25,7 +25,7 @@ from joyvasa_lib.portrait.compact.person.layers import compose
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
 from joyvasa_lib.portrait.compact.render.mouth_shading import ambient_visibility
-from joyvasa_lib.portrait.compact.render.resolve import resolve
+from joyvasa_lib.portrait.compact.render.resolve import resolve, torn
 from joyvasa_lib.portrait.compact.render.softening import soften, softening
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.rasterizer import rasterize
@@ -114,7 +114,7 @@ def draw_frames(
         noted = bool(spread) or appearance.grain is not None
         cover = np.zeros((side, side), np.float32) if noted else None
         for part in parts:
-            _draw_part(part, look, paint, heads, deeper, b, scale, frames[b], cover)
+            _draw_part(part, look, paint, heads, deeper, b, scale, frames[b], cover, bool(spread))
         if before is not None and cover is not None:
             soften(frames[b], before, spread, cover)
         if appearance.grain is not None and cover is not None:
@@ -158,8 +158,12 @@ def _draw_part(
     scale: float,
     frame: Frames,
     cover: Floats | None,
+    soft: bool,
 ) -> None:
-    """Paints one eye or the mouth, in place, and notes the share of paint in a ``cover`` [s, s]."""
+    """Paints one eye or the mouth, in place, and notes the share of paint in a ``cover`` [s, s].
+
+    Under a ``soft`` image so are the edges of what slides over something else.
+    """
     side = len(frame)
     finer = int(np.clip(np.ceil(_FINE / scale), 2, 3))
     driven = heads.vertices[b, part.vertex]
@@ -192,6 +196,7 @@ def _draw_part(
     )  # fmt: skip
     if cover is not None:
         tall, wide = bottom - top, right - left
-        share = cv2.resize(window.unseen, (wide, tall), interpolation=cv2.INTER_AREA)
+        noted = np.maximum(window.unseen, torn(window)) if soft else window.unseen
+        share = cv2.resize(noted, (wide, tall), interpolation=cv2.INTER_AREA)
         part_of = cover[top:bottom, left:right]
         np.maximum(part_of, share, out=part_of)

@@ -94,6 +94,30 @@ def _resolve(  # type: ignore[no-untyped-def]
                 pixel[c] = np.uint8(min(max(value + np.float32(0.5), zero), 255.0))
 
 
+@njit(cache=True, fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+def _torn(where, layer, mask):  # type: ignore[no-untyped-def]
+    height, width = layer.shape
+    for row in range(height):
+        for column in range(width):
+            if layer[row, column] == 0:
+                continue
+            for down, aside in ((1, 0), (0, 1)):
+                y, x = row + down, column + aside
+                if y == height or x == width or layer[y, x] == 0:
+                    continue
+                apart = abs(where[y, x, 0] - where[row, column, 0])
+                apart += abs(where[y, x, 1] - where[row, column, 1])
+                if apart > _TORN:
+                    mask[y, x] = mask[row, column] = 1.0
+
+
+def torn(window: Window) -> Floats:
+    """[h, w] 1 where two samples side by side lie apart on the image: one slides over the other."""
+    mask = np.zeros(window.layer.shape, np.float32)
+    _torn(window.where, window.layer, mask)
+    return mask
+
+
 def resolve(
     window: Window,
     visibility: Bytes,
