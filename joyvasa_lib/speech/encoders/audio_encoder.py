@@ -138,17 +138,17 @@ class AudioEncoder(nn.Module):
             OptionError: an integer type, which only the compact preset's network can be stored as.
         """
         network: Any = self.network
-        if self.context is not None:
-            floats = dtype if dtype.is_floating_point else torch.float16
-            save_module(self.context, Path(folder) / CONTEXT, floats)
-        if network.config.model_type == WHISPER:  # int8 whatever the type
-            network.save_pretrained(folder)
-            return
-        if not dtype.is_floating_point:
+        whisper = network.config.model_type == WHISPER
+        if not (whisper or dtype.is_floating_point):
             raise OptionError(
                 f"A {network.config.model_type} speech encoder cannot be saved as {dtype}; choose "
                 "torch.float32, torch.float16 or torch.bfloat16."
             )
+        if self.context is not None:
+            save_module(self.context, Path(folder) / CONTEXT, dtype)
+        if whisper:  # int8 whatever the type
+            network.save_pretrained(folder)
+            return
         save_module(network, folder, dtype, weights=ENCODER_WEIGHTS)
 
     @classmethod

@@ -50,13 +50,23 @@ def encoder(pipe: JoyVASAPipeline) -> AudioEncoder:
     return AudioEncoder(network, learned(int(network.config.hidden_size))).eval()
 
 
-def test_an_encoder_is_saved_with_its_context(encoder: AudioEncoder, tmp_path: Path) -> None:
-    encoder.save_pretrained(tmp_path)
+@pytest.mark.parametrize(
+    ("dtype", "bytes_each", "error"),
+    [(torch.float32, 4.0, 0.0), (torch.float16, 2.0, 1e-3), (torch.int8, 1.4, 1e-2)],
+)
+def test_an_encoder_is_saved_with_its_context(
+    encoder: AudioEncoder, tmp_path: Path, dtype: torch.dtype, bytes_each: float, error: float
+) -> None:
+    encoder.save_pretrained(tmp_path, dtype)
     again = AudioEncoder.from_pretrained(tmp_path)
     assert again.context is not None
     assert encoder.context is not None
     for name, value in encoder.context.state_dict().items():
-        torch.testing.assert_close(again.context.state_dict()[name], value)
+        found = again.context.state_dict()[name]
+        assert (found - value).abs().max() <= error * value.abs().max()
+    (stored,) = (tmp_path / "context").glob("*.safetensors")
+    count = sum(value.numel() for value in encoder.context.state_dict().values())
+    assert stored.stat().st_size < bytes_each * count + 4000
 
 
 def test_a_context_of_another_width_is_refused(encoder: AudioEncoder, tmp_path: Path) -> None:
