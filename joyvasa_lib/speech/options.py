@@ -27,7 +27,7 @@ class GenerationKwargs(TypedDict, total=False):
     """Keyword arguments of every call that generates motion: see :class:`GenerationOptions`."""
 
     seed: int
-    guidance_scale: float
+    guidance_scale: float | None
     num_inference_steps: int
     scheduler: SchedulerName | Any
     head_motion: Axes
@@ -49,7 +49,8 @@ class GenerationOptions:
     Attributes:
         seed: the same seed and speech give the same bytes of motion.
         guidance_scale: strength of classifier-free guidance, 0 to 20. 1 follows the speech as
-            learned, more exaggerates what the speech adds, 0 ignores it.
+            learned, more exaggerates what the speech adds, 0 ignores it. None is the checkpoint's
+            own.
         num_inference_steps: denoising steps, 1 to the number of training steps.
         scheduler: ``"dpmsolver++"``, whose steps are dense where there is most noise, ``"ddim"``,
             ``"ddpm"``, or a diffusers scheduler, used as it is configured.
@@ -85,7 +86,7 @@ class GenerationOptions:
     """
 
     seed: int = 0
-    guidance_scale: float = 2.0
+    guidance_scale: float | None = None
     num_inference_steps: int = 10
     scheduler: SchedulerName | Any = "dpmsolver++"
     head_motion: Axes = 1.0
@@ -104,9 +105,9 @@ class GenerationOptions:
         least, most = WINDOW_FRAMES
         checked: dict[str, Any] = {
             "seed": checked_int("seed", self.seed, least=0, most=2**63 - 1),
-            "guidance_scale": checked_float(
-                "guidance_scale", self.guidance_scale, least=0, most=20
-            ),
+            "guidance_scale": None
+            if self.guidance_scale is None
+            else checked_float("guidance_scale", self.guidance_scale, least=0, most=20),
             "num_inference_steps": checked_int(
                 "num_inference_steps", self.num_inference_steps, least=1, most=1000
             ),

@@ -19,8 +19,11 @@ class GenerationChoice:
 
     seed: Annotated[int, typer.Option(help="The same seed gives the same motion.")] = 0
     guidance_scale: Annotated[
-        float, typer.Option(help="How strongly speech drives the motion, 0 to 20.")
-    ] = 2.0
+        float | None,
+        typer.Option(
+            help="How strongly speech drives the motion, 0 to 20; as the checkpoint says."
+        ),
+    ] = None
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps; 10, or all of training with --compat.")
     ] = None

@@ -162,6 +162,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         learned_positions: bool = False,
         style_dim: int = 0,
         look_ahead: int = 25,
+        guidance_scale: float = 2.0,
         blurs: Sequence[float] = (),
     ) -> None:
         """Builds the network.
@@ -185,6 +186,7 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 tokens (the reference's has one too many and does not run); else sinusoidal.
             style_dim: dials s of a speaking style that the motion is conditioned on; 0 for none.
             look_ahead: frames of sound beyond a window that its last speech features are made of.
+            guidance_scale: of motion that is drawn without another being asked for.
             blurs: standard deviations in frames of Gaussians through which the noisy motion is
                 also seen. Slow motion stands out from the noise there, which a small network
                 learns long before it finds out by attention how to average.

@@ -22,7 +22,7 @@ from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
 from joyvasa_lib.speech.diffusion.motion_diffusion import MotionDiffusion
 from joyvasa_lib.speech.diffusion.sampling import limit_peak
 from joyvasa_lib.speech.diffusion.tables import alignment_mask
-from joyvasa_lib.speech.options import GenerationOptions
+from joyvasa_lib.speech.options import GenerationOptions, Threshold
 
 
 @dataclass
@@ -62,7 +62,8 @@ class GrowingWindow:
         """
         self._diffusion, self._options, self._generator = diffusion, options, generator
         self._noise = noise
-        self._rows = 1 if options.guidance_scale == 1.0 else 2
+        self._guidance = diffusion.guidance(options)
+        self._rows = 1 if self._guidance == 1.0 else 2
         self._new = prev_motion.expand(self._rows, -1, -1)  # tokens that no step has seen [b, p, c]
         self._heard = prev_audio.expand(self._rows, -1, -1)  # speech of all settled ones and those
         self._steps: list[_Settled] = []
@@ -93,7 +94,10 @@ class GrowingWindow:
         speech = speech if self._rows == 1 else torch.cat([null, speech])
         speech = speech if style is None else speech + style
         memory = torch.cat([self._heard, speech], dim=1)
-        draw = _Draw(denoiser, self._options, self._steps, self._new, memory, count, known, settle)
+        threshold, steps = self._options.dynamic_threshold, self._steps
+        draw = _Draw(
+            denoiser, self._guidance, threshold, steps, self._new, memory, count, known, settle
+        )
         noise = self._noise[:, self.settled : self.settled + count]
         drawn = self._diffusion.run(draw, self._options, noise, self._generator)
         self._steps, self._new = draw.steps, self._new[:, :0]
@@ -108,7 +112,8 @@ class _Draw:
     def __init__(
         self,
         denoiser: MotionDenoiser,
-        options: GenerationOptions,
+        guidance: float,
+        threshold: Threshold | None,
         steps: list[_Settled],
         new: Tensor,
         memory: Tensor,
@@ -116,7 +121,8 @@ class _Draw:
         known: int,
         settle: int,
     ) -> None:
-        self._denoiser, self._options, self._before = denoiser, options, steps
+        self._denoiser, self._guidance, self._threshold = denoiser, guidance, threshold
+        self._before = steps
         self._new, self._memory, self._count = new, memory, count
         self._kept = new.shape[1] + settle  # tokens that are settled now
         self._first = memory.shape[1] - new.shape[1] - count  # the place of the first token
@@ -134,11 +140,10 @@ class _Draw:
         rows = len(self._memory)
         motion = torch.cat([self._new, noisy.expand(rows, -1, -1)], dim=1)
         prediction = self._predict(motion, step.expand(rows))[:, -self._count :]
-        threshold, scale = self._options.dynamic_threshold, self._options.guidance_scale
-        if threshold is not None:
-            prediction = limit_peak(prediction, threshold)
+        if self._threshold is not None:
+            prediction = limit_peak(prediction, self._threshold)
         if rows == 2:
-            prediction = prediction[:1] + scale * (prediction[1:] - prediction[:1])
+            prediction = prediction[:1] + self._guidance * (prediction[1:] - prediction[:1])
         return prediction
 
     def _predict(self, motion: Tensor, step: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ class MotionDiffusion:
             audio,
             prev_motion,
             prev_audio,
-            options.guidance_scale,
+            self.guidance(options),
             options.dynamic_threshold,
             real_frames,
             style,
@@ -167,6 +167,11 @@ class MotionDiffusion:
         if options.scheduler == "dpmsolver++":
             steps = noisy_timesteps(options.num_inference_steps, len(self.betas))
         return draw_window(denoise, self.scheduler(options), steps, noise, generator)
+
+    def guidance(self, options: GenerationOptions) -> float:
+        """The strength of guidance that is asked for, or the denoiser's own."""
+        own: float = self.denoiser.config.guidance_scale
+        return own if options.guidance_scale is None else options.guidance_scale
 
     def scheduler(self, options: GenerationOptions) -> Any:
         """Returns the diffusers scheduler of one window.

@@ -45,7 +45,9 @@ class JobOptions(BaseModel):
     )
     head_limit: str = Field("", max_length=100, description="Degrees that the head stays within.")
     head_pose: str = Field("0,0,0", max_length=100, description="The head at rest, in degrees.")
-    guidance_scale: float = Field(2.0, ge=0.0, le=20.0, description="How strongly speech drives.")
+    guidance_scale: float | None = Field(
+        None, ge=0.0, le=20.0, description="How strongly speech drives; as the checkpoint says."
+    )
     steps: int = Field(10, ge=1, description="Denoising steps.")
     fps: float = Field(25.0, ge=1.0, le=60.0, description="Frames a second.")
     size: int | None = Field(
