@@ -20,10 +20,12 @@ from joyvasa_lib.speech.encoders.recent import RecentFeatures
 Floats = NDArray[np.float32]
 
 
-def learned(width: int, reach: tuple[int, ...] = (1, 2)) -> SpeechContext:
+def learned(
+    width: int, reach: tuple[int, ...] = (1, 2), look_ahead: int | None = None
+) -> SpeechContext:
     """A context that tells something."""
     torch.manual_seed(0)
-    context = SpeechContext(feature_dim=width, width=16, dilations=reach)
+    context = SpeechContext(width, width=16, dilations=reach, look_ahead=look_ahead)
     torch.nn.init.normal_(context.out.weight, std=0.3)
     return context.eval()
 
@@ -33,14 +35,32 @@ def test_nothing_is_told_before_training() -> None:
     assert torch.equal(SpeechContext(feature_dim=24, width=8).eval()(features), features)
 
 
-def test_a_frame_depends_on_those_within_reach_alone() -> None:
-    context = learned(24)
-    assert context.reach == 6
+@pytest.mark.parametrize(
+    ("look_ahead", "ahead", "behind"), [(None, 6, 6), (9, 6, 6), (5, 5, 7), (1, 1, 11), (0, 0, 12)]
+)
+def test_a_frame_depends_on_those_within_reach_alone(
+    look_ahead: int | None, ahead: int, behind: int
+) -> None:
+    context = learned(24, look_ahead=look_ahead)
+    assert (context.ahead, context.reach) == (ahead, behind)
     features = torch.randn(1, 41, 24)
     changed = features.clone()
     changed[:, 20] += 1.0
     apart = (context(changed) - context(features)).abs().amax((0, 2)) > 1e-5
-    assert apart.nonzero()[:, 0].tolist() == list(range(14, 27))
+    assert apart.nonzero()[:, 0].tolist() == list(range(20 - ahead, 21 + behind))
+
+
+def test_a_window_that_ends_so_far_ahead_is_told_all_that_the_whole_is() -> None:
+    context = learned(24, (1, 1, 2, 1), look_ahead=5)
+    features = torch.randn(1, 60, 24)
+    whole, window = context(features), context(features[:, 30 - context.reach : 42 + 5])
+    torch.testing.assert_close(window[:, context.reach : -5], whole[:, 30:42])
+
+
+def test_contexts_that_cannot_be_are_refused() -> None:
+    for wrong in ({"width": 0}, {"dilations": ()}, {"dilations": (1, 0)}, {"look_ahead": -1}):
+        with pytest.raises(ValueError, match="must be"):
+            SpeechContext(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.fixture
