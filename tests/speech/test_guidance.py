@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 import places
 from joyvasa_lib import JoyVASAPipeline
+from joyvasa_lib.errors import CheckpointError
 from joyvasa_lib.media.audio import load_speech
 from joyvasa_lib.motion import Motion
 from joyvasa_lib.speech.diffusion.denoiser import MotionDenoiser
@@ -40,6 +42,17 @@ def same(a: Motion, b: Motion) -> bool:
 
 def test_a_network_of_an_older_checkpoint_has_the_usual_guidance() -> None:
     assert MotionDenoiser(feature_dim=16, n_heads=2).config.guidance_scale == 2.0
+
+
+@pytest.mark.parametrize("wrong", [-1.0, 21.0, float("nan"), "strong", None])
+def test_a_damaged_guidance_is_told_when_the_checkpoint_loads(
+    pipe: JoyVASAPipeline, tmp_path: Path, wrong: object
+) -> None:
+    pipe.motion_generator.save_pretrained(tmp_path / "saved")
+    path = tmp_path / "saved" / "denoiser" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "guidance_scale": wrong}))
+    with pytest.raises(CheckpointError, match="denoiser"):
+        MotionGenerator.from_pretrained(tmp_path / "saved")
 
 
 @pytest.mark.parametrize("drawn", [whole, live])

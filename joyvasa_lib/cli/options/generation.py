@@ -21,7 +21,7 @@ class GenerationChoice:
     guidance_scale: Annotated[
         float | None,
         typer.Option(
-            help="How strongly speech drives the motion, 0 to 20; as the checkpoint says."
+            help="How strongly speech drives the motion, 0 to 20; the checkpoint's own by default."
         ),
     ] = None
     steps: Annotated[

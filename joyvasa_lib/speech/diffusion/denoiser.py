@@ -162,8 +162,8 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         learned_positions: bool = False,
         style_dim: int = 0,
         look_ahead: int = 25,
-        guidance_scale: float = 2.0,
         blurs: Sequence[float] = (),
+        guidance_scale: float = 2.0,
     ) -> None:
         """Builds the network.
 
@@ -186,12 +186,14 @@ class MotionDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 tokens (the reference's has one too many and does not run); else sinusoidal.
             style_dim: dials s of a speaking style that the motion is conditioned on; 0 for none.
             look_ahead: frames of sound beyond a window that its last speech features are made of.
-            guidance_scale: of motion that is drawn without another being asked for.
             blurs: standard deviations in frames of Gaussians through which the noisy motion is
                 also seen. Slow motion stands out from the noise there, which a small network
                 learns long before it finds out by attention how to average.
+            guidance_scale: of motion where none is asked for; ValueError outside 0 to 20.
         """
         super().__init__()
+        if not 0.0 <= guidance_scale <= 20.0:
+            raise ValueError(f"guidance_scale must be from 0 to 20, not {guidance_scale}")
         self.audio_feature_map = nn.Linear(audio_dim, feature_dim)
         self.start_audio_feat = nn.Parameter(torch.randn(1, n_prev_motions, feature_dim))
         self.start_motion_feat = nn.Parameter(torch.randn(1, n_prev_motions, motion_dim))

@@ -46,7 +46,7 @@ class JobOptions(BaseModel):
     head_limit: str = Field("", max_length=100, description="Degrees that the head stays within.")
     head_pose: str = Field("0,0,0", max_length=100, description="The head at rest, in degrees.")
     guidance_scale: float | None = Field(
-        None, ge=0.0, le=20.0, description="How strongly speech drives; as the checkpoint says."
+        None, ge=0.0, le=20.0, description="How strongly speech drives; null: the checkpoint's own."
     )
     steps: int = Field(10, ge=1, description="Denoising steps.")
     fps: float = Field(25.0, ge=1.0, le=60.0, description="Frames a second.")
