@@ -43,26 +43,30 @@ def unfinished(target: Path) -> Iterator[Path]:
     """
     remove_leftovers(target.parent)
     while True:
-        path = target.with_name(f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}")
-        lock = path.with_name(path.name + LOCK)
-        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(file, os.fsencode(target.name))
-            _take(file, waits=True)
-            if not lock.exists():  # removed as a leftover before it was taken
-                os.close(file)
-                continue
-        except BaseException:
-            os.close(file)
-            lock.unlink(missing_ok=True)
-            raise
-        break
+        with _locked(target) as path:
+            if path is not None:
+                yield path
+                return
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[Path | None]:
+    """Gives a path whose lock is held in the block; None where another was faster.
+
+    Whatever ends it, and be it a signal between two of its lines, the lock's file goes with it.
+    """
+    path = target.with_name(f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}")
+    lock, file = target.with_name(f"{path.name}{LOCK}"), -1
     try:
-        yield path
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, os.fsencode(target.name))
+        _take(file, waits=True)
+        yield path if lock.exists() else None  # None: removed as a leftover before it was taken
     finally:
         with suppress(OSError):
             lock.unlink(missing_ok=True)
-        os.close(file)
+        if file >= 0:
+            os.close(file)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +89,16 @@ def check_video_path(path: str | os.PathLike[str], *, overwrite: bool = True) ->
     return target
 
 
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """Makes a folder that is gone after the block."""
+    try:
+        path.mkdir()
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 class VideoWriter:
     """Writes frames, as they come, into an H.264 video with audio; a context manager.
 
@@ -154,9 +165,7 @@ class VideoWriter:
             self._image = self._target
             if self._speech is not None:
                 parts = self._target.with_name(f"{self._target.stem}-parts")  # goes with it
-                parts.mkdir()
-                stack.callback(shutil.rmtree, parts, ignore_errors=True)
-                self._image = parts / "image.mp4"
+                self._image = stack.enter_context(_folder(parts)) / "image.mp4"
             self._ffmpeg = stack.enter_context(FFmpeg(self._image_arguments(), feed=True))
             self._stack, self.n_frames = stack.pop_all(), 0
         return self
