@@ -72,25 +72,35 @@ def at_level(waveform: np.ndarray) -> np.ndarray:
 
 def cut(item: SpeechItem, frames: int, speed: float, rng: np.random.Generator) -> Clip:
     """A random stretch of an item, played ``speed`` times as fast, padded with silence."""
-    needed = int(np.ceil(frames * speed)) + 1
-    slack = len(item.blendshapes) - needed
+    slack = len(item.blendshapes) - _needed(frames, speed)
     start = int(rng.integers(slack + 1)) if slack > 0 else int(rng.integers(slack - 12, 1))
+    return stretch(item, start, frames, speed)
+
+
+def stretch(item: SpeechItem, start: int, frames: int, speed: float) -> Clip:
+    """A stretch of an item from frame ``start``, played ``speed`` times as fast, then silence."""
+    needed = _needed(frames, speed)
     times = start + np.arange(frames) * speed  # in frames of the item
     samples = np.arange(start * SAMPLES_PER_FRAME, (start + needed) * SAMPLES_PER_FRAME)
     inside = (samples >= 0) & (samples < len(item.waveform))
-    stretch = np.zeros(len(samples), np.float32)
-    stretch[inside] = item.samples()[samples[inside]]
-    waveform = change_speed(stretch, speed, frames * SAMPLES_PER_FRAME)
+    part = np.zeros(len(samples), np.float32)
+    part[inside] = item.samples()[samples[inside]]
+    waveform = change_speed(part, speed, frames * SAMPLES_PER_FRAME)
     steps = np.round(2 * start + (np.arange(2 * frames) + 0.5) * speed - 0.5).astype(int)
     known = (steps >= 0) & (steps < len(item.phonemes))
     phonemes = np.zeros(2 * frames, np.int64)
     phonemes[known] = item.phonemes[steps[known]]
     low = np.clip(np.floor(times).astype(int), 0, len(item.blendshapes) - 1)
     high = np.clip(low + 1, 0, len(item.blendshapes) - 1)
-    part = (times - np.floor(times))[:, None]
-    blendshapes = item.blendshapes[low] * (1.0 - part) + item.blendshapes[high] * part
+    share = (times - np.floor(times))[:, None]
+    blendshapes = item.blendshapes[low] * (1.0 - share) + item.blendshapes[high] * share
     style = np.ones((frames, len(DIALS)), np.float32) if item.style is None else item.style[low]
     return Clip(waveform, phonemes, blendshapes.astype(np.float32), style)
+
+
+def _needed(frames: int, speed: float) -> int:
+    """Frames of an item that a stretch of it is made from."""
+    return int(np.ceil(frames * speed)) + 1
 
 
 def class_weights(corpus: SpeechCorpus, closure_weight: float) -> Tensor:

@@ -5,6 +5,10 @@ Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` width of the 
 
 from __future__ import annotations
 
+import hashlib
+import json
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +18,8 @@ from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStrea
 
 BLOCK = 10 * SAMPLE_RATE
 """Samples given to the encoder's stream at once."""
+_NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+"""Entries of an encoder's configuration that say where it came from, not what it computes."""
 
 
 @torch.inference_mode()
@@ -44,3 +50,25 @@ def encode(
     if len(features) < frames:
         features = np.pad(features, ((0, frames - len(features)), (0, 0)), mode="edge")
     return features[:frames]
+
+
+def fingerprint_of(*arrays: NDArray[Any] | None) -> str:
+    """Returns a short hash of arrays: their types, shapes and values."""
+    found = hashlib.sha256()
+    for values in arrays:
+        if values is not None:
+            found.update(f"{values.dtype}{values.shape}".encode())
+            found.update(np.ascontiguousarray(values).view(np.uint8).data)
+    return found.hexdigest()[:16]
+
+
+def fingerprint(encoder: AudioEncoder) -> str:
+    """Returns a short hash of the encoder: its configuration and its weights."""
+    found = hashlib.sha256()
+    config: Any = encoder.network.config
+    named = {name: value for name, value in config.to_dict().items() if name not in _NO_CONTENT}
+    found.update(json.dumps(named, sort_keys=True, default=str).encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]

@@ -1,7 +1,7 @@
 """What teaches a speech encoder: phonemes and mouth curves, linear in its features.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` frames at 50 Hz, ``t`` frames at 25 Hz, ``c`` phoneme
-classes, ``u`` blendshapes of the mouth, ``k`` dials of a style.
+classes, ``u`` blendshapes of the mouth, ``k`` dials of a style, ``d`` width of the features.
 """
 
 from __future__ import annotations
@@ -66,20 +66,21 @@ class SpeechLabeller(nn.Module):
             self.encoder.network.eval()
         return self
 
-    def forward(self, waveform: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, heard: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Phonemes and mouth curves of speech.
 
         Args:
-            waveform: [b, n].
+            heard: waveforms [b, n]; for an encoder with a context its network's features [b, t, d].
             style: [b, t, k] dials of who speaks; as people speak to others if not given.
 
         Returns:
             Phoneme logits [b, s, c] and mouth curves times ``CURVE_SCALE`` [b, t, u].
         """
-        hidden = self.encoder.network(waveform).last_hidden_state
-        features = resample_features(hidden, waveform.shape[-1] // SAMPLES_PER_FRAME)
-        if self.encoder.context is not None:
-            features = self.encoder.context(features)
+        if self.encoder.context is None:
+            hidden = self.encoder.network(heard).last_hidden_state
+            features = resample_features(hidden, heard.shape[-1] // SAMPLES_PER_FRAME)
+        else:
+            features = self.encoder.context(heard)
             hidden = features.repeat_interleave(2, dim=1)
         if style is None:
             style = features.new_ones(*features.shape[:2], len(DIALS))

@@ -26,6 +26,8 @@ class AudioEncoderTraining:
         curve_weight: weight of the mouth curves against the phonemes.
         speed: largest change of speed (with pitch) as a fraction.
         validation_clips: held-out clips of four seconds per validation.
+        copies: of each recording that a context learns from: as it is, and through rooms,
+            microphones and noise.
     """
 
     corpus: str
@@ -38,3 +40,4 @@ class AudioEncoderTraining:
     curve_weight: NotNegative = 3.0
     speed: NotNegative = 0.12
     validation_clips: Count = 60
+    copies: Count = 2

@@ -4,10 +4,11 @@ The network hears 20 ms steps and names the phoneme of each (cross entropy, rare
 classes weighted up); in parallel a linear map of its features at the motion rate follows the
 blendshapes of the mouth, so that what stage two needs is linearly readable.
 
-With ``context`` the network stays as it is, and what is trained is a
-:class:`~joyvasa_lib.speech.encoders.context.SpeechContext` after it. How far a mouth opens is also
-a matter of style, which the sound does not tell: where a recording's is known, the curves that the
-features give are scaled by what is learned of it, and the features need not average over styles.
+With ``context`` the network stays as it is, its features are computed once, and what is trained is
+a :class:`~joyvasa_lib.speech.encoders.context.SpeechContext` after it. How far a mouth opens is
+also a matter of style, which the sound does not tell: where a recording's is known, the curves that
+the features give are scaled by what is learned of it, and the features need not average over
+styles.
 
 Axis legend: ``b`` batch, ``n`` samples, ``s`` frames at 50 Hz, ``t`` frames at 25 Hz, ``c`` phoneme
 classes, ``u`` blendshapes of the mouth, ``k`` dials of a style.
@@ -32,6 +33,7 @@ from joyvasa_lib.speech.encoders.compact_wav2vec2 import CompactWav2Vec2Config, 
 from joyvasa_lib.speech.encoders.context import SpeechContext
 from joyvasa_lib.training.encoder.augmentation import augment
 from joyvasa_lib.training.encoder.clips import Batches, at_level, cut
+from joyvasa_lib.training.encoder.heard import HeardBatches
 from joyvasa_lib.training.encoder.labeller import (
     MOUTH,
     MOUTH_BLENDSHAPES,
@@ -89,12 +91,18 @@ def train_audio_encoder(
     run = TrainingRun(run_dir, labeller, loop)
     run.start("audio_encoder", config, resume)
     folder = Path(export_dir) if export_dir else run.folder / "audio_encoder"
-    batches = Batches(corpus, config, loop.seed)
+    batches = (
+        HeardBatches(
+            corpus, config, loop.seed, AudioEncoder(encoder.network), run.folder / "features"
+        )
+        if config.context
+        else Batches(corpus, config, loop.seed)
+    )
 
     def loss(network: nn.Module, index: int) -> dict[str, Tensor]:
-        waveform, phonemes, target, style = batches(index, run.accelerator.process_index)
+        heard, phonemes, target, style = batches(index, run.accelerator.process_index)
         device = run.accelerator.device
-        logits, curves = network(waveform.to(device), style.to(device))
+        logits, curves = network(heard.to(device), style.to(device))
         terms = labelling_loss(
             logits, curves, phonemes.to(device), target.to(device), batches.weights.to(device)
         )
@@ -112,6 +120,7 @@ def _validator(
     corpus: SpeechCorpus, config: AudioEncoderTraining
 ) -> Callable[[nn.Module], dict[str, float]]:
     def validate(network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, SpeechLabeller)
         rng = np.random.default_rng(7)
         items = corpus.items("valid")
         hits: list[np.ndarray] = []
@@ -122,8 +131,10 @@ def _validator(
             item = items[index % len(items)]
             waveform, phonemes, blendshapes, style = cut(item, 100, 1.0, rng)
             waveform = augment(waveform, rng) if index % 2 else at_level(waveform)
-            given = (torch.from_numpy(one)[None] for one in (waveform, style))
-            logits, curve = network(*given)
+            heard = torch.from_numpy(waveform)[None]
+            if config.context:
+                heard = AudioEncoder(network.encoder.network)(heard)
+            logits, curve = network(heard, torch.from_numpy(style)[None])
             named = logits[0].argmax(-1).numpy()
             speech = phonemes != 0
             hits.append((named == phonemes)[speech])

@@ -10,7 +10,6 @@ Axis legend: ``n`` samples at 16 kHz, ``t`` frames at 25 Hz, ``a`` audio width.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -27,12 +25,10 @@ from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.style import DIALS
 from joyvasa_lib.training.encoder.augmentation import augment
-from joyvasa_lib.training.encoder.features import encode
+from joyvasa_lib.training.encoder.features import encode, fingerprint, fingerprint_of
 from joyvasa_lib.training.motion.source import Recording, Take
 
 OPEN_FILES = 256
-_NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
-"""Entries of an encoder's configuration that say where it came from, not what it computes."""
 _MOTION, _FEATURES = "motion", "features"
 """How the files of a copy begin; the second also names the features in the first's metadata."""
 
@@ -173,25 +169,3 @@ def _opened(path: Path) -> Any:
 def fingerprint_of_take(take: Take) -> str:
     """Returns a short hash of what a recording holds: its samples, its motion, its closures."""
     return fingerprint_of(take.waveform, take.values, take.closed, take.style)
-
-
-def fingerprint_of(*arrays: NDArray[Any] | None) -> str:
-    """Returns a short hash of arrays: their types, shapes and values."""
-    found = hashlib.sha256()
-    for values in arrays:
-        if values is not None:
-            found.update(f"{values.dtype}{values.shape}".encode())
-            found.update(np.ascontiguousarray(values).view(np.uint8).data)
-    return found.hexdigest()[:16]
-
-
-def fingerprint(encoder: AudioEncoder) -> str:
-    """Returns a short hash of the encoder: its configuration and its weights."""
-    found = hashlib.sha256()
-    config: Any = encoder.network.config
-    named = {name: value for name, value in config.to_dict().items() if name not in _NO_CONTENT}
-    found.update(json.dumps(named, sort_keys=True, default=str).encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:16]

@@ -15,11 +15,12 @@ pytest.importorskip("accelerate")
 from joyvasa_lib.errors import OptionError
 from joyvasa_lib.speech.diffusion.normalizer import MotionNormalizer
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
+from joyvasa_lib.training.encoder.features import fingerprint
 from joyvasa_lib.training.motion.batches import (
     WindowSampler,
     with_extra_channels,
 )
-from joyvasa_lib.training.motion.features import FeatureCache, fingerprint
+from joyvasa_lib.training.motion.features import FeatureCache
 from joyvasa_lib.training.motion.recipe import MotionTraining
 from joyvasa_lib.training.motion.source import MotionSource, PreparedSource, Recording, Take
 from training_sets import speaking_tones, write_prepared
