@@ -84,7 +84,7 @@ class Emotion(EditsMotion, EmotionVector):
 
     @classmethod
     def disgust(cls, level: float = 1.0) -> Self:
-        """Wrinkled nose, raised upper lip, lower lip down (9+10+15+16) at a level in [-1, 1]."""
+        """Nose wrinkled, upper lip and chin up, corners down (9+10+15+17) at a level in [-1, 1]."""
         return cls.named("disgust", level)
 
     @classmethod

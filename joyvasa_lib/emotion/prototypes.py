@@ -35,10 +35,7 @@ SOURCES = (
 )
 
 _UNGRADED = 0.6
-"""Intensity in a compound emotion of a unit that none of its basic emotions clearly has."""
-_TRACE = 0.15
-"""Intensity up to which a basic emotion has so little of a unit that it says nothing of compound
-ones."""
+"""Intensity in a compound emotion of a unit that none of its basic emotions has."""
 _SOME = 0.6
 """Factor on the intensity of units that only some of the people show."""
 
@@ -89,7 +86,7 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
                 AU26=0.4,
             ),
             _basic("anger", "4+5+7+23", AU4=1.0, AU5=0.3, AU7=0.85, AU23=1.0),
-            _basic("disgust", "9+10+15+16", AU9=1.0, AU10=0.15, AU15=0.1, AU16=0.3),
+            _basic("disgust", "9+10+15+17", AU9=1.0, AU10=0.6, AU15=0.7, AU17=0.6),
             _basic("contempt", "R12A+R14A", AU12_right=0.5, AU14_right=1.0),
         )
     }
@@ -100,7 +97,7 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
 def _compound(name: str, most: str, many: str, *of: str) -> Prototype:
     """Units of ``most`` and ``many`` people, as strong as in the basic emotions named in ``of``."""
     strongest = np.max([BASIC[one].emotion.vector for one in of], axis=0)
-    strongest = np.where(strongest > _TRACE, strongest, _UNGRADED)
+    strongest = np.where(strongest > 0.0, strongest, _UNGRADED)
     values = parse_facs(most).vector * strongest
     if many:
         values = values + parse_facs(many).vector * strongest * _SOME

@@ -41,8 +41,8 @@ _HARDEST_PRESS = 0.6
 """Largest activation by which lips are pressed together."""
 _FOLLOWING = "mouthShrugLower"
 """What lifts the lower lip to an upper lip that an emotion raises: the chin raiser."""
-_FARTHEST_FOLLOWED = 0.8
-"""Largest activation by which the lower lip follows."""
+_FARTHEST_FOLLOWED = 1.0
+"""Largest activation by which the lower lip follows, what the emotion itself lifts included."""
 _WIDER, _PARTED = 0.4, 0.01
 """How much farther an emotion may open lips that speech has parted, relative to their opening above
 the second, in distances of the eye corners: a raised upper lip is not seen above a jaw that takes
@@ -149,9 +149,10 @@ class BlendshapeGuard:
         shown = np.maximum(old[:, jaw] - np.maximum(old[:, close], 0.0), 0.0)
         by_jaw_at_most = np.minimum(shown * self.opening[jaw], aperture)
         follows = self.space.blendshape_indices((_FOLLOWING,))
-        by_lip_at_most = 0.0
+        by_lip_at_most = np.zeros(len(old))
         if len(follows):
-            by_lip_at_most = -_FARTHEST_FOLLOWED * min(float(self.opening[follows[0]]), 0.0)
+            left = np.clip(_FARTHEST_FOLLOWED - kept[:, follows[0]], 0.0, _FARTHEST_FOLLOWED)
+            by_lip_at_most = -left * min(float(self.opening[follows[0]]), 0.0)
         wider = _WIDER * np.maximum(aperture - _PARTED, 0.0)
         room = by_jaw_at_most + by_lip_at_most + wider
         # Blendshapes that part the lips are reduced where jaw and lower lip cannot compensate.
@@ -168,7 +169,7 @@ class BlendshapeGuard:
         by_jaw = np.minimum(net, by_jaw_at_most)
         kept[:, jaw] -= lips * by_jaw / self.opening[jaw]
         by_lip = np.clip(net - by_jaw, 0.0, by_lip_at_most)
-        if by_lip_at_most:
+        if by_lip_at_most.any():
             kept[:, follows] -= (lips * by_lip / self.opening[follows[0]])[:, None]
         press = self.space.blendshape_indices(_PRESSING)
         if len(press):
