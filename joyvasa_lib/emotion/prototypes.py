@@ -72,7 +72,7 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
         one.name: one
         for one in (
             _basic("happiness", "6+12", AU6=1.0, AU12=1.0),
-            _basic("sadness", "1+4+15", AU1=1.0, AU4=0.3, AU15=1.0),
+            _basic("sadness", "1+4+15", AU1=1.0, AU4=0.5, AU15=1.0),
             _basic("surprise", "1+2+5B+26", AU1=1.0, AU2=1.0, AU5=0.8, AU26=1.0),
             _basic(
                 "fear",
