@@ -86,7 +86,7 @@ BASIC: Mapping[str, Prototype] = MappingProxyType(
                 AU26=0.4,
             ),
             _basic("anger", "4+5+7+23", AU4=1.0, AU5=0.3, AU7=0.85, AU23=1.0),
-            _basic("disgust", "9+10+15+17", AU9=1.0, AU10=0.6, AU15=0.7, AU17=0.6),
+            _basic("disgust", "9+10+15+17", AU9=1.0, AU10=0.6, AU15=0.45, AU17=0.6),
             _basic("contempt", "R12A+R14A", AU12_right=0.5, AU14_right=1.0),
         )
     }
