@@ -57,6 +57,9 @@ def _locked(target: Path) -> Iterator[Path | None]:
     """
     path = target.with_name(f".{target.stem[:LONGEST_STEM]}-{secrets.token_hex(6)}")
     lock, file = target.with_name(f"{path.name}{LOCK}"), -1
+    if lock.exists():  # another's
+        yield None
+        return
     try:
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(file, os.fsencode(target.name))

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.media.audio import SAMPLE_RATE
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder, FeatureStream
 
+OPEN_FILES = 512
+"""Kept files that stay open."""
 BLOCK = 10 * SAMPLE_RATE
 """Samples given to the encoder's stream at once."""
 _NO_CONTENT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
@@ -50,6 +55,12 @@ def encode(
     if len(features) < frames:
         features = np.pad(features, ((0, frames - len(features)), (0, 0)), mode="edge")
     return features[:frames]
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def opened(path: Path) -> Any:
+    """Returns a file of kept features, open for slices; the last ones stay open."""
+    return open_tensors(path, "numpy")
 
 
 def fingerprint_of(*arrays: NDArray[Any] | None) -> str:

@@ -10,7 +10,6 @@ Axis legend: ``t`` frames at 25 Hz, ``d`` width of the features, ``u`` blendshap
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.datasets.speech_corpus.recordings import SpeechCorpus, SpeechItem
 from joyvasa_lib.datasets.speech_corpus.silence import with_silence
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.training.encoder.augmentation import augment
 from joyvasa_lib.training.encoder.clips import Clip, class_weights, stretch
-from joyvasa_lib.training.encoder.features import encode, fingerprint, fingerprint_of
+from joyvasa_lib.training.encoder.features import encode, fingerprint, fingerprint_of, opened
 from joyvasa_lib.training.encoder.labeller import CURVE_SCALE, MOUTH
 from joyvasa_lib.training.encoder.recipe import AudioEncoderTraining
 
@@ -35,7 +33,6 @@ WINDOWS = (100, 50, 25, 12)
 """Frames that a copy may be encoded in at once, as generation encodes them."""
 LOOK_AHEAD = 5
 """Frames of sound after them that they are encoded with: as many as live speech has."""
-_OPEN_FILES = 512
 _PARTS = ("features", "phonemes", "curves", "style")
 
 
@@ -99,7 +96,7 @@ class HeardBatches:
             path = self._paths[index, copy] = self.folder / f"{key}.safetensors"
             if not path.exists():
                 self._write(path, item, index, copy)
-        return _opened(path)
+        return opened(path)
 
     def _write(self, path: Path, item: SpeechItem, index: int, copy: int) -> None:
         clip, window = whole(item), WINDOWS[0]
@@ -125,11 +122,6 @@ class HeardBatches:
 def whole(item: SpeechItem, speed: float = 1.0) -> Clip:
     """A whole recording, played ``speed`` times as fast."""
     return stretch(item, 0, int(len(item.values) / speed), speed)
-
-
-@lru_cache(maxsize=_OPEN_FILES)
-def _opened(path: Path) -> Any:
-    return open_tensors(path, "numpy")
 
 
 def _length(file: Any) -> int:

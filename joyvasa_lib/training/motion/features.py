@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,15 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from joyvasa_lib.checkpoints.tensors import open_tensors
 from joyvasa_lib.media.files import atomic_path
 from joyvasa_lib.speech.encoders.audio_encoder import AudioEncoder
 from joyvasa_lib.speech.style import DIALS
 from joyvasa_lib.training.encoder.augmentation import augment
-from joyvasa_lib.training.encoder.features import encode, fingerprint, fingerprint_of
+from joyvasa_lib.training.encoder.features import encode, fingerprint, fingerprint_of, opened
 from joyvasa_lib.training.motion.source import Recording, Take
 
-OPEN_FILES = 256
 _MOTION, _FEATURES = "motion", "features"
 """How the files of a copy begin; the second also names the features in the first's metadata."""
 
@@ -111,8 +108,8 @@ class FeatureCache:
             with self._encoding:
                 if not path.exists():
                     self._write(path, index, copy)
-        motion = _opened(path)
-        return motion, _opened(self.folder / motion.metadata()[_FEATURES])
+        motion = opened(path)
+        return motion, opened(self.folder / motion.metadata()[_FEATURES])
 
     def _path(self, kind: str, *known_by: object) -> Path:
         key = hashlib.sha256("\t".join(map(str, known_by)).encode()).hexdigest()[:24]
@@ -159,11 +156,6 @@ class FeatureCache:
 
     def _rng(self, *number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *number))
-
-
-@lru_cache(maxsize=OPEN_FILES)
-def _opened(path: Path) -> Any:
-    return open_tensors(path, "numpy")
 
 
 def fingerprint_of_take(take: Take) -> str:

@@ -17,7 +17,7 @@ from joyvasa_lib.training.encoder.recipe import AudioEncoderTraining
 
 
 class Pitch(nn.Module):
-    """Hears how often the sound changes its sign in 20 ms, and nothing else."""
+    """Hears the strongest frequency of each 20 ms, in kilohertz, and nothing else."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,11 +27,9 @@ class Pitch(nn.Module):
 
     def forward(self, waveform: Tensor) -> SimpleNamespace:
         self.calls += 1
-        signs = torch.signbit(waveform[:, : waveform.shape[-1] // 320 * 320]).reshape(
-            len(waveform), -1, 320
-        )
-        crossings = (signs[..., 1:] != signs[..., :-1]).float().mean(-1)
-        return SimpleNamespace(last_hidden_state=torch.stack([crossings, crossings], -1))
+        steps = waveform[:, : waveform.shape[-1] // 320 * 320].reshape(len(waveform), -1, 320)
+        strongest = 0.05 * torch.fft.rfft(steps).abs().argmax(-1).float()
+        return SimpleNamespace(last_hidden_state=torch.stack([strongest, strongest], -1))
 
 
 def heard(corpus: Path, folder: Path, **options: object) -> HeardBatches:
@@ -48,10 +46,8 @@ def test_what_is_heard_fits_what_is_said(corpus: Path, tmp_path: Path) -> None:
         frames = features.shape[1]
         assert 25 <= frames <= 37
         assert phonemes.shape == (3, 2 * frames) and style.shape == (3, frames, 4)
-        pitch = 8000.0 * features[..., 0] * 319 / 320  # crossings to hertz
-        assert ((pitch - 200.0) / 500.0).round().sub(phonemes[:, ::2]).abs().lt(
-            0.5
-        ).float().mean() > 0.9
+        tone = (features[..., 0] - 0.2) / 0.5
+        assert (tone - phonemes[:, ::2]).abs().lt(0.5).float().mean() > 0.9
         torch.testing.assert_close(curves[..., 0], phonemes[:, ::2].float())  # jaw, times 4
 
 
@@ -66,6 +62,13 @@ def test_other_copies_are_noisy_slower_or_faster_and_fit_still(
         speeds.add(length)
         assert file.get_slice("phonemes").get_shape()[0] == 2 * length
         assert file.get_slice("features").get_shape()[0] == length
+        said = file.get_slice("phonemes")[:].reshape(-1, 2)
+        jaw = file.get_slice("curves")[:, 0]
+        steady = (said[:, 0] == said[:, 1]) & (np.abs(np.diff(jaw, prepend=0.0)) < 0.01)
+        assert np.abs(4.0 * jaw - said[:, 0])[steady].max() < 0.1  # also in the silence around
+        tone = (np.float32(file.get_slice("features")[:, 0]) - 0.2) / 0.5
+        sounding = said[:, 0] > 0
+        assert np.corrcoef(tone[sounding], said[sounding, 0])[0, 1] > 0.6
     first = batches.copy(2, 0)
     assert len(speeds | {first.get_slice("curves").get_shape()[0]}) == 3
 
