@@ -16,6 +16,7 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig, Ints
 from joyvasa_lib.rig.regions import EYEBALLS, EYES, LEFT_EYE, RIGHT_EYE
 from joyvasa_lib.rig.spreading import height_of, spread
 
+_BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 _FOLDED, _STRETCHED = 0.05, 0.25
 """Weights up to which a closed eyelid shows the image, and from which on it is painted, because the
 image's skin would be stretched too far."""
@@ -37,9 +38,7 @@ _STILL = 0.02
 
 def lid_weight(rig: HeadRig) -> Floats:
     """[v] how far a blink moves a vertex: 1 on the edge of the upper eyelid, 0 off the eyelid."""
-    blink = rig.blendshapes[
-        [rig.blendshape_index("eyeBlinkLeft"), rig.blendshape_index("eyeBlinkRight")]
-    ]
+    blink = rig.blendshapes[[rig.blendshape_index(name) for name in _BLINKS]]
     length = np.linalg.norm(blink, axis=-1)
     weight = (length / length.max(1, keepdims=True)).max(0)
     return np.where(rig.skin_vertex | (weight > 0), weight, 0.0).astype(np.float32)
@@ -62,7 +61,7 @@ def lid_edges(rig: HeadRig) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
     The skin that bounds the opening as it is seen from the front; the rim itself lies behind it.
     Each goes from the corner on the image's left to the other, both corners included.
     """
-    blinks = [rig.blendshape_index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    blinks = [rig.blendshape_index(name) for name in _BLINKS]
     shut = rig.mean + rig.blendshapes[blinks].sum(0)
     skin = np.flatnonzero(rig.skin_vertex)
     eyes = []
@@ -124,20 +123,47 @@ def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
         overlap: rig units by which the upper eyelid then covers the lower one in the middle.
     """
     closing = np.zeros((2, *shut.shape), np.float32)
-    for eye, marks, (upper, lower) in zip(range(2), EYES, lid_edges(rig), strict=True):
-        inner = upper[1:-1]
-        x = shut[inner, 0]
-        share = (x - shut[upper[0], 0]) / (shut[upper[-1], 0] - shut[upper[0], 0])
+    for eye, (upper, lower) in enumerate(lid_edges(rig)):
+        x = shut[upper, 0]
+        share = (x - x[0]) / (x[-1] - x[0])
         end = height_of(shut[lower, :2].astype(np.float64), x)
         end += overlap * np.clip(4.0 * share * (1.0 - share), 0.0, 1.0)  # none in the corners
-        missing = end - shut[inner, 1]
-        still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
-        still = np.setdiff1d(still, inner)
-        values = np.concatenate([missing, np.zeros(len(still))])[:, None]
-        moved = spread(rig, np.concatenate([inner, still]), values, _REACH, _SMOOTHING)[:, 0]
-        moved[rig.part_vertices(*EYEBALLS)] = 0.0
-        closing[eye, :, 1] = moved
+        missing = (end - shut[upper, 1])[1:-1, None]
+        closing[eye, :, 1] = _with_edge(rig, eye, missing)[:, 0]
     return closing
+
+
+@lru_cache(maxsize=2)
+def lid_following(rig: HeadRig) -> Floats:
+    """[2, u, v] how far a closed upper eyelid goes down as each blendshape moves its lower one.
+
+    Lids that squint, widen or follow the gaze would leave a closed eye open, or cover the lashes
+    below it: the edge of the upper one stays on the lower one's. Rig units down per activation, of
+    the person's left and right eye; 0 for blinks, which :func:`lid_closing` ends.
+    """
+    heights = rig.blendshapes[..., 1].copy()
+    heights[[rig.blendshape_index(name) for name in _BLINKS]] = 0.0
+    following = np.zeros((2, *heights.shape), np.float32)
+    for eye, (upper, lower) in enumerate(lid_edges(rig)):
+        line = rig.mean[lower, 0].astype(np.float64)
+        missing = [
+            np.interp(rig.mean[upper, 0], line, height[lower]) - height[upper] for height in heights
+        ]
+        following[eye] = _with_edge(rig, eye, np.stack(missing, 1)[1:-1]).T
+    return following
+
+
+def _with_edge(rig: HeadRig, eye: int, moved: NDArray[np.floating]) -> Floats:
+    """[v, k] an eyelid's skin that follows movements [n, k] of its upper edge without its ends."""
+    upper, lower = lid_edges(rig)[eye]
+    inner = upper[1:-1]
+    marks = EYES[eye]
+    still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
+    still = np.setdiff1d(still, inner)
+    values = np.concatenate([moved, np.zeros((len(still), moved.shape[1]))])
+    skin = spread(rig, np.concatenate([inner, still]), values, _REACH, _SMOOTHING)
+    skin[rig.part_vertices(*EYEBALLS)] = 0.0
+    return np.asarray(skin, np.float32)
 
 
 @lru_cache(maxsize=2)

@@ -17,7 +17,7 @@ from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
 from joyvasa_lib.rig.calibration import BLINK, JAW, applied_blendshapes
-from joyvasa_lib.rig.eyelids import above_irises, closing_order, under_lashes
+from joyvasa_lib.rig.eyelids import above_irises, closing_order, lid_following, under_lashes
 from joyvasa_lib.rig.fitting import HeadFit
 from joyvasa_lib.rig.head_rig import Floats, HeadRig
 
@@ -58,6 +58,7 @@ class HeadDriver:
         self._above = above_irises(rig)
         self._closing_order = closing_order(rig)
         self._under_lashes = under_lashes(rig)
+        self._lid_following = lid_following(rig)
         left = rig.mean[:, 0] > 0  # the person's left is on the image's right
         self._eye_side = np.where(left, 0, 1)
 
@@ -88,7 +89,11 @@ class HeadDriver:
         applied = applied + replaced * portrait.seal + (1.0 - replaced) * (fit.blendshapes - rest)
         own = replaced * (portrait.teeth + portrait.closing) + (1.0 - replaced) * fit.parting
         shape = fit.shape + own + np.tensordot(applied, self.rig.blendshapes, 1)
-        shape += np.tensordot(_closing(fit, blendshapes), portrait.lids, 1)
+        closing = _closing(fit, blendshapes)
+        shape += np.tensordot(closing, portrait.lids, 1)
+        change = applied - fit.blendshapes
+        for closed, following in zip(closing.T, self._lid_following, strict=True):
+            shape[..., 1] += closed[:, None] * (change @ following)
         shape += brow_lift(self.rig, applied - fit.blendshapes)
         shape += corner_closing(
             self.rig, blendshapes[:, JAW] - (1.0 - replaced) * fit.blendshapes[JAW]

@@ -12,6 +12,7 @@ Axis legend: ``v`` vertices, ``h`` x ``w`` window of the closed eye, ``n`` verti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -20,7 +21,11 @@ from numpy.typing import NDArray
 from joyvasa_lib.portrait.compact.encode.appearance import Appearance, set_back
 from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import lighter_half
 from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_place import EyelidPlace
-from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import EyelidStrip, sampled
+from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import (
+    EyelidStrip,
+    from_outer_corner,
+    sampled,
+)
 from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
@@ -51,11 +56,13 @@ _OWN_UP_TO = (0.6, 1.5)
 _UNFOLDED, _LIGHTER = (0.15, 0.75), 14.0
 """Heights of the crease between which its colour nears that of the skin around, as the upper part
 was folded away, and the largest difference, levels."""
-_TYPICAL, _ALL, _ROUNDS = ((0.03, 0.3), (0.25, 0.75)), (0.8, 1.5), 4
-"""Part of the eyelid, in lengths of the eye above its edge and along it, whose lighter half has its
-typical colour; heights of the crease between which the correction ends; and rounds of it."""
-_CHANGE, _OF_HUE = (0.867, 1.2), 0.05
-"""Bounds of the factor that corrects it, and how far its channels may part."""
+_TYPICAL, _TYPICAL_OF, _PARTS = (0.03, 0.3), (0.16, 0.81), 4
+"""Part of the eyelid whose lighter half is as light as the open eye's, in lengths of the eye above
+its edge and from its outer corner, and parts along it: light falls off towards the nose."""
+_ALL, _ROUNDS = (0.8, 1.5), 4
+"""Heights of the crease between which that ends, and rounds of it."""
+_CHANGE, _OF_HUE = (0.75, 1.3), 0.2
+"""Bounds of the factor on colours, and how far its channels may part."""
 _PAST_CREASE, _TOWARDS_BROW, _ENDS = 0.35, 0.5, (0.3, 1.0)
 """How far above the crease paint ends, in its heights or as a share of the way to the brow, and
 between which parts of that it fades: what the open eye has there, the shadow of its crease and the
@@ -64,7 +71,7 @@ _BELOW_BROW = (0.4, 0.75)
 """Shares of the way from there to the brow between which it ends at last."""
 _BELOW_EDGE = 0.02
 """Rig units below the edge of the eyelid down to which its skin is painted."""
-_BULGE, _FOLD = 0.04, 0.04
+_BULGE, _FOLD = 0.1, 0.04
 """How much lighter the middle of a closed eyelid is, and how much darker its crease: a round eyelid
 under light from above."""
 _BULGE_AT, _FOLD_AT = (0.55, 0.25), (1.0, 0.12)
@@ -170,19 +177,47 @@ def _eyelid_skin(around: Floats, own: Floats, strip: EyelidStrip, at: EyelidPlac
     colour += (near * _rising(at.up, *_UNFOLDED))[..., None] * apart
     weight = own * (1.0 - _rising(at.up, *_OWN_UP_TO))
     skin = (around + weight[..., None] * (colour - around)) * _shading(at)[..., None]
-    (low, high), (left, right) = _TYPICAL
-    here = (at.above > low * at.length) & (at.above < high * at.length)
-    here &= (at.share > left) & (at.share < right)
-    if not here.any():
-        return np.asarray(skin, np.float32)
     weight = (own * (1.0 - _rising(at.up, *_ALL)))[..., None]
-    change = np.ones(3, np.float32)
+    return _as_light_as(skin, weight, strip, at)
+
+
+def _as_light_as(skin: Floats, weight: Floats, strip: EyelidStrip, at: EyelidPlace) -> Floats:
+    """[h, w, 3] skin whose lighter half has the colours of the open eye's, part by part.
+
+    Make-up keeps its hue: most of what lies around the open eye shows none.
+
+    Args:
+        skin: [h, w, 3] colours.
+        weight: [h, w, 1] how far they may change.
+        strip: what the image shows of the eyelid.
+        at: where the texture's pixels lie.
+    """
+    low, high = _TYPICAL
+    tall = (at.above > low * at.length) & (at.above < high * at.length)
+    ends = np.linspace(*from_outer_corner(strip.eye, *_TYPICAL_OF), _PARTS + 1)
+    parts = [tall & (at.share > a) & (at.share < b) for a, b in pairwise(ends)]
+    if not all(part.any() for part in parts):
+        return skin
+    of_hue = _OF_HUE * (1.0 - strip.made_up)
+
+    def bounded(change: NDArray[np.floating]) -> NDArray[np.floating]:
+        light = np.clip(change.mean(-1, keepdims=True), *_CHANGE)
+        return np.clip(change, light * (1.0 - of_hue), light * (1.0 + of_hue))
+
+    columns = np.rint(ends * (len(strip.lighter) - 1)).astype(int)
+    wanted = np.stack([strip.lighter[a : b + 1].mean(0) for a, b in pairwise(columns)])
+    found = np.stack([lighter_half(skin[part]) for part in parts])
+    change = bounded(wanted / np.maximum(found, 1.0))
+    middle = 0.5 * (ends[1:] + ends[:-1])
+    factor = np.stack([np.interp(at.share, middle, one) for one in change.T], -1)
+    skin = np.asarray(skin * (1.0 + weight * (factor - 1.0)), np.float32)
+    here = np.logical_or.reduce(parts)
+    whole: NDArray[np.floating] = np.ones(3, np.float32)
     for _ in range(_ROUNDS):
-        found = lighter_half((skin * (1.0 + weight * (change - 1.0)))[here])
-        change *= strip.typical / np.maximum(found, np.float32(1.0))
-        whole = float(np.clip(change.mean(), *_CHANGE))
-        change = np.clip(change, whole * (1.0 - _OF_HUE), whole * (1.0 + _OF_HUE))
-    return np.asarray(skin * (1.0 + weight * (change - 1.0)), np.float32)
+        now = (skin * (1.0 + weight * (whole - 1.0)))[here]
+        found = lighter_half(np.asarray(now, np.float32))
+        whole = bounded(whole * strip.typical / np.maximum(found, np.float32(1.0)))
+    return np.asarray(skin * (1.0 + weight * (whole - 1.0)), np.float32)
 
 
 def _over_crease(at: EyelidPlace) -> Floats:

@@ -29,8 +29,8 @@ _ABOVE = (0.4, 0.8)
 """Shares of the samples between fold and brow that are skin, without the fold's shadow."""
 _BELOW = (0.2, 0.8)
 """Shares of the samples below the eye that are skin, without creases and highlights."""
-_EVEN = 0.12
-"""Standard deviation of the blur of colours along the eye, in lengths of it."""
+_EVEN, _EVEN_LIGHT = 0.12, 0.06
+"""Standard deviation of the blur of colours along the eye, in lengths of it, and of the light."""
 _IF_EVEN, _IF_UNEVEN = 0.3, 0.8
 """Share of the skin above in the colour of an eyelid that is darker: of a strip of one colour, and
 of one that is black in places."""
@@ -57,15 +57,26 @@ def eyelid_colour(strip: Floats, above: Floats) -> Floats:
         strip: [m, k, 3] samples between lashes and fold.
         above: [m, k, 3] samples between fold and brow.
     """
-    seen, skin = strip_colour(strip), even(between(above, *_ABOVE), _EVEN)
+    seen, skin = strip_colour(strip), skin_above(above)
     light = np.maximum(luminance(seen), np.float32(1.0))
     darkest = luminance(even(between(strip, *_DARK), _EVEN)) / light
     hidden = _IF_UNEVEN + (_IF_EVEN - _IF_UNEVEN) * np.clip(darkest, 0.0, 1.0)
     light_above = np.maximum(luminance(skin), np.float32(1.0))
-    hue = np.linalg.norm(seen / light[:, None] - skin / light_above[:, None], axis=1)
-    hidden *= np.interp(hue, _MADE_UP, (1.0, 0.0))
+    hidden *= 1.0 - made_up(seen, skin)
     hidden *= np.interp(light / light_above - 1.0, (-_BLEND, _BLEND), (1.0, 0.0))
     return np.asarray(seen + hidden[:, None] * (skin - seen), np.float32)
+
+
+def made_up(seen: Floats, skin: Floats) -> Floats:
+    """Share [m] in [0, 1] to which colours [m, 3] of an eyelid are make-up, beside skin [m, 3]."""
+    light, light_above = (np.maximum(luminance(one), np.float32(1.0)) for one in (seen, skin))
+    hue = np.linalg.norm(seen / light[:, None] - skin / light_above[:, None], axis=1)
+    return np.interp(hue, _MADE_UP, (0.0, 1.0)).astype(np.float32)
+
+
+def skin_above(above: Floats) -> Floats:
+    """[m, 3] colour of the skin that samples [m, k, 3] between fold and brow show."""
+    return even(between(above, *_ABOVE), _EVEN)
 
 
 def typical_colour(around: Floats, cheek: Floats) -> Floats:
@@ -80,6 +91,11 @@ def typical_colour(around: Floats, cheek: Floats) -> Floats:
     lit, own = (max(float(luminance(one)), 1.0) for one in (bright, found))
     missing = np.clip(_LEAST * lit - own, 0.0, _MOST)
     return np.asarray(found + missing / max(lit - own, 1.0) * (bright - found), np.float32)
+
+
+def lighter_halves(around: Floats) -> Floats:
+    """[m, 3] colour of the lighter half of each column of samples [m, k, 3], blurred along them."""
+    return even(np.stack([lighter_half(column) for column in around]), _EVEN_LIGHT)
 
 
 def lighter_half(colours: Floats) -> Floats:

@@ -15,7 +15,7 @@ from joyvasa_lib.rig.head_rig import Floats, HeadRig
 from joyvasa_lib.rig.regions import EYES
 from joyvasa_lib.rig.spreading import height_of
 
-_LEAST_HEIGHT = 0.5
+_LEAST_HEIGHT = 0.85
 """Least height of crease and brow towards the corners, relative to the greatest."""
 _HIGH_CREASE = 0.6
 """Share of the way to the brow up to which a crease may be higher than its landmarks."""

@@ -22,6 +22,9 @@ from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
     between,
     even,
     eyelid_colour,
+    lighter_halves,
+    made_up,
+    skin_above,
     strip_colour,
     typical_colour,
 )
@@ -37,9 +40,12 @@ Heights = float | NDArray[np.float64]
 
 _CHEEK = (-0.5, -0.32)
 """Rig units above the edge of the eyelid, thus below the eye, between which skin is."""
-_AROUND, _TO_BROW = (0.03, 0.34), 0.92
+_AROUND, _TO_BROW = (0.02, 0.32), 0.92
 """Heights above the eyelid, in lengths of the eye, between which it and the skin above it are seen,
 and the share of the way to the brow up to which they are at most."""
+_TYPICAL_OF = (0.1, 0.78)
+"""Shares of the eye's length from its outer corner between which they are typical: towards the nose
+they lie in its shadow."""
 _COLUMNS, _SAMPLES = 161, 24
 """Columns along the eye in which the strip is read, and samples in each."""
 _STRIP = 0.07
@@ -101,6 +107,8 @@ class EyelidStrip:
         dark: [k, m, 3] light of what is dark above the edge, single lashes left out, relative to
             ``seen``.
         typical: [3] see :func:`~.eyelid_colour.typical_colour`.
+        lighter: [m, 3] colour of the lighter half of each column between eye and brow.
+        made_up: share in [0, 1] to which its colour is make-up.
     """
 
     eye: int
@@ -111,6 +119,8 @@ class EyelidStrip:
     line: Floats
     dark: Floats
     typical: Floats
+    lighter: Floats
+    made_up: float
 
     @classmethod
     def of(cls, rig: HeadRig, appearance: Appearance, eye: int, scale: float) -> EyelidStrip:
@@ -149,14 +159,14 @@ class EyelidStrip:
         low = _ABOVE_FOLD * fold
         brow = np.maximum(_BELOW_BROW * height(EYES[eye].brow_bottom), low + _NARROWEST)
         seen = strip_colour(strip)
-        colour = eyelid_colour(strip, between_heights(low, brow))
+        above = between_heights(low, brow)
+        colour = eyelid_colour(strip, above)
         lid, top = height(EYES[eye].upper_lid), _TO_BROW * height(EYES[eye].brow_bottom)
         near, far = (lid + share * length / scale for share in _AROUND)
         far = np.maximum(np.minimum(far, top), near + _NARROWEST)
-        middle = slice(_COLUMNS // 4, -(_COLUMNS // 4))
-        typical = typical_colour(
-            between_heights(near, far)[middle], between_heights(*_CHEEK)[middle]
-        )
+        around = between_heights(near, far)
+        first, last = (round(end * (_COLUMNS - 1)) for end in from_outer_corner(eye, *_TYPICAL_OF))
+        typical = typical_colour(around[first:last], between_heights(*_CHEEK)[first:last])
         darkest = between(between_heights(0.0, _LINE_ABOVE), 0.0, _DARKEST)
         line = even(darkest / np.maximum(colour, np.float32(8.0)), _EVEN_LINE)
         over = between_heights(_OUT_OF_EYE, _LASHES_ABOVE + _OUT_OF_EYE)
@@ -170,6 +180,8 @@ class EyelidStrip:
             line,
             _long_only(dark),
             typical,
+            lighter_halves(around),
+            float(made_up(seen, skin_above(above))[first:last].mean()),
         )
 
     def colour_at(self, share: Floats) -> Floats:
@@ -214,6 +226,11 @@ class EyelidStrip:
         dark = np.clip(lashes / np.maximum(_column(self.seen, at.share), 8.0), 0.0, 1.0) ** _DENSER
         fade = _HANGING * _fade(at, -at.above, _LASHES_BELOW)
         return np.asarray(1.0 - fade[..., None] * (1.0 - dark), np.float32)
+
+
+def from_outer_corner(eye: int, outer: float, inner: float) -> tuple[float, float]:
+    """Shares of an eye's length from the image's left, of two from its outer corner."""
+    return (1.0 - inner, 1.0 - outer) if eye == 0 else (outer, inner)
 
 
 def sampled(image: Bytes, where: Floats) -> Floats:
