@@ -32,6 +32,10 @@ JAW = BLENDSHAPES.index("jawOpen")
 _LIFT = [BLENDSHAPES.index("mouthUpperUpLeft"), BLENDSHAPES.index("mouthUpperUpRight")]
 UPPER_LIP_FOLLOWS_JAW = 0.22
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
+_STRETCH = [BLENDSHAPES.index("mouthStretchLeft"), BLENDSHAPES.index("mouthStretchRight")]
+_WIDTH_FOLLOWS_JAW = 0.8
+"""The rig's jaw alone draws the corners of the mouth inwards; people's mouths stay as wide, or
+widen, as they open to speak."""
 _SEALING = (
     "jawOpen",
     "mouthUpperUpLeft",
@@ -66,6 +70,7 @@ def applied_blendshapes(
     applied = blendshapes.copy() if gains is None else own + (blendshapes - own) * gains
     applied[..., BLINK] = own[BLINK] + (blendshapes[..., BLINK] - own[BLINK]) * gain
     applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * blendshapes[..., [JAW]]
+    applied[..., _STRETCH] += _WIDTH_FOLLOWS_JAW * blendshapes[..., [JAW]]
     return applied
 
 

@@ -142,6 +142,24 @@ def test_the_seal_closes_the_lips_that_a_smile_leaves_parted() -> None:
     assert gap.max() < 0.02  # rig units; the outer corners of the eyes are 1.76 apart
 
 
+@pytest.mark.parametrize("jaw", [0.25, 0.5, 0.75])
+def test_a_mouth_does_not_narrow_as_it_opens(jaw: float) -> None:
+    """The rig's jaw alone draws the corners inwards; people's mouths widen a little."""
+    rig = bundled_rig()
+    rest = np.zeros(len(BLENDSHAPES), np.float32)
+    acted = rest.copy()
+    acted[BLENDSHAPES.index("jawOpen")] = jaw
+    applied = applied_blendshapes(acted, rest, np.ones(2, np.float32))
+
+    def width(values: NDArray[np.float32]) -> float:
+        shape = rig.mean + np.tensordot(values, rig.blendshapes, 1)
+        left, right = shape[rig.landmark_vertex[[61, 291]]]
+        return float(np.linalg.norm(left - right))
+
+    assert width(acted) < 0.99 * width(rest)
+    assert 1.01 < width(applied) / width(rest) < 1.08
+
+
 def test_a_smile_is_measured_whether_the_fit_explains_it_by_blendshapes_or_by_shape() -> None:
     rig = bundled_rig()
     smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
