@@ -33,9 +33,11 @@ _LIFT = [BLENDSHAPES.index("mouthUpperUpLeft"), BLENDSHAPES.index("mouthUpperUpR
 UPPER_LIP_FOLLOWS_JAW = 0.22
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 _STRETCH = [BLENDSHAPES.index("mouthStretchLeft"), BLENDSHAPES.index("mouthStretchRight")]
-_WIDTH_FOLLOWS_JAW = 0.8
+_PUCKER = BLENDSHAPES.index("mouthPucker")
+_WIDTH_FOLLOWS_JAW, _IF_ROUNDED = 0.9, 0.5
 """The rig's jaw alone draws the corners of the mouth inwards; people's mouths stay as wide, or
-widen, as they open to speak."""
+widen, as they open to speak: stretch for each activation of the jaw, and its share on lips that are
+rounded."""
 _SEALING = (
     "jawOpen",
     "mouthUpperUpLeft",
@@ -65,12 +67,14 @@ def applied_blendshapes(
         gains: [52] factor on the change of each blendshape from the portrait's own; None for 1.
 
     Returns:
-        [..., 52] a copy; affine in ``blendshapes``.
+        [..., 52] a copy; affine in ``blendshapes`` but for the jaw of rounded lips.
     """
     applied = blendshapes.copy() if gains is None else own + (blendshapes - own) * gains
     applied[..., BLINK] = own[BLINK] + (blendshapes[..., BLINK] - own[BLINK]) * gain
     applied[..., _LIFT] += UPPER_LIP_FOLLOWS_JAW * blendshapes[..., [JAW]]
-    applied[..., _STRETCH] += _WIDTH_FOLLOWS_JAW * blendshapes[..., [JAW]]
+    rounded = np.clip(blendshapes[..., [_PUCKER]], 0.0, 1.0)
+    width = _WIDTH_FOLLOWS_JAW * (1.0 + rounded * (_IF_ROUNDED - 1.0))
+    applied[..., _STRETCH] += width * blendshapes[..., [JAW]]
     return applied
 
 

@@ -157,7 +157,14 @@ def test_a_mouth_does_not_narrow_as_it_opens(jaw: float) -> None:
         return float(np.linalg.norm(left - right))
 
     assert width(acted) < 0.99 * width(rest)
-    assert 1.01 < width(applied) / width(rest) < 1.08
+    assert 1.01 < width(applied) / width(rest) < 1.09
+
+    def stretched(pucker: float) -> float:
+        acted[BLENDSHAPES.index("mouthPucker")] = pucker
+        applied = applied_blendshapes(acted, rest, np.ones(2, np.float32))
+        return float(applied[BLENDSHAPES.index("mouthStretchLeft")])
+
+    assert stretched(0.0) > stretched(0.5) > stretched(1.0) > 0.4 * stretched(0.0)
 
 
 def test_a_smile_is_measured_whether_the_fit_explains_it_by_blendshapes_or_by_shape() -> None:
