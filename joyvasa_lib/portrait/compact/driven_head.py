@@ -94,7 +94,7 @@ class HeadDriver:
         change = applied - fit.blendshapes
         for closed, following in zip(closing.T, self._lid_following, strict=True):
             shape[..., 1] += closed[:, None] * (change @ following)
-        shape += brow_lift(self.rig, applied - fit.blendshapes)
+        shape += brow_lift(self.rig, change)
         shape += corner_closing(
             self.rig, blendshapes[:, JAW] - (1.0 - replaced) * fit.blendshapes[JAW]
         )
