@@ -12,6 +12,7 @@ because the machine is busy or the sound comes late, the next utterance waits lo
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,9 @@ HELD = 0.12
 """Seconds for which a face holds still when the sound of its speech does not go on."""
 PATIENCE = 0.6
 """Seconds without sound after which an utterance counts as ended."""
+LONGEST_LOOK = 0.25
+"""Seconds without sound that a tick counts for at most: in a longer delay whoever pushes the sound
+had to wait, too."""
 ATTENTION = 1.5
 """Seconds for which somebody goes on listening to one who has stopped speaking."""
 
@@ -84,7 +88,8 @@ class Stage:
         self._number = 0
         self._last: Floats | None = None  # motion of the last tick of speech
         self._held = 0  # ticks since then, while more is awaited
-        self._since_push = 0
+        self._silent = 0.0  # seconds since the first tick after sound was pushed
+        self._decided = math.inf  # when the last tick since then was decided
         self._attention = 0.0
         self._head_start = HEAD_START
         self._stalled = 0  # ticks of the utterance that is spoken
@@ -104,7 +109,7 @@ class Stage:
 
     def pushed(self) -> None:
         """Told when sound was pushed."""
-        self._since_push = 0
+        self._silent, self._decided = 0.0, math.inf
 
     def interrupt(self) -> bool:
         """Drops everything that is said or waits; returns whether there was something."""
@@ -126,7 +131,7 @@ class Stage:
         """
         moment = self.hearing.listen(1.0 / self.fps)
         self._attention = ATTENTION if moment.speech else self._attention - 1.0 / self.fps
-        self._end_what_was_left()
+        self._end_what_was_left(now)
         utterance = self._current(now)
         speech, audio, number = None, _SILENCE, self._number
         spoken = utterance is not None and utterance.playable
@@ -165,11 +170,15 @@ class Stage:
             stalled=utterance is not None and not spoken,
         )
 
-    def _end_what_was_left(self) -> None:
-        """Ends an utterance whose sound has stopped coming."""
-        self._since_push += 1
+    def _end_what_was_left(self, now: float) -> None:
+        """Ends an utterance whose sound has stopped coming.
+
+        It is time that counts, not ticks: after a delay many of them are decided at once.
+        """
+        self._silent += max(0.0, min(now - self._decided, LONGEST_LOOK))
+        self._decided = now
         left = self.open
-        if left is not None and self._since_push > PATIENCE * self.fps:
+        if left is not None and self._silent > PATIENCE:
             left.flushed = True
 
     def _current(self, now: float) -> Utterance | None:

@@ -19,8 +19,8 @@ def say(stage: Stage) -> Say:
     return Say(stage)
 
 
-def shots(stage: Stage, count: int, now: float = 1.0) -> list[Shot]:
-    return [stage.next(now) for _ in range(count)]
+def shots(stage: Stage, count: int) -> list[Shot]:
+    return [stage.next(1.0 + stage.tick / FPS) for _ in range(count)]
 
 
 def test_every_sample_is_said_once_and_in_order_at_the_rate_it_came(stage: Stage, say: Say) -> None:
@@ -85,6 +85,18 @@ def test_sound_that_stops_coming_is_said_to_its_end(stage: Stage, say: Say) -> N
     samples = sum(len(shot.audio) for shot in before + after)
     assert samples == 12800
     assert [shot for shot in after if shot.speaking][-1].end
+
+
+def test_ticks_that_are_decided_at_once_after_a_delay_do_not_end_an_utterance(
+    stage: Stage, say: Say
+) -> None:
+    first = say(tone(0.4), flush=False, now=10.0)
+    late = [stage.next(10.9) for _ in range(22)]
+    assert not first.flushed
+    assert say(tone(0.4), now=10.9) is first
+    rest = [stage.next(10.9 + number / FPS) for number in range(22)]
+    assert sum(len(shot.audio) for shot in late + rest) == round(0.8 * 16000)
+    assert [shot.end for shot in late + rest].count(True) == 1
 
 
 def test_a_pause_of_the_sound_is_told_and_the_utterance_goes_on(stage: Stage, say: Say) -> None:
