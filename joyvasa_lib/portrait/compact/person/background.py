@@ -18,9 +18,9 @@ _RIM = 0.007
 """Sides of the crop around the matte in which colours may still be the hair's."""
 _SOME = 0.02
 """Share of a pixel from which on it shows the person."""
-_UNLIKE, _ALIKE = 0.6, 0.9
+_UNLIKE, _ALIKE, _SAME = 0.6, 0.9, 0.96
 """Cosine between what a pixel adds to the background and the person's colour, from which on it may
-be a fringe of theirs, and from which on it is."""
+be a fringe of theirs, from which on it is, and from which on all of it is, whatever its shade."""
 _PLAIN, _RESTLESS = 5.0, 14.0
 """Mean grey levels of the background's detail up to which it is guessed right behind the person's
 edge, and from which on it is not."""
@@ -69,12 +69,13 @@ def fill_background(image: Bytes, matte: Floats) -> Bytes:
     hidden = cv2.dilate(person.astype(np.uint8), disc) > 0
     seen = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5) < _SEEN * len(image)
     filled = patch_fill(image, ~hidden, hidden & seen)
+    colour = _colour_beside(image, person)
     # Beside the person, what is far from the fill is no fringe of hair but a thing of its own.
     apart = np.abs(image - filled).max(-1)
     kept = np.clip((apart - _FRINGE) / (_THING - _FRINGE), 0.0, 1.0) * ~person
+    kept *= np.maximum(1.0 - _likeness(image - filled, colour - filled)[1], _goes_on(image, hidden))
     filled += kept[..., None] * (image - filled)
     mixed = np.where(hidden[..., None], filled, image)
-    colour = _colour_beside(image, person)
     behind = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return _without_strands(_without_person(image, behind, matte, colour), person, colour)
 
@@ -101,23 +102,54 @@ def _without_person(image: Bytes, background: Bytes, matte: Floats, colour: Floa
         colour: [s, s, 3] the person's, of :func:`_colour_beside`.
     """
     behind, share = background.astype(np.float32), matte[..., None]
-    beyond, towards = image - behind, colour - behind
-    along = (beyond * towards).sum(-1, keepdims=True)
-    reach, size = (np.square(one).sum(-1, keepdims=True) for one in (towards, beyond))
-    alike = along / np.sqrt(np.maximum(reach * size, 1.0))
-    fringe = np.clip(along / np.maximum(reach, 1.0), 0.0, 1.0) * np.clip(
-        (alike - _UNLIKE) / (_ALIKE - _UNLIKE), 0.0, 1.0
-    )
-    outside = image - fringe * towards
     own = (image - (1.0 - share) * behind) / np.maximum(share, _SOME)
     own = np.clip(own, 0.0, 255.0)
     edge = (image - share * own) / np.maximum(1.0 - share, 1e-3)
     edge = np.clip(edge, behind - _AMISS, behind + _AMISS)
-    mixed = np.where(share > _SOME, np.where(share < _WHOLE, edge, behind), outside)
+    found = np.where(share > _SOME, np.where(share < _WHOLE, edge, behind), image)
+    mixed = found - _theirs(found - behind, colour - behind)
     restless = _restlessness(image, matte > _SOME)[..., None]
     doubt = np.clip((restless - _PLAIN) / (_RESTLESS - _PLAIN), 0.0, 1.0)
     mixed = behind + doubt * (mixed - behind)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def _theirs(beyond: Floats, towards: Floats) -> Floats:
+    """What is the person's of what lies beyond the background, each [s, s, 3].
+
+    Args:
+        beyond: what a pixel adds to the background.
+        towards: what the person's mean colour would add; tips of hair are lighter or darker.
+    """
+    fringe, whole = (one[..., None] for one in _likeness(beyond, towards))
+    along = (beyond * towards).sum(-1, keepdims=True)
+    reach = np.square(towards).sum(-1, keepdims=True)
+    mixed = np.clip(along / np.maximum(reach, 1.0), 0.0, 1.0) * towards
+    return np.asarray(fringe * mixed + whole * (beyond - mixed), np.float32)
+
+
+def _likeness(beyond: Floats, towards: Floats) -> tuple[Floats, Floats]:
+    """How surely [s, s] what lies beyond the background is a fringe of the person's; and is whole.
+
+    Args:
+        beyond: [s, s, 3] what a pixel adds to the background.
+        towards: [s, s, 3] what the person's mean colour would add.
+    """
+    sizes = np.square(beyond).sum(-1) * np.square(towards).sum(-1)
+    alike = (beyond * towards).sum(-1) / np.sqrt(np.maximum(sizes, 1.0))
+    fringe = np.clip((alike - _UNLIKE) / (_ALIKE - _UNLIKE), 0.0, 1.0)
+    return fringe, np.clip((alike - _ALIKE) / (_SAME - _ALIKE), 0.0, 1.0)
+
+
+def _goes_on(image: Bytes, hidden: NDArray[np.bool_]) -> Floats:
+    """From 0 to 1 [s, s] how like each pixel is to the nearest one that is not hidden."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    outer = np.zeros((nearest.max() + 1, 3), np.float32)
+    outer[nearest[~hidden]] = image[~hidden]
+    apart = np.abs(image - outer[nearest]).max(-1)
+    return np.asarray(np.clip(2.0 - 2.0 * apart / _FRINGE, 0.0, 1.0), np.float32)
 
 
 def _restlessness(image: Bytes, person: NDArray[np.bool_]) -> Floats:

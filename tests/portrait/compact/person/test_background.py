@@ -111,3 +111,21 @@ def test_pieces_of_a_restless_background_do_not_move_with_the_head() -> None:
     assert np.percentile(across, 95) < 8.0
     assert np.percentile(along, 5) > -0.05
     assert (matte() > 0).sum() > 1000
+
+
+def test_a_rim_of_fur_leaves_no_outline_behind() -> None:
+    """Fur is paler at its ends than the animal, and reaches farther than the matte."""
+    random, side = np.random.default_rng(4), 960
+    tiles = random.choice([10, 30, 80], (side // 32, side // 32, 1)).repeat(3, 2)
+    room = cv2.GaussianBlur(np.kron(tiles, np.ones((32, 32, 1))).astype(np.uint8), (0, 0), 4.0)
+    row, column = np.mgrid[:side, :side] - np.array([560, 480])[:, None, None]
+    away = np.hypot(row, column) - 240.0
+    hairs = random.uniform(-3.0, 3.0, 720)[np.int32(np.degrees(np.arctan2(row, column)) * 2.0)]
+    fur = np.clip((6.0 + hairs - away) / 9.0, 0.0, 1.0)[..., None]
+    pale = np.clip(away / 6.0 + 1.0, 0.0, 1.0)[..., None] * (10.0, 40.0, 90.0)
+    image = np.rint(room + fur * (np.array((225.0, 170.0, 90.0)) + pale - room)).astype(np.uint8)
+    matte = np.clip(0.5 - away / 3.0, 0.0, 1.0).astype(np.float32)
+    found = fill_background(image, matte)
+    rim = (matte < 0.5) & (away < 7.0)
+    assert np.percentile(apart(image, room)[rim], 75) > 80
+    assert np.percentile(apart(found, room)[rim], 99) < 80
