@@ -50,14 +50,14 @@ class ReadingTraining:
         seed: of weights, batches and noise; heads and moments are the same with any.
     """
 
-    heads: Count = 96
+    heads: Count = 288
     valid_heads: Count = 12
     moments: Count = 40
     hidden: Count = 96
-    steps: Count = 1500
+    steps: Count = 4000
     batch: Count = 512
     learning_rate: Positive = 3e-3
-    weight_decay: NotNegative = 0.3
+    weight_decay: NotNegative = 0.6
     noise: NotNegative = 0.02
     unknown_rest: Share = 0.3
     told: Share = 0.3
