@@ -21,14 +21,16 @@ _SOME = 0.02
 _UNLIKE, _ALIKE, _SAME = 0.6, 0.9, 0.96
 """Cosine between what a pixel adds to the background and the person's colour, from which on it may
 be a fringe of theirs, from which on it is, and from which on all of it is, whatever its shade."""
+_SHADE = 60.0
+"""Grey levels by which strands are lighter or darker than the person's mean colour around them."""
 _PLAIN, _RESTLESS = 5.0, 14.0
 """Mean grey levels of the background's detail up to which it is guessed right behind the person's
 edge, and from which on it is not."""
 _DETAILS = 0.02
 """Half a side of the window of what counts as detail, sides of the crop."""
 _AMISS = 40.0
-"""Grey levels by which a guess may be amiss: where little of the background is seen in a pixel, its
-noise would tell of more."""
+"""Grey levels by which a guess may be amiss; less where little of the background is seen in a
+pixel, whose noise would tell of more."""
 _WHOLE = 0.98
 """Share of a pixel from which on nothing of the background is seen in it."""
 _FRINGE, _THING = 40.0, 90.0
@@ -80,6 +82,22 @@ def fill_background(image: Bytes, matte: Floats) -> Bytes:
     return _without_strands(_without_person(image, behind, matte, colour), person, colour)
 
 
+def share_of_person(image: Bytes, background: Bytes, matte: Floats) -> Floats:
+    """Share [s, s] of each pixel that the person covers, with the fringes that a matte leaves out.
+
+    A fringe that counted as nothing would lighten or darken whatever it moves in front of.
+
+    Args:
+        image: [s, s, 3].
+        background: [s, s, 3] of :func:`fill_background`.
+        matte: [s, s].
+    """
+    behind = background.astype(np.float32)
+    farthest = np.abs(_colour_beside(image, matte > _SOME) - behind) + _SHADE
+    shown = (np.abs(image - behind) / farthest).max(-1)
+    return np.asarray(np.clip(shown, matte, 1.0), np.float32)
+
+
 def _colour_beside(image: Bytes, person: NDArray[np.bool_]) -> Floats:
     """The person's mean colour [s, s, 3] around each pixel of the image near them."""
     window = (2 * round(_NEAR * len(image)) + 1,) * 2
@@ -105,7 +123,8 @@ def _without_person(image: Bytes, background: Bytes, matte: Floats, colour: Floa
     own = (image - (1.0 - share) * behind) / np.maximum(share, _SOME)
     own = np.clip(own, 0.0, 255.0)
     edge = (image - share * own) / np.maximum(1.0 - share, 1e-3)
-    edge = np.clip(edge, behind - _AMISS, behind + _AMISS)
+    amiss = _AMISS * np.minimum(2.0 - 2.0 * share, 1.0)
+    edge = np.clip(edge, behind - amiss, behind + amiss)
     found = np.where(share > _SOME, np.where(share < _WHOLE, edge, behind), image)
     mixed = found - _theirs(found - behind, colour - behind)
     restless = _restlessness(image, matte > _SOME)[..., None]

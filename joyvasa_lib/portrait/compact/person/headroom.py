@@ -3,6 +3,7 @@
 A crop reaches higher than many images. What the border shows is continued there, and hair that is
 continued straight up stands above the head like a chimney. Here the head is closed instead, by the
 circle that goes on where its outline meets the border. Beside and above it lies the background.
+Where the border cuts the forehead, no hair is known, and what it shows goes on, ever softer.
 
 Axis legend: ``s`` side of the crop, ``h`` rows above the image.
 """
@@ -41,6 +42,8 @@ _BLURRED = 2.0
 """Spreads of the image's blur around the matte in which colours may still be the hair's."""
 _STRANDS = 0.012
 """Spread of the blur, sides of the crop, that takes the strands out of hair."""
+_FOREHEAD = 0.08
+"""Sides of the crop from the eyebrows to a border that cuts hair and not the forehead."""
 _ABOVE_BROWS = 0.02
 """Sides of the crop above the eyebrows in which hairs of theirs lie."""
 _OUTLINE = 0.05
@@ -100,13 +103,15 @@ def close_head(
         brows: row of the highest eyebrow; nothing from there on is mirrored above the border.
 
     Returns:
-        [s, s, 3] uint8 and [s, s]; what was given where the border cuts no head.
+        [s, s, 3] uint8 and [s, s]; what was given where the border cuts no head, or a forehead.
     """
     left, top, right, bottom = seen
-    dome = _find_dome(image, matte, seen) if top > 0 else None
+    side = len(image)
+    above_brows = min(brows, side) - top
+    whole_forehead = above_brows > _FOREHEAD * side
+    dome = _find_dome(image, matte, seen) if top > 0 and whole_forehead else None
     if dome is None:
         return image, matte
-    side = len(image)
     deep = min(bottom, top + max(2, round(_SAMPLED * side)))
     strip, person = image[top:deep, left:right], matte[top:deep, left:right]
     reach = max(1, round(_RIM * side), round(_BLURRED * dome.softness))
@@ -122,15 +127,15 @@ def close_head(
     if known.any():
         hair = smooth_fill(hair, known)
     strands = hair[top:] - cv2.GaussianBlur(hair[top:], (0, 0), _STRANDS * side)
-    rows = min(deep, int(min(brows, side)) - round(_ABOVE_BROWS * side)) - top
+    rows = min(deep - top, int(above_brows) - round(_ABOVE_BROWS * side))
     hair = continued(hair, (0, top, side, deep))[:top]
-    if rows > _STRANDS * side:
-        hair += strands[_mirrored(top, rows)]
+    # What is mirrored once looks like hair; twice, like a pattern.
+    away = np.arange(top, 0, -1, dtype=np.float32)[:, None, None]
+    hair += np.clip(2.0 - 2.0 * away / rows, 0.0, 1.0) * strands[_mirrored(top, rows)]
     share = dome.matte(top, side)
     above = behind + share[..., None] * (hair - behind)
     if dome.softness > 0.0:  # a blurred image shows no line where it ends
-        away = np.arange(top, 0, -1, dtype=np.float32)[:, None, None] / dome.softness
-        above += np.exp(-away) * (image[top] - above[-1])
+        above += np.exp(-away / dome.softness) * (image[top] - above[-1])
     whole, closed = image.copy(), matte.copy()
     # What else reaches the border, an arm or a hat's brim, goes on as it is.
     others = matte[top : top + 1].copy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from joyvasa_lib.portrait.compact.person.background import fill_background
+from joyvasa_lib.portrait.compact.person.background import fill_background, share_of_person
 from joyvasa_lib.rig.compiled import njit
 from joyvasa_lib.rig.head_rig import Floats
 from joyvasa_lib.rig.kernels import bilinear
@@ -45,7 +45,7 @@ def split_layers(image: Bytes, matte: Floats) -> PersonLayers:
         matte: [s, s] share of each pixel that the person covers.
     """
     background = fill_background(image, matte)
-    share = np.rint(FULL * matte).astype(np.float32)
+    share = np.rint(FULL * share_of_person(image, background, matte))
     behind = (1.0 - share / FULL)[..., None] * background
     colours = np.rint(LEVELS * (image - behind)).astype(np.int16)
     return PersonLayers(np.dstack([colours, share.astype(np.int16)]), background)

@@ -31,6 +31,8 @@ _FAR = 1500.0
 """Squared grey levels that a place a whole side away counts as less alike."""
 _SEAM = 24.0
 """Most grey levels by which a piece is made lighter or darker."""
+_UNLIKE = 0.03
+"""Sides of the image over which a piece that is unlike what it meets goes over into it."""
 _ALIKE = 60.0
 """Squared grey levels by which a place's weight in the mean falls to 1/e."""
 
@@ -213,7 +215,7 @@ def _in_full(
     """The filled image [s, s, 3] with pieces from the places of the finest level.
 
     Where they meet the image they are a little lighter or darker; that difference is taken off
-    them, smoothly from the seam on.
+    them, smoothly from the seam on. What is unlike the image there is so at a distance only.
     """
     side = len(filled)
     ratio = side / len(place)
@@ -224,11 +226,23 @@ def _in_full(
     copied = filled.copy()
     targets = np.argwhere(asked | seam).astype(np.int32)
     _average(filled, targets, place, distance, ratio, 1, copied)
-    apart = np.clip(copied - filled, -_SEAM, _SEAM)
+    apart = copied - filled
     told = seam & (apart != 0.0).any(-1)
     if told.any():
-        copied -= smooth_fill(apart, told)
+        lighter = np.clip(apart, -_SEAM, _SEAM)
+        copied -= smooth_fill(lighter, told)
+        away = cv2.distanceTransform(asked.astype(np.uint8), cv2.DIST_L2, 5)
+        nearby = np.exp(-np.square(away / (_UNLIKE * side))) * _mostly(apart != lighter, told)
+        copied -= nearby[..., None] * smooth_fill(apart - lighter, told)
     return np.where(asked[..., None], copied, filled)
+
+
+def _mostly(unlike: NDArray[np.bool_], told: NDArray[np.bool_]) -> Floats:
+    """From 0 to 1 [s, s] how much of what is told around a pixel is unlike: a strand is not."""
+    spread = _UNLIKE * len(told)
+    near = cv2.GaussianBlur((unlike.any(-1) & told).astype(np.float32), (0, 0), spread)
+    share = near / np.maximum(cv2.GaussianBlur(told.astype(np.float32), (0, 0), spread), 1e-3)
+    return np.asarray(np.clip(4.0 * share - 2.0, 0.0, 1.0), np.float32)
 
 
 def _whole_squares(kept: Bytes) -> Bytes:

@@ -106,6 +106,28 @@ def test_a_forehead_that_is_cut_has_no_second_brows(rows: int) -> None:
     assert np.abs(whole[:TOP][inside].mean(0) - HAIR).max() < 12
 
 
+def test_where_the_forehead_is_cut_no_head_is_made_up() -> None:
+    """A dome of skin would be a bald head: what the border shows goes on instead."""
+    image, matte = drawn((100, 90), 50)
+    seen = (0, TOP, SIDE, SIDE)
+    whole, found = close_head(image, matte, seen, TOP + 0.07 * SIDE)
+    assert whole is image and found is matte
+    assert close_head(image, matte, seen, TOP + 0.09 * SIDE)[0] is not image
+
+
+def test_hair_is_mirrored_once() -> None:
+    """Again and again it would be a pattern, of whatever lies between border and eyebrows."""
+    image, matte = drawn((100, 90), 50)
+    whole, found = close_head(image, matte, (0, TOP, SIDE, SIDE), TOP + 20.0)
+
+    def strands(row: int) -> float:
+        return float(np.diff(whole[row, found[row] > 0.99, 0].astype(int)).std())
+
+    assert strands(TOP - 2) > 4.0
+    assert (found[TOP - 16] > 0.99).sum() > 20
+    assert strands(TOP - 16) < 1.0
+
+
 @pytest.mark.parametrize("case", ["whole", "below the border", "all hair", "nobody"])
 def test_where_no_head_is_cut_nothing_changes(case: str) -> None:
     image, matte = drawn((100, 130 if case == "below the border" else 90), 50)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from joyvasa_lib.portrait.compact.person import patch_fill as patch_fill_module
 from joyvasa_lib.portrait.compact.person.background import fill_background
-from joyvasa_lib.portrait.compact.person.layers import compose, split_layers
+from joyvasa_lib.portrait.compact.person.layers import PersonLayers, compose, split_layers
 from joyvasa_lib.portrait.compact.person.patch_fill import patch_fill
 
 Pixels = NDArray[np.uint8]
@@ -123,3 +124,41 @@ def test_a_person_who_fills_the_crop_is_filled_smoothly(image: Pixels) -> None:
     matte[:, :3] = 0.0
     found = fill_background(image, matte)
     assert np.abs(np.diff(found[:, 20:].astype(int), axis=1)).mean() < 3
+
+
+def test_a_fringe_darkens_nothing_that_it_moves_in_front_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hair that the matte leaves out, in front of light, is hair in front of shadow as well."""
+    hair, strand, light, shadow = 135.0, 75.0, 165.0, 60.0
+    matte = disc(soft=1.0)
+    rim = (disc(44.0, 1.0) > 0) & (matte == 0)
+    grey = np.where(rim, strand, matte * hair + (1.0 - matte) * light)
+    bright = np.full((SIDE, SIDE, 3), light).astype(np.uint8)
+    monkeypatch.setattr(
+        "joyvasa_lib.portrait.compact.person.layers.fill_background", lambda *_: bright
+    )
+    layers = split_layers(np.rint(grey)[..., None].repeat(3, 2).astype(np.uint8), matte)
+    flow = np.zeros((SIDE, SIDE, 2), np.float32)
+    flow[..., 0] = -20.0
+    frame = np.zeros_like(bright)
+    compose(PersonLayers(layers.person, np.full_like(bright, int(shadow))), flow, frame)
+    assert frame[..., 0].min() > shadow - 10
+    assert np.abs(frame[np.roll(rim, 20, axis=1)].astype(int) - strand).mean() < 15
+
+
+def test_a_fill_goes_over_into_what_is_unlike_it() -> None:
+    """Beside the seam it is what the image shows there; a strand across the seam does not go on."""
+    image = np.full((SIDE, SIDE, 3), 230, np.uint8)
+    image[:, 100:] = 60  # a wall beside the sky
+    image[76:79, :60] = 60  # a strand
+    row, column = np.mgrid[:SIDE, :SIDE]
+    asked = (column >= 60) & (column < 100)
+    place = np.full((SIDE, SIDE, 2), -1, np.int32)
+    near = (column >= 55) & (column < 105)
+    place[near] = np.stack([row * 0 + 20, column * 0 + 20], -1)[near]  # of the sky, everywhere
+    filled = patch_fill_module._in_full(
+        image.astype(np.float32), ~asked, asked, place, np.zeros((SIDE, SIDE), np.float32)
+    )
+    assert filled[20:140, 99].max() < 110
+    assert filled[20:140, 62:85].min() > 200
