@@ -86,6 +86,7 @@ def eyelid(
     lower: NDArray[np.floating],
     below: float,
     skin: float,
+    lashes: float = 0.03,
 ) -> tuple[float, NDArray[np.float32]]:
     """Contrast of the lashes with the skin above them, and the colour [3] of the eyelid in Lab.
 
@@ -97,12 +98,31 @@ def eyelid(
         lower: [n, 2] the other eyelid's.
         below: widths of the eye below the edge down to which lashes are looked for.
         skin: widths of the eye up to which the strip goes: to the crease of an open eye.
+        lashes: widths of the eye from the edge to the strip.
     """
     above = np.median(across_edge(image, edge, lower, _SKIN)[..., 0])
     dark = np.median(across_edge(image, edge, lower, (-below, 0.12))[..., 0].min(1))
-    strip = across_edge(image, edge, lower, (0.03, skin)).reshape(-1, 3)
+    strip = across_edge(image, edge, lower, (lashes, skin)).reshape(-1, 3)
     light = strip[strip[:, 0] >= np.median(strip[:, 0])]
     return max(float(above - dark), 0.0), np.median(light, axis=0)
+
+
+def lash_line(
+    image: Pixels, lower: NDArray[np.floating], upper: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """[n, 2] where the lashes of a closed eye lie: near the open one's lower edge, in parallel.
+
+    Args:
+        image: [h, w, 3] RGB of the closed eye.
+        lower: [n, 2] edge of the open eye's lower eyelid.
+        upper: [n, 2] and of its upper one.
+    """
+    reach = (-0.08, 0.12)
+    light = across_edge(image, lower, 2 * lower - upper, reach)[..., 0]
+    up = float(np.median(np.linspace(*reach, light.shape[1])[light.argmin(1)]))
+    across = lower[-1] - lower[0]
+    normal = np.array([across[1], -across[0]])
+    return lower + up * (normal if normal @ (upper - lower).sum(0) > 0 else -normal)
 
 
 class Row:
@@ -129,7 +149,8 @@ class Row:
             crease = crop.landmarks[eye.crease[3], :2] - crop.landmarks[eye.upper_lid[4], :2]
             visible = float(np.hypot(*crease) / np.hypot(*(upper[0] - upper[-1])))
             before, skin = eyelid(crop.image, upper, lower, 0.02, max(visible, 0.08))
-            after, closed = eyelid(shut, lower, 2 * lower - upper, 0.08, 0.30)
+            line = lash_line(shut, lower, upper)
+            after, closed = eyelid(shut, line, 2 * line - upper, 0.08, 0.35, 0.08)
             self.lashes.append(after / max(before, 1e-3))
             self.colour.append(float(np.linalg.norm(skin - closed)))
         read = self._read(detector, mouths[0])

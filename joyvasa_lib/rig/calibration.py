@@ -18,7 +18,7 @@ from joyvasa_lib.rig.regions import EYES
 
 _OVERLAP = 0.012
 """Rig units by which the edges of closed lips and eyelids overlap, so that no gap shows."""
-_LID_OVERLAP = 0.05
+_LID_OVERLAP = 0.04
 """Rig units by which the upper eyelid covers the edge of the lower one."""
 _LEAST_TO_CLOSE = 0.2
 """Part of a blink that is assumed to remain on eyes that the fit takes for nearly closed."""

@@ -29,6 +29,9 @@ looked for, and least distance before the rim."""
 _BEHIND, _THICK = 0.01, 0.12
 """Rig units behind an eyelid's edge from which on skin is its inner side, and from its rim up to
 which it is."""
+_RISING = 0.5
+"""Share of its depth below the corners of the eye by which the edge of the lower eyelid rises in a
+blink, as in those of people who talk: the lashes end on a line that hardly sags."""
 _UNDER_LASHES = 0.12
 """Rig units below an eye up to which skin lies under the lashes when it is closed; it fades to
 twice as far."""
@@ -114,8 +117,9 @@ def _rims(rig: HeadRig) -> list[tuple[Ints, Ints]]:
 def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
     """[2, v, 3] displacement that lays the edges of the upper eyelids on the lower ones, rig units.
 
-    A blink of the rig closes the mean eye. On a person's eye it leaves gaps, or goes beyond the
-    lower eyelid: what is missing, of the person's left and right eye.
+    A blink of the rig closes the mean eye, with its upper eyelid alone. On a person's eye it leaves
+    gaps, or goes beyond the lower eyelid, which rises to meet the upper one: what is missing, of the
+    person's left and right eye.
 
     Args:
         rig: the head model.
@@ -126,10 +130,13 @@ def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
     for eye, (upper, lower) in enumerate(lid_edges(rig)):
         x = shut[upper, 0]
         share = (x - x[0]) / (x[-1] - x[0])
-        end = height_of(shut[lower, :2].astype(np.float64), x)
+        margin = shut[lower, :2].astype(np.float64)
+        rising = _RISING * np.minimum(height_of(margin[[0, -1]], margin[:, 0]) - margin[:, 1], 0.0)
+        margin[:, 1] += rising
+        end = height_of(margin, x)
         end += overlap * np.clip(4.0 * share * (1.0 - share), 0.0, 1.0)  # none in the corners
         missing = (end - shut[upper, 1])[1:-1, None]
-        closing[eye, :, 1] = _with_edge(rig, eye, missing)[:, 0]
+        closing[eye, :, 1] = _with_edge(rig, eye, missing, rising[1:-1, None])[:, 0]
     return closing
 
 
@@ -153,10 +160,24 @@ def lid_following(rig: HeadRig) -> Floats:
     return following
 
 
-def _with_edge(rig: HeadRig, eye: int, moved: NDArray[np.floating]) -> Floats:
-    """[v, k] an eyelid's skin that follows movements [n, k] of its upper edge without its ends."""
+def _with_edge(
+    rig: HeadRig,
+    eye: int,
+    moved: NDArray[np.floating],
+    rising: NDArray[np.floating] | None = None,
+) -> Floats:
+    """[v, k] the eyelids' skin that follows movements of their edges.
+
+    Args:
+        rig: the head model.
+        eye: 0 for the person's left one.
+        moved: [n, k] of the upper edge without its ends.
+        rising: [m, k] of the lower one; None where it stays.
+    """
     upper, lower = lid_edges(rig)[eye]
     inner = upper[1:-1]
+    if rising is not None:
+        inner, moved = np.concatenate([inner, lower[1:-1]]), np.concatenate([moved, rising])
     marks = EYES[eye]
     still = np.concatenate([lower, rig.landmark_vertex[list(marks.crease + marks.bag)]])
     still = np.setdiff1d(still, inner)

@@ -31,20 +31,49 @@ def acted(portrait: CompactPortrait, unit: str | None, blink: float) -> NDArray[
     return values
 
 
-def overlaps(
+Line = NDArray[np.float64]
+
+
+def edges(
     model: CompactPortraitModel, portrait: CompactPortrait, blendshapes: NDArray[np.float32]
-) -> list[float]:
-    """Rig units by which the middles of both upper eyelids lie below the lower ones' edges."""
+) -> list[tuple[Line, Line]]:
+    """[n, 2] the edges of both eyes' upper and lower eyelids, from corner to corner, rig units."""
     shown = source_pose(portrait.fit)
     pose = Pose(shown.rotation[None], shown.translation[None], np.reshape(shown.scale, (1, 1)))
     vertices = HeadDriver(model.rig).vertices(portrait, blendshapes[None], pose)[0]
     head = vertices @ portrait.fit.rotation.T / portrait.fit.scale
+    upper_and_lower = (
+        [head[edge, :2].astype(float) for edge in eye] for eye in lid_edges(model.rig)
+    )
+    return [(upper, lower) for upper, lower in upper_and_lower]
+
+
+def overlaps(
+    model: CompactPortraitModel, portrait: CompactPortrait, blendshapes: NDArray[np.float32]
+) -> list[float]:
+    """Rig units by which the middles of both upper eyelids lie below the lower ones' edges."""
     found = []
-    for upper, lower in lid_edges(model.rig):
-        above, below = (head[edge, :2].astype(np.float64) for edge in (upper, lower))
+    for above, below in edges(model, portrait, blendshapes):
         over = above[1:-1, 1] - height_of(below, above[1:-1, 0])
         found.append(float(over[len(over) // 2]))
     return found
+
+
+def depth(edge: Line) -> float:
+    """How far the middle of an edge lies below its corners, in widths of the eye."""
+    (left, right), middle = edge[[0, -1]], edge[:, 0].mean()
+    below = height_of(edge, np.array([middle])) - height_of(edge[[0, -1]], np.array([middle]))
+    return float(below[0] / (right[0] - left[0]))
+
+
+def test_the_lower_eyelid_rises_to_meet_the_upper_one(
+    model: CompactPortraitModel, portrait: CompactPortrait
+) -> None:
+    """As in blinks of people who talk, whose lashes end on a line that hardly sags."""
+    opened, closed = (edges(model, portrait, acted(portrait, None, blink)) for blink in (0.0, 1.0))
+    for (_, lower), (line, risen) in zip(opened, closed, strict=True):
+        assert depth(risen) < 0.45 * depth(lower)
+        assert depth(risen) < depth(line) < 0.105
 
 
 @pytest.mark.parametrize("unit", UNITS)
