@@ -118,8 +118,8 @@ def lid_closing(rig: HeadRig, shut: Floats, overlap: float) -> Floats:
     """[2, v, 3] displacement that lays the edges of the upper eyelids on the lower ones, rig units.
 
     A blink of the rig closes the mean eye, with its upper eyelid alone. On a person's eye it leaves
-    gaps, or goes beyond the lower eyelid, which rises to meet the upper one: what is missing, of the
-    person's left and right eye.
+    gaps, or goes beyond the lower eyelid, which rises to meet the upper one: what is missing, of
+    the person's left and right eye.
 
     Args:
         rig: the head model.
