@@ -30,11 +30,11 @@ _BLINK = ("eyeBlinkLeft", "eyeBlinkRight")
 BLINK = [BLENDSHAPES.index(name) for name in _BLINK]
 JAW = BLENDSHAPES.index("jawOpen")
 _LIFT = [BLENDSHAPES.index("mouthUpperUpLeft"), BLENDSHAPES.index("mouthUpperUpRight")]
-UPPER_LIP_FOLLOWS_JAW = 0.22
+UPPER_LIP_FOLLOWS_JAW = 0.21
 """The rig's jaw alone hides the upper teeth; people's upper lip lifts a little as the jaw opens."""
 _STRETCH = [BLENDSHAPES.index("mouthStretchLeft"), BLENDSHAPES.index("mouthStretchRight")]
 _PUCKER = BLENDSHAPES.index("mouthPucker")
-_WIDTH_FOLLOWS_JAW, _IF_ROUNDED = 0.9, 0.5
+_WIDTH_FOLLOWS_JAW, _IF_ROUNDED = 0.6, 0.5
 """The rig's jaw alone draws the corners of the mouth inwards; people's mouths stay as wide, or
 widen, as they open to speak: stretch for each activation of the jaw, and its share on lips that are
 rounded."""

@@ -13,6 +13,7 @@ from joyvasa_lib.motion.driving.pose import Pose
 from joyvasa_lib.motion.keypoints import rotation_angles, rotation_matrix
 from joyvasa_lib.portrait.compact.brow_lift import brow_lift
 from joyvasa_lib.portrait.compact.lips.mouth_corners import corner_closing
+from joyvasa_lib.portrait.compact.lips.opening import mouth_rounding
 from joyvasa_lib.portrait.compact.lips.rounded_lip import lip_rounding
 from joyvasa_lib.portrait.compact.portrait import CompactPortrait
 from joyvasa_lib.portrait.compact.render.compositor import DrivenHeads
@@ -100,6 +101,12 @@ class HeadDriver:
         )
         own_funnel = (1.0 - replaced) * fit.blendshapes[_FUNNEL]
         shape += lip_rounding(self.rig, blendshapes[:, _FUNNEL] - own_funnel)
+        shape[..., 1] += mouth_rounding(self.rig, shape)
+        if replaced < 1.0:  # the image's own lips are as they are
+            parted = (
+                fit.shape + fit.parting + np.tensordot(fit.blendshapes, self.rig.blendshapes, 1)
+            )
+            shape[..., 1] -= (1.0 - replaced) * mouth_rounding(self.rig, parted[None])
         return self._posed(portrait, shape, pose)
 
     def driven_heads(

@@ -21,15 +21,15 @@ from joyvasa_lib.rig.regions import INNER_LIP_MIDDLES, TEETH
 
 Bytes = NDArray[np.uint8]
 
-_UPPER, _LOWER = 0.08, 0.05
+_UPPER, _LOWER = 0.08, -0.02
 """Rig units by which upper and lower teeth usually lie lower than the rig's: the upper ones end two
-millimetres below the lip at rest."""
+millimetres below the lip at rest, the lower ones are seen above the lip of people who talk."""
 _HIGHEST, _LOWEST = -0.05, 0.2
 """Limits of the same for teeth measured on the image."""
 _MOST_SHIFT = 0.03
 """Most rig units by which teeth lie lower under a driven mouth than on the image: lower ones would
 fill the opening of a mouth that hardly opens."""
-_BITE = 0.03
+_BITE = 0.1
 """Overlap of the rows, rig units: lower teeth are moved that much less than upper ones."""
 _LEAST_OPENING = 0.06
 """Opening of the lips from which on teeth are looked for, rig units."""

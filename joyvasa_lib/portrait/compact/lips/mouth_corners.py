@@ -23,8 +23,9 @@ from joyvasa_lib.rig.spreading import Doubles, spread
 _JAW = BLENDSHAPES.index("jawOpen")
 _AROUND = 0.4
 """Rig units around the mouth's middle, up and down, in which its edge lies."""
-_FROM, _WHOLE = 0.56, 0.84
-"""Shares of half the width of the edge from which on it is drawn together, and wholly."""
+_FROM, _WHOLE = 0.90, 0.97
+"""Shares of half the width of the edge from which on it is drawn together, and wholly: mouths of
+people who talk are open nearly up to their corners."""
 _REACH, _NOISE = 0.06, 0.01
 """Standard deviation of the kernel that spreads the displacement, rig units, and the variance of
 its noise relative to displacements."""
