@@ -127,7 +127,8 @@ class HeadDriver:
             wrinkles: factor on the depth of the skin's folds.
         """
         fit = portrait.fit
-        closed = _closing(fit, blendshapes)[:, self._eye_side]
+        closing = _closing(fit, blendshapes)
+        closed = closing[:, self._eye_side]
         lashes = np.clip((closed - _LASHES_FROM) / _LASHES_WITHIN, 0.0, 1.0)
         arriving = np.where(self._above, np.minimum(closed / _PAINT_WITHIN, 1.0), lashes)
         painted = np.maximum(portrait.paint.eyelids * arriving, self._under_lashes * lashes)
@@ -140,6 +141,7 @@ class HeadDriver:
             trust=np.asarray(1.0 - painted, np.float32),
             shut=np.clip((closed - late) / _PAINT_WITHIN, 0.0, 1.0).astype(np.float32),
             opened=opened[:, self._eye_side].astype(np.float32),
+            closed=closing.astype(np.float32),
             folds=portrait.appearance.folds.depths(blendshapes - fit.blendshapes, wrinkles),
             tolerance=0.25 * fit.scale,
         )

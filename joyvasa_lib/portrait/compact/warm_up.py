@@ -63,9 +63,8 @@ def compile_kernels(rig: HeadRig) -> None:
         np.zeros(count, np.float32),
     )
     ones = np.ones((1, count), np.float32)
-    heads = DrivenHeads(
-        vertices, vertices, ones, 0.0 * ones, ones, np.ones((1, 1), np.float32), 0.25 * scale
-    )
+    open_eyes, fold = np.zeros((1, 2), np.float32), np.ones((1, 1), np.float32)
+    heads = DrivenHeads(vertices, vertices, ones, 0.0 * ones, ones, open_eyes, fold, 0.25 * scale)
     draw_frames(rig, appearance, paint, heads, np.ones((_SIDE, _SIDE), np.float32), scale)
     matte = np.zeros((4 * _SIDE, 4 * _SIDE), np.float32)
     matte[_SIDE : 3 * _SIDE, _SIDE : 3 * _SIDE] = 1.0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
     eyelid_colour,
-    typical_colour,
+    lighter_halves,
 )
 
 SKIN = np.array([210.0, 170.0, 150.0], np.float32)
@@ -62,13 +62,25 @@ def test_made_up_eyelids_have_the_colour_of_the_strip(light: tuple[float, float,
 def test_an_eyelid_is_as_light_as_the_lighter_half_between_eye_and_brow() -> None:
     around = strip(SKIN).copy()
     around[:, :8], around[:, -4:] = 20.0, 40.0  # lashes, and hair of the brow
-    np.testing.assert_allclose(typical_colour(around, strip(SKIN)), SKIN, rtol=1e-3)
+    whole, columns = lighter_halves(around, strip(SKIN), strip(SKIN)[:, 0])
+    np.testing.assert_allclose(whole, SKIN, rtol=1e-3)
+    np.testing.assert_allclose(columns, np.broadcast_to(SKIN, (COLUMNS, 3)), rtol=1e-3)
+
+
+def test_an_eyelid_comes_out_of_the_shadow_of_its_fold() -> None:
+    """Unless the open eye's is seen, and no darker than what lies around it."""
+    shadow = 0.7 * SKIN
+    whole, columns = lighter_halves(strip(shadow), strip(SKIN), strip(0.6 * SKIN)[:, 0])
+    np.testing.assert_allclose(whole / shadow, 1.05, rtol=1e-3)
+    np.testing.assert_allclose(columns / shadow, 1.05, rtol=1e-3)
+    whole, _ = lighter_halves(strip(shadow), strip(SKIN), strip(0.75 * SKIN)[:, 0])
+    np.testing.assert_allclose(whole, shadow, rtol=1e-3)
 
 
 def test_a_closed_eyelid_under_a_low_brow_meets_the_light() -> None:
     """Where the image shows shadow alone, it is a little lighter than that."""
     shadow, cheek = 0.2 * SKIN, np.array([220.0, 160.0, 130.0])
-    found = typical_colour(strip(shadow), strip(cheek))
+    found, _ = lighter_halves(strip(shadow), strip(cheek), strip(SKIN)[:, 0])
     weights = np.array([0.299, 0.587, 0.114])
     assert 2.0 < (found - shadow) @ weights < 4.0
     assert (found > shadow).all()

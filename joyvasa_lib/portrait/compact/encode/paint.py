@@ -35,7 +35,13 @@ _EYE_REGION = 0.6
 """Rig units from the eyelids within which paintable skin belongs to the eye."""
 _INNER_LIP = 0.22
 """Rig units inside the mouth over which the lips' colour fades into the cavity's."""
-_DARKEST = 0.42
+_TONGUE, _CAVITY = 1.05, 0.8
+"""Light on the tongue and the walls of the mouth where they are nearest to the lips, relative to
+flesh in full light: by open mouths of ten people who talk."""
+_TONGUE_SIDE, _SIDE_FROM = 0.5, 0.2
+"""Light that the tongue's sides lose, where it goes down to the walls, and the share of its half
+width from which on."""
+_DARKEST = 0.52
 """Light where the lips leave only a slit; it is reflected, so it is never 0."""
 _OPEN = np.clip((np.arange(256) / 255.0 - 0.12) / 0.75, 0.0, 1.0)
 _LIGHT = (_DARKEST + (1.0 - _DARKEST) * _OPEN * _OPEN * (3.0 - 2.0 * _OPEN)).astype(np.float32)
@@ -82,7 +88,7 @@ def mix_paint(rig: HeadRig, appearance: Appearance, closed: Floats, scale: float
     _paint_mouth(rig, palette, tint)
     stretch = lid_stretch(rig)
     cover = np.minimum(stretch / _WHOLLY, 1.0)
-    shown = np.maximum(cover, crease_cover(rig, appearance.vertices, scale))
+    crease = crease_cover(rig, appearance.vertices, scale)
     images: list[Floats] = [np.full((_PLAIN, _PLAIN, 3), 255.0, dtype=np.float32)]
     top = _PLAIN
     for eye, vertex in enumerate(_eye_vertices(rig)):
@@ -110,7 +116,7 @@ def mix_paint(rig: HeadRig, appearance: Appearance, closed: Floats, scale: float
         tint.astype(np.float32),
         palette,
         palette.dimmed(_LIGHT),
-        np.where(above_irises(rig), shown, stretch).astype(np.float32),
+        np.maximum(np.where(above_irises(rig), cover, stretch), crease).astype(np.float32),
     )
 
 
@@ -125,11 +131,14 @@ def _paint_mouth(rig: HeadRig, palette: Palette, tint: Floats) -> None:
     flesh = palette.red / 255.0
     back = (0.45 + 0.55 * np.exp(-np.maximum(rig.mean[:, 2], 0.0) * 1.5))[:, None]
     share = np.clip(1.0 - distance / _INNER_LIP, 0.0, 1.0)[:, None] ** 1.5
-    tint[inside] = share * 0.55 * lips[nearest] + (1.0 - share) * 0.5 * flesh * back[inside]
+    tint[inside] = share * 0.55 * lips[nearest] + (1.0 - share) * _CAVITY * flesh * back[inside]
     tint[rim] = 0.75 * lips
     far = np.exp(-np.maximum(rig.mean[tongue, 2] - 0.1, 0.0) * 1.3)
-    groove = 1.0 - 0.16 * np.exp(-0.5 * (rig.mean[tongue, 0] / 0.05) ** 2)
-    tint[tongue] = 0.85 * flesh * (far * groove)[:, None]
+    groove = 1.0 - 0.1 * np.exp(-0.5 * (rig.mean[tongue, 0] / 0.05) ** 2)
+    aside = np.abs(rig.mean[tongue, 0])
+    aside = np.clip((aside / aside.max() - _SIDE_FROM) / (1.0 - _SIDE_FROM), 0.0, 1.0)
+    side = 1.0 - _TONGUE_SIDE * aside * aside * (3.0 - 2.0 * aside)
+    tint[tongue] = _TONGUE * flesh * (far * groove * side)[:, None]
 
 
 def _light_on_teeth(rig: HeadRig, vertex: NDArray[np.int32]) -> NDArray[np.floating]:

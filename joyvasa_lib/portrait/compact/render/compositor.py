@@ -22,6 +22,7 @@ from joyvasa_lib.portrait.compact.folds.shading import folded
 from joyvasa_lib.portrait.compact.grain import add_grain
 from joyvasa_lib.portrait.compact.lips.lip_line import parted, with_lip_line
 from joyvasa_lib.portrait.compact.person.layers import compose
+from joyvasa_lib.portrait.compact.render.eye_shading import shade_eye
 from joyvasa_lib.portrait.compact.render.feature_parts import FeaturePart, feature_parts
 from joyvasa_lib.portrait.compact.render.lookup import flow_to_source, look_up
 from joyvasa_lib.portrait.compact.render.mouth_shading import ambient_visibility
@@ -48,6 +49,8 @@ class DrivenHeads:
         shut: [b, v] share of the open eye's pixels that eyelids must not show, [0, 1].
         opened: [b, v] share in [0, 1] to which eyeballs show what lids cover on the image; 0 where
             that is not known.
+        closed: [b, 2] how far the person's left and right eye have closed from how the image shows
+            them, [0, 1].
         folds: [b, n] depths of the skin's folds.
         tolerance: depth in pixels by which a point may lie behind the source image's surface.
     """
@@ -57,6 +60,7 @@ class DrivenHeads:
     trust: Floats
     shut: Floats
     opened: Floats
+    closed: Floats
     folds: Floats
     tolerance: float
 
@@ -113,8 +117,11 @@ def draw_frames(
         _warp(look, wide, frames[b])
         noted = bool(spread) or appearance.grain is not None
         cover = np.zeros((side, side), np.float32) if noted else None
-        for part in parts:
-            _draw_part(part, look, paint, heads, deeper, b, scale, frames[b], cover, bool(spread))
+        for part, closed in zip(parts, (*heads.closed[b], 0.0), strict=True):
+            _draw_part(
+                part, look, paint, heads, deeper, b, scale, float(closed), frames[b], cover,
+                bool(spread),
+            )  # fmt: skip
         if before is not None and cover is not None:
             soften(frames[b], before, spread, cover)
         if appearance.grain is not None and cover is not None:
@@ -156,12 +163,14 @@ def _draw_part(
     deeper: Floats,
     b: int,
     scale: float,
+    closed: float,
     frame: Frames,
     cover: Floats | None,
     soft: bool,
 ) -> None:
     """Paints one eye or the mouth, in place, and notes the share of paint in a ``cover`` [s, s].
 
+    An eye has ``closed`` by a share in [0, 1].
     Under a ``soft`` image so are the edges of what slides over something else.
     """
     side = len(frame)
@@ -194,9 +203,12 @@ def _draw_part(
         window, visibility, paint.light, (appearance.skin, appearance.image, appearance.eyes.image),
         finer, (int(left), int(top)), frame,
     )  # fmt: skip
+    shaded = shade_eye(frame[top:bottom, left:right], window.layer, closed)
     if cover is not None:
         tall, wide = bottom - top, right - left
         noted = np.maximum(window.unseen, torn(window)) if soft else window.unseen
         share = cv2.resize(noted, (wide, tall), interpolation=cv2.INTER_AREA)
+        if soft and shaded is not None:
+            np.maximum(share, shaded, out=share)
         part_of = cover[top:bottom, left:right]
         np.maximum(part_of, share, out=part_of)

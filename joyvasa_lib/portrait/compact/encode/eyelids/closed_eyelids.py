@@ -26,6 +26,7 @@ from joyvasa_lib.portrait.compact.encode.eyelids.lash_line import (
     from_outer_corner,
     sampled,
 )
+from joyvasa_lib.portrait.compact.encode.eyelids.standing_lashes import standing_lashes
 from joyvasa_lib.portrait.compact.encode.eyes.eye_contour import clean_skin
 from joyvasa_lib.portrait.compact.encode.harmonic_fill import harmonic_fill
 from joyvasa_lib.portrait.compact.layers import OUTSIDE, SKIN
@@ -71,11 +72,10 @@ _BELOW_BROW = (0.4, 0.75)
 """Shares of the way from there to the brow between which it ends at last."""
 _BELOW_EDGE = 0.02
 """Rig units below the edge of the eyelid down to which its skin is painted."""
-_BULGE, _FOLD = 0.1, 0.04
-"""How much lighter the middle of a closed eyelid is, and how much darker its crease: a round eyelid
-under light from above."""
-_BULGE_AT, _FOLD_AT = (0.55, 0.25), (1.0, 0.12)
-"""Where they are and how far they reach, heights of the crease."""
+_BULGE, _BULGE_AT = 0.12, (0.6, 0.6)
+"""How much lighter the middle of a closed eyelid is, round under light from above, and where that
+is and how far it reaches, in heights of the crease. Of twenty eyelids in films of people who blink
+none had a dark crease: up to the brow they are as light as in their middle."""
 _BY_EDGE, _BY_EDGE_SOFT = 0.02, 0.03
 """Rig units from the edge of the eyelid within which all is painted, and the width of the fade: the
 image shows the open eye's rim there."""
@@ -145,6 +145,7 @@ def paint_closed_eyelid(
     pixel = scale * finer
     at = EyelidPlace.of(rig, uv, eye, painted.shape, pixel)
     painted = np.maximum(painted, _over_crease(at))
+    painted = np.maximum(painted, standing_lashes(warped, at, pixel))
     opacity = np.maximum(painted, sampled(appearance.eye_matte, where) / 255.0)
     weight = clean * np.clip(1.0 - 4.0 * opacity, 0.0, 1.0)
     weight *= (triangle >= 0) * np.isin(theirs, (SKIN, OUTSIDE))
@@ -229,12 +230,11 @@ def _over_crease(at: EyelidPlace) -> Floats:
 
 
 def _shading(at: EyelidPlace) -> Floats:
-    """[h, w] light on a closed eyelid: rounder in its middle, darker in its crease."""
+    """[h, w] light on a closed eyelid: more in its middle."""
     middle = np.clip(4.0 * at.share * (1.0 - at.share), 0.0, 1.0)
-    bulge, fold = (
-        np.exp(-(((at.up - height) / reach) ** 2)) for height, reach in (_BULGE_AT, _FOLD_AT)
-    )
-    return np.asarray(1.0 + middle * (_BULGE * bulge - _FOLD * fold), dtype=np.float32)
+    height, reach = _BULGE_AT
+    bulge = np.exp(-(((at.up - height) / reach) ** 2))
+    return np.asarray(1.0 + _BULGE * middle * bulge, dtype=np.float32)
 
 
 def _rising(values: Floats, low: float, high: float) -> Floats:

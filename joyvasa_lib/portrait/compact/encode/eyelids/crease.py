@@ -29,8 +29,9 @@ _LOWEST = 0.07
 """Least height in rig units of the crease: it may be hidden."""
 _BELOW_EDGE = 0.02
 """Rig units below the edge of the eyelid down to which it is shown."""
-_CORNERS = 0.3
-"""Share of the eye's length over which it ends in its corners, half of it outside."""
+_CORNERS, _LASHES = 0.3, 0.4
+"""Share of the eye's length over which it ends in its corners, half of it outside, and how much
+farther out it goes on beside the eye, where long lashes stand."""
 
 
 def crease_cover(rig: HeadRig, vertices: Floats, scale: float) -> Floats:
@@ -66,6 +67,8 @@ def _one_eye(
     crease = np.maximum(height(EYES[eye].crease), _LOWEST * scale)
     end = np.minimum(_UP_TO * crease, _BELOW_BROW * height(EYES[eye].brow_bottom))
     start = np.minimum(_WHOLLY * crease, end - _SOFT * crease)
-    within = np.clip(0.5 + np.minimum(x, length - x) / (_CORNERS * length), 0.0, 1.0)
+    outer, inner = (length - x, x) if eye == 0 else (x, length - x)
+    inside = np.minimum(outer + _LASHES * length, inner)
+    within = np.clip(0.5 + inside / (_CORNERS * length), 0.0, 1.0)
     cover = np.clip((end - above) / np.maximum(end - start, 1e-6), 0.0, 1.0) * within
     return np.asarray(cover * (above > -_BELOW_EDGE * scale))

@@ -26,7 +26,6 @@ from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_colour import (
     made_up,
     skin_above,
     strip_colour,
-    typical_colour,
 )
 from joyvasa_lib.portrait.compact.encode.eyelids.eyelid_place import EyelidPlace, eye_axes
 from joyvasa_lib.portrait.compact.luminance import luminance
@@ -106,8 +105,8 @@ class EyelidStrip:
         line: [m, 3] light of its lashes relative to ``colour``.
         dark: [k, m, 3] light of what is dark above the edge, single lashes left out, relative to
             ``seen``.
-        typical: [3] see :func:`~.eyelid_colour.typical_colour`.
-        lighter: [m, 3] colour of the lighter half of each column between eye and brow.
+        typical: [3] colour of the lighter half of the closed eyelid.
+        lighter: [m, 3] the same in each column.
         made_up: share in [0, 1] to which its colour is make-up.
     """
 
@@ -166,7 +165,10 @@ class EyelidStrip:
         far = np.maximum(np.minimum(far, top), near + _NARROWEST)
         around = between_heights(near, far)
         first, last = (round(end * (_COLUMNS - 1)) for end in from_outer_corner(eye, *_TYPICAL_OF))
-        typical = typical_colour(around[first:last], between_heights(*_CHEEK)[first:last])
+        cheek = between_heights(*_CHEEK)
+        of = slice(first, last)
+        typical, _ = lighter_halves(around[of], cheek[of], seen[of])
+        _, lighter = lighter_halves(around, cheek, seen)
         darkest = between(between_heights(0.0, _LINE_ABOVE), 0.0, _DARKEST)
         line = even(darkest / np.maximum(colour, np.float32(8.0)), _EVEN_LINE)
         over = between_heights(_OUT_OF_EYE, _LASHES_ABOVE + _OUT_OF_EYE)
@@ -180,8 +182,8 @@ class EyelidStrip:
             line,
             _long_only(dark),
             typical,
-            lighter_halves(around),
-            float(made_up(seen, skin_above(above))[first:last].mean()),
+            lighter,
+            float(made_up(seen, skin_above(above))[of].mean()),
         )
 
     def colour_at(self, share: Floats) -> Floats:
