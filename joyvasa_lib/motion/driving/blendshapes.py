@@ -21,6 +21,10 @@ from joyvasa_lib.motion.space import Floats, MotionSpace, get_space
 
 SMILE_BLENDSHAPES = ("mouthSmileLeft", "mouthSmileRight")
 
+_BROAD, _KEPT = (0.6, 0.9), (0.15, 0.4)
+"""Smiles up to which and from which on the first and the second of these shares are kept, where
+nobody chooses."""
+
 
 def compose_blendshapes(
     source_blendshapes: ArrayLike,
@@ -67,7 +71,7 @@ def compose_blendshapes(
     if options.mouth != "relative":
         base[mouth] = 0.0
         smile = space.blendshape_indices(SMILE_BLENDSHAPES)
-        base[smile] = options.keep_smile * source[smile]
+        base[smile] = _kept_smile(options, source[smile])
     composed = base + driving
     blink = space.blendshape_indices(BLINK_BLENDSHAPES)
     composed[:, blink] = np.minimum(np.maximum(source[blink], driving[:, blink]), 1.0)
@@ -77,3 +81,10 @@ def compose_blendshapes(
             composed[:, index] = source[index]
     limit = highest_activations(space) if highest is None else highest
     return clip_blendshapes(reconcile_blendshapes(composed, space), highest=limit)
+
+
+def _kept_smile(options: DrivingOptions, own: Floats) -> Floats:
+    """What a mouth keeps of the source's own smile, whose two sides are given."""
+    keep = options.keep_smile
+    share = np.interp(own.mean(), _BROAD, _KEPT) if keep is None else keep
+    return np.asarray(share * own, np.float32)

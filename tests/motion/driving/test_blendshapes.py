@@ -39,6 +39,18 @@ def test_a_smiling_source_loses_its_mouth_but_a_share_of_the_smile() -> None:
     assert unit(composed, "cheekSquintLeft") == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(
+    ("own", "kept"), [(0.3, 0.15), (0.6, 0.15), (0.75, 0.275), (0.9, 0.4), (1.0, 0.4)]
+)
+def test_more_stays_of_a_broad_smile(own: float, kept: float) -> None:
+    """Lips that a grin has drawn thin look sour when all of it is taken away."""
+    source = units(mouthSmileLeft=own + 0.02, mouthSmileRight=own - 0.02)
+    for options, share in ((None, kept), (DrivingOptions(keep_smile=0.3), 0.3)):
+        composed = compose_blendshapes(source, np.zeros((2, 52)), options)
+        assert unit(composed, "mouthSmileLeft") == pytest.approx(share * (own + 0.02), abs=1e-5)
+        assert unit(composed, "mouthSmileRight") == pytest.approx(share * (own - 0.02), abs=1e-5)
+
+
 def test_the_driving_mouth_is_what_the_motion_says() -> None:
     source = units(jawOpen=0.5, mouthPucker=0.3)
     driving = np.stack([units(jawOpen=0.7), units(mouthFunnel=0.2)])
