@@ -92,8 +92,12 @@ def test_a_signal_while_the_command_still_loads_leaves_one_line(
 
 # Disks
 
-SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
-"""Nothing longer than 2000 bytes can be written, as on a full disk."""
+SMALL_FILES = (
+    "import resource, sys; sys.dont_write_bytecode = True;"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
+)
+"""Nothing longer than 2000 bytes can be written, as on a full disk; no module is compiled, because
+Python keeps what is cut off and fails on it ever after."""
 
 
 def test_a_motion_that_does_not_fit_is_told_and_the_old_one_stays(
