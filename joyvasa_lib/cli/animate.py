@@ -18,7 +18,7 @@ from joyvasa_lib.cli.options.inputs import (
     Recording,
     Wrinkles,
 )
-from joyvasa_lib.cli.output import Json, Quiet, Reporting, VideoOutput
+from joyvasa_lib.cli.output import Json, Quiet, Reporting, VideoOutput, check_motion_path
 
 DEMO_ASSETS = Path(__file__).parent.parent / "demo_assets"
 
@@ -97,10 +97,9 @@ def motion(
 ) -> None:
     """Generates the motion of AUDIO and saves it, independent of any portrait."""
     from joyvasa_lib.media.audio import load_speech
-    from joyvasa_lib.media.files import check_writable
 
     model.check()
-    check_writable(output)
+    check_motion_path(output)
     pipe = model.load()
     performance = pipe.perform(load_speech(audio), **generation.keywords(pipe, model.compat))
     with reporting.progress(len(performance), "generating") as advance:

@@ -13,7 +13,7 @@ from joyvasa_lib.cli.options.emotion import EmotionChoice
 from joyvasa_lib.cli.options.groups import with_option_groups
 from joyvasa_lib.cli.options.inputs import FaceOptions, ModelOptions, Wrinkles
 from joyvasa_lib.cli.options.signing import Sign, read_signer
-from joyvasa_lib.cli.output import Full, Reporting, print_wide
+from joyvasa_lib.cli.output import Full, Reporting, check_motion_path, print_wide
 from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def _edit_motion(source: Path, output: Path, editor: EmotionEditor, model: Model
     from joyvasa_lib.emotion.maps.choose import load_unit_map
     from joyvasa_lib.motion import Motion
 
-    if output.suffix != ".safetensors":
-        raise OptionError(f"An edited motion is a .safetensors file, not {output.name}")
+    check_motion_path(output)
     motion = Motion.load(source)
     options = {}
     if model.checkpoint is not None:

@@ -16,6 +16,7 @@ import typer
 
 from joyvasa_lib.checks import checked_float, checked_int
 from joyvasa_lib.cli.options.signing import Sign, read_signer
+from joyvasa_lib.errors import OptionError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -86,7 +87,9 @@ class VideoOutput:
             "keeps every image's own size."
         ),
     ] = "1920"
-    motion_out: Annotated[Path | None, typer.Option(help="Also save the motion here.")] = None
+    motion_out: Annotated[
+        Path | None, typer.Option(help="Also save the motion here, .safetensors.")
+    ] = None
     sign: Sign = None
 
     @property
@@ -114,7 +117,6 @@ class VideoOutput:
             OptionError: unknown suffix, a rate or size out of range, or an unusable certificate.
             OutputError: a file cannot be put there.
         """
-        from joyvasa_lib.media.files import check_writable
         from joyvasa_lib.media.video import check_video_path
 
         if fps is not None:
@@ -122,7 +124,7 @@ class VideoOutput:
         _ = self.largest
         check_video_path(self.output)
         if self.motion_out is not None:
-            check_writable(self.motion_out)
+            check_motion_path(self.motion_out)
         read_signer(self.sign, self.output)
 
     def save(self, animation: Animation, reporting: Reporting) -> None:
@@ -169,6 +171,22 @@ class VideoOutput:
                 "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
             },
         )
+
+
+def check_motion_path(path: Path) -> None:
+    """Refuses a name for a motion that it cannot have, before the long work.
+
+    Nothing else than a motion is replaced that way: no recording, no image, no video.
+
+    Raises:
+        OptionError: it does not end in ``.safetensors``.
+        OutputError: no file can be put there.
+    """
+    from joyvasa_lib.media.files import check_writable
+
+    check_writable(path)
+    if path.suffix.lower() != ".safetensors":
+        raise OptionError(f"A motion is a .safetensors file, not {path.name}")
 
 
 def print_wide(table: Table) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import places
-from command_line import Joyvasa
+from command_line import Joyvasa, Run, refusal
 from joyvasa_lib import Motion
 from joyvasa_lib.cli import animate, app
 from joyvasa_lib.media.audio import load_speech, write_wav
@@ -115,6 +115,24 @@ def test_an_animation_moves_as_its_saved_motion_and_as_the_motion_command(
 
 
 Motions = Callable[..., Motion]
+
+
+def test_a_motion_takes_the_place_of_no_recording_image_or_video(
+    run: Run, tmp_path: Path, words: Path
+) -> None:
+    recording, image = tmp_path / "words.wav", tmp_path / "face.jpg"
+    recording.write_bytes(words.read_bytes())
+    image.write_bytes(ASTRONAUT.read_bytes())
+    video = tmp_path / "talk.mp4"
+    for arguments, name in [
+        (("motion", recording, "-o", recording), recording.name),
+        (("animate", image, recording, "-o", video, "--motion-out", image), image.name),
+        (("animate", image, recording, "-o", video, "--motion-out", video), video.name),
+    ]:
+        assert f"is a .safetensors file, not {name}" in refusal(run(*arguments))
+    assert recording.read_bytes() == words.read_bytes()
+    assert image.read_bytes() == ASTRONAUT.read_bytes()
+    assert not video.exists()
 
 
 @pytest.fixture
