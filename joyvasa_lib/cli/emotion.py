@@ -119,6 +119,10 @@ def emotions(
         raise OptionError("--read and --sheet are two jobs; give one of them")
     if read is None and neutral is not None:
         raise OptionError("--neutral belongs to --read image.jpg")
+    if read is None and face != "largest":
+        raise OptionError(f"--face {face} belongs to --read image.jpg")
+    if read is not None and (output is not None or sign is not None):
+        raise OptionError("--read writes no file; --output and --sign belong to --sheet")
     if read is not None:
         _read(read, neutral, face, reporting)
         return

@@ -194,6 +194,9 @@ def test_the_emotion_of_an_image_is_printed(joyvasa: Joyvasa) -> None:
 
 def test_what_cannot_be_read_is_refused(refused: Refused, tmp_path: Path) -> None:
     assert "--read" in refused("emotions", "--neutral", ASTRONAUT)
+    assert "--read" in refused("emotions", "--face", "1")
+    written = ("emotions", "--read", ASTRONAUT, "--output", tmp_path / "read.png")
+    assert "writes no file" in refused(*written)
     assert "two jobs" in refused("emotions", "--read", ASTRONAUT, "--sheet", ASTRONAUT)
     assert "gone.jpg" in refused("emotions", "--read", tmp_path / "gone.jpg")
     assert "Face 4" in refused("emotions", "--read", ASTRONAUT, "--face", "4")
