@@ -235,6 +235,25 @@ def test_a_turned_video_is_read_upright(tmp_path: Path) -> None:
     assert np.abs(first.astype(int) - np.rot90(frames(1)[0])).mean() < 3
 
 
+def test_a_video_that_names_no_rate_is_read_at_the_mean_of_its_frames_times(
+    tmp_path: Path,
+) -> None:
+    with VideoWriter(tmp_path / "a.mp4", SIZE, 25) as writer:
+        writer.write(frames(50))
+    uneven = "settb=1/1000,setpts=40*N+mod(7*N\\,17)"  # as a browser's recorder writes them
+    command = [ffmpeg_path(), "-v", "error", "-i", tmp_path / "a.mp4", "-vf", uneven]
+    command += ["-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-c:v", "ffv1"]
+    path = tmp_path / "b.mkv"
+    subprocess.run([*command, path], check=True, stdin=subprocess.DEVNULL)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x23\xe3\x83\x84")  # DefaultDuration of 4 bytes becomes a Void of as many
+    data[at : at + 2] = b"\xec\x86"
+    path.write_bytes(data)
+    reader = read_video(path)
+    assert reader.fps == pytest.approx(25, rel=0.01)
+    assert len(list(reader)) == pytest.approx(50, abs=1)
+
+
 def test_a_reader_that_is_left_early_ends_its_ffmpeg_and_can_start_again(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", SIZE, 25) as writer:
         writer.write(frames(60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +20,11 @@ _PIXEL_SHAPE = re.compile(r"\bSAR (\d+):(\d+) DAR")
 _RATES = (re.compile(r"([\d.]+)(k?) fps\b"), re.compile(r"([\d.]+)(k?) tbr\b"))
 _ROTATION = re.compile(r"display ?matrix: rotation of (-?[\d.]+) degrees", re.IGNORECASE)
 _COMMENT = re.compile(r"^    comment +: (.*(?:\n +: .*)*)", re.MULTILINE | re.IGNORECASE)
+_FASTEST = 240.0
+"""Frames a second; more is no rate but the clock of a file whose frames come when they come, as
+those of browsers' recorders do: ffmpeg then guesses 1000 or 90000."""
+_USUAL = 25.0
+"""Frames a second where a file has one frame, whose time tells nothing."""
 _NTSC = {23.98: Fraction(24000, 1001), 29.97: Fraction(30000, 1001), 59.94: Fraction(60000, 1001)}
 
 
@@ -29,7 +34,8 @@ class MediaInfo:
 
     Attributes:
         duration: seconds of the longest stream, to 0.01; None where the file does not tell.
-        fps: frames a second of the image, to 0.01 or an NTSC rate; None for an audio file.
+        fps: frames a second of the image, to 0.01 or an NTSC rate, the mean where they come
+            unevenly; None for an audio file.
         size: (width, height) pixels of a frame as it is shown, turned where the file says so;
             None for an audio file.
         has_audio: whether there is an audio stream.
@@ -64,9 +70,11 @@ def probe(path: str | os.PathLike[str], *, count_frames: bool = False) -> MediaI
     info = parse_description(describe(source))
     if info is None:
         raise MediaError(f"{source} is neither an audio nor a video file; give another one")
+    if info.fps is not None and info.fps > _FASTEST:
+        info = replace(info, fps=_mean_rate(source))
     if not count_frames or info.size is None:
         return info
-    return MediaInfo(**{**vars(info), "n_frames": _count_frames(source)})
+    return replace(info, n_frames=_count_frames(source))
 
 
 def parse_description(text: str) -> MediaInfo | None:
@@ -149,3 +157,17 @@ def _count_frames(path: Path) -> int:
         if ffmpeg.finish() != 0 or not counts:
             raise MediaError(f"{path} is damaged: {ffmpeg.reason() or 'no frame was found'}")
     return int(counts[-1])
+
+
+def _mean_rate(path: Path) -> float:
+    """Frames a second by the times of the first video stream's packets, which are not decoded."""
+    command = [*input_arguments(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    tick, times = Fraction(1), []
+    with FFmpeg(command, drain=True) as ffmpeg:
+        for line in ffmpeg.stdout:
+            if line.startswith(b"#tb 0:"):
+                tick = Fraction(line[6:].decode().strip())
+            elif line.startswith(b"0,"):  # stream, decoding time, presentation time, ...
+                times.append(int(line.split(b",")[2]))
+    seconds = (max(times) - min(times)) * tick if times else 0
+    return round(float((len(times) - 1) / seconds), 2) if seconds else _USUAL
