@@ -20,7 +20,7 @@ from joyvasa_lib.budgets import budgets
 from joyvasa_lib.errors import MediaError, OptionError
 from joyvasa_lib.media.decoding.clock import shared_clock
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, describe, input_arguments
-from joyvasa_lib.media.decoding.mixdown import mixdown, mono_blocks
+from joyvasa_lib.media.decoding.mixdown import filtered, mixdown, mono_blocks
 from joyvasa_lib.media.decoding.probe import parse_description
 from joyvasa_lib.media.files import atomic_path, check_readable, is_still_image
 from joyvasa_lib.media.resampling import mono_at_rate
@@ -234,7 +234,7 @@ def _decode(path: Path, chunk: int) -> Iterator[Waveform]:
     if info is not None and (info.duration or 0.0) > 2 * longest:  # it may be an estimate
         raise _too_long(path)
     mix, channels = mixdown(text)
-    command = [*input_arguments(path), "-map", "0:a:0", "-af", mix]
+    command = [*input_arguments(path), *filtered(mix)]
     command += ["-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1"]
     command += shared_clock(path, "image", description=text)
     total, peak = 0, 0.0

@@ -23,7 +23,7 @@ from joyvasa_lib.errors import MediaError, OptionError, OutputError
 from joyvasa_lib.media.audio import Speech, write_wav
 from joyvasa_lib.media.decoding.clock import shared_clock
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg, input_arguments
-from joyvasa_lib.media.decoding.mixdown import TIMELINE
+from joyvasa_lib.media.decoding.mixdown import TIMELINE, filtered
 from joyvasa_lib.media.decoding.probe import MediaInfo, probe
 from joyvasa_lib.media.decoding.video_reader import VideoReader, read_video
 from joyvasa_lib.media.files import atomic_path, check_writable
@@ -256,8 +256,8 @@ class VideoWriter:
             # Matroska plays the last AAC packet whole: end the audio where a packet ends.
             length = max(1, round(length / AAC_PACKET)) * AAC_PACKET
         arguments = ["-y", *input_arguments(self._image), *input_arguments(audio)]
-        arguments += ["-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy", "-c:a", "aac"]
-        arguments += ["-b:a", "160k", "-af", _AUDIO_FILTER.format(length=length)]
+        arguments += filtered(_AUDIO_FILTER.format(length=length), source=1)
+        arguments += ["-map", "0:v:0", "-c:v", "copy", "-c:a", "aac", "-b:a", "160k"]
         clock = shared_clock(audio, "image", source=1)
         return [*arguments, *self._container(self._target), *clock]
 

@@ -41,6 +41,18 @@ def ffmpeg_path() -> str:
         ) from error
 
 
+def ffmpeg_version() -> str:
+    """What that program calls its version.
+
+    Raises:
+        MissingDependencyError: see :func:`ffmpeg_path`.
+    """
+    import imageio_ffmpeg  # type: ignore[import-untyped, unused-ignore]
+
+    ffmpeg_path()
+    return str(imageio_ffmpeg.get_ffmpeg_version())
+
+
 def input_arguments(path: Path) -> list[str]:
     """Arguments that open a local file and nothing else.
 

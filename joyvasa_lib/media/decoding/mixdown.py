@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from joyvasa_lib.media.decoding.ffmpeg import ffmpeg_version
 
 TIMELINE = "aresample=async=1:first_pts=0"
 """ffmpeg filter: gaps and a late start become silence, so that sample n is at n / rate seconds."""
 
 _TO_MONO = "rematrix_maxval=1,aformat=channel_layouts=mono:sample_fmts=flt"
 """The mean of the channels; without the maximum ffmpeg mixes floats 3 dB hotter."""
+
+_ONE_FORMAT = "aresample=rematrix_maxval=1"
+"""As `_TO_MONO`, for channels that become those that a recording began with."""
 
 CANCELLED = 0.01
 """Energy of the mixdown over that of the channels, -20 dB, below which the channels cancel."""
@@ -29,6 +35,25 @@ HEARD = 30
 _LAYOUT = re.compile(r"Stream #0:\d+.*?: Audio: .*?\b\d+ Hz, ([^,]+),")
 _COUNTS = {"stereo": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "hexadecagonal": 16}
 _NUMBERED = re.compile(r"\d+(?:\.\d+)+")
+
+
+def filtered(filters: str, source: int = 0) -> list[str]:
+    """Arguments that give the first audio stream of an input, filtered, as the pad ``[heard]``.
+
+    Where a recording changes its channels or its rate, as joined files and broadcasts do, ffmpeg
+    begins the filters anew, and :data:`TIMELINE` puts silence as long as all before into the
+    middle. Filters that follow an encoder and decoder of ffmpeg's own see one format to the end.
+
+    Args:
+        filters: what is done with it.
+        source: the file's place among ffmpeg's inputs.
+    """
+    stream = f"{source}:a:0"
+    if not _decodes_again():
+        return ["-filter_complex", f"[{stream}]{filters}[heard]", "-map", "[heard]"]
+    encoded = ["-map", stream, "-af", _ONE_FORMAT, "-c:a", "pcm_f32le", "-f", "null", "-"]
+    graph = f"[dec:0]{filters}[heard]"
+    return [*encoded, "-dec", "0:0", "-filter_complex", graph, "-map", "[heard]"]
 
 
 def mixdown(description: str) -> tuple[str, int]:
@@ -108,3 +133,10 @@ def _count(layout: str) -> int:
     if _NUMBERED.fullmatch(name):
         return sum(map(int, name.split(".")))
     return _COUNTS.get(name, 1)
+
+
+@cache
+def _decodes_again() -> bool:
+    """Whether ffmpeg decodes what it encodes itself: from version 7 on."""
+    found = re.match(r"n?(\d+)\.", ffmpeg_version())
+    return found is not None and int(found[1]) >= 7

@@ -9,7 +9,7 @@ import pytest
 
 from joyvasa_lib.media import audio
 from joyvasa_lib.media.audio import iter_speech, load_speech
-from joyvasa_lib.media.decoding import ffmpeg
+from joyvasa_lib.media.decoding import ffmpeg, mixdown
 from joyvasa_lib.media.decoding.ffmpeg import FFmpeg
 from joyvasa_lib.media.decoding.mixdown import HEARD
 from joyvasa_lib.media.excerpt import ExcerptReader
@@ -48,6 +48,39 @@ def test_many_channels_become_one_and_each_is_known(tmp_path: Path, layout: str)
     opposite = [TONE, -1.01 * TONE, *parts[2:]]
     found = load_speech(written(tmp_path / "b.wav", *opposite, layout=layout)).waveform
     np.testing.assert_allclose(found, -1.01 * TONE, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [(1, 2), (2, 1)])
+def test_a_recording_whose_channels_change_goes_on_where_it_was(
+    tmp_path: Path, channels: tuple[int, int]
+) -> None:
+    path = tmp_path / "joined.aac"
+    for count, tone in zip(channels, (TONE, OTHER), strict=True):
+        part = written(tmp_path / "part.wav", *[tone] * count)
+        encoded = tmp_path / "part.aac"
+        arguments = ["-i", f"file:{part}", "-c:a", "aac", "-y", f"file:{encoded}"]
+        with FFmpeg(arguments) as process:
+            assert process.finish() == 0
+        with path.open("ab") as file:
+            file.write(encoded.read_bytes())
+    speech = load_speech(path)
+    with VideoWriter(tmp_path / "a.mkv", (64, 64), 25, speech) as writer:
+        writer.write(np.full((50, 64, 64, 3), 90, np.uint8))
+    for heard in (speech.waveform, load_speech(tmp_path / "a.mkv").waveform):
+        assert len(heard) == pytest.approx(33000, abs=2000)  # the encoder adds up to 3 packets
+        first, second = heard[4000:14000], heard[20000:30000]
+        assert np.abs(first).max() == pytest.approx(0.5, rel=0.05)
+        # One channel is 3 dB fainter on each of two, as ffmpeg has it.
+        assert 0.2 < np.abs(second).max() < 0.32
+
+
+def test_a_program_older_than_version_7_decodes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a.wav", TONE, OTHER)
+    now = load_speech(path).waveform
+    monkeypatch.setattr(mixdown, "_decodes_again", lambda: False)
+    np.testing.assert_array_equal(load_speech(path).waveform, now)
 
 
 def test_channels_in_opposite_phase_do_not_cancel(tmp_path: Path) -> None:
