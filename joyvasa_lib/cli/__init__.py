@@ -71,9 +71,10 @@ def main() -> None:
         _say(str(error))
         code = 2
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        reason = _told(error)
+        if not reason:
             raise
-        _say(f"{str(error.filename)[:60]!r}... is longer than a file's name may be; shorten it")
+        _say(reason)
         code = 2
     except UsageError as error:
         code = _say_usage(error)
@@ -86,6 +87,18 @@ def main() -> None:
     if code in (130, 143):
         _say("stopped; no unfinished file was left behind")
     sys.exit(code or 0)
+
+
+def _told(error: OSError) -> str:
+    """What to do about a failure of the system that a caller can mend; "" for any other."""
+    name = str(error.filename)
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{name[:60]!r}... is longer than a file's name may be; shorten it"
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename is not None:
+        return f"{name!r} may not be used ({error.strerror}); change its permissions"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"A disk is full ({error.strerror}); free some space"
+    return ""
 
 
 def _say(message: str) -> None:

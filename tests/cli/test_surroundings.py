@@ -138,6 +138,37 @@ def test_a_link_to_another_file_system_is_followed_and_stays(tmp_path: Path, mot
         other.rmdir()
 
 
+def test_output_that_does_not_fit_is_told_in_a_line(motion: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [*JOYVASA, "emotions"]
+        done = subprocess.run(command, cwd=places.ROOT, stdout=full, stderr=subprocess.PIPE)
+    assert "disk is full" in sentence(done, 2)
+
+
+LOCKED = """
+import pathlib
+stat = pathlib.Path.stat
+def refused(path, **options):
+    if "locked" in path.parts:
+        raise PermissionError(13, "Permission denied", str(path))
+    return stat(path, **options)
+pathlib.Path.stat = refused
+"""
+"""Nothing in a folder of this name may be looked at; who tests as root may everything."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "locked/a.mp4"),
+        ("edit", "locked/a.safetensors", "--emotion", "fear", "-o", "new.safetensors"),
+        ("convert", "locked/published", "new"),
+    ],
+)
+def test_a_folder_that_may_not_be_read_is_told_in_a_line(command: tuple[str, ...]) -> None:
+    assert "locked" in sentence(run(*command, program=LOCKED), 2)
+
+
 # Names and terminals
 
 
