@@ -27,7 +27,7 @@ from joyvasa_lib.emotion.editor import (
 )
 from joyvasa_lib.emotion.maps.choose import linear_map, load_unit_map
 from joyvasa_lib.emotion.maps.unit_map import UnitToExpression
-from joyvasa_lib.errors import CheckpointError, NoFaceError, OptionError
+from joyvasa_lib.errors import CheckpointError, MediaError, NoFaceError, OptionError
 from joyvasa_lib.face.landmarks.detector import FaceDetector, select_face
 from joyvasa_lib.face.landmarks.manual import ManualFaceDetector
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
@@ -737,10 +737,6 @@ class JoyVASAPipeline:
     ) -> Motion:
         """As :meth:`extract_motion`; what should be known of the video is logged and told."""
 
-        def tell(warning: str) -> None:
-            _log.warning("%s", warning)
-            told.append(warning)
-
         with open_frames(video, fps) as (frames, rate):
             return watch(
                 self.portrait_model,
@@ -749,7 +745,7 @@ class JoyVASAPipeline:
                 face=face,
                 detector=detector or self.detector,
                 progress=progress,
-                tell=tell,
+                tell=lambda warning: _tell(warning, told),
             )
 
     def drive(
@@ -776,7 +772,8 @@ class JoyVASAPipeline:
             motion: a video with a face, or its frames [h, w, 3] uint8 RGB; a motion file of this
                 library (``.safetensors``) or a LivePortrait driving template (``.pkl``); or a
                 motion.
-            speech: audio of the result, see :meth:`render`; a driving video's own by default.
+            speech: audio of the result, see :meth:`render`; a driving video's own by default,
+                which is left out, with a warning, where it is silent or cannot be used.
             sample_rate: samples a second of an array or tensor; 16000 if None.
             face: which face of the portrait, see :meth:`__call__`.
             detector: finds the portrait's face, see :meth:`__call__`.
@@ -807,7 +804,7 @@ class JoyVASAPipeline:
             path = Path(motion)
             found = load_motion_file(path)
             if found is None and speech is None and probe(path).has_audio:
-                speech = path
+                speech = _own_audio(path, told)
             motion = path if found is None else found
         if not isinstance(motion, Motion | Performance):
             # before the long work
@@ -1072,6 +1069,20 @@ def _recording(speech: SpeechSource, sample_rate: int | None) -> Speech:
     """The speech; samples whose rate is not given have the library's own, 16 kHz."""
     in_memory = not isinstance(speech, str | os.PathLike | Speech)
     return load_speech(speech, SAMPLE_RATE if in_memory and sample_rate is None else sample_rate)
+
+
+def _own_audio(video: Path, told: list[str]) -> Speech | None:
+    """The audio of a driving video; None, which is logged and told, where it cannot be used."""
+    try:
+        return load_speech(video)
+    except MediaError as error:
+        _tell(f"The driving video's audio is left out. {error}", told)
+        return None
+
+
+def _tell(warning: str, told: list[str]) -> None:
+    _log.warning("%s", warning)
+    told.append(warning)
 
 
 def _of_image(paste_back: bool, max_size: int | None) -> int | None:

@@ -19,6 +19,7 @@ from joyvasa_lib.errors import JoyVASAError, MediaError, MotionError, NoFaceErro
 from joyvasa_lib.face.landmarks.mediapipe import MediaPipeFaceDetector
 from joyvasa_lib.face.reading import read_face
 from joyvasa_lib.media.audio import load_speech
+from joyvasa_lib.media.decoding.ffmpeg import FFmpeg
 from joyvasa_lib.media.video import probe, read_video
 from joyvasa_lib.motion import BLENDSHAPES, LIVEPORTRAIT_21
 from joyvasa_lib.motion.driving.pose import relative_motion
@@ -228,6 +229,19 @@ def test_the_video_s_length_rate_and_audio_are_kept(
     heard, said = load_speech(output).waveform, load_speech(video).waveform
     n = min(len(heard), len(said)) - 2000
     assert alike(heard[1000:n], said[1000:n]) > 0.95
+
+
+def test_a_video_whose_audio_is_muted_drives_without_it(
+    pipe: JoyVASAPipeline, encoded: EncodedPortrait, video: Path, tmp_path: Path
+) -> None:
+    muted = tmp_path / "muted.mkv"
+    command = ["-i", f"file:{video}", "-c:v", "copy", "-af", "volume=0", f"file:{muted}"]
+    with FFmpeg(command) as process:
+        assert process.finish() == 0
+    animation = pipe.drive(encoded, muted)
+    assert animation.n_frames == N
+    assert animation.speech is None
+    assert any("muted.mkv is silent" in warning for warning in animation.warnings)
 
 
 def test_another_rate_and_another_recording_can_be_asked_for(
