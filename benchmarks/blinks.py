@@ -5,8 +5,9 @@
 Of each film the frame with the deepest blink is compared with the nearest frame with open eyes,
 on which the compact preset shuts them. For both eyes: how far the line of lashes lies below the
 corners of the eye in its middle, and how much it sags between its own ends, in widths of the eye;
-and the light of the eyelid over that of the cheek below it (CIE Lab L). Films without a blink are
-left out. The sheet shows open eyes, the real blink and the drawn one.
+and the light of the eyelid above its lashes, and of the skin halfway to the brow, over that of the
+cheek below it (CIE Lab L). Films without a blink are left out. The sheet shows open eyes, the real
+blink and the drawn one.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Eye(NamedTuple):
     middle: float
     sag: float
     light: float
+    above: float
 
 
 def main() -> None:
@@ -73,8 +75,9 @@ def main() -> None:
     closed[:, BLINK] = 1.0
     blink = Motion.from_blendshapes(closed)
     rows, tiles = [], []
-    print("| film | line, real | drawn | sag, real | drawn | light, real | drawn |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    names = ("line", "sag", "light", "light above")
+    print("| film | " + " | ".join(f"{name}, real | drawn" for name in names) + " |")
+    print("|---|" + 2 * len(names) * "---:|")
     for film in sorted(folder.iterdir()):
         found = deepest_blink(film)
         if found is None:
@@ -116,17 +119,23 @@ def eyes(seen: Seen) -> list[Eye]:
     points = seen.face.landmarks[:, :2].astype(np.float64)
     found = []
     for eye, cheek in zip(EYES, CHEEKS, strict=True):
-        line, light = lash_line(lab[..., 0], points[eye.outer_corner], points[eye.inner_corner])
+        ends = points[eye.outer_corner], points[eye.inner_corner]
+        line, light, above = lash_line(lab[..., 0], *ends, points[list(eye.brow_bottom)])
         mask = np.zeros(lab.shape[:2], np.uint8)
         cv2.fillPoly(mask, [np.rint(points[list(cheek)]).astype(np.int32)], 1)
         sag = -0.25 * float(np.polyfit(COLUMNS, line, 2)[0])
-        beside = light - float(lab[mask > 0, 0].mean())
-        found.append(Eye(float(line[len(line) // 2]), sag, beside))
+        lit = float(lab[mask > 0, 0].mean())
+        found.append(Eye(float(line[len(line) // 2]), sag, light - lit, above - lit))
     return found
 
 
-def lash_line(light: NDArray[np.float32], outer: Floats, inner: Floats) -> tuple[Floats, float]:
-    """The darkest path [columns], widths below the corners of an eye, and the light above it."""
+def lash_line(
+    light: NDArray[np.float32], outer: Floats, inner: Floats, brow: Floats
+) -> tuple[Floats, float, float]:
+    """The darkest path [columns], widths below the corners of an eye, and the light above it.
+
+    That of the eyelid, and that between 0.4 and 0.7 of the way to the brow's lower edge [n, 2].
+    """
     along = inner - outer
     width = float(np.hypot(*along))
     down = np.array([-along[1], along[0]]) * (1.0 if along[0] > 0 else -1.0)
@@ -146,7 +155,17 @@ def lash_line(light: NDArray[np.float32], outer: Floats, inner: Floats) -> tuple
         path.append(int(column[path[-1]]))
     line = ROWS[path[::-1]]
     above = (ROWS[None] < line[:, None] - 0.06) & (ROWS[None] > line[:, None] - 0.16)
-    return line, float(np.median(level[16:-16][above[16:-16]]))
+    middle = slice(16, -16)
+    axes = np.stack([along, down]) / width**2
+    over = (brow - outer) @ axes.T
+    over = over[np.argsort(over[:, 0])]
+    way = np.interp(COLUMNS, over[:, 0], over[:, 1]) - line
+    where = outer + COLUMNS[:, None, None] * along
+    shares = np.linspace(0.4, 0.7, 8)
+    where = where + (line[:, None] + shares * way[:, None])[..., None] * down
+    x, y = (where[middle, :, axis].astype(np.float32) for axis in range(2))
+    high = cv2.remap(soft, x, y, cv2.INTER_LINEAR)
+    return line, float(np.median(level[middle][above[middle]])), float(np.median(high))
 
 
 def tile(frame: Pixels, face: Face) -> Pixels:
@@ -164,7 +183,8 @@ def in_cells(row: Floats) -> str:
     """Real and drawn numbers, in the order of the columns."""
     real, drawn = row
     texts = [f"{a:.2f} | {b:.2f}" for a, b in zip(real[:2], drawn[:2], strict=True)]
-    return " | ".join([*texts, f"{real[2]:.0f} | {drawn[2]:.0f}"])
+    texts += [f"{a:.0f} | {b:.0f}" for a, b in zip(real[2:], drawn[2:], strict=True)]
+    return " | ".join(texts)
 
 
 if __name__ == "__main__":

@@ -736,7 +736,6 @@ class JoyVASAPipeline:
         told: list[str],
     ) -> Motion:
         """As :meth:`extract_motion`; what should be known of the video is logged and told."""
-
         with open_frames(video, fps) as (frames, rate):
             return watch(
                 self.portrait_model,
