@@ -49,6 +49,11 @@ def edit(
     if source.suffix == ".safetensors":
         if wrinkles is not None:
             raise OptionError("--wrinkles is for images; a motion has no skin")
+        if faces != FaceOptions() or not full:
+            raise OptionError(
+                "--face, --box, --landmarks, --square, --strict and --crop are for images; a "
+                "motion has no face to find"
+            )
         line, values = _edit_motion(source, output, editor, model)
     else:
         if emotions.emotion_timeline is not None:

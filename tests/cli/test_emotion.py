@@ -192,6 +192,16 @@ def test_the_emotion_of_an_image_is_printed(joyvasa: Joyvasa) -> None:
     assert itself.splitlines() == ["neutral", "FACS: none", "nearest: neutral"]
 
 
+@pytest.mark.parametrize("option", [("--face", "1"), ("--box", "1,2,30,40"), ("--crop",)])
+def test_a_motion_has_no_face_to_choose(
+    refused: Refused, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    motion = Motion.neutral(4).save(tmp_path / "motion.safetensors")
+    output = tmp_path / "new.safetensors"
+    message = refused("edit", motion, "--emotion", "fear", "-o", output, *option)
+    assert option[0] in message and not output.exists()
+
+
 def test_what_cannot_be_read_is_refused(refused: Refused, tmp_path: Path) -> None:
     assert "--read" in refused("emotions", "--neutral", ASTRONAUT)
     assert "--read" in refused("emotions", "--face", "1")
