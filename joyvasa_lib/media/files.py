@@ -47,7 +47,8 @@ def check_readable(path: str | os.PathLike[str], kind: str) -> Path:
         raise MediaError(f"Cannot read the {kind} {str(path)!r} ({error}); check it") from error
     if not os.access(source, os.R_OK):
         raise MediaError(f"The {kind} file {source} may not be read; change its permissions")
-    return source
+    # /dev/stdin is another file to every process that opens it.
+    return source.resolve() if source.parts[1:2] == ("dev",) else source
 
 
 def is_still_image(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -148,6 +149,14 @@ def test_audio_that_starts_late_in_a_video_keeps_its_delay(tmp_path: Path) -> No
     waveform = load_speech(convert(tone, tmp_path / "b.mkv", *image, *options)).waveform
     assert np.abs(waveform[: int(0.45 * SAMPLE_RATE)]).max() < 1e-3
     assert np.abs(waveform[int(0.55 * SAMPLE_RATE) :]).max() > 0.4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/fd of Linux")
+def test_a_file_that_is_standard_input_is_read(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", 0.5 * np.sin(np.arange(8000) / 7))
+    with path.open("rb") as file:
+        speech = load_speech(f"/dev/fd/{file.fileno()}")
+    np.testing.assert_array_equal(speech.waveform, load_speech(path).waveform)
 
 
 def test_overshoot_is_clipped_to_the_range() -> None:
