@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import wave
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def test_a_file_that_is_standard_input_is_read(tmp_path: Path) -> None:
     with path.open("rb") as file:
         speech = load_speech(f"/dev/fd/{file.fileno()}")
     np.testing.assert_array_equal(speech.waveform, load_speech(path).waveform)
+
+
+def test_a_missing_place_for_temporary_files_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_wav(tmp_path / "a.wav", 0.5 * np.sin(np.arange(8000) / 7))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(OutputError, match="TMPDIR"):
+        load_speech(path)
 
 
 def test_overshoot_is_clipped_to_the_range() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from joyvasa_lib.budgets import budgets
-from joyvasa_lib.errors import MissingDependencyError
+from joyvasa_lib.errors import MissingDependencyError, OutputError
 
 QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
 LONGEST_REASON = 200
@@ -82,10 +82,20 @@ class FFmpeg:
         arguments: everything after the program's name and the quieting options.
         feed: whether `stdin` is a pipe to write to; otherwise it is empty.
         drain: whether `stdout` is a pipe to read from; otherwise it goes nowhere.
+
+    Raises:
+        OutputError: there is no place for temporary files.
+        MissingDependencyError: see :func:`ffmpeg_path`.
     """
 
     def __init__(self, arguments: list[str], *, feed: bool = False, drain: bool = False) -> None:
-        self._messages: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
+        try:
+            self._messages: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (see __exit__)
+        except OSError as error:
+            raise OutputError(
+                f"Cannot make a temporary file ({error.strerror}); free some room there, or name "
+                "another place in TMPDIR"
+            ) from error
         try:
             # A session of its own: Ctrl-C reaches this process alone, which then kills ffmpeg.
             self._process = subprocess.Popen(
