@@ -74,6 +74,7 @@ class Utterance:
         self._samples = 0  # pushed in all
         self._given = 0  # samples taken to be played
         self._done = False  # whether all motion is there
+        self._ticks = 0  # in all, once that is known
         self._ended = False  # whether the stream knows that no sound follows
         self._frames: list[Floats] = []  # motion vectors [v] at 25 a second
         self._first = 0  # number of the frame with which `_frames` starts
@@ -114,7 +115,11 @@ class Utterance:
     def add(self, vectors: list[Floats], last: bool) -> None:
         """Takes motion that was made."""
         self._frames += vectors
-        self._done = self._done or last
+        if last and not self._done:
+            whole = max(1, round(self._samples / self.sample_rate * self._fps))
+            # Of few frames a second the last may be shown before it is known to be the last.
+            self._ticks = max(whole, self.tick + 1) if self.made else 0
+            self._done = True
 
     @property
     def made(self) -> int:
@@ -124,9 +129,7 @@ class Utterance:
     @property
     def ticks(self) -> int | None:
         """Ticks in all; None while that is not known."""
-        if not self._done:
-            return None
-        return max(1, round(self._samples / self.sample_rate * self._fps)) if self.made else 0
+        return self._ticks if self._done else None
 
     @property
     def over(self) -> bool:

@@ -179,6 +179,20 @@ def test_other_frame_rates_say_everything_too(fps: float) -> None:
     assert np.array_equal(np.concatenate([shot.audio for shot in said]), sound)
 
 
+def test_an_utterance_of_few_frames_a_second_ends_even_if_its_last_was_shown_before() -> None:
+    stage = Stage(performer(5.0), 5.0)
+    say, sound = Say(stage), tone(0.24)
+    first = say(sound, flush=False)
+    played = [stage.next(1.0), stage.next(1.2)]
+    assert [shot.speaking for shot in played] == [True, False]
+    first.flushed = True
+    say.move(first)
+    say(sound, now=1.4)
+    played += [stage.next(1.4 + number / 5.0) for number in range(4)]
+    assert [shot.end for shot in played].count(True) == 2
+    assert sum(len(shot.audio) for shot in played) == 2 * len(sound)
+
+
 def test_an_emotion_comes_softly_and_leaves_the_lips_to_speech(stage: Stage, say: Say) -> None:
     from joyvasa_lib.emotion.editor import EmotionEditor
 
