@@ -136,7 +136,8 @@ def start_app(
                 f"On {host} others could use the page; say that they may: --open-to-all"
             )
         listening = stack.enter_context(listen(host, port))
-        hosts = LOOPBACK if own else None
+        name = f"[{host}]" if ":" in host else host
+        hosts = (*LOOPBACK, name) if own else None
         load = JoyVASAPipeline.from_pretrained if pipe is None else pipe
         loaded = load if isinstance(load, JoyVASAPipeline) else load()
         in_background(lambda: loaded.motion_generator, "joyvasa-app-load")
@@ -155,7 +156,6 @@ def start_app(
             studio.close()
             live.stop()
 
-        name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{listening.getsockname()[1]}"
         return RunningApp(url, uvicorn.Server(config), listening, stop, stack.pop_all())
 

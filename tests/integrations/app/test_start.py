@@ -55,6 +55,16 @@ def test_a_page_of_another_name_gets_nothing(app: RunningApp) -> None:
     assert get(app, host="localhost:1234")[0] == 200
 
 
+def test_every_address_of_this_computer_is_a_name_of_the_page(pipe: JoyVASAPipeline) -> None:
+    pytest.importorskip("gradio", reason="the extra demo is not installed")
+    try:
+        running = start_app(pipe, host="127.0.0.2", port=0)
+    except OptionError as error:  # macOS has one address alone
+        pytest.skip(str(error))
+    with running as app, urlopen(app.url) as page, urlopen(f"{app.url}/live/") as live:
+        assert page.status == live.status == 200
+
+
 def test_files_of_this_computer_are_not_given_out(app: RunningApp) -> None:
     path = places.ROOT / "pyproject.toml"
     assert get(app, f"/gradio_api/file={path}")[0] in (403, 404)
